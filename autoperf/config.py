@@ -1,0 +1,195 @@
+"""The options of autoperf: one typed row each, read from the environment, bad values named and passed over."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+FEATURES: Final[dict[str, str]] = {
+    "tools": "tool classes are kept between calls and validated by file stamp",
+    "extensions": "extension classes are kept between calls; points without extensions return at once",
+    "interventions": "idle intervention checks return at once; a message or pause acts at the next call",
+    "mcp": "MCP tool names are looked up in an index instead of a scan",
+    "trace": "spans and execution statistics, into the local store and to OTLP when configured",
+}
+OBSERVE_ONLY: Final = frozenset({"trace"})
+_TRUE: Final = frozenset({"1", "true", "yes", "on"})
+_FALSE: Final = frozenset({"", "0", "false", "no", "off"})
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option: its attribute on `Config`, its environment variable, and what it means.
+
+    ``parse`` turns the text of the variable into the value and raises ``ValueError`` with a reason.
+    """
+
+    name: str
+    variable: str
+    default: Any
+    parse: Callable[[str], Any]
+    meaning: str
+
+
+def _switch(text: str) -> bool:
+    lowered = text.strip().lower()
+    if lowered in _TRUE:
+        return True
+    if lowered in _FALSE:
+        return False
+    raise ValueError("use 1 or 0")
+
+
+def _at_least(minimum: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise ValueError("use a whole number") from None
+        if value < minimum:
+            raise ValueError(f"use {minimum} or more")
+        return value
+
+    return parse
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError("use a number of seconds") from None
+    if not 0 < value < float("inf"):
+        raise ValueError("use a number of seconds above 0")
+    return value
+
+
+def parse_features(text: str) -> frozenset[str]:
+    """Read a feature list: names add up, ``-name`` takes one away from the default, ``all`` and ``none`` are words.
+
+    ``"tools,mcp"`` is exactly these two; ``"-mcp"`` is everything but MCP. Raises ``ValueError`` naming an
+    unknown feature and the known ones.
+    """
+    names = [part.strip().lower() for part in text.split(",") if part.strip()]
+    chosen = set(FEATURES) if not names or all(name.startswith("-") for name in names) else set()
+    for name in names:
+        bare = name.removeprefix("-")
+        if bare == "all":
+            chosen = set(FEATURES)
+        elif bare == "none":
+            chosen = set()
+        elif bare not in FEATURES:
+            raise ValueError(f"no feature {bare!r}; there are {', '.join(FEATURES)}")
+        elif name.startswith("-"):
+            chosen.discard(bare)
+        else:
+            chosen.add(bare)
+    return frozenset(chosen)
+
+
+def default_home(environ: Mapping[str, str] = os.environ) -> Path:
+    """The state directory when none is named: ``$XDG_STATE_HOME/autoperf``, else ``~/.local/state/autoperf``.
+
+    Source: XDG Base Directory Specification.
+    """
+    base = environ.get("XDG_STATE_HOME", "")
+    root = Path(base) if os.path.isabs(base) else Path(os.path.expanduser("~")) / ".local" / "state"
+    return root / "autoperf"
+
+
+def _home(text: str) -> Path | None:
+    return Path(os.path.abspath(os.path.expanduser(text))) if text.strip() else None
+
+
+OPTIONS: Final[tuple[Option, ...]] = (
+    Option("features", "AUTOPERF_FEATURES", frozenset(FEATURES), parse_features, "which features are on"),
+    Option("home", "AUTOPERF_HOME", None, _home, "state directory; default is the user's XDG state directory"),
+    Option("quiet", "AUTOPERF_QUIET", False, _switch, "no line on stderr at all"),
+    Option("tool_cache_size", "AUTOPERF_TOOL_CACHE_SIZE", 100, _at_least(1), "tool entries kept"),
+    Option("tool_cache_ttl", "AUTOPERF_TOOL_CACHE_TTL", 300.0, _seconds, "seconds an unused tool entry is kept"),
+    Option("extension_cache_size", "AUTOPERF_EXTENSION_CACHE_SIZE", 50, _at_least(1), "extension entries kept"),
+    Option(
+        "extension_cache_ttl",
+        "AUTOPERF_EXTENSION_CACHE_TTL",
+        300.0,
+        _seconds,
+        "seconds an unused extension entry is kept",
+    ),
+    Option("store_max_mb", "AUTOPERF_STORE_MAX_MB", 64, _at_least(1), "size limit of the local store in MiB"),
+)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every option's value, where it came from, and what was wrong with the values passed over."""
+
+    features: frozenset[str] = frozenset(FEATURES)
+    home: Path | None = None
+    quiet: bool = False
+    tool_cache_size: int = 100
+    tool_cache_ttl: float = 300.0
+    extension_cache_size: int = 50
+    extension_cache_ttl: float = 300.0
+    store_max_mb: int = 64
+    sources: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> Config:
+        """Read all options; ``overrides`` (already typed) win over the environment.
+
+        A bad value never raises: the default stands and ``problems`` gains one line. An override that
+        names no option raises ``TypeError``.
+        """
+        environ = os.environ if environ is None else environ
+        values: dict[str, Any] = {}
+        sources: dict[str, str] = {}
+        problems: list[str] = []
+        for option in OPTIONS:
+            values[option.name], sources[option.name] = option.default, "default"
+            if option.name in overrides:
+                values[option.name], sources[option.name] = overrides.pop(option.name), "argument"
+            elif option.variable in environ:
+                try:
+                    values[option.name] = option.parse(environ[option.variable])
+                    sources[option.name] = option.variable
+                except ValueError as error:
+                    problems.append(
+                        f"{option.variable}={environ[option.variable]!r} is ignored: {error}; using {shown(option.default)}"
+                    )
+        if overrides:
+            raise TypeError(f"no option {', '.join(sorted(overrides))}")
+        known = {option.variable for option in OPTIONS} | INTERNAL_VARIABLES
+        problems += [f"{name} is not an option of autoperf" for name in unknown_variables(environ, known)]
+        return cls(**values, sources=sources, problems=tuple(problems))
+
+    @property
+    def state_dir(self) -> Path:
+        """Where the local store lives."""
+        return self.home or default_home()
+
+    def on(self, feature: str) -> bool:
+        """Whether ``feature`` is switched on."""
+        return feature in self.features
+
+
+INTERNAL_VARIABLES: Final = frozenset(
+    {"AUTOPERF_DISABLED", "AUTOPERF_LAUNCH_PID", "AUTOPERF_DEBUG", "AUTOPERF_FAIL_OPEN", "AUTOPERF_AGENT_ZERO"}
+)
+
+
+def unknown_variables(environ: Mapping[str, str], known: Iterable[str]) -> list[str]:
+    """Names beginning with ``AUTOPERF_`` that mean nothing to us: most likely misspelt."""
+    names = set(known)
+    return sorted(name for name in environ if name.startswith("AUTOPERF_") and name not in names)
+
+
+def shown(value: Any) -> str:
+    """An option's value as a person would type it."""
+    if isinstance(value, frozenset):
+        return ",".join(sorted(value)) or "none"
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    return "" if value is None else str(value)

@@ -1,0 +1,112 @@
+"""What can go wrong on our side, and the one fence that keeps it away from the host."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, Final
+
+_FRAMES_SHOWN: Final = 4
+_DISTINCT_FAILURES_KEPT: Final = 50
+
+
+class AutoperfError(Exception):
+    """A failure whose text is one line for a person: what is wrong and what to do about it."""
+
+
+class Failures:
+    """Counts our own failures by seam; each kind is printed once, every one is counted.
+
+    A seam is a short name such as ``"agent:Agent.get_tool"``. Thread-safe.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self._lock = threading.Lock()
+        self._counts: dict[tuple[str, str], int] = {}
+
+    def record(self, seam: str, error: BaseException) -> int:
+        """Count one failure and return how often this seam has failed so far."""
+        reason = f"{type(error).__name__}: {error}"[:300]
+        with self._lock:
+            key = (seam, reason)
+            if key not in self._counts and len(self._counts) >= _DISTINCT_FAILURES_KEPT:
+                key = (seam, "(other)")
+            self._counts[key] = self._counts.get(key, 0) + 1
+            first = self._counts[key] == 1
+            total = sum(n for (name, _), n in self._counts.items() if name == seam)
+        if first and not self.quiet:
+            say(f"{seam}: {reason}; the host's own code runs instead")
+            if os.environ.get("AUTOPERF_DEBUG"):
+                trace = traceback.format_exception(type(error), error, error.__traceback__)
+                say("".join(trace[-_FRAMES_SHOWN:]).rstrip())
+        return total
+
+    def of(self, seam: str) -> int:
+        """How often ``seam`` has failed."""
+        with self._lock:
+            return sum(n for (name, _), n in self._counts.items() if name == seam)
+
+    def as_rows(self) -> list[dict[str, Any]]:
+        """Every distinct failure as ``{"seam", "reason", "count"}``."""
+        with self._lock:
+            return [{"seam": s, "reason": r, "count": n} for (s, r), n in self._counts.items()]
+
+
+failures = Failures()
+
+
+class guarded(AbstractContextManager["guarded"]):  # noqa: N801 - reads as a keyword: with guarded("seam"):
+    """Context manager around our own code inside the host: an ``Exception`` is counted and goes no further.
+
+    Under pytest it is raised again, so that a test cannot pass over a defect of ours; set
+    ``AUTOPERF_FAIL_OPEN=1`` in a test that is about failing open. ``BaseException`` (cancellation,
+    interrupts) always passes. Never put host code inside.
+    """
+
+    __slots__ = ("_seam", "failed")
+
+    def __init__(self, seam: str) -> None:
+        self._seam = seam
+        self.failed = False
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        if error is None or not isinstance(error, Exception):
+            return False
+        self.failed = True
+        failures.record(self._seam, error)
+        return not raises_under_test()
+
+
+def raises_under_test() -> bool:
+    """True when a failure of ours must surface: inside pytest, unless the test asks to fail open."""
+    return "PYTEST_CURRENT_TEST" in os.environ and not os.environ.get("AUTOPERF_FAIL_OPEN")
+
+
+def say(line: str) -> None:
+    """Print one line for a person on stderr; a closed or full stderr is not an error."""
+    stream = sys.stderr
+    if stream is None:
+        return
+    try:
+        stream.write(f"autoperf: {line}\n")
+        stream.flush()
+    except (OSError, ValueError):
+        pass
+
+
+def attempt(seam: str, action: Callable[[], Any]) -> Any:
+    """Run ``action`` inside the fence; its result, or None when it failed."""
+    with guarded(seam):
+        return action()
+    return None
