@@ -105,15 +105,16 @@ class Cache(Generic[V]):
         """
         current = stamp()
         found = self._fresh(key, current, usable)
-        if found is None and self._wait_for_other(key):
+        flight = None if found is not None else self._claim(key)
+        if found is None and flight is None:
             current = stamp()
             found = self._fresh(key, current, usable)
-        if found is not None:
-            with self._lock:
-                self._hits += 1
-                self._seconds_saved += found.cost
-            return found.value
-        return self._load(key, load, current)
+        if found is None:
+            return self._load(key, load, current, flight)
+        with self._lock:
+            self._hits += 1
+            self._seconds_saved += found.cost
+        return found.value
 
     def _fresh(self, key: Hashable, current: Stamp, usable: Callable[[V], bool] | None) -> _Entry[V] | None:
         with self._lock:
@@ -137,19 +138,21 @@ class Cache(Generic[V]):
             return None
         return entry
 
-    def _wait_for_other(self, key: Hashable) -> bool:
+    def _claim(self, key: Hashable) -> _Flight | None:
         # A load may import what asks for the same key: the same thread never waits for itself, and two
         # threads that wait for each other's loads give up after a while and load on their own.
-        flight = self._flights.get(key)
-        if flight is None or flight.owner == threading.get_ident():
-            return False
-        return flight.done.wait(_FLIGHT_PATIENCE_S)
+        with self._lock:
+            flight = self._flights.get(key)
+            if flight is None:
+                flight = self._flights[key] = _Flight()
+                return flight
+        if flight.owner != threading.get_ident():
+            flight.done.wait(_FLIGHT_PATIENCE_S)
+        return None
 
-    def _load(self, key: Hashable, load: Callable[[], V], stamp: Stamp) -> V:
-        flight = _Flight()
+    def _load(self, key: Hashable, load: Callable[[], V], stamp: Stamp, flight: _Flight | None) -> V:
         with self._lock:
             self._misses += 1
-            self._flights.setdefault(key, flight)
         seen_at = self._wall_ns()
         started = self._clock()
         try:
@@ -163,10 +166,10 @@ class Cache(Generic[V]):
                 self._shrink()
             return value
         finally:
-            with self._lock:
-                if self._flights.get(key) is flight:
+            if flight is not None:
+                with self._lock:
                     del self._flights[key]
-            flight.done.set()
+                flight.done.set()
 
     def _shrink(self) -> None:
         while len(self._entries) > self.maxsize:
