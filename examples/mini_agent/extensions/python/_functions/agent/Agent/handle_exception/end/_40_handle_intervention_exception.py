@@ -1,0 +1,11 @@
+"""After an intervention the loop goes on: the new message is already in the history."""
+from typing import Any
+
+from helpers.errors import InterventionException
+from helpers.extension import Extension
+
+
+class HandleInterventionException(Extension):
+    async def execute(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if isinstance(data["exception"], InterventionException):
+            data["exception"] = None

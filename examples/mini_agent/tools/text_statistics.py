@@ -1,0 +1,20 @@
+"""Counts over a text file."""
+import re
+from typing import Any
+
+from helpers import files
+from helpers.errors import RepairableException
+from helpers.tool import Response, Tool
+
+
+class TextStatistics(Tool):
+    """`file` below the agent's folder, and a `word` to count."""
+
+    async def execute(self, file: str = "", word: str = "", **kwargs: Any) -> Response:
+        try:
+            text = files.read_file(file)
+        except OSError as error:
+            raise RepairableException(f"Cannot read '{file}': {error.strerror}") from error
+        words = re.findall(r"\w+", text.lower())
+        message = f"{len(text.splitlines())} lines, {len(words)} words, '{word}' {words.count(word.lower())} times"
+        return Response(message=message, break_loop=False)
