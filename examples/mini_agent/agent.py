@@ -1,4 +1,4 @@
-"""The agent: a chat's state, and the loop that turns replies of a model into tool calls until there is an answer."""
+"""The agent: the loop that turns replies of a model into tool calls until there is an answer."""
 from __future__ import annotations
 
 import asyncio
@@ -36,10 +36,10 @@ class AgentContext(Chat):
         return self.run_task(self._process_chain, current_agent, msg)
 
     @extension.extensible
-    def run_task(self, func: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kwargs: Any) -> DeferredTask:
+    def run_task(self, func: Callable[..., Coroutine[Any, Any, str]], *args: Any) -> DeferredTask:
         """Run a coroutine in the thread that all chats share."""
         self.task = self.task or DeferredTask(thread_name=type(self).__name__)
-        return self.task.start_task(func, *args, **kwargs)
+        return self.task.start_task(func, *args)
 
     @extension.extensible
     async def _process_chain(self, agent: Agent, msg: UserMessage) -> str:
@@ -176,9 +176,12 @@ class Agent(Memory):
         """Return the model; an extension provides it."""
 
     @extension.extensible
-    async def call_chat_model_turn(self, messages: list[dict[str, str]], response_callback: Any = None) -> LLMResult:
+    async def call_chat_model_turn(
+        self, messages: list[dict[str, str]], response_callback: Any = None
+    ) -> LLMResult:
         """Ask the model for its next reply, following the text as it grows."""
-        call_data = {"model": self.get_chat_model(), "messages": messages, "response_callback": response_callback}
+        model = self.get_chat_model()
+        call_data = {"model": model, "messages": messages, "response_callback": response_callback}
         await extension.call_extensions_async("chat_model_call_before", self, call_data=call_data)
         result: LLMResult = await call_data["model"].unified_turn(
             messages=call_data["messages"], response_callback=call_data["response_callback"]
@@ -194,8 +197,9 @@ class Agent(Memory):
 
     @extension.extensible
     async def handle_intervention(self, progress: str = "") -> None:
-        """Hold while the chat is paused; raise InterventionException if the user has said something meanwhile."""
-        while self.context.paused:
+        """Hold while the chat is paused; raise InterventionException if the user has said something."""
+        # Polled: whoever pauses a chat does so from another thread, where an asyncio.Event must not be set.
+        while self.context.paused:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
         if self.intervention:
             msg, self.intervention = self.intervention, None
@@ -213,9 +217,10 @@ class Agent(Memory):
         if llm_result.function_calls:
             return None
         message = llm_result.response
-        if extract_tools.extract_tool_request(message) or extract_tools.is_misformatted_tool_request(message):
-            return await self.process_tools(message)
-        return message
+        request = extract_tools.extract_tool_request(message)
+        if request is None and not extract_tools.is_misformatted_tool_request(message):
+            return message
+        return await self.process_tools(message)
 
     @extension.extensible
     async def process_tools(self, msg: str) -> str | None:
@@ -227,7 +232,9 @@ class Agent(Memory):
         tool_name, tool_args = extract_tools.normalize_tool_request(tool_request)
         return await self._run_tool(self._find_tool(tool_name, tool_args, msg), tool_name, tool_args)
 
-    async def _execute_tool_request(self, tool_name: str, tool_args: dict[str, Any], message: str) -> str | None:
+    async def _execute_tool_request(
+        self, tool_name: str, tool_args: dict[str, Any], message: str
+    ) -> str | None:
         """Execute a native function call: the same steps, but no text to take apart."""
         return await self._run_tool(self._find_tool(tool_name, tool_args, message), tool_name, tool_args)
 

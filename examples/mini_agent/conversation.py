@@ -45,7 +45,7 @@ def _main_call(task: int, step: int) -> Request:
         _call("pause", milliseconds=4),
         _call("calculator", expression=f"{number} / ({step} - {step})"),
         _call("units.convert", value=number, unit="km"),
-        _call("call_subordinate", message=f"Please check the sum of {number} and {task}.", profile="researcher"),
+        _call("call_subordinate", message=f"Please add up {number} and {task}.", profile="researcher"),
         _call("parallel", tool_calls=_side_by_side(number)),
         _call("weather", city="Rønne"),
         _call("notes:list"),
@@ -69,8 +69,8 @@ def _subordinate_reply(asked: str, turn: list[dict[str, str]], step: int) -> tup
 
 
 def _results(turn: list[dict[str, str]]) -> list[str]:
-    found = re.findall(r'"tool_result": ("(?:[^"\\]|\\.)*")', "\n".join(message["content"] for message in turn))
-    return [json.loads(text) for text in found]
+    told = [json.loads(message["content"]) for message in turn if '"tool_result"' in message["content"]]
+    return [str(message["tool_result"]) for message in told]
 
 
 def _summary(turn: list[dict[str, str]], tools: int) -> str:

@@ -38,7 +38,7 @@ class ScriptedModel:
         return LLMResult(response=text, function_calls=calls)
 
     def _record(self, messages: list[dict[str, str]]) -> None:
-        # Whole prompts would grow with the square of the conversation: keep what this agent's last one had not.
+        # Whole prompts grow with the square of the conversation: keep what this agent's last one had not.
         system = messages[0]["content"]
         previous = self._last.get(system, [])
         shared = 0

@@ -29,7 +29,7 @@ def chat(context: AgentContext, messages: int) -> None:
 
 
 def transcript(context: AgentContext) -> dict[str, Any]:
-    """Return all that was said, done and sent, as plain data; it holds no times, so two runs give the same."""
+    """Return all that was said, done and sent, as plain data without times: two runs give the same."""
     agents, agent = [], context.agent0
     while agent:
         agents.append({"name": agent.agent_name, "history": agent.history.serialize()})
@@ -60,12 +60,11 @@ def positive(text: str) -> int:
 def arguments() -> argparse.Namespace:
     """Return what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--messages", type=positive, default=2, metavar="N", help="user messages (default 2)")
-    parser.add_argument("--tools", type=positive, default=20, metavar="N", help="tool calls for each (default 20)")
-    parser.add_argument(
-        "--chunk", type=positive, default=12, metavar="N", help="characters per streamed chunk (default 12)"
-    )
-    parser.add_argument("--transcript", metavar="FILE", help="write everything that happened to FILE, as JSON")
+    number = {"type": positive, "metavar": "N"}
+    parser.add_argument("--messages", default=2, help="user messages (%(default)s)", **number)
+    parser.add_argument("--tools", default=20, help="tool calls for each of them (%(default)s)", **number)
+    parser.add_argument("--chunk", default=12, help="characters per streamed chunk (%(default)s)", **number)
+    parser.add_argument("--transcript", metavar="FILE", help="write all that happened to FILE, as JSON")
     return parser.parse_args()
 
 

@@ -30,7 +30,9 @@ class DeferredTask:
         self._future: Future[Any] | None = None
         self._lock = threading.Lock()
 
-    def start_task(self, func: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kwargs: Any) -> DeferredTask:
+    def start_task(
+        self, func: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kwargs: Any
+    ) -> DeferredTask:
         """Begin the coroutine and return at once."""
         # The coroutine may ask whether its own task is alive before this thread has even noted the future.
         with self._lock:

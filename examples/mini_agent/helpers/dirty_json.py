@@ -10,7 +10,7 @@ _WORDS = {"true": True, "false": False, "null": None}
 class DirtyJson:
     """Reads the first value in a text; prose before it and anything after it are ignored.
 
-    After `parse`, `completed` says whether the root object or list was closed and `index` where reading stopped.
+    After `parse`, `completed` says whether the root object or list was closed, `index` where reading stopped.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class DirtyJson:
             return self._parse_array()
         if char and char in "\"'":
             return self._parse_string()
-        return self._parse_word()
+        return self._parse_word() if char else None
 
     def _parse_object(self) -> dict[str, Any]:
         found: dict[str, Any] = {}

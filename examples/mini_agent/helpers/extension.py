@@ -39,9 +39,9 @@ class Extension:
 def extensible(func: Callable[..., Any]) -> Callable[..., Any]:
     """Call the points `_functions/<module>/<qualname>/start` and `/end` around a function.
 
-    Both get one dict `data` with `args`, `kwargs`, `result` and `exception`. A start extension may replace the
-    arguments, or set a result so that the function is not called; an end extension may replace the result, set
-    an exception or clear one.
+    Both get one dict `data` with `args`, `kwargs`, `result` and `exception`. A start extension may replace
+    the arguments, or set a result so that the function is not called; an end extension may replace the
+    result, set an exception or clear one.
     """
     qualname = [part for part in func.__qualname__.split(".") if part != "<locals>"]
     base = os.path.join("_functions", *func.__module__.split("."), *qualname)
@@ -107,7 +107,7 @@ def call_extensions_sync(extension_point: str, agent: Agent | None = None, **kwa
     for cls in _get_extension_classes(extension_point, agent=agent, **kwargs):
         result = cls(agent=agent).execute(**kwargs)
         if isinstance(result, Awaitable):
-            raise ValueError(f"Extension {cls.__name__} is async, but '{extension_point}' is called from sync code")
+            raise ValueError(f"{cls.__name__} is async, but '{extension_point}' is called from sync code")
 
 
 def _get_extension_classes(

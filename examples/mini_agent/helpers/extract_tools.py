@@ -27,7 +27,7 @@ def extract_json_root_string(content: str) -> str | None:
 
 
 def extract_tool_request(content: str) -> dict[str, Any] | None:
-    """Return the request if the whole text is one; None while it is incomplete, or when there is more around it."""
+    """Return the request that the whole text is; None while it is incomplete or has text around it."""
     content = content.strip()
     if not content or extract_json_root_string(content) != content:
         return None
@@ -45,7 +45,7 @@ def is_misformatted_tool_request(content: str) -> bool:
 
 
 def normalize_tool_request(tool_request: Any) -> tuple[str, dict[str, Any]]:
-    """Return name and arguments; the suffix of `tool:action` becomes the argument `action`. Raise ValueError."""
+    """Return name and arguments, `action` among them if the name is `tool:action`; raise ValueError."""
     if not isinstance(tool_request, dict):
         raise ValueError("Tool request must be a dictionary")
     name, args = tool_request.get("tool_name"), tool_request.get("tool_args")

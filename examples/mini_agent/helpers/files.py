@@ -32,7 +32,7 @@ def read_file(relative_path: str) -> str:
 
 
 def read_prompt_file(_file: str, _directories: list[str], **variables: Any) -> str:
-    """Return a prompt with its includes and variables filled in; raise FileNotFoundError if no folder has it."""
+    """Return a prompt with includes and variables filled in; raise FileNotFoundError if no folder has it."""
     for folder in _directories:
         path = os.path.join(folder, _file)
         if os.path.exists(path):
@@ -41,11 +41,12 @@ def read_prompt_file(_file: str, _directories: list[str], **variables: Any) -> s
         raise FileNotFoundError(f"Prompt '{_file}' not found")
 
     # Includes search all the folders again, so a profile can replace one part of a prompt.
-    text = _INCLUDE.sub(lambda found: read_prompt_file(found[1], _directories, **variables), read_file(path).strip())
+    text = read_file(path).strip()
+    text = _INCLUDE.sub(lambda found: read_prompt_file(found[1], _directories, **variables), text)
     return _VARIABLE.sub(lambda found: str(variables.get(found[1], found[0])), text)
 
 
 def parse_file(_file: str, _directories: list[str], **variables: Any) -> Any:
-    """Return the value of a prompt that is one JSON template; variables are JSON-encoded before they are put in."""
+    """Return the value of a prompt that is a JSON template; variables are put in as JSON."""
     encoded = {name: json.dumps(value) for name, value in variables.items()}
     return json.loads(read_prompt_file(_file, _directories, **encoded))

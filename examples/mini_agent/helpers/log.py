@@ -40,6 +40,7 @@ class Log:
     ) -> LogItem:
         """Begin an entry; its id is its number, so that two runs write the same log."""
         number = len(self.logs)
-        item = LogItem(number, type, heading or "", content or "", {**(kvps or {}), **kwargs}, id or f"log-{number}")
+        details = {**(kvps or {}), **kwargs}
+        item = LogItem(number, type, heading or "", content or "", details, id or f"log-{number}")
         self.logs.append(item)
         return item

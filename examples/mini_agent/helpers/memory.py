@@ -41,7 +41,8 @@ class Memory:
         """Append what the user said; it begins a topic."""
         self.history.new_topic()
         template = "fw.intervention.md" if intervention else "fw.user_message.md"
-        self.last_user_message = self.hist_add_message(False, self.parse_prompt(template, message=message.message))
+        content = self.parse_prompt(template, message=message.message)
+        self.last_user_message = self.hist_add_message(False, content)
         return self.last_user_message
 
     @extension.extensible

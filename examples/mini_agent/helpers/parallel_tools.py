@@ -39,7 +39,7 @@ class ParallelJob:
 
 
 def normalize_parallel_tool_calls(raw_calls: Any) -> list[tuple[str, dict[str, Any]]]:
-    """Return name and arguments of each requested call; raise ValueError for what cannot run side by side."""
+    """Return name and arguments of each call; raise ValueError for what cannot run side by side."""
     if not isinstance(raw_calls, list) or not 0 < len(raw_calls) <= DEFAULT_MAX_CALLS:
         raise ValueError(f"`tool_calls` must be a list of 1 to {DEFAULT_MAX_CALLS} tool calls")
     calls = [extract_tools.normalize_tool_request(raw) for raw in raw_calls]
@@ -55,7 +55,7 @@ def is_parallel_worker(agent: Agent | None) -> bool:
 
 
 async def start_parallel_jobs(agent: Agent, calls: list[tuple[str, dict[str, Any]]]) -> list[ParallelJob]:
-    """Begin all calls; their log entries are made here, so that the log's order does not depend on threads."""
+    """Begin all calls; their log entries are made here, in an order that no thread can change."""
     jobs: dict[str, ParallelJob] = agent.context.data.setdefault(PARALLEL_JOBS_KEY, {})
     started = []
     for tool_name, tool_args in calls:
@@ -86,7 +86,9 @@ async def _run_parallel_job(parent: Agent, job: ParallelJob) -> None:
     worker = worker_context.agent0
     worker.loop_data = LoopData()
     try:
-        job.result = await execute_tool_call(worker, job.tool_name, job.tool_args, log_item=job.log_item)
+        job.result = await execute_tool_call(
+            worker, job.tool_name, job.tool_args, log_item=job.log_item
+        )
     except Exception as error:
         job.error = str(error)
     finally:
@@ -96,7 +98,7 @@ async def _run_parallel_job(parent: Agent, job: ParallelJob) -> None:
 async def execute_tool_call(
     agent: Agent, tool_name: str, tool_args: dict[str, Any], *, log_item: LogItem | None = None
 ) -> str:
-    """Execute one call with everything that belongs to it, and return its answer; its exceptions pass through."""
+    """Execute one call with all that belongs to it and return its answer; exceptions pass through."""
     tool = _resolve_parallel_tool(agent, tool_name, tool_args)
     if log_item is not None:
         tool.get_log_object = lambda: log_item
@@ -121,6 +123,8 @@ def _resolve_parallel_tool(agent: Agent, tool_name: str, tool_args: dict[str, An
 
     tool = MCPConfig.get_instance().get_tool(agent, tool_name)
     if tool is None:
-        tool = agent.get_tool(name=tool_name, method=None, args=tool_args, message="", loop_data=agent.loop_data)
+        tool = agent.get_tool(
+            name=tool_name, method=None, args=tool_args, message="", loop_data=agent.loop_data
+        )
     tool.args = dict(tool_args)
     return tool

@@ -55,7 +55,8 @@ class Tool:
 
     def get_log_object(self) -> LogItem:
         """Return a new log entry for this call."""
-        heading = f"{self.agent.agent_name}: Using tool '{self.name}'"
+        agent_name = self.agent.agent_name
+        heading = f"{agent_name}: Using tool '{self.name}'"
         return self.agent.context.log.log(
-            type="tool", heading=heading, kvps=dict(self.args), _tool_name=self.name, _agent=self.agent.agent_name
+            type="tool", heading=heading, kvps=dict(self.args), _tool_name=self.name, _agent=agent_name
         )

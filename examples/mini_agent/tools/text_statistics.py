@@ -16,5 +16,6 @@ class TextStatistics(Tool):
         except OSError as error:
             raise RepairableException(f"Cannot read '{file}': {error.strerror}") from error
         words = re.findall(r"\w+", text.lower())
-        message = f"{len(text.splitlines())} lines, {len(words)} words, '{word}' {words.count(word.lower())} times"
+        lines, times = len(text.splitlines()), words.count(word.lower())
+        message = f"{lines} lines, {len(words)} words, '{word}' {times} times"
         return Response(message=message, break_loop=False)
