@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
 from helpers import extension, extract_tools, files, history, subagents
 from helpers.chat import AgentConfig, Chat, LoopData, UserMessage
@@ -169,7 +169,8 @@ class Agent(Memory):
     @extension.extensible
     def parse_prompt(self, _prompt_file: str, **kwargs: Any) -> history.MessageContent:
         """Return the value of a prompt file that is a JSON template."""
-        return files.parse_file(_prompt_file, subagents.get_paths(self, "prompts"), **kwargs)
+        dirs = subagents.get_paths(self, "prompts")
+        return cast(history.MessageContent, files.parse_file(_prompt_file, dirs, **kwargs))
 
     @extension.extensible
     def get_chat_model(self) -> Any:
@@ -217,10 +218,9 @@ class Agent(Memory):
         if llm_result.function_calls:
             return None
         message = llm_result.response
-        request = extract_tools.extract_tool_request(message)
-        if request is None and not extract_tools.is_misformatted_tool_request(message):
-            return message
-        return await self.process_tools(message)
+        if extract_tools.is_tool_request(message):
+            return await self.process_tools(message)
+        return message
 
     @extension.extensible
     async def process_tools(self, msg: str) -> str | None:
@@ -290,7 +290,7 @@ class Agent(Memory):
         tool_class: type[Tool] = Unknown
         for path in subagents.get_paths(self, "tools", name + ".py"):
             try:
-                tool_class = extract_tools.load_classes_from_file(path, Tool)[0]
+                tool_class = extract_tools.load_classes_from_file(path, Tool)[0]  # type: ignore[type-abstract]
                 break
             except Exception:
                 # A broken override must not take away the tool it overrides.

@@ -60,7 +60,7 @@ def positive(text: str) -> int:
 def arguments() -> argparse.Namespace:
     """Return what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
-    number = {"type": positive, "metavar": "N"}
+    number: dict[str, Any] = {"type": positive, "metavar": "N"}
     parser.add_argument("--messages", default=2, help="user messages (%(default)s)", **number)
     parser.add_argument("--tools", default=20, help="tool calls for each of them (%(default)s)", **number)
     parser.add_argument("--chunk", default=12, help="characters per streamed chunk (%(default)s)", **number)

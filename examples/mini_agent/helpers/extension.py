@@ -6,13 +6,14 @@ import os
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from helpers import cache, files, modules
 
 if TYPE_CHECKING:
     from agent import Agent
 
+F = TypeVar("F", bound=Callable[..., Any])
 _FOLDERS_AREA = "extension_folders(extensions)"
 _CLASSES_AREA = "extension_classes(extensions)"
 
@@ -36,7 +37,7 @@ class Extension:
         """Do the work; what a point passes in is meant to be changed in place."""
 
 
-def extensible(func: Callable[..., Any]) -> Callable[..., Any]:
+def extensible(func: F) -> F:
     """Call the points `_functions/<module>/<qualname>/start` and `/end` around a function.
 
     Both get one dict `data` with `args`, `kwargs`, `result` and `exception`. A start extension may replace
@@ -56,8 +57,7 @@ def extensible(func: Callable[..., Any]) -> Callable[..., Any]:
             except Exception as error:
                 data["exception"] = error
         await call_extensions_async(end, agent=agent, data=data)
-        result = _outcome(data)
-        return None if result is _UNSET else result
+        return _result(data)
 
     def _run_sync(*args: Any, **kwargs: Any) -> Any:
         agent, data = _agent_among(args, kwargs), _call_data(args, kwargs)
@@ -68,10 +68,9 @@ def extensible(func: Callable[..., Any]) -> Callable[..., Any]:
             except Exception as error:
                 data["exception"] = error
         call_extensions_sync(end, agent=agent, data=data)
-        result = _outcome(data)
-        return None if result is _UNSET else result
+        return _result(data)
 
-    return wraps(func)(_run_async if inspect.iscoroutinefunction(func) else _run_sync)
+    return cast(F, wraps(func)(_run_async if inspect.iscoroutinefunction(func) else _run_sync))
 
 
 def _call_data(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -82,6 +81,12 @@ def _outcome(data: dict[str, Any]) -> Any:
     if isinstance(data["exception"], BaseException):
         raise data["exception"]
     return data["result"]
+
+
+def _result(data: dict[str, Any]) -> Any:
+    # Unset after all: an extension has cleared the exception, and there is nothing to return instead.
+    outcome = _outcome(data)
+    return None if outcome is _UNSET else outcome
 
 
 def _agent_among(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Agent | None:
@@ -116,7 +121,7 @@ def _get_extension_classes(
     from helpers import subagents
 
     cache_key = cache.determine_cache_key(agent, extension_point)
-    cached = cache.get(_CLASSES_AREA, cache_key)
+    cached: list[type[Extension]] | None = cache.get(_CLASSES_AREA, cache_key)
     if cached is not None:
         return cached
 
@@ -132,11 +137,11 @@ def _get_extension_classes(
 
 def _get_extensions(folder: str) -> list[type[Extension]]:
     folder = files.get_abs_path(folder)
-    cached = cache.get(_FOLDERS_AREA, folder)
+    cached: list[type[Extension]] | None = cache.get(_FOLDERS_AREA, folder)
     if cached is not None:
         return cached
     if not files.exists(folder):
         return []
-    classes = modules.load_classes_from_folder(folder, "*", Extension)
+    classes = modules.load_classes_from_folder(folder, "*", Extension)  # type: ignore[type-abstract]
     cache.add(_FOLDERS_AREA, folder, classes)
     return classes

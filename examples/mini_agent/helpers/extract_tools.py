@@ -10,6 +10,7 @@ __all__ = [
     "extract_json_root_string",
     "extract_tool_request",
     "is_misformatted_tool_request",
+    "is_tool_request",
     "load_classes_from_file",
     "load_classes_from_folder",
     "normalize_tool_request",
@@ -44,14 +45,19 @@ def is_misformatted_tool_request(content: str) -> bool:
     return '"tool_name"' in content and content.rstrip().endswith(("}", "```"))
 
 
+def is_tool_request(content: str) -> bool:
+    """Say whether a text is a tool request, or was meant to be one."""
+    return extract_tool_request(content) is not None or is_misformatted_tool_request(content)
+
+
 def normalize_tool_request(tool_request: Any) -> tuple[str, dict[str, Any]]:
     """Return name and arguments, `action` among them if the name is `tool:action`; raise ValueError."""
     if not isinstance(tool_request, dict):
-        raise ValueError("Tool request must be a dictionary")
+        raise ValueError("a tool request is a JSON object")
     name, args = tool_request.get("tool_name"), tool_request.get("tool_args")
     if not isinstance(name, str) or not name:
-        raise ValueError("Tool request must have a tool_name (type string) field")
+        raise ValueError("a tool request names its tool in `tool_name`")
     if not isinstance(args, dict):
-        raise ValueError("Tool request must have a tool_args (type dictionary) field")
+        raise ValueError("a tool request has an object `tool_args`")
     name, _, action = name.partition(":")
     return name, {"action": action, **args} if action else dict(args)

@@ -96,4 +96,4 @@ class MCPConfig:
         for server in self.servers:
             if server.name == server_name and server.has_tool(name):
                 return await server.call_tool(name, input_data)
-        raise ValueError(f"Tool {tool_name} not found")
+        raise ValueError(f"no server offers '{tool_name}'")

@@ -1,11 +1,14 @@
 """What an agent remembers: its history, and the data that tools and extensions keep with it."""
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from helpers import extension
 from helpers.chat import LoopData, UserMessage
 from helpers.history import History, Message, MessageContent
+
+if TYPE_CHECKING:
+    from agent import Agent
 
 
 class Memory:
@@ -32,8 +35,8 @@ class Memory:
     @extension.extensible
     def hist_add_message(self, ai: bool, content: MessageContent, id: str = "") -> Message:
         """Append a message, after extensions have seen it."""
-        content_data = {"content": content}
-        extension.call_extensions_sync("hist_add_before", self, content_data=content_data, ai=ai)
+        agent, content_data = cast("Agent", self), {"content": content}
+        extension.call_extensions_sync("hist_add_before", agent, content_data=content_data, ai=ai)
         return self.history.add_message(ai, content_data["content"], id)
 
     @extension.extensible
@@ -61,5 +64,5 @@ class Memory:
         """Append a tool's answer, after extensions have seen it."""
         msg_id = kwargs.pop("id", "")
         data = {"tool_name": tool_name, "tool_result": tool_result, **kwargs}
-        extension.call_extensions_sync("hist_add_tool_result", self, data=data)
+        extension.call_extensions_sync("hist_add_tool_result", cast("Agent", self), data=data)
         return self.hist_add_message(False, data, msg_id)

@@ -17,7 +17,7 @@ def import_module(file_path: str) -> ModuleType:
     name = os.path.splitext(os.path.basename(abs_path))[0]
     spec = importlib.util.spec_from_file_location(name, abs_path)
     if spec is None or spec.loader is None:
-        raise ImportError(f"Could not load module from {abs_path}")
+        raise ImportError(f"'{abs_path}' is not a Python file")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

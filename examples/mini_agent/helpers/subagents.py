@@ -27,7 +27,7 @@ def get_paths(
     """
     flags = (must_exist_completely, include_user, include_default, default_root)
     cache_key = cache.determine_cache_key(agent, *subpaths, *flags)
-    cached = cache.get(PATHS_CACHE_AREA, cache_key)
+    cached: list[str] | None = cache.get(PATHS_CACHE_AREA, cache_key)
     if cached is not None:
         return cached
 
@@ -42,5 +42,5 @@ def get_paths(
     paths = [files.get_abs_path(*root, *subpaths) for root in roots]
     if must_exist_completely:
         paths = [path for path in paths if files.exists(path)]
-    cache.add(PATHS_CACHE_AREA, cache_key, paths)
+    cache.add(PATHS_CACHE_AREA, cache_key, data=paths)
     return paths

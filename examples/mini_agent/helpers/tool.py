@@ -50,7 +50,8 @@ class Tool:
     async def after_execution(self, response: Response, **kwargs: Any) -> None:
         """Put the answer into the history and the log."""
         text = response.message.strip()
-        self.agent.hist_add_tool_result(self.name, text, id=self.log.id, **(response.additional or {}))
+        details = response.additional or {}
+        self.agent.hist_add_tool_result(self.name, text, id=self.log.id, **details)
         self.log.update(content=text)
 
     def get_log_object(self) -> LogItem:

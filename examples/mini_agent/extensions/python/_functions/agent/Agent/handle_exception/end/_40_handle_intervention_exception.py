@@ -5,7 +5,8 @@ from helpers.errors import InterventionException
 from helpers.extension import Extension
 
 
-class HandleInterventionException(Extension):
+class GoOnAfterIntervention(Extension):
     async def execute(self, data: dict[str, Any], **kwargs: Any) -> None:
-        if isinstance(data["exception"], InterventionException):
+        error = data["exception"]
+        if isinstance(error, InterventionException):
             data["exception"] = None

@@ -6,7 +6,7 @@ from helpers.extension import Extension
 from helpers.print_style import PrintStyle
 
 
-class HandleRepairableException(Extension):
+class TellModel(Extension):
     async def execute(self, data: dict[str, Any], **kwargs: Any) -> None:
         error = data["exception"]
         if self.agent and isinstance(error, errors.RepairableException):

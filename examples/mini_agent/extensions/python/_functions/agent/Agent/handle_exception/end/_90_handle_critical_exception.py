@@ -5,7 +5,7 @@ from helpers import errors
 from helpers.extension import Extension
 
 
-class HandleCriticalException(Extension):
+class ReportAndEnd(Extension):
     async def execute(self, data: dict[str, Any], **kwargs: Any) -> None:
         error = data["exception"]
         if self.agent and error and not isinstance(error, errors.HandledException):
