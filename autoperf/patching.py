@@ -1,0 +1,254 @@
+"""Patches as data: declared as rows, applied when their module is imported, undone last first."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import sys
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any, Final
+
+from autoperf.errors import guarded
+
+_MISSING: Final = object()
+DISABLE_AFTER_FAILURES: Final = 20
+
+
+class Switch:
+    """Tells a wrapper whether it is to act; off, it must pass straight through to the original."""
+
+    __slots__ = ("on",)
+
+    def __init__(self) -> None:
+        self.on = True
+
+
+@dataclass(frozen=True)
+class Patch:
+    """One row: where, and what to put there.
+
+    ``target`` is ``"module:qualified.name"`` (entry-point syntax). ``build(original, switch)`` returns the
+    replacement for what a plain attribute look-up on the owner would give for a function, or for a static
+    or class method the function inside it. ``feature`` is the option that switches the row on.
+    """
+
+    target: str
+    feature: str
+    build: Callable[[Any, Switch], Any]
+
+    @property
+    def module(self) -> str:
+        """The module whose import the row waits for."""
+        return self.target.partition(":")[0]
+
+    @property
+    def path(self) -> list[str]:
+        """Attribute names from the module to the function."""
+        return self.target.partition(":")[2].split(".")
+
+
+@dataclass
+class Applied:
+    """What became of one row: ``state`` is waiting, applied, missing, failed, inert or undone."""
+
+    patch: Patch
+    state: str = "waiting"
+    reason: str = ""
+    switch: Switch = field(default_factory=Switch)
+    owner: Any = None
+    raw: Any = _MISSING
+    replacement: Any = None
+    inherited: bool = False
+    copies: list[ModuleType] = field(default_factory=list)
+
+    def as_row(self) -> dict[str, str]:
+        """A plain mapping for ``status`` and ``doctor``."""
+        return {
+            "target": self.patch.target,
+            "feature": self.patch.feature,
+            "state": self.state,
+            "reason": self.reason,
+        }
+
+
+class PatchSet:
+    """Applies rows as their modules are imported, keeps every failure as data, undoes last first."""
+
+    def __init__(self, patches: Iterable[Patch], *, on_change: Callable[[], None] | None = None) -> None:
+        self.rows: list[Applied] = [Applied(patch) for patch in patches]
+        self._on_change = on_change
+        self._order: list[Applied] = []
+        self._lock = threading.RLock()
+        self._finder = _Finder({row.patch.module for row in self.rows}, self._imported)
+
+    def start(self) -> None:
+        """Patch what is already imported and wait for the rest."""
+        sys.meta_path.insert(0, self._finder)
+        for name in sorted({row.patch.module for row in self.rows}):
+            module = sys.modules.get(name)
+            # A module still being executed is patched by nobody: its names are not all there yet.
+            if module is not None and not _initializing(module):
+                self._imported(module)
+
+    def stop(self) -> None:
+        """Put every original back, last patch first, and stop waiting for imports."""
+        with guarded("patching"):
+            if self._finder in sys.meta_path:
+                sys.meta_path.remove(self._finder)
+        with self._lock:
+            while self._order:
+                row = self._order.pop()
+                with guarded(row.patch.target):
+                    _undo(row)
+            for row in self.rows:
+                if row.state == "waiting":
+                    row.state = "undone"
+
+    def _imported(self, module: ModuleType) -> None:
+        with self._lock:
+            for row in self.rows:
+                if row.patch.module != module.__name__:
+                    continue
+                if row.state in ("applied", "inert"):
+                    _forget_reloaded(row, self._order)
+                if row.state != "undone":
+                    self._apply(row, module)
+        if self._on_change is not None:
+            with guarded("patching"):
+                self._on_change()
+
+    def _apply(self, row: Applied, module: ModuleType) -> None:
+        row.state, row.reason = "failed", "the wrapper could not be built"
+        with guarded(row.patch.target):
+            found = _resolve(module, row.patch.path)
+            if found is None:
+                row.state, row.reason = "missing", "the host does not define it"
+                return
+            row.owner, name, row.raw, row.inherited = found
+            row.switch = Switch()
+            row.replacement = _rewrap(row.raw, row.patch.build, row.switch)
+            setattr(row.owner, name, row.replacement)
+            if isinstance(row.owner, ModuleType):
+                row.copies = _swap_copies(name, row.raw, row.replacement, skip=row.owner)
+            row.state, row.reason = "applied", ""
+            self._order.append(row)
+
+    @property
+    def settled(self) -> bool:
+        """Whether no row waits for its module any more."""
+        return all(row.state != "waiting" for row in self.rows)
+
+    def counts(self) -> tuple[int, int]:
+        """How many rows are applied, and how many there are."""
+        return sum(row.state == "applied" for row in self.rows), len(self.rows)
+
+
+def _initializing(module: ModuleType) -> bool:
+    return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
+
+
+def _resolve(module: ModuleType, path: Sequence[str]) -> tuple[Any, str, Any, bool] | None:
+    owner: Any = module
+    for name in path[:-1]:
+        owner = vars(owner).get(name, _MISSING)
+        if owner is _MISSING:
+            return None
+    name = path[-1]
+    raw = vars(owner).get(name, _MISSING)
+    if raw is not _MISSING:
+        return owner, name, raw, False
+    for base in getattr(owner, "__mro__", ())[1:-1]:
+        if name in vars(base):
+            return owner, name, vars(base)[name], True
+    return None
+
+
+def _rewrap(raw: Any, build: Callable[[Any, Switch], Any], switch: Switch) -> Any:
+    if isinstance(raw, (staticmethod, classmethod)):
+        return type(raw)(build(raw.__func__, switch))
+    return build(raw, switch)
+
+
+def _swap_copies(name: str, old: Any, new: Any, *, skip: ModuleType) -> list[ModuleType]:
+    # Modules imported before us may hold the function by name (``from helpers.extension import call_...``).
+    changed = []
+    for module in list(sys.modules.values()):
+        names = getattr(module, "__dict__", None)
+        if module is not skip and isinstance(names, dict) and names.get(name) is old:
+            names[name] = new
+            changed.append(module)
+    return changed
+
+
+def _undo(row: Applied) -> None:
+    name = row.patch.path[-1]
+    row.state = "undone"
+    if vars(row.owner).get(name, _MISSING) is not row.replacement:
+        # Somebody wrapped on top of us: removing ours would remove theirs, so ours only stops acting.
+        row.switch.on = False
+        row.state, row.reason = "inert", "wrapped by someone else, left in place"
+        return
+    row.switch.on = False
+    if row.inherited:
+        delattr(row.owner, name)
+    else:
+        setattr(row.owner, name, row.raw)
+    if isinstance(row.owner, ModuleType):
+        _swap_copies(name, row.replacement, row.raw, skip=row.owner)
+
+
+def _forget_reloaded(row: Applied, order: list[Applied]) -> None:
+    row.switch.on = False
+    if row in order:
+        order.remove(row)
+
+
+class _Finder:
+    """Sees the wanted modules pass, lets the other finders find them, and calls back once one is executed."""
+
+    def __init__(self, wanted: set[str], imported: Callable[[ModuleType], None]) -> None:
+        self._wanted = wanted
+        self._called = imported
+        self._searching = threading.local()
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if name not in self._wanted or getattr(self._searching, "now", False):
+            return None
+        self._searching.now = True
+        try:
+            spec = self._ask_the_others(name, path, target)
+        finally:
+            self._searching.now = False
+        if spec is not None and spec.loader is not None:
+            with guarded(f"import of {name}"):
+                self._watch(spec.loader)
+        return spec
+
+    def _ask_the_others(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None
+    ) -> importlib.machinery.ModuleSpec | None:
+        # No fence: what another finder raises is what the host would have seen without us.
+        for finder in list(sys.meta_path):
+            find = getattr(finder, "find_spec", None)
+            if finder is self or find is None:
+                continue
+            spec: importlib.machinery.ModuleSpec | None = find(name, path, target)
+            if spec is not None:
+                return spec
+        return None
+
+    def _watch(self, loader: Any) -> None:
+        execute = loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            # Only this one loader object is changed, and only until it has done its work.
+            vars(loader).pop("exec_module", None)
+            execute(module)
+            with guarded(f"import of {module.__name__}"):
+                self._called(module)
+
+        loader.exec_module = exec_module

@@ -1,0 +1,71 @@
+"""What a file or folder looked like, so that it can be seen whether it has changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Iterable
+from typing import Final, NamedTuple
+
+_TICK_NS: Final = 50_000_000
+_COARSE_TICK_NS: Final = 2_000_000_000
+_SECOND_NS: Final = 1_000_000_000
+_ABSENT_MARK: Final = ("absent",)
+
+
+class Stamp(NamedTuple):
+    """The look of a path at one moment; equal stamps mean unchanged.
+
+    ``signature`` holds modification time (ns), size (bytes) and inode, for a folder also its names;
+    absence has a signature of its own. ``newest_ns`` is the latest modification time in it.
+    """
+
+    signature: Hashable
+    newest_ns: int
+
+    @classmethod
+    def of(cls, path: str) -> Stamp:
+        """Stamp of one file. Raises ``OSError`` when the path cannot be looked at for a reason other than absence."""
+        try:
+            seen = os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return ABSENT
+        return cls((seen.st_mtime_ns, seen.st_size, seen.st_ino), seen.st_mtime_ns)
+
+    @classmethod
+    def of_names(cls, folder: str, suffix: str = "") -> Stamp:
+        """Stamp of a folder's own entry and of the names in it that end in ``suffix``; contents are not looked at."""
+        own = cls.of(folder)
+        if own is ABSENT:
+            return ABSENT
+        try:
+            names = tuple(sorted(name for name in os.listdir(folder) if name.endswith(suffix)))
+        except (FileNotFoundError, NotADirectoryError):
+            return ABSENT
+        return cls((own.signature, names), own.newest_ns)
+
+    @classmethod
+    def of_contents(cls, folder: str, suffix: str = "") -> Stamp:
+        """Stamp of a folder, its names, and every file in it that ends in ``suffix`` (one level)."""
+        own = cls.of_names(folder, suffix)
+        if own is ABSENT:
+            return ABSENT
+        _, names = own.signature  # type: ignore[misc]
+        return cls.together([own, *(cls.of(os.path.join(folder, name)) for name in names)])
+
+    @classmethod
+    def together(cls, stamps: Iterable[Stamp]) -> Stamp:
+        """One stamp for several paths, in order."""
+        parts = tuple(stamps)
+        return cls(tuple(p.signature for p in parts), max((p.newest_ns for p in parts), default=0))
+
+    def settled(self, at_ns: int) -> bool:
+        """Whether a change just after ``at_ns`` (Unix time, ns) is sure to show in the stamp.
+
+        File systems keep time in ticks: two writes within one tick look the same. A path written within a
+        tick before it was looked at is therefore not trusted. The rule is git's for "racy" index entries.
+        """
+        whole_seconds = self.newest_ns % _SECOND_NS == 0 and self.newest_ns > 0
+        return self.newest_ns + (_COARSE_TICK_NS if whole_seconds else _TICK_NS) < at_ns
+
+
+ABSENT: Final = Stamp(_ABSENT_MARK, 0)
