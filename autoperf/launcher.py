@@ -29,6 +29,8 @@ def run(arguments: list[str]) -> int:
         if environ.get("AUTOPERF_DISABLED", "").strip().lower() in _OFF:
             environ.update(settings)
             environ["PYTHONPATH"] = with_bootstrap(environ.get("PYTHONPATH", ""), template_folder())
+            if os.name != "nt":  # there the command gets another pid
+                environ["AUTOPERF_LAUNCH_PID"] = str(os.getpid())
         return execute(command, environ)
     except Refused as refusal:
         if sys.stderr is not None:
@@ -56,13 +58,13 @@ def parsed(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
         if settings.get(name, value) != value:
             raise Refused("--features and --observe contradict each other" if "FEAT" in name else f"{option} twice")
         settings[name] = value
-    if not rest:
+    if not rest or not rest[0]:
         raise Refused("no command; say for example: autoperf run python run_ui.py")
     return settings, rest
 
 
 def _features(text: str) -> tuple[str, str]:
-    from autoperf.config import parse_features
+    from autoperf.features import parse_features
 
     try:
         parse_features(text)
@@ -105,7 +107,6 @@ def execute(command: list[str], environ: dict[str, str]) -> int:
             import subprocess
 
             return subprocess.call(command, env=environ)
-        environ["AUTOPERF_LAUNCH_PID"] = str(os.getpid())
         _restore_signals()
         os.execvpe(command[0], command, environ)
     except OSError as error:
