@@ -8,14 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-FEATURES: Final[dict[str, str]] = {
-    "tools": "tool classes are kept between calls and validated by file stamp",
-    "extensions": "extension classes are kept between calls; points without extensions return at once",
-    "interventions": "idle intervention checks return at once; a message or pause acts at the next call",
-    "mcp": "MCP tool names are looked up in an index instead of a scan",
-    "trace": "spans and execution statistics, into the local store and to OTLP when configured",
-}
-OBSERVE_ONLY: Final = frozenset({"trace"})
+from autoperf.features import FEATURES as FEATURES
+from autoperf.features import parse_features as parse_features
+
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"", "0", "false", "no", "off"})
 
@@ -64,29 +59,6 @@ def _seconds(text: str) -> float:
     if not 0 < value < float("inf"):
         raise ValueError("use a number of seconds above 0")
     return value
-
-
-def parse_features(text: str) -> frozenset[str]:
-    """Read a feature list: names add up, ``-name`` takes one away from the default, ``all`` and ``none`` are words.
-
-    ``"tools,mcp"`` is exactly these two; ``"-mcp"`` is everything but MCP. Raises ``ValueError`` naming an
-    unknown feature and the known ones.
-    """
-    names = [part.strip().lower() for part in text.split(",") if part.strip()]
-    chosen = set(FEATURES) if not names or all(name.startswith("-") for name in names) else set()
-    for name in names:
-        bare = name.removeprefix("-")
-        if bare == "all":
-            chosen = set(FEATURES)
-        elif bare == "none":
-            chosen = set()
-        elif bare not in FEATURES:
-            raise ValueError(f"no feature {bare!r}; there are {', '.join(FEATURES)}")
-        elif name.startswith("-"):
-            chosen.discard(bare)
-        else:
-            chosen.add(bare)
-    return frozenset(chosen)
 
 
 def default_home(environ: Mapping[str, str] = os.environ) -> Path:
@@ -176,7 +148,14 @@ class Config:
 
 
 INTERNAL_VARIABLES: Final = frozenset(
-    {"AUTOPERF_DISABLED", "AUTOPERF_LAUNCH_PID", "AUTOPERF_DEBUG", "AUTOPERF_FAIL_OPEN", "AUTOPERF_AGENT_ZERO"}
+    {
+        "AUTOPERF_AGENT_ZERO",
+        "AUTOPERF_DEBUG",
+        "AUTOPERF_DISABLED",
+        "AUTOPERF_FAIL_OPEN",
+        "AUTOPERF_HOST_PID",
+        "AUTOPERF_LAUNCH_PID",
+    }
 )
 
 

@@ -1,0 +1,43 @@
+"""autoperf: makes Agent Zero observable and faster from outside, with no change to its code."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # typing itself would cost the launcher a third of its time
+if TYPE_CHECKING:
+    from os import PathLike
+    from typing import Any
+
+    from autoperf.runtime import Runtime
+
+__all__ = ["__version__", "instrument", "status", "uninstrument"]
+__version__ = "0.1.0"
+
+
+def instrument(root: str | PathLike[str] | None = None, **options: Any) -> Runtime | None:
+    """Instrument the Agent Zero in folder ``root`` within this process and return the running `Runtime`.
+
+    Without ``root`` the folder is looked for on ``sys.path`` and in the working directory. ``options`` are
+    the attributes of `autoperf.config.Config`, already typed, and win over the environment. Call it before
+    the host's modules are imported. A second call returns the first runtime. None with ``AUTOPERF_DISABLED=1``.
+
+    Raises ``AutoperfError`` when there is no Agent Zero, ``TypeError`` for an unknown option.
+    """
+    from autoperf import bootstrap
+
+    return bootstrap.instrument(root, **options)
+
+
+def uninstrument() -> None:
+    """Undo every patch of this process, to the identical original objects; harmless when there is none."""
+    from autoperf.runtime import current
+
+    if (runtime := current()) is not None:
+        runtime.stop()
+
+
+def status() -> dict[str, Any] | None:
+    """The measured numbers of this process (see `Runtime.snapshot`), or None when it is not instrumented."""
+    from autoperf.runtime import current
+
+    runtime = current()
+    return None if runtime is None else runtime.snapshot()

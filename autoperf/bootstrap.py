@@ -1,0 +1,108 @@
+"""Called inside a Python that is about to import Agent Zero: recognises it and starts the runtime, once."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autoperf.config import Config
+from autoperf.errors import AutoperfError, failures, guarded, say
+
+if TYPE_CHECKING:
+    from autoperf.agentzero import Layout
+    from autoperf.runtime import Runtime
+
+# Run by Agent Zero's container and installer before the server, in processes of their own.
+PREPARING = frozenset({"prepare.py", "preload.py", "update_reqs.py"})
+HOST_PID = "AUTOPERF_HOST_PID"
+_starting = threading.RLock()
+
+
+def recognise(folder: str) -> bool:
+    """Whether ``folder`` holds an Agent Zero; if so its runtime is running, or its failure recorded, on return.
+
+    Raises only what importing our own parts raises: a package they need is missing in this interpreter.
+    """
+    root = Path(folder)
+    if not is_candidate(root):
+        return False
+    from autoperf.agentzero import detect
+
+    with _starting:
+        layout = None
+        with guarded("bootstrap"):
+            layout = detect(root)
+        if layout is None:
+            return False
+        import autoperf.runtime  # noqa: F401 - outside the fence, so that the finder can say what is missing
+
+        with guarded("bootstrap"):
+            start(root, layout)
+        return True
+
+
+def instrument(root: str | os.PathLike[str] | None = None, **options: Any) -> Runtime | None:
+    """See `autoperf.instrument`."""
+    if switched_off():
+        return None
+    from autoperf.agentzero import detect
+
+    searched = [Path(root)] if root is not None else [Path(entry) for entry in [*sys.path, os.curdir]]
+    for folder in map(Path.absolute, searched):
+        layout = detect(folder) if is_candidate(folder) else None
+        if layout is not None:
+            with _starting:
+                return start(folder, layout, **options)
+    where = str(searched[0]) if root is not None else "sys.path or the working directory"
+    raise AutoperfError(f"no Agent Zero in {where}; name the folder that holds its agent.py")
+
+
+def start(root: Path, layout: Layout, **options: Any) -> Runtime:
+    """Start the runtime of this process, or return the one that runs; only a server process prints lines."""
+    from autoperf.runtime import Runtime, current
+
+    running = current()
+    if running is not None:
+        return running
+    config = Config.from_environ(**options)
+    if not is_server():
+        config = replace(config, quiet=True)
+    failures.quiet = config.quiet
+    if not config.quiet:
+        for problem in config.problems:
+            say(problem)
+    os.environ[HOST_PID] = str(os.getpid())
+    return Runtime.start(root, layout, config)
+
+
+def is_candidate(folder: Path) -> bool:
+    """Whether the files are where every Agent Zero has them; says nothing about what they define."""
+    try:
+        return (folder / "agent.py").is_file() and (
+            (folder / "helpers").is_dir() or (folder / "python" / "helpers").is_dir()
+        )
+    except OSError:
+        return False
+
+
+def is_server(environ: dict[str, str] | None = None) -> bool:
+    """Whether this process is the one people watch: not a preparation step, nor a child of an instrumented host."""
+    environ = dict(os.environ) if environ is None else environ
+    script = os.path.basename(sys.argv[0]) if getattr(sys, "argv", None) else ""
+    if script in PREPARING:
+        return False
+    multiprocessing = sys.modules.get("multiprocessing.process")
+    if multiprocessing is not None and multiprocessing.parent_process() is not None:
+        return False
+    if script == "run_ui.py":
+        return True
+    return environ.get(HOST_PID, str(os.getpid())) == str(os.getpid())
+
+
+def switched_off() -> bool:
+    """Whether the kill switch ``AUTOPERF_DISABLED`` is set."""
+    return os.environ.get("AUTOPERF_DISABLED", "").strip().lower() not in ("", "0", "false", "no", "off")

@@ -1,0 +1,34 @@
+"""Put autoperf into one interpreter for good, for images and services.
+
+Writes a .pth line (and for Python 3.15 and later a .start file) into its site-packages; every program of
+that interpreter then has what `autoperf run` gives. AUTOPERF_DISABLED=1 switches it off.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from autoperf.errors import say
+from autoperf.interpreter import alone, how_to_install, probe, this_python
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """``--python PATH``."""
+    parser.add_argument("--python", metavar="PATH", default=this_python(), help="that interpreter; default: this one")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the files, say which, and say so when autoperf itself is missing there: exit 1 then."""
+    from autoperf import installing
+
+    python = probe(args.python, alone())
+    written, kept = installing.install(python)
+    for path in written:
+        print(f"wrote {path}")
+    for path in kept:
+        print(f"already there: {path}")
+    lacking = how_to_install(python)
+    if lacking is not None:
+        say(lacking)
+        return 1
+    return 0

@@ -1,0 +1,25 @@
+"""Take away what `autoperf install` wrote, and nothing else."""
+
+from __future__ import annotations
+
+import argparse
+
+from autoperf.interpreter import alone, probe, this_python
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """``--python PATH``."""
+    parser.add_argument("--python", metavar="PATH", default=this_python(), help="that interpreter; default: this one")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Remove the files and name them."""
+    from autoperf import installing
+
+    python = probe(args.python, alone())
+    removed = installing.uninstall(python)
+    for path in removed:
+        print(f"removed {path}")
+    if not removed:
+        print(f"nothing of autoperf in {python.site_packages}")
+    return 0

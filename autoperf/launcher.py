@@ -1,0 +1,148 @@
+"""``autoperf run CMD...``: puts the bootstrap into the environment and becomes the command."""
+
+from __future__ import annotations
+
+# Only what every interpreter has loaded at start: each further import is paid at every launch.
+import os
+import sys
+
+USAGE = "autoperf run [--features LIST] [--observe] [--home DIR] [--quiet] CMD..."
+_OFF = ("", "0", "false", "no", "off")
+
+
+class Refused(Exception):
+    """The command line cannot be run; the text is for a person, ``code`` the exit code."""
+
+    def __init__(self, text: str, code: int = 2) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def run(arguments: list[str]) -> int:
+    """Replace this process by the command; returns an exit code only when that is impossible.
+
+    2: the line makes no sense, 127: no such command, 126: it cannot be executed.
+    """
+    try:
+        settings, command = parsed(arguments)
+        environ = dict(os.environ)
+        if environ.get("AUTOPERF_DISABLED", "").strip().lower() in _OFF:
+            environ.update(settings)
+            environ["PYTHONPATH"] = with_bootstrap(environ.get("PYTHONPATH", ""), template_folder())
+            if os.name != "nt":  # there the command gets another pid
+                environ["AUTOPERF_LAUNCH_PID"] = str(os.getpid())
+        return execute(command, environ)
+    except Refused as refusal:
+        if sys.stderr is not None:
+            sys.stderr.write(f"autoperf: {refusal}\n")
+        return refusal.code
+
+
+def parsed(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Split our options, as environment variables, from the command; everything after its name is untouched."""
+    settings: dict[str, str] = {}
+    rest = list(arguments)
+    while rest and rest[0].startswith("-"):
+        option, has_value, value = rest.pop(0).partition("=")
+        if option == "--" and not has_value:
+            break
+        if option in ("--observe", "--quiet") and not has_value:
+            name, value = ("AUTOPERF_FEATURES", "trace") if option == "--observe" else ("AUTOPERF_QUIET", "1")
+        elif option in ("--features", "--home"):
+            if not has_value and not rest:
+                raise Refused(f"{option} needs a value: {USAGE}")
+            value = value if has_value else rest.pop(0)
+            name, value = _features(value) if option == "--features" else ("AUTOPERF_HOME", _folder(value))
+        else:
+            raise Refused(f"no option {option}; options stand before the command: {USAGE}")
+        if settings.get(name, value) != value:
+            raise Refused("--features and --observe contradict each other" if "FEAT" in name else f"{option} twice")
+        settings[name] = value
+    if not rest or not rest[0]:
+        raise Refused("no command; say for example: autoperf run python run_ui.py")
+    return settings, rest
+
+
+def _features(text: str) -> tuple[str, str]:
+    from autoperf.features import parse_features
+
+    try:
+        parse_features(text)
+    except ValueError as error:
+        raise Refused(f"--features {text}: {error}") from None
+    return "AUTOPERF_FEATURES", text
+
+
+def _folder(text: str) -> str:
+    if not text:
+        raise Refused("--home needs the name of a folder")
+    return os.path.abspath(os.path.expanduser(text))
+
+
+def template_folder() -> str:
+    """The folder that holds our sitecustomize.py: inside the installed package, or beside it in a checkout.
+
+    Raises `Refused` when the installation has lost it.
+    """
+    package = os.path.dirname(os.path.abspath(__file__))
+    for parent in (package, os.path.dirname(package)):
+        folder = os.path.join(parent, "sitecustomize_template")
+        if os.path.isfile(os.path.join(folder, "sitecustomize.py")):
+            return folder
+    raise Refused(f"this installation is incomplete: no sitecustomize_template in {package}")
+
+
+def with_bootstrap(pythonpath: str, folder: str) -> str:
+    """``pythonpath`` with ``folder`` first and once; every other entry, empty ones too, stays byte for byte."""
+    if not pythonpath:
+        return folder
+    entries = pythonpath.split(os.pathsep)
+    return os.pathsep.join([folder, *(entry for entry in entries if entry != folder)])
+
+
+def execute(command: list[str], environ: dict[str, str]) -> int:
+    """Become ``command``, found on PATH as a shell would; on Windows wait for it and return its code."""
+    try:
+        if os.name == "nt":
+            import subprocess
+
+            return subprocess.call(command, env=environ)
+        _restore_signals()
+        os.execvpe(command[0], command, environ)
+    except OSError as error:
+        raise _refusal(command, error) from None
+    except ValueError as error:
+        raise Refused(f"{command[0]!r}: {error}", 126) from None
+
+
+def _restore_signals() -> None:
+    """Python ignores these two at start, and an ignored signal would be inherited by the command."""
+    from _signal import SIG_DFL, SIGPIPE, SIGXFSZ, signal
+
+    signal(SIGPIPE, SIG_DFL)
+    signal(SIGXFSZ, SIG_DFL)
+
+
+def _refusal(command: list[str], error: OSError) -> Refused:
+    name = command[0]
+    is_file = os.path.isfile(name)
+    hint = ""
+    if is_file and (name.endswith(".py") or not os.path.splitext(name)[1]):
+        hint = f"; did you mean `autoperf run {python_name()} {' '.join(command)}`?"
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        if name == "python" and python_name() != "python":
+            hint = f"; did you mean `autoperf run {python_name()} {' '.join(command[1:])}`?"
+        return Refused(f"{name}: command not found{hint}", 127)
+    if os.path.isdir(name):
+        return Refused(f"{name}: is a folder, not a command", 126)
+    reason = "not executable" if isinstance(error, PermissionError) else (error.strerror or str(error)).lower()
+    return Refused(f"{name}: {reason}{hint}", 126)
+
+
+def python_name() -> str:
+    """What Python is called on this PATH: ``python``, else ``python3``, else this interpreter's own path."""
+    for name in ("python", "python3"):
+        for folder in os.get_exec_path():
+            if os.access(os.path.join(folder, name), os.X_OK):
+                return name
+    return sys.executable

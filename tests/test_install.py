@@ -1,0 +1,169 @@
+"""Installing into one interpreter, copying a bootstrap, and taking it away again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from autoperf import copying, installing
+from autoperf.errors import AutoperfError
+from autoperf.interpreter import alone, probe
+from interpreters import REPOSITORY, Bench, bare_python
+from test_bootstrap import HOST, RECORDER
+
+
+@pytest.fixture
+def venv(tmp_path: Path) -> Path:
+    subprocess.run([bare_python(), "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    return tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    made = Bench(tmp_path)
+    made.write({**HOST, **RECORDER})
+    return made
+
+
+def listing(folder: str | None) -> set[str]:
+    return set(os.listdir(str(folder)))
+
+
+def autoperf(bench: Bench, *words: str | Path) -> tuple[int, str, str]:
+    environ = {**bench.environ, "PYTHONPATH": str(REPOSITORY)}
+    done = Bench(bench.folder, environ).run(sys.executable, "-m", "autoperf", *words)
+    return done.code, done.out, done.err
+
+
+def test_an_interpreter_describes_itself(venv: Path) -> None:
+    python = probe(str(venv), alone())
+    assert python.version == sys.version_info[:3]
+    assert python.site_packages is not None
+    assert Path(python.site_packages).is_relative_to(venv.parent.parent)
+    assert (python.autoperf, python.has_pip, python.reached) == (None, False, False)
+
+
+def test_installed_hands_over_and_is_idempotent(bench: Bench, venv: Path) -> None:
+    before = listing(probe(str(venv)).site_packages)
+    code, out, err = autoperf(bench, "install", "--python", venv)
+    assert (code, out.count("wrote ")) == (1, 2)
+    assert err.count("\n") == 1
+    assert f"lacks autoperf; install it with: uv pip install --python {venv} {REPOSITORY}" in err
+    assert autoperf(bench, "install", "--python", venv)[1].count("already there") == 2
+
+    site = Path(str(probe(str(venv)).site_packages))
+    shutil.copytree(bench.folder / "fake" / "autoperf", site / "autoperf")
+    assert bench.run(venv, "host/run_ui.py").out.splitlines() == ["asked host False", "host runs"]
+    assert autoperf(bench, "uninstall", "--python", venv)[1].count("removed") == 2
+    assert listing(str(site)) - before == {"autoperf", "__pycache__"} & (listing(str(site)) - before)
+    assert bench.run(venv, "host/run_ui.py").out.splitlines() == ["host runs"]
+    assert autoperf(bench, "uninstall", "--python", venv)[1].startswith("nothing of autoperf")
+
+
+def test_the_line_cannot_break_an_interpreter_that_lost_autoperf(bench: Bench, venv: Path) -> None:
+    autoperf(bench, "install", "--python", venv)
+    assert vars(bench.run(venv, "host/run_ui.py")) == {"code": 0, "out": "host runs\n", "err": ""}
+    site = Path(str(probe(str(venv)).site_packages))
+    (site / "autoperf_startup.py").write_text("raise SystemExit(9)")
+    assert vars(bench.run(venv, "host/run_ui.py")) == {"code": 0, "out": "host runs\n", "err": ""}
+    (site / "autoperf_startup.py").unlink()
+    assert vars(bench.run(venv, "host/run_ui.py")) == {"code": 0, "out": "host runs\n", "err": ""}
+
+
+def test_the_kill_switch_reaches_an_installed_interpreter(bench: Bench, venv: Path) -> None:
+    autoperf(bench, "install", "--python", venv)
+    bench.environ["AUTOPERF_DISABLED"] = "1"
+    assert not probe(str(venv), bench.environ).reached
+    bench.environ.pop("AUTOPERF_DISABLED")
+    assert probe(str(venv), bench.environ).reached
+
+
+def test_newer_pythons_get_a_start_file_too() -> None:
+    assert set(installing.files((3, 14, 0))) == {"autoperf.pth", "autoperf_startup.py"}
+    assert installing.files((3, 15, 0))["autoperf.start"] == "autoperf_startup:install\n"
+    namespace: dict[str, object] = {"__name__": "autoperf_startup", "__file__": "autoperf_startup.py"}
+    before = list(sys.meta_path)
+    try:
+        exec(installing.template(), namespace)
+        assert callable(namespace["install"])
+        assert len(sys.meta_path) == len(before) + 1
+    finally:
+        sys.meta_path[:] = before
+
+
+def test_a_file_of_somebody_else_is_not_touched(bench: Bench, venv: Path) -> None:
+    python = probe(str(venv))
+    theirs = Path(str(python.site_packages)) / "autoperf.pth"
+    theirs.write_text("import theirs\n")
+    with pytest.raises(AutoperfError, match="not ours"):
+        installing.install(python)
+    installing.uninstall(python)
+    assert theirs.read_text() == "import theirs\n"
+
+
+@pytest.mark.parametrize(("python", "said"), [("no-such-python", "no such Python"), ("/bin/true", "not a Python 3")])
+def test_what_is_no_python_is_named(bench: Bench, python: str, said: str) -> None:
+    code, out, err = autoperf(bench, "install", "--python", python)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert said in err
+
+
+def test_a_copied_bootstrap_needs_nothing_installed(bench: Bench) -> None:
+    code, out, err = autoperf(bench, "bootstrap", "--copy", "copied")
+    folder = bench.folder / "copied"
+    assert (code, out) == (0, f"{folder}\n"), err
+    assert sorted(path.name for path in folder.iterdir()) == ["autoperf-packages", "sitecustomize.py"]
+    assert "grpcio" not in err
+    bench.path(folder)
+    program = (
+        "import sys; sys.path.append(sys.argv[1]); import autoperf.config, psutil, wrapt\n"
+        "from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter\n"
+        "from opentelemetry.sdk.trace import TracerProvider\n"
+        "print({m.__file__.startswith(sys.argv[1]) for m in (autoperf, psutil, wrapt, sys.modules['google.protobuf'])})"
+    )
+    result = bench.python("-c", program, folder / "autoperf-packages")
+    assert (result.out, result.err) == ("{True}\n", "")
+    assert bench.python("-c", "import autoperf").code == 1
+
+
+def test_packages_join_the_end_of_the_path_once_the_host_is_recognised(bench: Bench) -> None:
+    (bench.folder / "copied" / "autoperf-packages").mkdir(parents=True)
+    (bench.folder / "copied" / "sitecustomize.py").write_text(installing.template())
+    shutil.copytree(bench.folder / "fake" / "autoperf", bench.folder / "copied" / "autoperf-packages" / "autoperf")
+    shutil.copytree(bench.folder / "host", bench.folder / "other")
+    bench.path(bench.folder / "copied")
+    tail = "import agent, sys; print('autoperf-packages' in sys.path[-1], 'autoperf-packages' in str(sys.path[:-1]))"
+    bench.write({"host/run_ui.py": tail, "other/run_ui.py": tail})
+    assert bench.python("host/run_ui.py").out.splitlines()[-1] == "True False"
+    assert bench.python("other/run_ui.py").out.splitlines()[-1] == "False False"
+
+
+def test_a_copy_replaces_an_older_one_and_nothing_else(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copying, "REQUIRED", ("wrapt",))
+    folder = bench.folder / "copied"
+    bench.write({"copied/autoperf-packages/stale.py": "", "copied/mine.txt": "kept"})
+    names = copying.copy(folder)
+    assert [name.split()[0] for name in names] == ["wrapt"]
+    assert not (folder / "autoperf-packages" / "stale.py").exists()
+    assert (folder / "mine.txt").read_text() == "kept"
+    bench.write({"copied/sitecustomize.py": "print('theirs')\n"})
+    with pytest.raises(AutoperfError, match="not ours"):
+        copying.copy(folder)
+
+
+def test_a_copy_that_cannot_be_made_says_why(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.write({"file": ""})
+    with pytest.raises(AutoperfError, match="cannot be written"):
+        copying.copy(bench.folder / "file" / "below")
+    with pytest.raises(AutoperfError, match="name a version such as"):
+        copying.copy(bench.folder / "copied", "three")
+    monkeypatch.setattr(copying, "find_spec", lambda name: None)
+    monkeypatch.setattr(copying.shutil, "which", lambda name: None)
+    with pytest.raises(AutoperfError, match="need pip or uv"):
+        copying.copy(bench.folder / "copied", "3.99")
+    assert not (bench.folder / "copied" / "autoperf-packages").exists()

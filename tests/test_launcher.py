@@ -1,0 +1,142 @@
+"""The launcher: what the command inherits, and what is said when there is no command to run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from autoperf.launcher import Refused, parsed, with_bootstrap
+from interpreters import REPOSITORY, TEMPLATE, Bench, Result
+
+SHOW = "import json, os, sys; print(json.dumps([os.getpid(), sys.argv[1:], dict(os.environ)]))"
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    made = Bench(tmp_path)
+    made.path(REPOSITORY)
+    return made
+
+
+def launch(bench: Bench, *words: str | Path, stdin: str = "") -> Result:
+    return bench.run(sys.executable, "-m", "autoperf", "run", *words, stdin=stdin)
+
+
+def test_becomes_the_command_with_its_pid_its_arguments_and_its_input(bench: Bench) -> None:
+    program = "import os, sys; print(os.getpid(), sys.argv[1:], sys.stdin.read()); sys.exit(7)"
+    child = subprocess.Popen(
+        [sys.executable, "-m", "autoperf", "run", sys.executable, "-c", program, "--quiet", "a b", "--"],
+        cwd=bench.folder,
+        env=bench.environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    out, _ = child.communicate("typed")
+    assert out == f"{child.pid} ['--quiet', 'a b', '--'] typed\n"
+    assert child.returncode == 7
+
+
+def test_a_signal_ends_the_command_as_it_would_without_us(bench: Bench) -> None:
+    killed = launch(bench, "sh", "-c", "kill -TERM $$")
+    assert killed.code == -signal.SIGTERM
+    # A Python ignores SIGPIPE; the command must not inherit that.
+    assert launch(bench, "sh", "-c", "kill -PIPE $$; echo survived").code == -signal.SIGPIPE
+
+
+def test_options_reach_the_command_as_environment(bench: Bench) -> None:
+    shown = launch(bench, "--features", "tools,mcp", "--home=state", "--quiet", sys.executable, "-c", SHOW, "--observe")
+    pid, arguments, environ = json.loads(shown.out)
+    assert arguments == ["--observe"]
+    assert environ["AUTOPERF_FEATURES"] == "tools,mcp"
+    assert environ["AUTOPERF_HOME"] == str(bench.folder / "state")
+    assert environ["AUTOPERF_QUIET"] == "1"
+    assert environ["AUTOPERF_LAUNCH_PID"] == str(pid)
+    assert environ["PYTHONPATH"] == os.pathsep.join([str(TEMPLATE), str(REPOSITORY)])
+    assert shown.err == ""
+
+
+def test_observe_is_tracing_and_nothing_else() -> None:
+    assert parsed(["--observe", "--", "x", "-y"]) == ({"AUTOPERF_FEATURES": "trace"}, ["x", "-y"])
+
+
+@pytest.mark.parametrize("other", ["", "/a", "/a:", ":/a::/b c", "/a/../a", "/ä", "/t/:/a"])
+def test_other_entries_of_pythonpath_stay_byte_for_byte(other: str) -> None:
+    assert with_bootstrap(other, "/t") == ("/t:" + other if other else "/t")
+
+
+def test_the_bootstrap_is_first_and_once() -> None:
+    assert with_bootstrap("/t", "/t") == "/t"
+    assert with_bootstrap("/t:/a", "/t") == "/t:/a"
+    assert with_bootstrap("/a:/t:/b", "/t") == "/t:/a:/b"
+
+
+def test_the_kill_switch_changes_nothing_in_the_environment(bench: Bench) -> None:
+    bench.environ["AUTOPERF_DISABLED"] = "1"
+    _, _, environ = json.loads(launch(bench, "--observe", sys.executable, "-c", SHOW).out)
+    assert environ["PYTHONPATH"] == str(REPOSITORY)
+    assert {name for name in environ if name.startswith("AUTOPERF")} == {"AUTOPERF_DISABLED"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "no command"),
+        (["--quiet"], "no command"),
+        (["--fast", "x"], "no option --fast"),
+        (["--features"], "--features needs a value"),
+        (["--features", "speed", "x"], "no feature 'speed'; there are tools"),
+        (["--features=tools", "--observe", "x"], "contradict"),
+        (["--home=", "x"], "--home needs"),
+        (["--quiet=1", "x"], "no option --quiet"),
+    ],
+)
+def test_a_line_that_makes_no_sense_is_refused(words: list[str], said: str) -> None:
+    with pytest.raises(Refused, match=said) as refused:
+        parsed(words)
+    assert refused.value.code == 2
+
+
+def test_what_cannot_run_is_named_in_one_line(bench: Bench) -> None:
+    bench.write({"app.py": "print('hi')\n", "tool": "not a program", "folder/x": ""})
+    (bench.folder / "tool").chmod(0o755)
+    cases: list[tuple[list[str], int, str]] = [
+        ([], 2, "no command; say for example: autoperf run python run_ui.py"),
+        (["no-such-program"], 127, "no-such-program: command not found"),
+        (["app.py", "-v"], 127, "app.py: command not found; did you mean `autoperf run python"),
+        (["./app.py", "-v"], 126, "./app.py -v`?"),
+        (["./folder"], 126, "./folder: is a folder"),
+        (["./tool"], 126, "./tool: exec format error; did you mean"),
+        (["./app.py/x"], 127, "command not found"),
+        ([""], 2, "no command"),
+    ]
+    for words, code, said in cases:
+        result = launch(bench, *words)
+        assert (result.code, result.out, result.err.count("\n")) == (code, "", 1), result
+        assert result.err.startswith("autoperf: ")
+        assert said in result.err
+
+
+def test_a_missing_python_is_answered_with_the_one_there_is(bench: Bench) -> None:
+    (bench.folder / "bin").mkdir()
+    (bench.folder / "bin" / "python3").symlink_to(sys.executable)
+    bench.environ["PATH"] = str(bench.folder / "bin")
+    result = launch(bench, "python", "run_ui.py")
+    assert result.code == 127
+    assert "did you mean `autoperf run python3 run_ui.py`?" in result.err
+
+
+def test_loads_nothing_that_a_started_python_has_not_loaded(bench: Bench) -> None:
+    def loaded(program: str, *words: str) -> set[str]:
+        lines = bench.run(sys.executable, "-X", "importtime", "-c", program, *words).err.splitlines()
+        return {line.rpartition("|")[2].strip() for line in lines}
+
+    ours = loaded("from autoperf.__main__ import main; main()", "run", "--features", "tools", "/bin/true")
+    names = {"", ".__main__", ".launcher", ".features"}
+    assert ours - loaded("0") == {"__future__"} | {f"autoperf{name}" for name in names}
