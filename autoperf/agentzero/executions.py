@@ -23,7 +23,7 @@ def watch(probe: Probe, tool: Any, name: Any, *, kind: str) -> None:
         return
     label = UNKNOWN if type(tool).__name__ == "Unknown" else short(name)
     attributes = {
-        names.OPERATION_NAME: names.OPERATION_EXECUTE_TOOL,
+        names.OPERATION_NAME: names.EXECUTE_TOOL,
         names.TOOL_NAME: short(name),
         names.TOOL_TYPE: kind,
         **agent_attributes(getattr(tool, "agent", None), (names.AGENT_NAME, names.CONVERSATION_ID)),
@@ -35,7 +35,7 @@ def watch(probe: Probe, tool: Any, name: Any, *, kind: str) -> None:
         started = time.perf_counter()
         failed = False
         try:
-            with probe.span(f"{names.OPERATION_EXECUTE_TOOL} {short(name)}", attributes):
+            with probe.span(f"{names.EXECUTE_TOOL} {short(name)}", attributes):
                 return await execute(*args, **kwargs)
         except Exception as error:
             failed = not is_intervention(error)

@@ -29,12 +29,15 @@ class _Timed:
     find on behalf of this call arrives through a context variable.
     """
 
-    __slots__ = ("_classes", "_execution", "_lookup", "_open", "_point", "_probe", "_started", "_started_ns", "_token")
+    __slots__ = ("_classes", "_execution", "_lookup", "_open", "_point", "_probe", "_started", "_started_ns", "_token", "_unsure")
 
-    def __init__(self, probe: Probe, point: str, classes: list[type] | None = None) -> None:
+    def __init__(
+        self, probe: Probe, point: str, classes: list[type] | None = None, *, unsure: bool = False
+    ) -> None:
         self._probe = probe
         self._point = point
         self._classes = classes
+        self._unsure = unsure
         self._execution = probe.points.of(point)
         self._lookup: Lookup | None = None
         self._open: AbstractContextManager[Any] | None = None
@@ -62,14 +65,15 @@ class _Timed:
             self._probe.extension_lookups.count(hit=not reads)
             failed = isinstance(error, Exception) and not is_intervention(error)
             self._execution.errors += failed
-            if failed or self._classes or (self._lookup is not None and self._lookup.classes):
+            # Without an answer from the host's cache, nor a loader at work, something may still have run.
+            if failed or self._classes or self._lookup is None or self._lookup.classes or self._unsure:
                 self._execution.series.add(seconds)
                 if self._open is None:
                     self._record(int(seconds * 1e9), error if failed else None)
 
     @property
     def _name(self) -> str:
-        return f"{names.SPAN_EXTENSIONS} {self._point}"
+        return f"{names.EXTENSIONS} {self._point}"
 
     def _record(self, length_ns: int, error: BaseException | None) -> None:
         if error is None and length_ns < _SLOW_NS and _frequent(self._point):
@@ -180,7 +184,7 @@ class Cached:
         """Wrapper for the coroutine function."""
         expect_parameters(original, "extension_point", "agent")
         self._bind(original)
-        probe, known, fast = self._probe, self._classes.of, self._fast
+        probe, known, bound, fast = self._probe, self._classes.of, self._classes.bound, self._fast
         empty = 0
         probe.extension_lookups.count_hits_with(lambda: empty)
 
@@ -192,7 +196,7 @@ class Cached:
             if classes is not None and not classes:
                 empty += 1
                 return None if fast else await original(extension_point, agent, **kwargs)
-            with _Timed(probe, extension_point, classes):
+            with _Timed(probe, extension_point, classes, unsure=not bound()):
                 return await original(extension_point, agent, **kwargs)
 
         return call_extensions_async
@@ -201,7 +205,7 @@ class Cached:
         """Wrapper for the plain function."""
         expect_parameters(original, "extension_point", "agent")
         self._bind(original)
-        probe, known, fast = self._probe, self._classes.of, self._fast
+        probe, known, bound, fast = self._probe, self._classes.of, self._classes.bound, self._fast
         empty = 0
         probe.extension_lookups.count_hits_with(lambda: empty)
 
@@ -213,7 +217,7 @@ class Cached:
             if classes is not None and not classes:
                 empty += 1
                 return None if fast else original(extension_point, agent, **kwargs)
-            with _Timed(probe, extension_point, classes):
+            with _Timed(probe, extension_point, classes, unsure=not bound()):
                 return original(extension_point, agent, **kwargs)
 
         return call_extensions_sync

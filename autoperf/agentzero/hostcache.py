@@ -7,8 +7,6 @@ from collections.abc import Callable
 from time import time
 from typing import Any, Final
 
-from autoperf.errors import AutoperfError
-
 _LOG_VARIABLE: Final = "EXTENSIONS_LOG"
 
 
@@ -40,15 +38,18 @@ class ExtensionClasses:
         self._area = ""
 
     def bind(self, host_globals: dict[str, Any]) -> None:
-        """Read from the module whose globals these are. Raises `AutoperfError` when it is built differently."""
+        """Read from the module whose globals these are; one that is built differently stays unread."""
         cache = host_globals.get("cache")
         self._globals = host_globals
         self._lookup = host_globals.get("_get_extension_classes")
         self._cache_globals = getattr(cache, "__dict__", {})
         entries, area = self._cache_globals.get("_cache"), host_globals.get("_CLASSES_CACHE_AREA")
-        if not isinstance(entries, dict) or not isinstance(area, str) or not callable(self._lookup):
-            raise AutoperfError("the host keeps its extension classes in a way unknown here")
-        self._cache, self._area, self._bound = entries, area, True
+        if isinstance(entries, dict) and isinstance(area, str) and callable(self._lookup):
+            self._cache, self._area, self._bound = entries, area, True
+
+    def bound(self) -> bool:
+        """Whether the host's cache can be read here at all."""
+        return self._bound
 
     def of(self, point: str, agent: Any) -> list[type] | None:
         """The classes of ``point`` for ``agent``; None when only the host itself can tell."""

@@ -53,7 +53,7 @@ def extensible(probe: Probe, points: ExtensionClasses | None) -> Callable[[Check
         owner, _, _ = inner.__qualname__.rpartition(".")
         base = os.path.join("_functions", *inner.__module__.split("."), *owner.split("."), inner.__name__)
         start, end = os.path.join(base, "start"), os.path.join(base, "end")
-        waits = vars(inner.__globals__[owner])["wait_if_paused"]
+        waits = getattr(inner.__globals__.get(owner), "wait_if_paused", None)
 
         async def handle_intervention(self: Any, progress: str = "") -> Any:
             nonlocal idle
@@ -62,7 +62,7 @@ def extensible(probe: Probe, points: ExtensionClasses | None) -> Callable[[Check
                 and switch.on
                 and not self.context.paused
                 and not self.intervention
-                and type(self).wait_if_paused is waits
+                and getattr(type(self), "wait_if_paused", None) is waits
                 and points.both_empty(start, end, self)
             ):
                 idle += 1
@@ -90,7 +90,7 @@ def _busy(original: Check, probe: Probe) -> Check:
                 probe.interventions.waited += paused
                 probe.interventions.raised += outcome == "raised"
                 if paused or pending:
-                    attributes = {names.INTERVENTION_PAUSED: paused, names.INTERVENTION_RAISED: outcome == "raised"}
-                    probe.record(names.SPAN_INTERVENTION, started, time.time_ns(), attributes)
+                    attributes = {names.WAITED: paused, names.RAISED: outcome == "raised"}
+                    probe.record(names.INTERVENTION, started, time.time_ns(), attributes)
 
     return handle

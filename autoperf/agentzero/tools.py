@@ -30,7 +30,7 @@ def lookup(probe: Probe, code: CodeCache | None) -> Callable[[Callable[..., Any]
                     hit = code.reads() == before
                     probe.tool_lookups.count(hit=hit)
                     attributes[names.CACHE_HIT] = hit
-                probe.record(names.SPAN_TOOL_LOOKUP, started, time.time_ns(), attributes)
+                probe.record(names.TOOL_LOOKUP, started, time.time_ns(), attributes)
                 watch(probe, tool, name, kind="function")
             return tool
 

@@ -20,7 +20,7 @@ def message(probe: Probe) -> Callable[[Callable[..., Any], Switch], Callable[...
             if not switch.on:
                 return await original(self, *args, **kwargs)
             agent = kwargs.get("agent", args[0] if args else None)
-            with probe.span(names.SPAN_MESSAGE, agent_attributes(agent, _KEYS)):
+            with probe.span(names.MESSAGE, agent_attributes(agent, _KEYS)):
                 return await original(self, *args, **kwargs)
 
         return process_chain
@@ -36,10 +36,10 @@ def monologue(probe: Probe) -> Callable[[Callable[..., Any], Switch], Callable[.
             if not switch.on:
                 return await original(self, *args, **kwargs)
             attributes = {
-                names.OPERATION_NAME: names.OPERATION_INVOKE_AGENT,
+                names.OPERATION_NAME: names.INVOKE_AGENT,
                 **agent_attributes(self, _KEYS),
             }
-            label = f"{names.OPERATION_INVOKE_AGENT} {attributes.get(names.AGENT_NAME, '')}".rstrip()
+            label = f"{names.INVOKE_AGENT} {attributes.get(names.AGENT_NAME, '')}".rstrip()
             with probe.span(label, attributes):
                 return await original(self, *args, **kwargs)
 

@@ -199,15 +199,19 @@ class Agent(Memory):
     @extension.extensible
     async def handle_intervention(self, progress: str = "") -> None:
         """Hold while the chat is paused; raise InterventionException if the user has said something."""
-        # Polled: whoever pauses a chat does so from another thread, where an asyncio.Event must not be set.
-        while self.context.paused:  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
+        await self.wait_if_paused()
         if self.intervention:
             msg, self.intervention = self.intervention, None
             if progress.strip():
                 self.hist_add_ai_response(progress)
             self.hist_add_user_message(msg, intervention=True)
             raise InterventionException(msg)
+
+    async def wait_if_paused(self) -> None:
+        """Hold while the chat is paused."""
+        # Polled: whoever pauses a chat does so from another thread, where an asyncio.Event must not be set.
+        while self.context.paused:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
 
     async def process_llm_result_tools(self, llm_result: LLMResult) -> str | None:
         """Execute what a reply asks for; return the answer to the user if that ends the turn."""

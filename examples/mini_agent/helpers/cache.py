@@ -1,37 +1,53 @@
 """One process-wide cache, split into named areas that can be cleared apart."""
+from __future__ import annotations
+
 import fnmatch
 import threading
+import time
+from dataclasses import dataclass
 from typing import Any
 
 _lock = threading.RLock()
-_areas: dict[str, dict[Any, Any]] = {}
+_cache: dict[str, dict[Any, CacheEntry]] = {}
+
+
+@dataclass
+class CacheEntry:
+    """What is kept, and when it was last asked for (Unix time, seconds)."""
+
+    value: Any
+    timestamp: float
 
 
 def add(area: str, key: Any, data: Any) -> None:
     """Store `data` under `key`, replacing what was there."""
     with _lock:
-        _areas.setdefault(area, {})[key] = data
+        _cache.setdefault(area, {})[key] = CacheEntry(data, time.time())
 
 
 def get(area: str, key: Any, default: Any = None) -> Any:
     """Return what was stored under `key`, or `default`."""
     with _lock:
-        return _areas.get(area, {}).get(key, default)
+        entry = _cache.get(area, {}).get(key)
+        if entry is None:
+            return default
+        entry.timestamp = time.time()
+        return entry.value
 
 
 def clear(area: str) -> None:
     """Forget every area whose name matches `area`, a shell-style pattern."""
     with _lock:
         # fnmatch would read an area's own "[...]" as a character class, so an exact name wins.
-        if _areas.pop(area, None) is None:
-            for name in fnmatch.filter(list(_areas), area):
-                del _areas[name]
+        if _cache.pop(area, None) is None:
+            for name in fnmatch.filter(list(_cache), area):
+                del _cache[name]
 
 
 def clear_all() -> None:
     """Forget everything."""
     with _lock:
-        _areas.clear()
+        _cache.clear()
 
 
 def determine_cache_key(agent: Any, *additional: Any) -> tuple[Any, ...]:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from agent import Agent
 
 F = TypeVar("F", bound=Callable[..., Any])
-_FOLDERS_AREA = "extension_folders(extensions)"
-_CLASSES_AREA = "extension_classes(extensions)"
+_EXTENSIONS_CACHE_AREA = "extension_folders(extensions)"
+_CLASSES_CACHE_AREA = "extension_classes(extensions)"
 
 
 class _Unset:
@@ -121,7 +121,7 @@ def _get_extension_classes(
     from helpers import subagents
 
     cache_key = cache.determine_cache_key(agent, extension_point)
-    cached: list[type[Extension]] | None = cache.get(_CLASSES_AREA, cache_key)
+    cached: list[type[Extension]] | None = cache.get(_CLASSES_CACHE_AREA, cache_key)
     if cached is not None:
         return cached
 
@@ -131,17 +131,17 @@ def _get_extension_classes(
         for cls in _get_extensions(path):
             by_file.setdefault(cls.__module__.split(".")[-1], cls)
     classes = [by_file[name] for name in sorted(by_file)]
-    cache.add(_CLASSES_AREA, cache_key, classes)
+    cache.add(_CLASSES_CACHE_AREA, cache_key, classes)
     return classes
 
 
 def _get_extensions(folder: str) -> list[type[Extension]]:
     folder = files.get_abs_path(folder)
-    cached: list[type[Extension]] | None = cache.get(_FOLDERS_AREA, folder)
+    cached: list[type[Extension]] | None = cache.get(_EXTENSIONS_CACHE_AREA, folder)
     if cached is not None:
         return cached
     if not files.exists(folder):
         return []
     classes = modules.load_classes_from_folder(folder, "*", Extension)  # type: ignore[type-abstract]
-    cache.add(_FOLDERS_AREA, folder, classes)
+    cache.add(_EXTENSIONS_CACHE_AREA, folder, classes)
     return classes

@@ -21,24 +21,40 @@ class MCPTool(Tool):
         return Response(message=message, break_loop=False)
 
 
-class MCPServerLocal:
-    """A server and its tools; a real one would be another process behind a pipe."""
+class MCPClientBase:
+    """What one server offers, as it said when it was asked; a real one would be another process behind a pipe."""
 
-    def __init__(self, name: str, functions: dict[str, Callable[..., str]]) -> None:
-        self.name = name
+    def __init__(self, functions: dict[str, Callable[..., str]]) -> None:
         self._functions = functions
-
-    def get_tools(self) -> list[dict[str, Any]]:
-        """Return name and description of each tool."""
-        return [{"name": name, "description": func.__doc__ or ""} for name, func in self._functions.items()]
+        self.tools = [{"name": name, "description": func.__doc__ or ""} for name, func in functions.items()]
 
     def has_tool(self, tool_name: str) -> bool:
         """Say whether the server offers the tool."""
-        return any(tool["name"] == tool_name for tool in self.get_tools())
+        return any(tool["name"] == tool_name for tool in self.tools)
 
     async def call_tool(self, tool_name: str, input_data: dict[str, Any]) -> str:
         """Return the tool's answer."""
         return self._functions[tool_name](**input_data)
+
+
+class MCPServerLocal:
+    """A configured server and the client that speaks to it."""
+
+    def __init__(self, name: str, functions: dict[str, Callable[..., str]]) -> None:
+        self.name = name
+        self._client = MCPClientBase(functions)
+
+    def get_tools(self) -> list[dict[str, Any]]:
+        """Return name and description of each tool."""
+        return self._client.tools
+
+    def has_tool(self, tool_name: str) -> bool:
+        """Say whether the server offers the tool."""
+        return self._client.has_tool(tool_name)
+
+    async def call_tool(self, tool_name: str, input_data: dict[str, Any]) -> str:
+        """Return the tool's answer."""
+        return await self._client.call_tool(tool_name, input_data)
 
 
 class MCPConfig:
