@@ -65,7 +65,7 @@ class SpanRow(NamedTuple):
 
 
 def in_transaction(connection: sqlite3.Connection, action: Callable[[sqlite3.Connection], None]) -> None:
-    """Run ``action`` whole or not at all; the write lock comes first, or two readers could block each other."""
+    """Run ``action`` whole or not at all; with the write lock first, or two readers could deadlock."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         action(connection)
