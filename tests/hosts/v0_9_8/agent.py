@@ -1,11 +1,11 @@
-"""The agent loop, with the seams of v0.9.3 to v0.9.7."""
+"""The agent loop, with the seams of v0.9.8."""
 import asyncio
 import threading
 from typing import Any, Callable, Coroutine
 
 import models
 import python.helpers.log as Log
-from python.helpers import errors, extract_tools, files, history, journal, nested_loop
+from python.helpers import errors, extract_tools, files, history, journal, nested_loop, subagents
 from python.helpers.chat_data import AgentConfig, LoopData, UserMessage
 from python.helpers.defer import DeferredTask
 from python.helpers.dirty_json import DirtyJson
@@ -26,7 +26,9 @@ class AgentContext:
         self.paused = False
         self.streaming_agent: Agent | None = None
         self.task: DeferredTask | None = None
-        AgentContext._contexts[self.id] = self
+        self.data: dict[str, Any] = {}
+        with AgentContext._contexts_lock:
+            AgentContext._contexts[self.id] = self
         self.agent0 = Agent(0, self.config, self)
 
     @staticmethod
@@ -36,6 +38,12 @@ class AgentContext:
     @staticmethod
     def remove(id: str) -> None:
         AgentContext._contexts.pop(id, None)
+
+    def get_data(self, key: str, recursive: bool = True) -> Any:
+        return self.data.get(key, None)
+
+    def set_data(self, key: str, value: Any, recursive: bool = True) -> None:
+        self.data[key] = value
 
     def get_agent(self) -> "Agent":
         return self.streaming_agent or self.agent0
@@ -70,6 +78,7 @@ class AgentContext:
             superior = agent.data.get(Agent.DATA_NAME_SUPERIOR)
             if superior:
                 response = await self._process_chain(superior, response, False)
+            await self.get_agent().call_extensions("process_chain_end", data={})
             return response
         except Exception as e:
             agent.handle_critical_exception(e)
@@ -99,6 +108,7 @@ class Agent:
         nested_loop.run(self.call_extensions("agent_init"))
 
     async def monologue(self) -> Any:
+        error_retries = 0
         while True:
             try:
                 self.loop_data = LoopData(user_message=self.last_user_message)
@@ -109,9 +119,11 @@ class Agent:
                     self.loop_data.iteration += 1
                     self.loop_data.params_temporary = {}
                     await self.call_extensions("message_loop_start", loop_data=self.loop_data)
+                    await self.handle_intervention()
                     try:
                         prompt = await self.prepare_prompt(loop_data=self.loop_data)
                         await self.call_extensions("before_main_llm_call", loop_data=self.loop_data)
+                        await self.handle_intervention()
 
                         async def stream_callback(chunk: str, full: str) -> None:
                             await self.handle_intervention()
@@ -128,6 +140,7 @@ class Agent:
                         agent_response, _ = await self.call_chat_model(
                             messages=prompt, response_callback=stream_callback
                         )
+                        await self.handle_intervention(agent_response)
                         await self.call_extensions("response_stream_end", loop_data=self.loop_data)
                         await self.handle_intervention(agent_response)
 
@@ -143,25 +156,41 @@ class Agent:
                                 return tools_result
 
                     except InterventionException:
-                        pass
+                        error_retries = 0
                     except RepairableException as e:
                         msg = {"message": errors.format_error(e)}
                         await self.call_extensions("error_format", msg=msg)
                         self.hist_add_warning(msg["message"])
                         PrintStyle(font_color="red").print(msg["message"])
-                        self.context.log.log(type="error", content=msg["message"])
+                        self.context.log.log(type="warning", content=msg["message"])
                     except Exception as e:
-                        self.handle_critical_exception(e)
+                        error_retries = await self.retry_critical_exception(e, error_retries)
                     finally:
-                        await self.call_extensions("message_loop_end", loop_data=self.loop_data)
+                        if self.context.task and self.context.task.is_alive():
+                            await self.call_extensions("message_loop_end", loop_data=self.loop_data)
 
             except InterventionException:
-                pass
+                error_retries = 0
             except Exception as e:
-                self.handle_critical_exception(e)
+                error_retries = await self.retry_critical_exception(e, error_retries)
             finally:
                 self.context.streaming_agent = None
-                await self.call_extensions("monologue_end", loop_data=self.loop_data)
+                if self.context.task and self.context.task.is_alive():
+                    await self.call_extensions("monologue_end", loop_data=self.loop_data)
+
+    async def retry_critical_exception(
+        self, e: Exception, error_retries: int, delay: float = 0.01, max_retries: int = 1
+    ) -> int:
+        if error_retries >= max_retries:
+            self.handle_critical_exception(e)
+        error_message = errors.format_error(e)
+        self.context.log.log(type="warning", heading="Critical error, retrying...", content=error_message)
+        await asyncio.sleep(delay)
+        await self.handle_intervention()
+        facing = self.read_prompt("fw.msg_critical_error.md", error_message=error_message)
+        self.hist_add_warning(message=facing)
+        PrintStyle().print(facing)
+        return error_retries + 1
 
     async def prepare_prompt(self, loop_data: LoopData) -> list[dict[str, Any]]:
         self.context.log.set_progress("Building prompt")
@@ -191,9 +220,7 @@ class Agent:
         return system_prompt
 
     def read_prompt(self, file: str, **kwargs: Any) -> str:
-        dirs = [files.get_abs_path("prompts")]
-        if self.config.profile:
-            dirs.insert(0, files.get_abs_path("agents", self.config.profile, "prompts"))
+        dirs = subagents.get_paths(self, "prompts")
         return files.read_prompt_file(file, _directories=dirs, **kwargs)
 
     def get_data(self, field: str) -> Any:
@@ -237,6 +264,10 @@ class Agent:
         if self.intervention:
             msg = self.intervention
             self.intervention = None
+            last_tool = self.loop_data.current_tool
+            if last_tool and last_tool.progress.strip():
+                self.hist_add_tool_result(last_tool.name, last_tool.progress.strip())
+                last_tool.set_progress(None)
             if progress.strip():
                 self.hist_add_ai_response(progress)
             self.hist_add_user_message(msg, intervention=True)
@@ -245,8 +276,8 @@ class Agent:
     async def process_tools(self, msg: str) -> Any:
         tool_request = extract_tools.json_parse_dirty(msg)
         if tool_request is not None:
-            raw_tool_name = tool_request.get("tool_name", "")
-            tool_args = tool_request.get("tool_args", {})
+            raw_tool_name = tool_request.get("tool_name", tool_request.get("tool", ""))
+            tool_args = tool_request.get("tool_args", tool_request.get("args", {}))
             tool_name, tool_method = raw_tool_name, None
             if ":" in raw_tool_name:
                 tool_name, tool_method = raw_tool_name.split(":", 1)
@@ -268,25 +299,31 @@ class Agent:
                     name=tool_name, method=tool_method, args=tool_args, message=msg, loop_data=self.loop_data
                 )
             if tool:
-                await self.handle_intervention()
-                await tool.before_execution(**tool_args)
-                await self.handle_intervention()
-                await self.call_extensions("tool_execute_before", tool_args=tool_args or {}, tool_name=tool_name)
-                response = await tool.execute(**tool_args)
-                await self.handle_intervention()
-                await self.call_extensions("tool_execute_after", response=response, tool_name=tool_name)
-                await tool.after_execution(response)
-                await self.handle_intervention()
-                if response.break_loop:
-                    return response.message
+                self.loop_data.current_tool = tool
+                try:
+                    await self.handle_intervention()
+                    await tool.before_execution(**tool_args)
+                    await self.handle_intervention()
+                    await self.call_extensions(
+                        "tool_execute_before", tool_args=tool_args or {}, tool_name=tool_name
+                    )
+                    response = await tool.execute(**tool_args)
+                    await self.handle_intervention()
+                    await self.call_extensions("tool_execute_after", response=response, tool_name=tool_name)
+                    await tool.after_execution(response)
+                    await self.handle_intervention()
+                    if response.break_loop:
+                        return response.message
+                finally:
+                    self.loop_data.current_tool = None
             else:
                 error_detail = f"Tool '{raw_tool_name}' not found or could not be initialized."
                 self.hist_add_warning(error_detail)
-                self.context.log.log(type="error", content=f"{self.agent_name}: {error_detail}")
+                self.context.log.log(type="warning", content=f"{self.agent_name}: {error_detail}")
         else:
             warning = self.read_prompt("fw.msg_misformat.md")
             self.hist_add_warning(warning)
-            self.context.log.log(type="error", content=f"{self.agent_name}: Message misformat.")
+            self.context.log.log(type="warning", content=f"{self.agent_name}: Message misformat.")
 
     async def handle_response_stream(self, stream: str) -> None:
         await self.handle_intervention()
@@ -308,17 +345,12 @@ class Agent:
         from python.tools.unknown import Unknown
 
         classes: list[type] = []
-        if self.config.profile:
+        for path in subagents.get_paths(self, "tools", name + ".py", default_root="python"):
             try:
-                path = "agents/" + self.config.profile + "/tools/" + name + ".py"
                 classes = extract_tools.load_classes_from_file(path, Tool)
+                break  # also when the file holds no tool: then the tool is unknown
             except Exception:
-                pass
-        if not classes:
-            try:
-                classes = extract_tools.load_classes_from_file("python/tools/" + name + ".py", Tool)
-            except Exception:
-                pass
+                continue
         tool_class = classes[0] if classes else Unknown
         return tool_class(
             agent=self, name=name, method=method, args=args, message=message, loop_data=loop_data, **kwargs

@@ -7,6 +7,8 @@ from python.helpers import extract_tools, files, journal
 if TYPE_CHECKING:
     from agent import Agent
 
+_cache: dict[str, list[type["Extension"]]] = {}
+
 
 class Extension:
     def __init__(self, agent: "Agent|None", **kwargs: Any):
@@ -19,14 +21,13 @@ class Extension:
 
 
 async def call_extensions(extension_point: str, agent: "Agent|None" = None, **kwargs: Any) -> Any:
-    defaults = await _get_extensions("python/extensions/" + extension_point)
-    classes = defaults
+    from python.helpers import subagents
 
-    if agent and agent.config.profile:
-        own = await _get_extensions("agents/" + agent.config.profile + "/extensions/" + extension_point)
-        if own:
-            unique = {_get_file_from_module(cls.__module__): cls for cls in defaults + own}
-            classes = sorted(unique.values(), key=lambda cls: _get_file_from_module(cls.__module__))
+    paths = subagents.get_paths(agent, "extensions", extension_point, default_root="python")
+    unique: dict[str, type[Extension]] = {}
+    for cls in [cls for path in paths for cls in _get_extensions(path)]:
+        unique.setdefault(_get_file_from_module(cls.__module__), cls)  # the first path that has it wins
+    classes = sorted(unique.values(), key=lambda cls: _get_file_from_module(cls.__module__))
 
     for cls in classes:
         await cls(agent=agent).execute(**kwargs)
@@ -36,10 +37,7 @@ def _get_file_from_module(module_name: str) -> str:
     return module_name.split(".")[-1]
 
 
-_cache: dict[str, list[type[Extension]]] = {}
-
-
-async def _get_extensions(folder: str):
+def _get_extensions(folder: str):
     folder = files.get_abs_path(folder)
     if folder in _cache:
         return _cache[folder]

@@ -2,7 +2,7 @@
 from typing import Any
 
 from . import journal
-from .secrets import SecretsManager
+from .secrets import get_secrets_manager
 
 
 class LogItem:
@@ -40,7 +40,7 @@ class Log:
 
 def _mask(value: Any) -> Any:
     if isinstance(value, str):
-        return SecretsManager.get_instance().mask_values(value)
+        return get_secrets_manager().mask_values(value)
     if isinstance(value, dict):
         return {key: _mask(item) for key, item in value.items()}
     return value

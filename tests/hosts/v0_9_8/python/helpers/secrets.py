@@ -1,5 +1,6 @@
 """Secret values that must never leave the process unmasked."""
 import os
+from typing import Any
 
 from . import files
 
@@ -37,14 +38,6 @@ class StreamingSecretsFilter:
 
 
 class SecretsManager:
-    _instance: "SecretsManager | None" = None
-
-    @classmethod
-    def get_instance(cls) -> "SecretsManager":
-        if cls._instance is None:
-            cls._instance = cls()
-        return cls._instance
-
     def load_secrets(self) -> dict[str, str]:
         path = files.get_abs_path(SECRETS_FILE)
         if not os.path.exists(path):
@@ -64,3 +57,12 @@ class SecretsManager:
         for key, value in self.load_secrets().items():
             text = text.replace(value, alias_for_key(key))
         return text
+
+
+_managers: dict[str, SecretsManager] = {}
+
+
+def get_secrets_manager(context: Any = None) -> SecretsManager:
+    """One manager per project; here they all read the same file."""
+    project = context.get_data("project") if context else None
+    return _managers.setdefault(project or "", SecretsManager())

@@ -31,6 +31,13 @@ class Tool:
         self.args = args
         self.loop_data = loop_data
         self.message = message
+        self.progress: str = ""
+
+    def set_progress(self, content: str | None) -> None:
+        self.progress = content or ""
+
+    def add_progress(self, content: str | None) -> None:
+        self.progress += content or ""
 
     @abstractmethod
     async def execute(self, **kwargs: Any) -> Response: ...

@@ -1,8 +1,8 @@
 from python.helpers.extension import Extension
-from python.helpers.secrets import SecretsManager
+from python.helpers.secrets import get_secrets_manager
 
 
 class MaskErrorSecrets(Extension):
     async def execute(self, msg=None, **kwargs):
         if msg and "message" in msg:
-            msg["message"] = SecretsManager.get_instance().mask_values(msg["message"])
+            msg["message"] = get_secrets_manager(self.agent.context).mask_values(msg["message"])

@@ -1,5 +1,5 @@
 from python.helpers.extension import Extension
-from python.helpers.secrets import SecretsManager
+from python.helpers.secrets import get_secrets_manager
 
 
 class MaskHistoryContent(Extension):
@@ -9,7 +9,7 @@ class MaskHistoryContent(Extension):
 
     def _mask(self, content):
         if isinstance(content, str):
-            return SecretsManager.get_instance().mask_values(content)
+            return get_secrets_manager(self.agent.context).mask_values(content)
         if isinstance(content, list):
             return [self._mask(item) for item in content]
         if isinstance(content, dict):

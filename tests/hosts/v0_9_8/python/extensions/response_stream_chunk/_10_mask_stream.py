@@ -1,5 +1,5 @@
 from python.helpers.extension import Extension
-from python.helpers.secrets import SecretsManager
+from python.helpers.secrets import get_secrets_manager
 
 
 class MaskResponseStreamChunk(Extension):
@@ -8,5 +8,5 @@ class MaskResponseStreamChunk(Extension):
         stream_data = kwargs.get("stream_data")
         if not agent or not stream_data:
             return  # always, since nobody passes the agent here: kept as the real program has it
-        manager = SecretsManager.get_instance()
+        manager = get_secrets_manager(self.agent.context)
         stream_data["full"] = manager.mask_values(stream_data["full"])

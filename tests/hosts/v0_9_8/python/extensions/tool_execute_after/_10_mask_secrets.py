@@ -1,8 +1,8 @@
 from python.helpers.extension import Extension
-from python.helpers.secrets import SecretsManager
+from python.helpers.secrets import get_secrets_manager
 
 
 class MaskToolSecrets(Extension):
     async def execute(self, response=None, **kwargs):
         if response:
-            response.message = SecretsManager.get_instance().mask_values(response.message)
+            response.message = get_secrets_manager(self.agent.context).mask_values(response.message)
