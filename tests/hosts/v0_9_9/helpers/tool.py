@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent import Agent, LoopData
+from helpers.extension import call_extensions_async
 from helpers.print_style import PrintStyle
 
 
@@ -33,8 +34,10 @@ class Tool:
         self.message = message
         self.progress: str = ""
 
-    def set_progress(self, content: str | None) -> None:
-        self.progress = content or ""
+    async def set_progress(self, content: str | None) -> None:
+        ctx = {"content": content or ""}
+        await call_extensions_async("tool_output_update", self.agent, ctx=ctx)
+        self.progress = ctx["content"]
 
     def add_progress(self, content: str | None) -> None:
         self.progress += content or ""
@@ -46,7 +49,9 @@ class Tool:
         PrintStyle(bold=True).print(f"{self.agent.agent_name}: Using tool '{self.name}'")
         self.log = self.get_log_object()
         for key, value in self.args.items():
-            PrintStyle().stream(f"{key}: {value}")
+            ctx = {"content": str(value)}
+            await call_extensions_async("tool_output_update", self.agent, ctx=ctx)
+            PrintStyle().stream(f"{key}: {ctx['content']}")
 
     async def after_execution(self, response: Response, **kwargs: Any):
         text = response.message.strip()
