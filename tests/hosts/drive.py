@@ -50,7 +50,8 @@ def main(argv: list[str]) -> int:
         print(__doc__, file=sys.stderr)
         return 2
     told = drive(Path(argv[1]).resolve(), argv[3:])
-    Path(argv[2]).write_text(json.dumps(told, indent=1), encoding="ascii")
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(one)}" for name, one in told.items())
+    Path(argv[2]).write_text("{\n" + lines + "\n}\n", encoding="ascii")
     return 0
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -183,12 +184,7 @@ def touch_folder(path: str) -> None:
     os.utime(os.path.dirname(path) or ".", (_clock, _clock))
 
 
-import time
-def play(host, scenario):
-    t=time.time(); r=_play(host, scenario); d=time.time()-t
-    if d>.3: print("SLOW",scenario.name,d,file=sys.stderr)
-    return r
-def _play(host: Host, scenario: Scenario) -> dict[str, Any]:
+def play(host: Host, scenario: Scenario) -> dict[str, Any]:
     """The transcript of one scenario; the host's folder is afterwards as it was before."""
     before, environment = snapshot(), dict(os.environ)
     host.journal.EVENTS.clear()
@@ -206,7 +202,7 @@ def _play(host: Host, scenario: Scenario) -> dict[str, Any]:
                 stage.say(chat.name, 0)
         for chat in scenario.chats:
             hear(stage, chat, answers[chat.name])
-        settle(host, scenario)
+        settle(host, scenario, answers)
         return transcript(stage, answers, sys.stdout.getvalue())
     finally:
         sys.stdout = stdout
@@ -219,14 +215,24 @@ def hear(stage: Stage, chat: Chat, answers: list[Any]) -> None:
             stage.fire(chat.name, f"turn:{turn + 1}")
             stage.say(chat.name, turn)
         try:
-            answers.append({"answer": stage.turns[chat.name][turn].result_sync(TIMEOUT)})
+            answers.append({"answer": result(stage.turns[chat.name][turn])})
         except BaseException as e:
             formatted = stage.host.errors.format_error(e) if isinstance(e, Exception) else ""
             answers.append({"error": type(e).__name__, "text": str(e), "formatted": formatted})
 
 
-def settle(host: Host, scenario: Scenario) -> None:
+def result(task: Any) -> Any:
+    """Asked for only when it is there: a future that had to wait adds a frame to its exception."""
+    deadline = time.monotonic() + TIMEOUT
+    while not task.is_ready() and time.monotonic() < deadline:
+        time.sleep(0.0005)
+    return task.result_sync(0)
+
+
+def settle(host: Host, scenario: Scenario, answers: dict[str, list[Any]]) -> None:
     """A cancelled chat is answered before its own clean-up has run."""
+    if not any(answer.get("error") == "CancelledError" for told in answers.values() for answer in told):
+        return
     for thread in {"AgentContext", *(chat.thread for chat in scenario.chats if chat.thread)}:
         host.defer.EventLoopThread(thread).run_coroutine(asyncio.sleep(0.005)).result(TIMEOUT)
 

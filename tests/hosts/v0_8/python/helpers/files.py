@@ -3,8 +3,11 @@ import os
 from typing import Any
 
 
+_base_dir = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
 def get_base_dir() -> str:
-    return os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    return _base_dir
 
 
 def get_abs_path(*relative_paths: str) -> str:

@@ -9,8 +9,11 @@ class VariablesPlugin(ABC):
     def get_variables(self, file: str, backup_dirs: list[str] | None = None) -> dict[str, Any]: ...
 
 
+_base_dir = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
 def get_base_dir() -> str:
-    return os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    return _base_dir
 
 
 def get_abs_path(*relative_paths: str) -> str:
