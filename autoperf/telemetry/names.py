@@ -17,6 +17,7 @@ CHAT: Final = "chat"
 TOOL_LOOKUP: Final = "tool_lookup"
 EXTENSIONS: Final = "extensions"
 INTERVENTION: Final = "intervention"
+MESSAGE: Final = "user_message"  # the root: one user message and all that answers it
 MCP_LOOKUP: Final = "mcp_lookup"
 
 # Span kinds. OpenTelemetry trace API, SpanKind.
@@ -59,3 +60,4 @@ EXTENSION_POINT: Final = "autoperf.extension.point"
 EXTENSION_COUNT: Final = "autoperf.extension.count"  # how many ran
 BREAK_LOOP: Final = "autoperf.tool.break_loop"  # bool: the tool ended the turn
 WAITED: Final = "autoperf.intervention.waited"  # seconds
+RAISED: Final = "autoperf.intervention.raised"  # bool: a user's message was handed to the agent
