@@ -1,5 +1,6 @@
 """The look-alikes themselves: transcripts repeat, and every scenario exercises what its name says."""
 import json
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -280,8 +281,9 @@ def test_v2_runs_a_tool_on_three_paths(told):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_host_starts_by_itself(name):
+def test_a_host_starts_by_itself(name, tmp_path):
+    root = shutil.copytree(HOSTS / name, tmp_path / name)
     script = json.dumps({"message": "hi", "replies": [{"tool_name": "response", "tool_args": {"text": "hello"}}]})
-    command = [sys.executable, "-B", str(HOSTS / name / "run_ui.py"), "-"]
+    command = [sys.executable, str(root / "run_ui.py"), "-"]
     done = subprocess.run(command, input=script, capture_output=True, text=True, timeout=60)
     assert json.loads(done.stdout)["answer"] == "hello", done.stderr

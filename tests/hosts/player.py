@@ -1,12 +1,12 @@
 """Plays one scenario on the host that lies on sys.path, and tells what happened."""
 import asyncio
+import concurrent.futures
 import importlib
 import io
 import os
 import shutil
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -224,9 +224,7 @@ def hear(stage: Stage, chat: Chat, answers: list[Any]) -> None:
 
 def result(task: Any) -> Any:
     """Asked for only when it is there: a future that had to wait adds a frame to its exception."""
-    deadline = time.monotonic() + TIMEOUT
-    while not task.is_ready() and time.monotonic() < deadline:
-        time.sleep(0.0005)
+    concurrent.futures.wait([task._future], TIMEOUT)
     return task.result_sync(0)
 
 
