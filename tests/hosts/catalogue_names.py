@@ -64,10 +64,24 @@ def mcp(gen: Generation) -> Iterator[Scenario]:
         reply_1=[("mcp", {"other": ["one"], "srv": ["one"]})],
         reply_3=[("mcp", {"srv": ["two"], "other": []})],
     )
+    yield simple(
+        "mcp_tools_change",
+        [call(f"srv.{tool}", text="x") for tool in ("one", "two", "one", "two", "one")],
+        reply_1=[("mcp", {"srv": ["one"]})],
+        reply_3=[("mcp_refresh", "srv", ["two"])],
+        reply_5=[("mcp_refresh", "srv", ["two", "one"])],
+    )
     yield simple("mcp_two_dots", [call("srv.a.b", text="x")], reply_1=[("mcp", {"srv": ["a.b", "a"]})])
     yield simple("mcp_same_name_twice", [call("srv.x", text="x")], reply_1=[("mcp", {"srv": ["x", "x"]})])
     yield simple("mcp_method", [call("srv.x:run", text="x")], reply_1=[("mcp", {"srv": ["x"]})])
     if gen.three_paths:
+        yield simple(
+            "mcp_disabled_tool",
+            [call("srv.x", text=str(n)) for n in range(3)],
+            reply_1=[("mcp", {"srv": ["x"]})],
+            reply_2=[("mcp_disable", "srv", ["x"])],
+            reply_3=[("mcp_disable", "srv", [])],
+        )
         yield simple(
             "mcp_of_project",
             [call("srv.x", text=str(n)) for n in range(3)],

@@ -23,12 +23,16 @@ def edits(gen: Generation) -> Iterator[Scenario]:
     ):
         path = gen.tool_path(name)
         yield simple(name, probes(name, 3), {path: old}, reply_2=[(verb, path, text)])
+        path = gen.tool_path(f"late_{name}")
+        yield simple(f"late_{name}", probes(f"late_{name}", 5), {path: old}, reply_4=[(verb, path, text)])
     path = gen.tool_path("edited_back")
     yield simple(
         "edited_back", probes("edited_back", 3), {path: old}, reply_2=[("write", path, longer)], reply_3=[("write", path, old)]
     )
     path = gen.tool_path("deleted_tool")
     yield simple("deleted_tool", probes("deleted_tool"), {path: old}, reply_2=[("delete", path)])
+    path = gen.tool_path("late_deleted_tool")
+    yield simple("late_deleted_tool", probes("late_deleted_tool", 5), {path: old}, reply_4=[("delete", path)])
     path = gen.tool_path("restored_tool")
     yield simple(
         "restored_tool", probes("restored_tool", 3), {path: old}, reply_2=[("delete", path)], reply_3=[("write", path, longer)]
@@ -67,9 +71,9 @@ def state(gen: Generation) -> Iterator[Scenario]:
         path = gen.tool_path(name)
         yield simple(
             name,
-            probes(name, 3),
+            probes(name, 5),  # a class is at the earliest handed out again at the third call
             {path: gen.tool(body, head=head, fields=fields), "tmp/probe.txt": "first"},
-            reply_2=[("env", "PROBE_VALUE", "set"), ("write", "tmp/probe.txt", "second")],
+            reply_4=[("env", "PROBE_VALUE", "set"), ("write", "tmp/probe.txt", "second")],
         )
 
 
