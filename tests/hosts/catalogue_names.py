@@ -1,4 +1,5 @@
 """Tool names and replies that nobody should send, but models do; and MCP, which is asked first."""
+
 from collections.abc import Iterator
 
 from generations import Generation
@@ -56,11 +57,21 @@ def mcp(gen: Generation) -> Iterator[Scenario]:
     name, path = "srv.both", gen.tool_path("srv.both")
     asks = [call(name, text=str(n)) for n in range(3)]
     yield simple(
-        "mcp_first", asks, {path: local}, reply_1=[("mcp", {"srv": ["both"]})], reply_2=[("mcp", {})], reply_3=[("mcp", {"srv": ["both"]})]
+        "mcp_first",
+        asks,
+        {path: local},
+        reply_1=[("mcp", {"srv": ["both"]})],
+        reply_2=[("mcp", {})],
+        reply_3=[("mcp", {"srv": ["both"]})],
     )
     yield simple(
         "mcp_servers",
-        [call("srv.one", text="a"), call("other.one", text="b"), call("srv.two", text="c"), call("none.one", text="d")],
+        [
+            call("srv.one", text="a"),
+            call("other.one", text="b"),
+            call("srv.two", text="c"),
+            call("none.one", text="d"),
+        ],
         reply_1=[("mcp", {"other": ["one"], "srv": ["one"]})],
         reply_3=[("mcp", {"srv": ["two"], "other": []})],
     )

@@ -1,4 +1,5 @@
 """Plays one scenario on the host that lies on sys.path, and tells what happened."""
+
 import asyncio
 import concurrent.futures
 import importlib

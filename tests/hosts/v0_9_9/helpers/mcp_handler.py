@@ -1,4 +1,5 @@
 """Tools of MCP servers, which here are plain functions."""
+
 import threading
 from typing import Any, Callable
 
@@ -61,7 +62,9 @@ class MCPConfig:
     def has_tool(self, tool_name: str) -> bool:
         if "." not in tool_name:
             return False
-        server_name_part, tool_name_part = tool_name.split(".")  # more than one dot is an error, as in the host
+        server_name_part, tool_name_part = tool_name.split(
+            "."
+        )  # more than one dot is an error, as in the host
         with self.__lock:
             for server in self.servers:
                 if server.name == server_name_part:

@@ -1,4 +1,5 @@
 """Tools of MCP servers, which here are plain functions."""
+
 import threading
 from typing import Any, Callable
 
