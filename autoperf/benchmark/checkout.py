@@ -15,6 +15,7 @@ from autoperf.benchmark.client import Answer, Client
 from autoperf.benchmark.conversation import Conversation
 from autoperf.benchmark.hosts import configure, describe
 from autoperf.benchmark.process import HostError, HostProcess
+from autoperf.benchmark.sandbox import Sandbox, switch_off
 from autoperf.benchmark.server import ModelServer, Recorded
 
 # Memorising and renaming go on after the answer; the last of them is this many seconds behind it at most.
@@ -44,6 +45,7 @@ class Run:
     pid: int = 0
     exit_status: int = 0
     output: str = ""
+    refused: list[str] = field(default_factory=list)
     observed: Any = None
 
 
@@ -75,11 +77,13 @@ def run(
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(checkout, folder, symlinks=True, ignore=shutil.ignore_patterns(".venv", ".git", "__pycache__"))
     host = describe(folder)
+    switch_off(folder)
+    sandbox = Sandbox(workdir)
     result = Run()
     with ModelServer(chunk_size=chunk_size) as model:
         configure(host, model.url, conversation.tool_files, provider)
         command = [*prefix, interpreter(checkout, python), "run_ui.py"]
-        process = HostProcess(command, folder, extra_env or {}, workdir / "output.txt")
+        process = HostProcess(command, folder, sandbox.environment(extra_env or {}), workdir / "output.txt")
         result.pid = process.pid
         try:
             result.start_wall = process.wait_until_open()
@@ -97,6 +101,7 @@ def run(
             raise HostError(f"the host does not answer: {error}\n{process.tail()}") from error
         finally:
             result.exit_status = process.stop()
+            result.refused = sandbox.attempts()
             result.output = process.output.read_text(encoding="utf-8", errors="replace")
         result.context = client.context
         result.requests = list(model.requests)

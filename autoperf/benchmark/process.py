@@ -23,36 +23,18 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment for a host: without what would change its settings, and off the network."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("A0_SET_", "API_KEY_")) and not name.endswith(("_API_KEY", "_proxy", "_PROXY"))
-    }
-    # A host that may not write bytecode compiles each tool at every call, and is no longer the host we measure.
-    kept.pop("PYTHONDONTWRITEBYTECODE", None)
-    return {
-        **kept,
-        "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # otherwise litellm asks the network while it is imported
-        "ANONYMIZED_TELEMETRY": "false",
-        "PYTHONHASHSEED": "0",  # sets reach the prompts of some generations
-        **extra,
-    }
-
-
 class HostProcess:
     """A running ``run_ui.py``; ``command`` is complete except for the port, its output goes to ``output``."""
 
-    def __init__(self, command: Sequence[str], folder: Path, extra: Mapping[str, str], output: Path) -> None:
+    def __init__(self, command: Sequence[str], folder: Path, env: Mapping[str, str], output: Path) -> None:
         self.port = free_port()
         self.output = output
         self._file: IO[bytes] = output.open("wb")
         self._begun = time.monotonic()
         self._process = subprocess.Popen(
-            [*command, f"--port={self.port}", "--host=127.0.0.1"],
+            [*command, f"--port={self.port}", "--host=127.0.0.1", "--dockerized=true"],
             cwd=folder,
-            env=environment(extra),
+            env=dict(env),
             stdin=subprocess.DEVNULL,
             stdout=self._file,
             stderr=subprocess.STDOUT,
@@ -62,7 +44,7 @@ class HostProcess:
     def pid(self) -> int:
         return self._process.pid
 
-    def wait_until_open(self, timeout: float = 180.0) -> float:
+    def wait_until_open(self, timeout: float = 120.0) -> float:
         """Block until the port accepts connections; return the seconds since the start. ``HostError`` otherwise."""
         while time.monotonic() - self._begun < timeout:
             with socket.socket() as probe:
