@@ -5,16 +5,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import struct
 from typing import Any
 
-DIMENSIONS = 16
+# Enough that any two texts are far apart: memories that were recalled would bring their random ids into the prompts.
+DIMENSIONS = 256
 
 
 def vector(text: str) -> list[float]:
-    """A fixed vector of ``DIMENSIONS`` numbers in -1..1: two different texts are close to orthogonal."""
-    digest = hashlib.sha256(text.encode()).digest()[:DIMENSIONS]
-    return [byte / 127.5 - 1 for byte in digest]
+    """A fixed vector of length 1 in ``DIMENSIONS`` numbers: two different texts are close to orthogonal."""
+    numbers = [byte - 127.5 for byte in hashlib.shake_256(text.encode()).digest(DIMENSIONS)]
+    length = math.hypot(*numbers)
+    return [number / length for number in numbers]
 
 
 def answer(body: dict[str, Any]) -> dict[str, Any]:
