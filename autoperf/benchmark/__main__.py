@@ -1,4 +1,4 @@
-"""Command line of the benchmark: one checkout, one conversation, bare beside bare or beside a command prefix."""
+"""Command line: one checkout, one conversation, bare beside bare or beside a command prefix."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ def main(argv: list[str] | None = None) -> int:
     print("\n".join(table(result, ("bare", "prefix" if prefix else "bare"))))
     for attempt in (*result.first.refused, *result.second.refused):
         print(f"refused to the host: {attempt}")
-    print("\n".join(["transcripts differ:", *result.differences]) if result.differences else "transcripts equal")
+    print(
+        "\n".join(["transcripts differ:", *result.differences]) if result.differences else "transcripts equal"
+    )
     return 0 if result.equal else 1
 
 
@@ -57,7 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--length", type=int, default=0, help="characters of each final answer, at least")
     parser.add_argument("--chunk", type=int, default=24, help="characters per streamed event")
     parser.add_argument("--python", help="interpreter when the checkout has no .venv")
-    parser.add_argument("--provider", default="other", help="model provider to configure (v2.6: openai = Responses)")
+    parser.add_argument(
+        "--provider", default="other", help="model provider to configure (v2.6: openai = Responses)"
+    )
     return parser
 
 

@@ -1,4 +1,4 @@
-"""One run of one conversation on a fresh copy of an Agent Zero checkout, with everything it sent, said and stored."""
+"""One conversation with a fresh copy of an Agent Zero checkout, and all it sent, said and stored."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Run:
 
 
 def interpreter(checkout: Path, fallback: str | None = None) -> str:
-    """The Python to run a checkout with: its own ``.venv`` when it has one, else ``fallback``, else this one."""
+    """The Python of a checkout: its own ``.venv`` when it has one, else ``fallback``, else this one."""
     own = checkout / ".venv" / "bin" / "python"
     return str(own) if own.exists() else fallback or sys.executable
 
@@ -75,7 +75,9 @@ def run(
     """
     folder = workdir / "agent-zero"
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(checkout, folder, symlinks=True, ignore=shutil.ignore_patterns(".venv", ".git", "__pycache__"))
+    shutil.copytree(
+        checkout, folder, symlinks=True, ignore=shutil.ignore_patterns(".venv", ".git", "__pycache__")
+    )
     host = describe(folder)
     switch_off(folder)
     sandbox = Sandbox(workdir)

@@ -40,7 +40,9 @@ def table(comparison: Comparison, names: tuple[str, str] = ("bare", "second")) -
     rows = [("start", first.start_wall, first.start_cpu, second.start_wall, second.start_cpu)]
     for number, (left, right) in enumerate(zip(first.turns, second.turns, strict=True), 1):
         rows.append((f"turn {number}", left.wall, left.cpu, right.wall, right.cpu))
-    lines = [f"{'seconds':<10}" + "".join(f"{name + what:>18}" for name in names for what in (" wall", " CPU"))]
+    lines = [
+        f"{'seconds':<10}" + "".join(f"{name + what:>18}" for name in names for what in (" wall", " CPU"))
+    ]
     lines += [f"{row[0]:<10}" + "".join(f"{_number(value):>18}" for value in row[1:]) for row in rows]
     return lines
 

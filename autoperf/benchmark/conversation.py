@@ -20,7 +20,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Conversation:
-    """Turns in order; ``tool_files`` maps a file name to source with ``{package}`` for the host's helper package."""
+    """Turns in order; ``tool_files`` maps file names to source, ``{package}`` being the host's helpers."""
 
     name: str
     turns: tuple[Turn, ...]
@@ -29,7 +29,12 @@ class Conversation:
 
 def call(tool: str, **arguments: Any) -> str:
     """A tool request in Agent Zero's format, as a model would write it."""
-    request = {"thoughts": [f"I use {tool}."], "headline": f"Using {tool}", "tool_name": tool, "tool_args": arguments}
+    request = {
+        "thoughts": [f"I use {tool}."],
+        "headline": f"Using {tool}",
+        "tool_name": tool,
+        "tool_args": arguments,
+    }
     return json.dumps(request, indent=4)
 
 
@@ -41,12 +46,15 @@ def answer(text: str) -> str:
 def tools(count: int = 20, rounds: int = 2, length: int = 0) -> Conversation:
     """``count`` harmless tool calls per message, then an answer of at least ``length`` characters.
 
-    Two of ours (one with a method) and two that every generation brings along: memory_load and scheduler:list_tasks.
+    Two of ours, one with a method, and two that all generations have: memory_load, scheduler:list_tasks.
     """
     turns = tuple(
         Turn(
             f"Round {number}: please use {count} tools.",
-            (*(_step(number, step) for step in range(count)), answer(f"Round {number} is done. " + _prose(length))),
+            (
+                *(_step(number, step) for step in range(count)),
+                answer(f"Round {number} is done. " + _prose(length)),
+            ),
         )
         for number in range(1, rounds + 1)
     )
@@ -54,15 +62,21 @@ def tools(count: int = 20, rounds: int = 2, length: int = 0) -> Conversation:
 
 
 def errors() -> Conversation:
-    """Everything that goes wrong: unknown tools, malformed requests, tools that raise before, in and after."""
+    """Everything that goes wrong: unknown tools, malformed requests, tools that raise."""
     closing = answer("I stop here.")
     return Conversation(
         "errors",
         (
-            Turn("Use tools that do not exist.", (call("no_such_tool", a=1), call("no/../such:tool"), closing)),
+            Turn(
+                "Use tools that do not exist.", (call("no_such_tool", a=1), call("no/../such:tool"), closing)
+            ),
             Turn(
                 "Answer in a broken format.",
-                ("This is no request at all.", '{"tool_name": "autoperf_echo", "tool_args": {"text": "cut', closing),
+                (
+                    "This is no request at all.",
+                    '{"tool_name": "autoperf_echo", "tool_args": {"text": "cut',
+                    closing,
+                ),
             ),
             Turn("Say the same thing twice.", (_echo("again"), _echo("again"), closing)),
             Turn("Fail in a way you can repair.", (call("autoperf_fails", kind="repairable"), closing)),
@@ -106,7 +120,11 @@ def editing() -> Conversation:
     )
 
 
-CONVERSATIONS: Mapping[str, Callable[[], Conversation]] = {"tools": tools, "errors": errors, "editing": editing}
+CONVERSATIONS: Mapping[str, Callable[[], Conversation]] = {
+    "tools": tools,
+    "errors": errors,
+    "editing": editing,
+}
 
 
 def _echo(text: str) -> str:
@@ -127,5 +145,5 @@ def _step(number: int, step: int) -> str:
 
 
 def _prose(length: int) -> str:
-    sentence = "The agent \"explains\" its result at length,\nline by line. "
+    sentence = 'The agent "explains" its result at length,\nline by line. '
     return (sentence * (length // len(sentence) + 1))[:length]

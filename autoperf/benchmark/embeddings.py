@@ -9,7 +9,7 @@ import math
 import struct
 from typing import Any
 
-# Enough that any two texts are far apart: memories that were recalled would bring their random ids into the prompts.
+# Enough that any two texts are far apart: recalled memories would bring random ids into the prompts.
 DIMENSIONS = 256
 
 
@@ -21,7 +21,7 @@ def vector(text: str) -> list[float]:
 
 
 def answer(body: dict[str, Any]) -> dict[str, Any]:
-    """One vector per input; an input is a text or a list of token numbers, the encoding ``float`` or ``base64``."""
+    """One vector per input (a text or a list of token numbers), encoded as ``float`` or ``base64``."""
     given = body.get("input", [])
     single = isinstance(given, str) or (bool(given) and isinstance(given[0], int))
     inputs = [given] if single else given

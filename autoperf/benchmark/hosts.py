@@ -15,6 +15,9 @@ from autoperf.benchmark import server, toolfiles
 # Any fixed value: the host derives its API key from it, so the key is known before the host starts.
 RUNTIME_ID = "autoperf-benchmark"
 
+# Tokens; so many that nothing is cut off or summarised: where it is cut depends on the chat's random id.
+CONTEXT = 4_000_000
+
 # The host gives this name to litellm as it is, and litellm wants to see which client to use.
 _EMBEDDING = f"openai/{server.EMBEDDING_MODEL}"
 
@@ -73,7 +76,9 @@ def configure(host: Host, model_url: str, extra_tools: Mapping[str, str], provid
     _write(host.root / host.settings_file, json.dumps(_settings(host, model_url, provider), indent=2))
     if host.model_config_file:
         # JSON is YAML: one writer serves config.json and presets.yaml.
-        _write(host.root / host.model_config_file, json.dumps(_model_config(host, model_url, provider), indent=2))
+        _write(
+            host.root / host.model_config_file, json.dumps(_model_config(host, model_url, provider), indent=2)
+        )
     for name, source in extra_tools.items():
         _write(host.root / host.tools / name, toolfiles.render(source, host.package))
 
@@ -101,6 +106,7 @@ def _settings(host: Host, model_url: str, provider: str) -> dict[str, Any]:
             f"{role}_model_name": model,
             f"{role}_model_api_base": model_url,
             f"{role}_model_kwargs": dict(kwargs),
+            f"{role}_model_ctx_length": CONTEXT,
         }
     kwargs.pop("temperature")
     return settings | {
@@ -113,7 +119,13 @@ def _settings(host: Host, model_url: str, provider: str) -> dict[str, Any]:
 
 def _model_config(host: Host, model_url: str, provider: str) -> Any:
     def slot(model: str, slot_provider: str = provider) -> dict[str, Any]:
-        return {"provider": slot_provider, "name": model, "api_base": model_url, "ctx_length": 128_000, "kwargs": {}}
+        return {
+            "provider": slot_provider,
+            "name": model,
+            "api_base": model_url,
+            "ctx_length": CONTEXT,
+            "kwargs": {},
+        }
 
     chat, utility = slot(server.CHAT_MODEL), slot(server.UTILITY_MODEL)
     embedding = slot(_EMBEDDING, "other")

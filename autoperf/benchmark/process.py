@@ -45,7 +45,7 @@ class HostProcess:
         return self._process.pid
 
     def wait_until_open(self, timeout: float = 120.0) -> float:
-        """Block until the port accepts connections; return the seconds since the start. ``HostError`` otherwise."""
+        """Block until the port is open; return the seconds since the start. ``HostError`` otherwise."""
         while time.monotonic() - self._begun < timeout:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:

@@ -1,4 +1,4 @@
-"""The Responses wire format: a scripted tool request becomes a function call where the client offers that function."""
+"""The Responses wire format: a tool request becomes a function call where the client offers it."""
 
 from __future__ import annotations
 

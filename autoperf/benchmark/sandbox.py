@@ -1,4 +1,4 @@
-"""Keeps a benchmarked host away from the machine: no package manager, no network installs, no caller's settings."""
+"""Keeps a benchmarked host off the machine: no package manager, no installs, no caller's settings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 # Some generations install system packages while they start (v2.6: LibreOffice through apt-get, as root), or
 # Python packages into the interpreter they run on. A benchmark must leave the machine as it found it.
 REFUSED = (
-    "apt", "apt-get", "dpkg", "add-apt-repository", "sudo", "su", "yum", "dnf", "apk", "pacman", "brew", "snap",
+    "apt", "apt-get", "dpkg", "add-apt-repository", "sudo", "yum", "dnf", "apk", "pacman", "brew", "snap",
     "pip", "pip3", "uv", "uvx", "npm", "npx", "yarn", "systemctl", "service", "supervisorctl", "playwright",
 )  # fmt: skip
 
@@ -42,13 +42,14 @@ class Sandbox:
         return self._log.read_text(encoding="utf-8").splitlines() if self._log.exists() else []
 
     def environment(self, extra: Mapping[str, str]) -> dict[str, str]:
-        """This process's environment for a host, without what would change its settings or reach the network."""
+        """This process's environment, without what would change a host's settings or reach the network."""
         kept = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("A0_SET_", "API_KEY_")) and not name.endswith(("_API_KEY", "_proxy", "_PROXY"))
+            if not name.startswith(("A0_SET_", "API_KEY_"))
+            and not name.endswith(("_API_KEY", "_proxy", "_PROXY"))
         }
-        # A host that may not write bytecode compiles each tool at every call, and is no longer the host we measure.
+        # A host that may not write bytecode compiles each tool at every call: not the host we measure.
         kept.pop("PYTHONDONTWRITEBYTECODE", None)
         return {
             **kept,

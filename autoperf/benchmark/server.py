@@ -1,8 +1,9 @@
-"""A scripted model server: OpenAI-compatible, on loopback, replaying given replies and keeping every request."""
+"""A scripted, OpenAI-compatible model server on loopback that keeps every request."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import threading
 import time
@@ -38,7 +39,7 @@ class Recorded:
 
 
 class ModelServer:
-    """Serves replies in order to the chat model and a fixed one to the utility model, from threads of this process.
+    """Serves replies in order to the chat model, and a fixed one to any other, from threads of this process.
 
     ``chunk_size`` is in characters of reply text per streamed event.
     """
@@ -68,7 +69,9 @@ class ModelServer:
         return f"http://127.0.0.1:{self._http.server_address[1]}/v1"
 
     def __enter__(self) -> ModelServer:
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True)
+        self._thread = threading.Thread(
+            target=self._http.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True
+        )
         self._thread.start()
         return self
 
@@ -83,12 +86,12 @@ class ModelServer:
         self._http.serve_forever()
 
     def script(self, replies: Iterable[str]) -> None:
-        """Replace what is left of the script: a turn that failed early must not leave replies to the next one."""
+        """Replace what is left of the script: a turn that failed early leaves nothing to the next one."""
         with self._changed:
             self._replies = deque(replies)
 
     def reply_to(self, model: str) -> str:
-        """The text to answer with: next line of the script for the chat model, the fixed reply for any other."""
+        """The text to answer with: the next of the script for the chat model, else the fixed reply."""
         if model.rpartition("/")[2] != CHAT_MODEL:
             return self.utility_reply
         with self._changed:
@@ -113,7 +116,7 @@ class ModelServer:
             self._changed.notify_all()
 
     def wait_quiet(self, quiet: float, timeout: float = 30.0) -> bool:
-        """Block until no request was open for ``quiet`` seconds; False when ``timeout`` seconds passed first."""
+        """Block until no request was open for ``quiet`` seconds; False after ``timeout`` seconds."""
         deadline = time.monotonic() + timeout
         with self._changed:
             while True:
@@ -201,10 +204,8 @@ def main(argv: list[str] | None = None) -> int:
     replies = json.loads(options.script.read_text(encoding="utf-8")) if options.script else []
     server = ModelServer(replies, chunk_size=options.chunk, port=options.port)
     print(server.url, flush=True)
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         server.serve_forever()
-    except KeyboardInterrupt:
-        pass
     return 0
 
 

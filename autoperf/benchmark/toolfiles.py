@@ -1,9 +1,9 @@
-"""The tools that a benchmark run adds to a copy of Agent Zero, as source text; ``{package}`` is its helper package."""
+"""The tools a run adds to its copy of Agent Zero, as source; ``{package}`` is its helper package."""
 
 from __future__ import annotations
 
 ECHO_FILE = "autoperf_echo.py"
-ECHO = '''\
+ECHO = """\
 from {package}.tool import Response, Tool
 
 
@@ -11,10 +11,10 @@ class AutoperfEcho(Tool):
     async def execute(self, text="", **kwargs):
         shown = text.upper() if self.method == "shout" else text
         return Response(message=f"echo: {shown}", break_loop=False)
-'''
+"""
 
 FAILS_FILE = "autoperf_fails.py"
-FAILS = '''\
+FAILS = """\
 from {package}.tool import Response, Tool
 
 try:
@@ -45,24 +45,24 @@ class AutoperfFails(Tool):
         await super().after_execution(response, **kwargs)
         if "after" in response.message:
             raise ValueError("raised after the tool ran")
-'''
+"""
 
 BROKEN_FILE = "autoperf_broken.py"
-BROKEN = '''\
+BROKEN = """\
 from {package}.tool import Response, Tool
 
 raise RuntimeError("this tool cannot be imported")
-'''
+"""
 
 STRICT_FILE = "autoperf_strict.py"
-STRICT = '''\
+STRICT = """\
 from {package}.tool import Response, Tool
 
 
 class AutoperfStrict(Tool):
     async def execute(self, needed):
         return Response(message=needed, break_loop=False)
-'''
+"""
 
 WRITER_FILE = "autoperf_writer.py"
 # Versions differ in length: bytecode caches compare size and whole seconds only, in the bare host as well.

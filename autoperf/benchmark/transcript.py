@@ -1,4 +1,4 @@
-"""What a run said and stored, with what differs from run to run by nature replaced, to be compared line by line."""
+"""What a run said and stored, without what differs by nature, to be compared line by line."""
 
 from __future__ import annotations
 
@@ -38,12 +38,15 @@ RULES = (
         "chats, logs, log items and messages get random identifiers",
         numbered=True,
     ),
-    Rule("address", re.compile(r"\b0x[0-9a-f]{6,16}\b"), "objects without a repr are shown with their address"),
+    Rule(
+        "address", re.compile(r"\b0x[0-9a-f]{6,16}\b"), "objects without a repr are shown with their address"
+    ),
     Rule("port", re.compile(r"(?<=127\.0\.0\.1:)\d{4,5}\b"), "both servers listen on whatever port was free"),
 )
 
 # Values of these fields are clock readings or spans of it, mostly as bare numbers that no text rule can tell.
-CLOCK_FIELDS = frozenset({"timestamp", "created_at", "last_message", "updated_at", "duration"})
+# Tokens are counted over texts with the clock or the chat's random id in them; the texts are compared.
+VARYING_FIELDS = frozenset({"timestamp", "created_at", "last_message", "updated_at", "duration", "tokens"})
 
 
 class Normaliser:
@@ -62,7 +65,7 @@ class Normaliser:
             return [self(item) for item in value]
         if isinstance(value, dict):
             return {
-                self._text(key): "<clock>" if key in CLOCK_FIELDS and item else self(item)
+                self._text(key): f"<{key}>" if key in VARYING_FIELDS and item else self(item)
                 for key, item in value.items()
             }
         return value
@@ -98,15 +101,17 @@ class Transcript:
         for name in dict.fromkeys((*self.sections, *other.sections)):
             left, right = self.sections.get(name, ()), other.sections.get(name, ())
             if left != right:
-                lines += difflib.unified_diff(left, right, f"{name} (1)", f"{name} (2)", n=context, lineterm="")
+                lines += difflib.unified_diff(
+                    left, right, f"{name} (1)", f"{name} (2)", n=context, lineterm=""
+                )
         return lines
 
 
 def transcript(run: Run) -> Transcript:
-    """The transcript of a run: HTTP answers, chat file, log, prompts sent, and what went on in the background.
+    """HTTP answers, chat file, log, prompts sent, and what went on in the background of a run.
 
-    Requests to the utility and embedding models come from tasks that run beside the conversation (memories, chat
-    names) and overtake each other in the bare host too: they are compared as a sorted collection.
+    Requests to the utility and embedding models come from tasks beside the conversation (memories, chat
+    names) that overtake each other in the bare host too: they are compared as a sorted collection.
     """
     normalise = Normaliser({run.context: "chat"})
     answers = [{"status": turn.answer.status, "body": turn.answer.body} for turn in run.turns]
@@ -118,9 +123,13 @@ def transcript(run: Run) -> Transcript:
             "chat": _lines(normalise(run.chat)),
             "log": _lines(normalise(run.log)),
             "prompts": tuple(
-                line for number, body in enumerate(prompts, 1) for line in (f"prompt {number}", *_lines(normalise(body)))
+                line
+                for number, body in enumerate(prompts, 1)
+                for line in (f"prompt {number}", *_lines(normalise(body)))
             ),
-            "background": tuple(line for lines in sorted(_lines(normalise(body)) for body in background) for line in lines),
+            "background": tuple(
+                line for lines in sorted(_lines(normalise(body)) for body in background) for line in lines
+            ),
         }
     )
 
