@@ -1,6 +1,6 @@
 """The real Agent Zero of every generation, bare and under ``autoperf run``: the transcripts are equal.
 
-``AUTOPERF_AGENT_ZERO`` names a folder of checkouts, each with its requirements and autoperf in its own ``.venv``;
+``AUTOPERF_AGENT_ZERO`` names a folder of checkouts, each with its requirements and autoperf in its ``.venv``;
 without it these tests are skipped.
 """
 
