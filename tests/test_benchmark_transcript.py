@@ -94,6 +94,16 @@ def test_background_requests_may_overtake_each_other_but_not_vanish() -> None:
     assert transcript(first).differences(transcript(second))
 
 
+def test_background_prompts_that_were_cut_are_compared_up_to_the_cut() -> None:
+    def cut(text: str, model: str = UTILITY_MODEL) -> Run:
+        return Run(requests=[prompt(text + "...\n", model)])
+
+    long = "word " * 3_000
+    assert transcript(cut(long)).differences(transcript(cut(long + "wo"))) == []
+    assert transcript(cut("other " + long)).differences(transcript(cut(long)))
+    assert transcript(cut(long, CHAT_MODEL)).differences(transcript(cut(long + "wo", CHAT_MODEL)))
+
+
 def test_an_identifier_that_was_mixed_up_is_a_difference() -> None:
     one, two = (str(uuid.uuid4()) for _ in range(2))
     right, wrong = Run(log=[one, two, one]), Run(log=[one, two, two])

@@ -49,6 +49,9 @@ RULES = (
 VARYING_FIELDS = frozenset({"timestamp", "created_at", "last_message", "updated_at", "duration", "tokens"})
 
 
+_KEPT = 12_000  # characters that fit into 5,000 tokens in any case
+
+
 class Normaliser:
     """Applies the rules to data of one run; ``known`` maps exact texts (such as the chat's id) to a name."""
 
@@ -111,12 +114,13 @@ def transcript(run: Run) -> Transcript:
     """HTTP answers, chat file, log, prompts sent, and what went on in the background of a run.
 
     Requests to the utility and embedding models come from tasks beside the conversation (memories, chat
-    names) that overtake each other in the bare host too: they are compared as a sorted collection.
+    names) that overtake each other in the bare host too: they are compared as a sorted collection, and only up to
+    where the host may have cut them.
     """
     normalise = Normaliser({run.context: "chat"})
     answers = [{"status": turn.answer.status, "body": turn.answer.body} for turn in run.turns]
     prompts = [request.body for request in run.requests if request.model == CHAT_MODEL]
-    background = [request.body for request in run.requests if request.model != CHAT_MODEL]
+    background = [_uncut(request.body) for request in run.requests if request.model != CHAT_MODEL]
     return Transcript(
         {
             "answers": _lines(normalise(answers)),
@@ -132,6 +136,16 @@ def transcript(run: Run) -> Transcript:
             ),
         }
     )
+
+
+def _uncut(value: Any) -> Any:
+    # The prompt that names a chat is cut at 5,000 tokens (v0.9.4 and later). Where that is depends on the chat's
+    # random id, as large tool results are stored, and mentioned, under it.
+    if isinstance(value, str) and len(value) > _KEPT and value.rstrip().endswith("..."):
+        return value[:_KEPT] + "<cut>"
+    if isinstance(value, list):
+        return [_uncut(item) for item in value]
+    return {key: _uncut(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def _lines(data: Any) -> tuple[str, ...]:
