@@ -114,8 +114,8 @@ def transcript(run: Run) -> Transcript:
     """HTTP answers, chat file, log, prompts sent, and what went on in the background of a run.
 
     Requests to the utility and embedding models come from tasks beside the conversation (memories, chat
-    names) that overtake each other in the bare host too: they are compared as a sorted collection, and only up to
-    where the host may have cut them.
+    names) that overtake each other in the bare host too: they are compared as a sorted collection, each up
+    to where the host may have cut it.
     """
     normalise = Normaliser({run.context: "chat"})
     answers = [{"status": turn.answer.status, "body": turn.answer.body} for turn in run.turns]
@@ -139,8 +139,8 @@ def transcript(run: Run) -> Transcript:
 
 
 def _uncut(value: Any) -> Any:
-    # The prompt that names a chat is cut at 5,000 tokens (v0.9.4 and later). Where that is depends on the chat's
-    # random id, as large tool results are stored, and mentioned, under it.
+    # The prompt that names a chat is cut at 5,000 tokens. Where that is depends on the chat's id: large
+    # tool results are stored, and mentioned, under it.
     if isinstance(value, str) and len(value) > _KEPT and value.rstrip().endswith("..."):
         return value[:_KEPT] + "<cut>"
     if isinstance(value, list):
