@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from types import FunctionType, ModuleType
 from typing import Any, Final
 
+import wrapt
+
 from autoperf.errors import AutoperfError, guarded
 
 _MISSING: Final = object()
@@ -51,6 +53,19 @@ class Patch:
     def path(self) -> list[str]:
         """Attribute names from the module to the function."""
         return self.target.partition(":")[2].split(".")
+
+
+def wrapping(wrapper: Callable[..., Any]) -> Callable[[Any, Switch], Any]:
+    """A `Patch.build` for seams that are not called for every token: ``wrapper(wrapped, instance, args, kwargs)``.
+
+    The wrapper is wrapt's, which binds like what it wraps and looks like it to `inspect`.
+    """
+
+    def build(original: Any, switch: Switch) -> Any:
+        # By position: the names of these parameters differ between wrapt 1.16 and 2.
+        return wrapt.FunctionWrapper(original, wrapper, lambda: switch.on)
+
+    return build
 
 
 @dataclass

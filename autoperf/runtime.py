@@ -14,7 +14,7 @@ from autoperf import __version__
 from autoperf.agentzero import Layout
 from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.loading import ClassLoading, Loaded
-from autoperf.agentzero.probe import Probe
+from autoperf.agentzero.probe import Probe, is_intervention
 from autoperf.agentzero.seams import patches
 from autoperf.caching import Cache
 from autoperf.config import Config
@@ -84,6 +84,8 @@ class Runtime:
             resource={"service.version": self.layout.generation},
             snapshot=self._tick,
             store_dir=self.config.state_dir,
+            spans=self.config.on("trace"),
+            control_flow=is_intervention,
         )
         self._undo.callback(self.telemetry.shutdown)
         if self.config.on("trace"):
@@ -93,8 +95,9 @@ class Runtime:
         # Telemetry's thread asks every second; what is idle work for us happens here, off the host's loop.
         if time.monotonic() - self._expired_at >= _EXPIRY_INTERVAL_S:
             self._expired_at = time.monotonic()
-            for cache in (*self.caches.values(), self.code.cache):
+            for cache in self.caches.values():
                 cache.expire()
+            self.code.cache.expire()
         return self.snapshot()
 
     def snapshot(self) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class Stamp(NamedTuple):
         own = cls.of_names(folder, suffix)
         if own is ABSENT:
             return ABSENT
-        _, names = own.signature  # type: ignore[misc]
+        names: tuple[str, ...] = own.signature[1]  # type: ignore[index]
         return cls.together([own, *(cls.of(os.path.join(folder, name)) for name in names)])
 
     @classmethod

@@ -127,7 +127,7 @@ def folder_classes(probe: Probe) -> Callable[[Call, Switch], Call]:
 
     def build(original: Call, switch: Switch) -> Call:
         expect_parameters(original, "folder")
-        host = original.__globals__  # type: ignore[attr-defined]
+        host = original.__globals__
         absolute: dict[str, str] = {}
 
         def absent(folder: str) -> bool:
@@ -224,4 +224,4 @@ class Cached:
 
     def _bind(self, original: Call) -> None:
         with guarded("extension calls"):
-            self._classes.bind(original.__globals__)  # type: ignore[attr-defined]
+            self._classes.bind(original.__globals__)

@@ -90,7 +90,8 @@ class ExtensionClasses:
             return None
         if not self._cache_globals.get("_enabled_areas", {}).get(self._area, True):
             return None
-        return self._cache.get(self._area)
+        area: dict[Any, Any] | None = self._cache.get(self._area)
+        return area
 
     def _verify(self, point: str, agent: Any, classes: list[type]) -> list[type] | None:
         # Once, before anything is concluded from the cache: the host must give the same answer.

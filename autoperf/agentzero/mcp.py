@@ -13,24 +13,20 @@ from autoperf.patching import Switch, expect_parameters
 _KEPT_AS: Final = "_autoperf_index"
 
 
-def lookup(probe: Probe) -> Callable[[Callable[..., Any], Switch], Callable[..., Any]]:
+def lookup(probe: Probe) -> Callable[..., Any]:
     """For ``MCPConfig.get_tool(agent, tool_name)``, which the host asks before its own tools."""
 
-    def build(original: Callable[..., Any], switch: Switch) -> Callable[..., Any]:
-        def get_tool(self: Any, *args: Any, **kwargs: Any) -> Any:
-            tool = original(self, *args, **kwargs)
-            if switch.on:
-                with guarded("MCPConfig.get_tool"):
-                    probe.mcp_lookups += 1
-                    probe.mcp_found += tool is not None
-                    # The configuration of a project answers through the global one: watch once.
-                    if tool is not None and "execute" not in vars(tool):
-                        watch(probe, tool, getattr(tool, "name", ""), kind="extension")
-            return tool
+    def get_tool(wrapped: Callable[..., Any], _instance: Any, args: Any, kwargs: Any) -> Any:
+        tool = wrapped(*args, **kwargs)
+        with guarded("MCPConfig.get_tool"):
+            probe.mcp_lookups += 1
+            probe.mcp_found += tool is not None
+            # The configuration of a project answers through the global one: watch once.
+            if tool is not None and "execute" not in vars(tool):
+                watch(probe, tool, getattr(tool, "name", ""), kind="extension")
+        return tool
 
-        return get_tool
-
-    return build
+    return get_tool
 
 
 class _Index:
@@ -53,9 +49,9 @@ def has_tool(original: Callable[..., bool], switch: Switch) -> Callable[..., boo
     def has_tool(self: Any, tool_name: str) -> bool:
         if switch.on:
             tools = getattr(self, "tools", None)
-            index = getattr(self, _KEPT_AS, None)
+            index: _Index | None = getattr(self, _KEPT_AS, None)
             if index is None or index.tools is not tools or index.length != len(index.tools):
-                index = _index(self, tools)
+                index = _index(self, tools)  # None: not a list of tools as we know them
             if index is not None:
                 try:
                     return tool_name in index.names

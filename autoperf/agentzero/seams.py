@@ -10,7 +10,7 @@ from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.layout import Layout
 from autoperf.agentzero.loading import ClassLoading
 from autoperf.agentzero.probe import Probe
-from autoperf.patching import Patch, Switch
+from autoperf.patching import Patch, Switch, wrapping
 
 Build = Callable[[Any, Switch], Any]
 
@@ -25,7 +25,7 @@ def patches(layout: Layout, features: frozenset[str], probe: Probe, code: CodeCa
         *_turns(layout, features, probe),
     ]
     if rows:
-        rows.insert(0, (layout.format_error, "always", tracebacks.formatting))
+        rows.insert(0, (layout.format_error, "always", wrapping(tracebacks.formatting)))
     return [
         Patch(target, feature, build, optional=target in layout.optional)
         for target, feature, build in rows
@@ -70,12 +70,12 @@ def _tools(layout: Layout, features: frozenset[str], probe: Probe, code: CodeCac
     if not features & {"tools", "trace"}:
         return
     feature = "tools" if "tools" in features else "trace"
-    yield layout.get_tool, feature, tools.lookup(probe, code if "tools" in features else None)
+    yield layout.get_tool, feature, wrapping(tools.lookup(probe, code if "tools" in features else None))
 
 
 def _mcp(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row]:
     if features & {"mcp", "trace"}:
-        yield layout.mcp_get_tool, "mcp" if "mcp" in features else "trace", mcp.lookup(probe)
+        yield layout.mcp_get_tool, "mcp" if "mcp" in features else "trace", wrapping(mcp.lookup(probe))
     if "mcp" in features:
         yield layout.mcp_has_tool, "mcp", mcp.has_tool
 
@@ -89,7 +89,7 @@ def _turns(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[R
             fast = probe.extension_classes if "interventions" in features else None
             yield layout.handle_intervention, feature, interventions.extensible(probe, fast)
     if "trace" in features:
-        yield layout.process_message, "trace", turns.message(probe)
-        yield layout.monologue, "trace", turns.monologue(probe)
+        yield layout.process_message, "trace", wrapping(turns.message(probe))
+        yield layout.monologue, "trace", wrapping(turns.monologue(probe))
         for target in layout.process_tools:
-            yield target, "trace", tools.step(probe)
+            yield target, "trace", wrapping(tools.step(probe))

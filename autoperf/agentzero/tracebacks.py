@@ -7,22 +7,21 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final
 
+import wrapt
+
 from autoperf.errors import guarded
-from autoperf.patching import Switch
 
-OURS: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_OURS: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_WRAPT: Final = os.path.dirname(os.path.abspath(wrapt.__file__)) + os.sep
 
 
-def formatting(original: Callable[..., str], switch: Switch) -> Callable[..., str]:
+def formatting(wrapped: Callable[..., str], _instance: Any, args: Any, kwargs: Any) -> str:
     """Wrapper for ``format_error(e, ...)``: the text is the one the host would have made without us."""
-
-    def format_error(e: Any, *args: Any, **kwargs: Any) -> str:
-        if switch.on:
-            with guarded("format_error"):
-                without_our_frames(e)
-        return original(e, *args, **kwargs)
-
-    return format_error
+    error = args[0] if args else kwargs.get("e")
+    if isinstance(error, BaseException):
+        with guarded("format_error"):
+            without_our_frames(error)
+    return wrapped(*args, **kwargs)
 
 
 def without_our_frames(error: BaseException) -> None:
@@ -48,6 +47,16 @@ def _filtered(trace: TracebackType | None) -> TracebackType | None:
 
 
 def _skip_ours(trace: TracebackType | None) -> TracebackType | None:
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(OURS):
-        trace = trace.tb_next
+    while trace is not None:
+        # Where wrapt runs without its C part, its own frames stand directly before ours.
+        inner: TracebackType | None = trace
+        while inner is not None and _file(inner).startswith(_WRAPT):
+            inner = inner.tb_next
+        if inner is None or not _file(inner).startswith(_OURS):
+            break
+        trace = inner.tb_next
     return trace
+
+
+def _file(trace: TracebackType) -> str:
+    return trace.tb_frame.f_code.co_filename

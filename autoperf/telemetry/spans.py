@@ -8,7 +8,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import contextvars
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -35,11 +35,18 @@ class ActiveSpan:
     Do not keep it open over a ``yield`` of a generator: whoever runs in between would become its child.
     """
 
-    __slots__ = ("_attributes", "_kind", "_name", "_new_trace", "_span", "_token", "_tracer")
+    __slots__ = ("_attributes", "_control_flow", "_kind", "_name", "_new_trace", "_span", "_token", "_tracer")
 
     def __init__(
-        self, tracer: Tracer, name: str, attributes: Mapping[str, Any] | None, kind: str, new_trace: bool
+        self,
+        tracer: Tracer,
+        name: str,
+        attributes: Mapping[str, Any] | None,
+        kind: str,
+        new_trace: bool,
+        control_flow: Callable[[BaseException], bool],
     ) -> None:
+        self._control_flow = control_flow
         self._tracer = tracer
         self._name = name
         self._attributes = attributes
@@ -70,7 +77,7 @@ class ActiveSpan:
                 _detach(self._token)
             if self._span is not None:
                 if error is not None:
-                    _record_error(self._span, error)
+                    _record_error(self._span, error, self._control_flow(error))
                 self._span.end()
         return False
 
@@ -132,10 +139,10 @@ def clean(text: str, length: int) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _record_error(span: Span, error: BaseException) -> None:
+def _record_error(span: Span, error: BaseException, stopped: bool) -> None:
     name = _class_name(error)
     # Cancelling, closing and interrupting come from outside: the span was stopped, it did not fail.
-    if isinstance(error, Exception) and not isinstance(error, concurrent.futures.CancelledError):
+    if isinstance(error, Exception) and not stopped and not isinstance(error, concurrent.futures.CancelledError):
         span.set_attribute(names.ERROR_TYPE, name)
         span.set_status(_ERROR)
     else:

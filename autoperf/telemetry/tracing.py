@@ -60,13 +60,20 @@ class Telemetry:
         resource: Mapping[str, str],
         snapshot: Callable[[], Mapping[str, Any]],
         store_dir: Path,
+        *,
+        spans: bool = True,
+        control_flow: Callable[[BaseException], bool] = lambda error: False,
     ) -> None:
         self._config = config
+        self._with_spans = spans
+        self._control_flow = control_flow
         self._resource = dict(resource)
         self._snapshot = snapshot
         self._store_dir = store_dir
         self._report: Callable[[str], None] = (lambda _: None) if config.quiet else say
         self._tracer: Tracer | None = None
+        self._processor: Processor | None = None
+        self._in_host_provider = False
         self._begun = False
         self._ended = False
         self._beginning = threading.RLock()
@@ -80,48 +87,58 @@ class Telemetry:
         resource: Mapping[str, str],
         snapshot: Callable[[], Mapping[str, Any]],
         store_dir: Path,
+        spans: bool = True,
+        control_flow: Callable[[BaseException], bool] = lambda error: False,
     ) -> Telemetry:
         """Start recording: ``resource`` describes the service, ``snapshot()`` the process, every second.
 
+        Without ``spans`` only the record of the process is kept, and OpenTelemetry is not imported.
+        ``control_flow`` tells exceptions with which the host steers itself from failures.
         ``snapshot`` is called on our thread and returns something JSON can hold. Raises ``ImportError`` when
         OpenTelemetry's SDK is missing.
         """
-        telemetry = cls(config, resource, snapshot, store_dir)
+        telemetry = cls(config, resource, snapshot, store_dir, spans=spans, control_flow=control_flow)
         telemetry._begin()
         telemetry._exits = Exits(telemetry.shutdown)
         tell_of_forks(telemetry)
         return telemetry
 
     def _begin(self) -> None:
-        # Only now, so that a Python that traces nothing does not pay for importing the SDK.
         from autoperf.store import Store
-        from autoperf.telemetry import otlp, provider, spans
         from autoperf.telemetry.pipeline import Pipeline
 
         self._started = time.time()
         self._saved = ""
         self._instance = str(uuid.uuid4())
-        self._provider_module, self._spans = provider, spans
         self._store: Store = Store.open(
             self._store_dir, max_bytes=self._config.store_max_mb << 20, report=self._report
         )
         self._to_store: Pipeline[ReadableSpan] = Pipeline("store", self._deliver_to_store, tick=self._tick)
-        targets, problems = otlp.targets()
         self._senders: list[tuple[Sender, Pipeline[ReadableSpan]]] = []
+        if self._with_spans:
+            self._begin_spans()
+        for pipeline in (self._to_store, *(pipeline for _, pipeline in self._senders)):
+            pipeline.start()
+        self._begun = True
+
+    def _begin_spans(self) -> None:
+        # Only now, so that a Python that traces nothing does not pay for importing the SDK.
+        from autoperf.telemetry import otlp, provider, spans
+        from autoperf.telemetry.pipeline import Pipeline
+
+        self._provider_module, self._spans = provider, spans
+        targets, problems = otlp.targets()
         for sender in (otlp.Sender(target, self._report) for target in targets):
             self._senders.append((sender, Pipeline(sender.target.kind, sender.deliver, may_block=True)))
         for problem in problems:
             self._report(problem)
-        self._processor: Processor = provider.Processor(self._take)
+        self._processor = provider.Processor(self._take)
         resource = {names.SERVICE_INSTANCE_ID: self._instance, **self._resource}
         ours = provider.make_provider(resource)
         ours.add_span_processor(self._processor)
         self._tracer = ours.get_tracer(provider.SCOPE)
         self._in_host_provider = False
         self._use_host_provider()
-        for pipeline in (self._to_store, *(pipeline for _, pipeline in self._senders)):
-            pipeline.start()
-        self._begun = True
 
     # -- making spans
 
@@ -140,7 +157,7 @@ class Telemetry:
         tracer = self._tracer or self._begin_in_child()
         if tracer is None:
             return _NO_SPAN
-        return self._spans.ActiveSpan(tracer, name, attributes, kind, new_trace)
+        return self._spans.ActiveSpan(tracer, name, attributes, kind, new_trace, self._control_flow)
 
     def record(
         self, name: str, start_ns: int, end_ns: int, attributes: Mapping[str, Any] | None = None
@@ -153,7 +170,7 @@ class Telemetry:
 
     def current_trace_id(self) -> str | None:
         """The trace going on here, as 32 hex digits."""
-        return self._spans.current_trace_id() if self._begun else None
+        return self._spans.current_trace_id() if self._begun and self._processor is not None else None
 
     def _take(self, span: ReadableSpan) -> None:
         self._to_store.put(span)
@@ -173,7 +190,7 @@ class Telemetry:
 
     def _use_host_provider(self) -> None:
         """Where the host has set an SDK provider, our spans go through it, and it does the exporting."""
-        if self._in_host_provider or self._ended:
+        if self._processor is None or self._in_host_provider or self._ended:
             return
         host = self._provider_module.host_provider()
         if host is not None:
@@ -243,7 +260,7 @@ class Telemetry:
         if not self._begun:
             return
         deadline = time.monotonic() + timeout
-        self._to_store.ask(timeout, self._processor.end_open)
+        self._to_store.ask(timeout, None if self._processor is None else self._processor.end_open)
         self._to_store.ask(deadline - time.monotonic(), lambda: self._save_record(ended=True))
         for done in [pipeline.order(stop=True) for _, pipeline in self._senders]:
             done.wait(max(0.0, deadline - time.monotonic()))
@@ -251,7 +268,7 @@ class Telemetry:
             sender.close()
         # Again, now that the exporters' numbers are final; soon done, or not worth waiting for.
         self._to_store.ask(max(0.1, deadline - time.monotonic()), self._close_store, stop=True)
-        self._processor.live = False
+        self._silence()
 
     def _close_store(self) -> None:
         self._save_record(ended=True)
@@ -264,8 +281,12 @@ class Telemetry:
         self._beginning = threading.RLock()
         self._tracer = None
         if self._begun:
-            self._processor.live = False
+            self._silence()
             self._begun = False
+
+    def _silence(self) -> None:
+        if self._processor is not None:
+            self._processor.live = False
 
     def _begin_in_child(self) -> Tracer | None:
         with self._beginning:
