@@ -21,8 +21,9 @@ class AutoperfFinder:
             return None
         self.thread.busy = True
         try:
-            if any(self.recognised(folder) for folder in map(os.path.abspath, sys.path) if supplies(folder, name)):
-                # The import under way walks sys.meta_path, and would miss finders that were now put before us.
+            folders = [folder for folder in map(os.path.abspath, sys.path) if supplies(folder, name)]
+            if any(self.recognised(folder) for folder in folders):
+                # The import under way walks sys.meta_path, and would miss finders put before us meanwhile.
                 specs = (finder.find_spec(name, path, target) for finder in list(sys.meta_path))
                 return next((spec for spec in specs if spec is not None), None)
         except KeyboardInterrupt:
@@ -56,9 +57,10 @@ def supplies(folder, name):
 
 
 def report(error):
-    """Only the launched process says that its interpreter lacks autoperf; the text lies beside our package."""
-    near = (os.path.dirname(HERE), os.path.join(os.path.dirname(HERE), "autoperf"), os.path.join(PACKAGES, "autoperf"))
-    source = next((p for p in (os.path.join(folder, "advice.py") for folder in near) if os.path.isfile(p)), None)
+    """Only the launched process says that its interpreter lacks autoperf; the words lie in our package."""
+    above = os.path.dirname(HERE)
+    near = [os.path.join(folder, "advice.py") for folder in (above, os.path.join(above, "autoperf"))]
+    source = next(filter(os.path.isfile, near), None)
     if source and os.environ.get("AUTOPERF_LAUNCH_PID") == str(os.getpid()):
         scope = {"__file__": source, "__name__": "autoperf_advice"}
         with open(source, "rb") as stream:
@@ -80,14 +82,14 @@ def chain():
 
     folders = [os.path.abspath(entry) for entry in sys.path]
     later = folders.index(HERE) + 1 if HERE in folders else 0
-    rest = [entry for entry, folder in list(zip(sys.path, folders))[later:] if folder != HERE]
+    rest = [sys.path[i] for i in range(later, len(folders)) if folders[i] != HERE]
     spec = PathFinder.find_spec("sitecustomize", rest)
     if spec is not None and spec.loader is not None and spec.origin is not None:
         module = sys.modules["sitecustomize"] = module_from_spec(spec)
         spec.loader.exec_module(module)
 
 
-try:
+try:  # noqa: SIM105 - contextlib is not loaded this early
     install()
 except BaseException:
     pass

@@ -28,7 +28,9 @@ class Bench:
     """A folder with programs, and an environment that holds nothing but what a test puts in."""
 
     folder: Path
-    environ: dict[str, str] = field(default_factory=lambda: {k: os.environ[k] for k in _KEPT if k in os.environ})
+    environ: dict[str, str] = field(
+        default_factory=lambda: {k: os.environ[k] for k in _KEPT if k in os.environ}
+    )
 
     def write(self, files: Mapping[str, str]) -> Path:
         """Write ``files`` (relative name to text) and return the folder."""

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from autoperf.launcher import Refused, parsed, with_bootstrap
 from interpreters import REPOSITORY, TEMPLATE, Bench, Result
+
+from autoperf.launcher import LaunchError, parsed, with_bootstrap
 
 SHOW = "import json, os, sys; print(json.dumps([os.getpid(), sys.argv[1:], dict(os.environ)]))"
 
@@ -51,7 +51,9 @@ def test_a_signal_ends_the_command_as_it_would_without_us(bench: Bench) -> None:
 
 
 def test_options_reach_the_command_as_environment(bench: Bench) -> None:
-    shown = launch(bench, "--features", "tools,mcp", "--home=state", "--quiet", sys.executable, "-c", SHOW, "--observe")
+    shown = launch(
+        bench, "--features", "tools,mcp", "--home=state", "--quiet", sys.executable, "-c", SHOW, "--observe"
+    )
     pid, arguments, environ = json.loads(shown.out)
     assert arguments == ["--observe"]
     assert environ["AUTOPERF_FEATURES"] == "tools,mcp"
@@ -98,7 +100,7 @@ def test_the_kill_switch_changes_nothing_in_the_environment(bench: Bench) -> Non
     ],
 )
 def test_a_line_that_makes_no_sense_is_refused(words: list[str], said: str) -> None:
-    with pytest.raises(Refused, match=said) as refused:
+    with pytest.raises(LaunchError, match=said) as refused:
         parsed(words)
     assert refused.value.code == 2
 
