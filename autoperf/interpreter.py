@@ -31,7 +31,7 @@ print("autoperf-probe " + json.dumps({
     "executable": sys.executable, "version": list(sys.version_info[:3]), "prefix": sys.prefix,
     "site_packages": next((f for f in folders if f in sys.path and os.path.isdir(f)), None),
     "autoperf": origin("autoperf"), "has_pip": origin("pip") is not None, "sitecustomize": here,
-    "missing": [name for name in ("wrapt", "psutil", "opentelemetry.sdk") if not origin(name)],
+    "missing": [name for name in ("wrapt", "psutil", "opentelemetry.sdk.trace") if not origin(name)],
     "reached": any(type(finder).__name__ == "AutoperfFinder" for finder in sys.meta_path),
 }))
 """

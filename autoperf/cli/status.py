@@ -1,4 +1,4 @@
-"""Show what autoperf did: the live numbers of a running process, or of the last one.
+"""Show what autoperf did, live or in the last process that ended.
 
 Every number was measured in that process; what was not measured is not shown.
 """
