@@ -1,4 +1,4 @@
-"""Print the folder to put on PYTHONPATH, or write a self-contained one.
+"""Print the folder for PYTHONPATH, or write a self-contained one.
 
 PYTHONPATH="$(autoperf bootstrap)" python run_ui.py   does what `autoperf run` does.
 The folder of --copy needs nothing installed: mount it into a container and set PYTHONPATH to it. It sends
