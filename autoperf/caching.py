@@ -21,7 +21,7 @@ class CacheInfo:
 
     ``loads`` are completed loads, ``invalidations`` entries dropped because what they came from had changed,
     ``expirations`` entries dropped for age, ``reexecutions`` runs of cached code (class caches only).
-    ``seconds_saved`` adds, at every hit, the measured load time of that key.
+    ``seconds_saved`` is what users of the cache have reported with `Cache.saved`.
     """
 
     hits: int
@@ -46,14 +46,13 @@ class CacheInfo:
 
 
 class _Entry(Generic[V]):
-    __slots__ = ("cost", "loaded_at", "settled", "stamp", "value")
+    __slots__ = ("loaded_at", "settled", "stamp", "value")
 
-    def __init__(self, value: V, stamp: Stamp, settled: bool, loaded_at: float, cost: float) -> None:
+    def __init__(self, value: V, stamp: Stamp, settled: bool, loaded_at: float) -> None:
         self.value = value
         self.stamp = stamp
         self.settled = settled
         self.loaded_at = loaded_at
-        self.cost = cost
 
 
 class _Flight:
@@ -113,7 +112,6 @@ class Cache(Generic[V]):
             return self._load(key, load, current, flight)
         with self._lock:
             self._hits += 1
-            self._seconds_saved += found.cost
         return found.value
 
     def _fresh(self, key: Hashable, current: Stamp, usable: Callable[[V], bool] | None) -> _Entry[V] | None:
@@ -157,11 +155,10 @@ class Cache(Generic[V]):
         started = self._clock()
         try:
             value = load()
-            cost = self._clock() - started
             with self._lock:
                 self._loads += 1
-                self._seconds_loading += cost
-                self._entries[key] = _Entry(value, stamp, stamp.settled(seen_at), started, cost)
+                self._seconds_loading += self._clock() - started
+                self._entries[key] = _Entry(value, stamp, stamp.settled(seen_at), started)
                 self._entries.move_to_end(key)
                 self._shrink()
             return value
@@ -181,10 +178,15 @@ class Cache(Generic[V]):
         entry = self._entries.get(key)
         return None if entry is None else entry.value
 
-    def count_reexecution(self) -> None:
-        """Note that code kept here was executed again."""
+    def reexecuted(self) -> None:
+        """Note that a hit was served by executing kept code again."""
         with self._lock:
             self._reexecutions += 1
+
+    def saved(self, seconds: float) -> None:
+        """Note that a hit spared ``seconds``: the measured time of a warm load of the same key."""
+        with self._lock:
+            self._seconds_saved += seconds
 
     def resize(self, maxsize: int) -> None:
         """Set how many entries are kept; the least recently used ones beyond that go."""

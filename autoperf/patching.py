@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.machinery
+import inspect
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any, Final
 
-from autoperf.errors import guarded
+from autoperf.errors import AutoperfError, guarded
 
 _MISSING: Final = object()
 DISABLE_AFTER_FAILURES: Final = 20
@@ -31,12 +33,14 @@ class Patch:
 
     ``target`` is ``"module:qualified.name"`` (entry-point syntax). ``build(original, switch)`` returns the
     replacement for what a plain attribute look-up on the owner would give for a function, or for a static
-    or class method the function inside it. ``feature`` is the option that switches the row on.
+    or class method the function inside it. ``feature`` is the option that switches the row on. A row that
+    is ``optional`` and absent from the host is no news: it is in no count.
     """
 
     target: str
     feature: str
     build: Callable[[Any, Switch], Any]
+    optional: bool = False
 
     @property
     def module(self) -> str:
@@ -61,7 +65,6 @@ class Applied:
     raw: Any = _MISSING
     replacement: Any = None
     inherited: bool = False
-    copies: list[ModuleType] = field(default_factory=list)
 
     def as_row(self) -> dict[str, str]:
         """A plain mapping for ``status`` and ``doctor``."""
@@ -120,7 +123,7 @@ class PatchSet:
                 self._on_change()
 
     def _apply(self, row: Applied, module: ModuleType) -> None:
-        row.state, row.reason = "failed", "the wrapper could not be built"
+        row.state, row.reason = "failed", "the wrapper could not be put in place"
         with guarded(row.patch.target):
             found = _resolve(module, row.patch.path)
             if found is None:
@@ -128,10 +131,14 @@ class PatchSet:
                 return
             row.owner, name, row.raw, row.inherited = found
             row.switch = Switch()
-            row.replacement = _rewrap(row.raw, row.patch.build, row.switch)
+            try:
+                row.replacement = _rewrap(row.raw, row.patch.build, row.switch)
+            except AutoperfError as error:
+                row.state, row.reason = "missing", str(error)
+                return
             setattr(row.owner, name, row.replacement)
-            if isinstance(row.owner, ModuleType):
-                row.copies = _swap_copies(name, row.raw, row.replacement, skip=row.owner)
+            if _copied_by_name(row):
+                _swap_copies(name, row.raw, row.replacement, skip=row.owner)
             row.state, row.reason = "applied", ""
             self._order.append(row)
 
@@ -142,7 +149,8 @@ class PatchSet:
 
     def counts(self) -> tuple[int, int]:
         """How many rows are applied, and how many there are."""
-        return sum(row.state == "applied" for row in self.rows), len(self.rows)
+        wanted = [row for row in self.rows if not (row.patch.optional and row.state == "missing")]
+        return sum(row.state == "applied" for row in wanted), len(wanted)
 
 
 def _initializing(module: ModuleType) -> bool:
@@ -167,19 +175,24 @@ def _resolve(module: ModuleType, path: Sequence[str]) -> tuple[Any, str, Any, bo
 
 def _rewrap(raw: Any, build: Callable[[Any, Switch], Any], switch: Switch) -> Any:
     if isinstance(raw, (staticmethod, classmethod)):
-        return type(raw)(build(raw.__func__, switch))
-    return build(raw, switch)
+        return type(raw)(_rewrap(raw.__func__, build, switch))
+    replacement = build(raw, switch)
+    if isinstance(replacement, FunctionType):
+        functools.update_wrapper(replacement, raw)
+    return replacement
 
 
-def _swap_copies(name: str, old: Any, new: Any, *, skip: ModuleType) -> list[ModuleType]:
-    # Modules imported before us may hold the function by name (``from helpers.extension import call_...``).
-    changed = []
+def _copied_by_name(row: Applied) -> bool:
+    # Others may hold a module's function by name (``from helpers.extension import call_extensions_async``).
+    # What the module itself only imported (``importlib``) belongs to everybody and is left alone elsewhere.
+    return isinstance(row.owner, ModuleType) and getattr(row.raw, "__module__", None) == row.owner.__name__
+
+
+def _swap_copies(name: str, old: Any, new: Any, *, skip: ModuleType) -> None:
     for module in list(sys.modules.values()):
         names = getattr(module, "__dict__", None)
         if module is not skip and isinstance(names, dict) and names.get(name) is old:
             names[name] = new
-            changed.append(module)
-    return changed
 
 
 def _undo(row: Applied) -> None:
@@ -195,7 +208,7 @@ def _undo(row: Applied) -> None:
         delattr(row.owner, name)
     else:
         setattr(row.owner, name, row.raw)
-    if isinstance(row.owner, ModuleType):
+    if _copied_by_name(row):
         _swap_copies(name, row.replacement, row.raw, skip=row.owner)
 
 
@@ -252,3 +265,14 @@ class _Finder:
                 self._called(module)
 
         loader.exec_module = exec_module
+
+
+def expect_parameters(function: Any, *expected: str) -> None:
+    """Raise `AutoperfError` unless ``function`` takes the expected parameters, in this order.
+
+    Further keyword parameters are fine only where the function collects them (``**kwargs``).
+    """
+    parameters = inspect.signature(function).parameters.values()
+    found = tuple(p.name for p in parameters if p.kind is not p.VAR_KEYWORD)
+    if found != expected:
+        raise AutoperfError(f"another signature: ({', '.join(found)}) instead of ({', '.join(expected)})")

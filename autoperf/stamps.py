@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Final, NamedTuple
 
 _TICK_NS: Final = 50_000_000
@@ -69,3 +69,11 @@ class Stamp(NamedTuple):
 
 
 ABSENT: Final = Stamp(_ABSENT_MARK, 0)
+
+
+def stamp_or_none(look: Callable[[str], Stamp], path: str) -> Stamp | None:
+    """``look(path)``, or None for what cannot be looked at: a name too long, a NUL in it, no permission."""
+    try:
+        return look(path)
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,122 @@
+"""Code objects of modules that the host loads by path, kept while their files stay as they are."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import CodeType, ModuleType
+from typing import Any, Final
+
+from autoperf.caching import Cache
+from autoperf.patching import Switch
+from autoperf.stamps import ABSENT, Stamp, stamp_or_none
+
+CODE_ENTRIES: Final = 512
+
+
+class _Thread(threading.local):
+    def __init__(self) -> None:
+        self.executions: list[ModuleType] | None = None
+        self.reads = 0
+
+
+class CodeCache:
+    """What the host executes by path is read once per version of the file, and executed every time.
+
+    The host's own function does the loading; only the loader in the spec it makes is ours.
+    """
+
+    def __init__(self, ttl: float) -> None:
+        self.cache: Cache[CodeType] = Cache(CODE_ENTRIES, ttl)
+        self._thread = _Thread()
+
+    def reads(self) -> int:
+        """How many module sources (or their .pyc) this thread has read so far."""
+        return self._thread.reads
+
+    def count_read(self) -> None:
+        """Note that this thread has read a source."""
+        self._thread.reads += 1
+
+    @contextmanager
+    def watch_executions(self) -> Iterator[list[ModuleType]]:
+        """Collect the modules that this thread executes by path inside the block."""
+        outer, self._thread.executions = self._thread.executions, []
+        try:
+            yield self._thread.executions
+        finally:
+            self._thread.executions = outer
+
+    def note_execution(self, module: ModuleType) -> None:
+        """A module is about to be executed by path in this thread."""
+        if self._thread.executions is not None:
+            self._thread.executions.append(module)
+
+    def code_of(self, path: str, read: Callable[[], CodeType]) -> CodeType:
+        """The code object of a source file, read by the host's own rules when it is new or has changed."""
+
+        def load() -> CodeType:
+            self.count_read()
+            return read()
+
+        if stamp_or_none(Stamp.of, path) in (None, ABSENT):
+            return load()
+        return self.cache.get_or_load(path, load, lambda: Stamp.of(path))
+
+    def importlib_view(self, original: ModuleType, switch: Switch) -> ModuleType:
+        """Stands for ``importlib`` in the host module that loads by path; its specs carry our loader."""
+        return _ImportlibView(original, self, switch)
+
+
+class _CachedCodeLoader(importlib.machinery.SourceFileLoader):
+    """Python's own source loader, except that an unchanged file's code object is not read again."""
+
+    autoperf_code: CodeCache
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        module = ModuleType(spec.name)
+        self.autoperf_code.note_execution(module)
+        return module
+
+    def get_code(self, fullname: str) -> CodeType:
+        read = super().get_code
+        return self.autoperf_code.code_of(str(self.path), lambda: _present(read(fullname)))
+
+
+class _ImportlibView(ModuleType):
+    """``importlib`` as one host module sees it; everything but one function is the real thing."""
+
+    def __init__(self, real: ModuleType, code: CodeCache, switch: Switch) -> None:
+        super().__init__(real.__name__)
+        self.util = _UtilView(code, switch)
+        self._real = real
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+class _UtilView(ModuleType):
+    def __init__(self, code: CodeCache, switch: Switch) -> None:
+        super().__init__(importlib.util.__name__)
+        self._code = code
+        self._switch = switch
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.util, name)
+
+    def spec_from_file_location(self, name: str, location: Any = None, **options: Any) -> Any:
+        spec = importlib.util.spec_from_file_location(name, location, **options)
+        if self._switch.on and spec is not None and type(spec.loader) is importlib.machinery.SourceFileLoader:
+            loader = _CachedCodeLoader(spec.loader.name, spec.loader.path)
+            loader.autoperf_code = self._code
+            spec.loader = loader
+        return spec
+
+
+def _present(code: CodeType | None) -> CodeType:
+    if code is None:
+        raise ImportError("the module has no code")
+    return code

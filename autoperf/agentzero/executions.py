@@ -1,0 +1,58 @@
+"""Executions of one tool object, wherever the host runs it: counted, timed, traced."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+from autoperf.agentzero.probe import Probe, agent_attributes, is_intervention
+from autoperf.errors import guarded
+from autoperf.telemetry import names
+
+UNKNOWN: Final = "(unknown)"
+_NAME_LENGTH: Final = 100
+
+
+def watch(probe: Probe, tool: Any, name: Any, *, kind: str) -> None:
+    """Time this tool object's ``execute`` and give it a span; a look-up that is never executed counts nothing.
+
+    The object carries one attribute more until ``execute`` begins; while it runs, it is as the host made it.
+    """
+    execute = getattr(tool, "execute", None)
+    if not callable(execute) or not hasattr(tool, "__dict__"):
+        return
+    label = UNKNOWN if type(tool).__name__ == "Unknown" else short(name)
+    attributes = {
+        names.OPERATION_NAME: names.EXECUTE_TOOL,
+        names.TOOL_NAME: short(name),
+        names.TOOL_TYPE: kind,
+        **agent_attributes(getattr(tool, "agent", None), (names.AGENT_NAME, names.CONVERSATION_ID)),
+    }
+
+    async def timed(*args: Any, **kwargs: Any) -> Any:
+        vars(tool).pop("execute", None)
+        current = probe.step.get()
+        started = time.perf_counter()
+        failed = False
+        try:
+            with probe.span(f"{names.EXECUTE_TOOL} {short(name)}", attributes):
+                return await execute(*args, **kwargs)
+        except Exception as error:
+            failed = not is_intervention(error)
+            raise
+        finally:
+            with guarded("execute"):
+                seconds = time.perf_counter() - started
+                execution = probe.tools.of(label)
+                execution.series.add(seconds)
+                execution.errors += failed
+                if current is not None:
+                    current.tool, current.own_seconds = label, current.own_seconds + seconds
+                vars(tool).setdefault("execute", timed)
+
+    tool.execute = timed
+
+
+def short(name: Any) -> str:
+    """A name as it goes into statistics and attributes: text, at most 100 characters."""
+    return str(name)[:_NAME_LENGTH]

@@ -1,0 +1,227 @@
+"""Extension calls: counted, timed, spans where something ran, and free where there is nothing to run."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, Final
+
+from autoperf.agentzero.codecache import CodeCache
+from autoperf.agentzero.hostcache import ExtensionClasses
+from autoperf.agentzero.probe import Lookup, Probe, is_intervention
+from autoperf.errors import guarded
+from autoperf.patching import Switch, expect_parameters
+from autoperf.telemetry import names
+
+Call = Callable[..., Any]
+# Called for every streamed chunk, or implicitly around single functions: counted, a span only when slow.
+_FREQUENT: Final = ("stream", "_functions", "tool_output_update")
+_SLOW_NS: Final = 10_000_000
+
+
+class _Timed:
+    """One extension call that may run something: its lookup, its statistics, and a span for it.
+
+    ``classes`` are the point's classes where they are known beforehand. Where they are not, what the loaders
+    find on behalf of this call arrives through a context variable.
+    """
+
+    __slots__ = ("_classes", "_execution", "_lookup", "_open", "_point", "_probe", "_started", "_started_ns", "_token", "_unsure")
+
+    def __init__(
+        self, probe: Probe, point: str, classes: list[type] | None = None, *, unsure: bool = False
+    ) -> None:
+        self._probe = probe
+        self._point = point
+        self._classes = classes
+        self._unsure = unsure
+        self._execution = probe.points.of(point)
+        self._lookup: Lookup | None = None
+        self._open: AbstractContextManager[Any] | None = None
+
+    def __enter__(self) -> None:
+        if self._classes is None:
+            self._lookup = Lookup()
+            self._token = self._probe.lookup.set(self._lookup)
+        with guarded("extension calls"):
+            # A point that ran something the last time gets an open span, so that what it calls lies below it.
+            if (self._classes or self._execution.series.count) and not _frequent(self._point):
+                self._open = self._probe.span(self._name, {names.EXTENSION_POINT: self._point})
+                self._open.__enter__()
+        self._started_ns = time.time_ns()
+        self._started = time.perf_counter()
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        seconds = time.perf_counter() - self._started
+        if self._lookup is not None:
+            self._probe.lookup.reset(self._token)
+        with guarded("extension calls"):
+            if self._open is not None:
+                self._open.__exit__(kind, error, trace)
+            reads = 0 if self._lookup is None else self._lookup.reads
+            self._probe.extension_lookups.count(hit=not reads)
+            failed = isinstance(error, Exception) and not is_intervention(error)
+            self._execution.errors += failed
+            # Without an answer from the host's cache, nor a loader at work, something may still have run.
+            if failed or self._classes or self._lookup is None or self._lookup.classes or self._unsure:
+                self._execution.series.add(seconds)
+                if self._open is None:
+                    self._record(int(seconds * 1e9), error if failed else None)
+
+    @property
+    def _name(self) -> str:
+        return f"{names.EXTENSIONS} {self._point}"
+
+    def _record(self, length_ns: int, error: BaseException | None) -> None:
+        if error is None and length_ns < _SLOW_NS and _frequent(self._point):
+            return
+        attributes = {names.EXTENSION_POINT: self._point}
+        if error is not None:
+            attributes[names.ERROR_TYPE] = type(error).__qualname__
+        self._probe.record(self._name, self._started_ns, self._started_ns + length_ns, attributes)
+
+
+def _frequent(point: str) -> bool:
+    return any(mark in point for mark in _FREQUENT)
+
+
+def of_agent(probe: Probe) -> Callable[[Call, Switch], Call]:
+    """For ``Agent.call_extensions(folder, **kwargs)`` (v0.8 to v0.9.2), which loads the classes at every call."""
+
+    def build(original: Call, switch: Switch) -> Call:
+        expect_parameters(original, "self", "folder")
+
+        async def call_extensions(self: Any, folder: str, **kwargs: Any) -> Any:
+            if not switch.on:
+                return await original(self, folder, **kwargs)
+            with _Timed(probe, folder):
+                return await original(self, folder, **kwargs)
+
+        return call_extensions
+
+    return build
+
+
+def of_module(probe: Probe) -> Callable[[Call, Switch], Call]:
+    """For ``call_extensions(extension_point, agent=None, **kwargs)`` (v0.9.3 to v0.9.8)."""
+
+    def build(original: Call, switch: Switch) -> Call:
+        expect_parameters(original, "extension_point", "agent")
+
+        async def call_extensions(extension_point: str, agent: Any = None, **kwargs: Any) -> Any:
+            if not switch.on:
+                return await original(extension_point, agent, **kwargs)
+            with _Timed(probe, extension_point):
+                return await original(extension_point, agent, **kwargs)
+
+        return call_extensions
+
+    return build
+
+
+def folder_classes(probe: Probe) -> Callable[[Call, Switch], Call]:
+    """For ``_get_extensions(folder)`` (v0.9.3 to v0.9.8): notes what it finds, answers for folders that are absent."""
+
+    def build(original: Call, switch: Switch) -> Call:
+        expect_parameters(original, "folder")
+        host = original.__globals__  # type: ignore[attr-defined]
+        absolute: dict[str, str] = {}
+
+        def absent(folder: str) -> bool:
+            # The host looks a missing folder up at every call; so do we, without building its path again.
+            path = absolute.get(folder)
+            if path is None:
+                path = absolute[folder] = host["files"].get_abs_path(folder)
+            return path not in host["_cache"] and not os.path.exists(path)
+
+        def note(classes: list[type]) -> list[type]:
+            lookup = probe.lookup.get()
+            if lookup is not None:
+                lookup.classes += len(classes)
+            return classes
+
+        async def get_extensions_async(folder: str) -> list[type]:
+            return [] if switch.on and absent(folder) else note(await original(folder))
+
+        def get_extensions(folder: str) -> list[type]:
+            return [] if switch.on and absent(folder) else note(original(folder))
+
+        return get_extensions_async if inspect.iscoroutinefunction(original) else get_extensions
+
+    return build
+
+
+def noting(probe: Probe, code: CodeCache, load: Call) -> Call:
+    """``load_classes_from_folder`` that tells the extension call it serves what it found and had to read."""
+
+    def load_classes_from_folder(*args: Any, **kwargs: Any) -> list[type]:
+        before = code.reads()
+        classes: list[type] = load(*args, **kwargs)
+        lookup = probe.lookup.get()
+        if lookup is not None:
+            lookup.classes += len(classes)
+            lookup.reads += code.reads() - before
+        return classes
+
+    return load_classes_from_folder
+
+
+class Cached:
+    """For ``call_extensions_async`` and ``_sync`` (v0.9.9 on), which look their classes up in the host's cache.
+
+    With ``fast``, a point that the host's cache knows to be empty returns at once.
+    """
+
+    def __init__(self, probe: Probe, classes: ExtensionClasses, *, fast: bool) -> None:
+        self._probe = probe
+        self._classes = classes
+        self._fast = fast
+
+    def asynchronous(self, original: Call, switch: Switch) -> Call:
+        """Wrapper for the coroutine function."""
+        expect_parameters(original, "extension_point", "agent")
+        self._bind(original)
+        probe, known, bound, fast = self._probe, self._classes.of, self._classes.bound, self._fast
+        empty = 0
+        probe.extension_lookups.count_hits_with(lambda: empty)
+
+        async def call_extensions_async(extension_point: str, agent: Any = None, **kwargs: Any) -> Any:
+            nonlocal empty
+            if not switch.on:
+                return await original(extension_point, agent, **kwargs)
+            classes = known(extension_point, agent)
+            if classes is not None and not classes:
+                empty += 1
+                return None if fast else await original(extension_point, agent, **kwargs)
+            with _Timed(probe, extension_point, classes, unsure=not bound()):
+                return await original(extension_point, agent, **kwargs)
+
+        return call_extensions_async
+
+    def synchronous(self, original: Call, switch: Switch) -> Call:
+        """Wrapper for the plain function."""
+        expect_parameters(original, "extension_point", "agent")
+        self._bind(original)
+        probe, known, bound, fast = self._probe, self._classes.of, self._classes.bound, self._fast
+        empty = 0
+        probe.extension_lookups.count_hits_with(lambda: empty)
+
+        def call_extensions_sync(extension_point: str, agent: Any = None, **kwargs: Any) -> Any:
+            nonlocal empty
+            if not switch.on:
+                return original(extension_point, agent, **kwargs)
+            classes = known(extension_point, agent)
+            if classes is not None and not classes:
+                empty += 1
+                return None if fast else original(extension_point, agent, **kwargs)
+            with _Timed(probe, extension_point, classes, unsure=not bound()):
+                return original(extension_point, agent, **kwargs)
+
+        return call_extensions_sync
+
+    def _bind(self, original: Call) -> None:
+        with guarded("extension calls"):
+            self._classes.bind(original.__globals__)  # type: ignore[attr-defined]

@@ -1,0 +1,96 @@
+"""The check for a user's message or pause that the host makes at every turn: lossless, and nearly free when idle."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Awaitable, Callable
+from inspect import unwrap
+from typing import Any
+
+from autoperf.agentzero.hostcache import ExtensionClasses
+from autoperf.agentzero.probe import Probe, is_intervention
+from autoperf.errors import guarded
+from autoperf.patching import Switch, expect_parameters
+from autoperf.telemetry import names
+
+Check = Callable[..., Awaitable[Any]]
+
+
+def plain(probe: Probe) -> Callable[[Check, Switch], Check]:
+    """For hosts whose check is two attribute reads (v0.8 to v0.9.8): the same two reads, and a counter."""
+
+    def build(original: Check, switch: Switch) -> Check:
+        expect_parameters(original, "self", "progress")
+        idle = 0
+        busy = _busy(original, probe)
+        probe.interventions.count_idle_with(lambda: idle)
+
+        async def handle_intervention(self: Any, progress: str = "") -> Any:
+            nonlocal idle
+            if self.context.paused or self.intervention:
+                return await (busy if switch.on else original)(self, progress)
+            idle += 1
+            return None
+
+        return handle_intervention
+
+    return build
+
+
+def extensible(probe: Probe, points: ExtensionClasses | None) -> Callable[[Check, Switch], Check]:
+    """For hosts that wrap the check in two extension points (v0.9.9 on): idle, unless a point has an extension.
+
+    Without ``points`` nothing is cut short: the check is only counted, and a wait or a raise becomes a span.
+    """
+
+    def build(original: Check, switch: Switch) -> Check:
+        expect_parameters(original, "self", "progress")
+        idle = 0
+        busy = _busy(original, probe)
+        probe.interventions.count_idle_with(lambda: idle)
+        inner: Any = unwrap(original)
+        owner, _, _ = inner.__qualname__.rpartition(".")
+        base = os.path.join("_functions", *inner.__module__.split("."), *owner.split("."), inner.__name__)
+        start, end = os.path.join(base, "start"), os.path.join(base, "end")
+        waits = getattr(inner.__globals__.get(owner), "wait_if_paused", None)
+
+        async def handle_intervention(self: Any, progress: str = "") -> Any:
+            nonlocal idle
+            if (
+                points is not None
+                and switch.on
+                and not self.context.paused
+                and not self.intervention
+                and getattr(type(self), "wait_if_paused", None) is waits
+                and points.both_empty(start, end, self)
+            ):
+                idle += 1
+                return None
+            return await (busy if switch.on else original)(self, progress)
+
+        return handle_intervention
+
+    return build
+
+
+def _busy(original: Check, probe: Probe) -> Check:
+    async def handle(self: Any, progress: str) -> Any:
+        paused, pending = bool(self.context.paused), bool(self.intervention)
+        started = time.time_ns()
+        outcome = ""
+        try:
+            return await original(self, progress)
+        except BaseException as error:
+            outcome = "raised" if is_intervention(error) else "error"
+            raise
+        finally:
+            with guarded("handle_intervention"):
+                probe.interventions.busy += 1
+                probe.interventions.waited += paused
+                probe.interventions.raised += outcome == "raised"
+                if paused or pending:
+                    attributes = {names.WAITED: paused, names.RAISED: outcome == "raised"}
+                    probe.record(names.INTERVENTION, started, time.time_ns(), attributes)
+
+    return handle

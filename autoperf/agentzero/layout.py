@@ -1,0 +1,100 @@
+"""Where one generation of the host keeps each function we touch, and how a source tree is compared with it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Targets (``"module:qualified.name"``) of one generation; None where it has no such function.
+
+    ``marks`` are the targets whose definitions, all of them, tell this generation from the others;
+    ``optional`` are targets that only some versions of it have.
+    """
+
+    name: str
+    generation: str
+    marks: tuple[str, ...]
+    get_tool: str | None
+    process_message: str | None
+    monologue: str | None
+    process_tools: tuple[str, ...]
+    handle_intervention: str | None
+    call_extensions: str | None
+    call_extensions_sync: str | None
+    folder_extensions: str | None
+    load_from_file: str | None
+    load_from_folder: str | None
+    importlib: str | None
+    format_error: str | None
+    mcp_get_tool: str | None
+    mcp_has_tool: str | None
+    shares_modules: bool
+    extensible: bool
+    optional: tuple[str, ...] = ()
+
+    def targets(self) -> Iterator[str]:
+        """Every target, marks included, each once."""
+        seen: dict[str, None] = {}
+        for item in fields(self):
+            if item.name in ("name", "generation"):
+                continue
+            value = getattr(self, item.name)
+            for target in value if isinstance(value, tuple) else (value,):
+                if isinstance(target, str):
+                    seen[target] = None
+        yield from seen
+
+
+class Source:
+    """Definitions in a source tree, read by `ast`; nothing is imported or executed."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.unreadable: dict[str, str] = {}
+        self._names: dict[str, set[str] | None] = {}
+
+    def defines(self, target: str) -> bool:
+        """Whether the module of ``target`` defines that function, or imports that name."""
+        module, _, name = target.partition(":")
+        names = self._of(module)
+        return names is not None and name in names
+
+    def has_module(self, target: str) -> bool:
+        """Whether there is a source file for the module of ``target``."""
+        return self._of(target.partition(":")[0]) is not None
+
+    def _of(self, module: str) -> set[str] | None:
+        if module not in self._names:
+            self._names[module] = self._read(module)
+        return self._names[module]
+
+    def _read(self, module: str) -> set[str] | None:
+        path = self.root.joinpath(*module.split(".")).with_suffix(".py")
+        try:
+            tree = ast.parse(path.read_bytes())
+        except SyntaxError as error:
+            self.unreadable[module] = f"line {error.lineno}: {error.msg}"
+            return None
+        except (OSError, ValueError):
+            return None
+        return set(_definitions(tree.body, ""))
+
+
+def _definitions(body: list[ast.stmt], prefix: str) -> Iterator[str]:
+    for node in body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield prefix + node.name
+        elif isinstance(node, ast.ClassDef):
+            yield prefix + node.name
+            yield from _definitions(node.body, f"{prefix}{node.name}.")
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield from (prefix + (alias.asname or alias.name.partition(".")[0]) for alias in node.names)
+        elif isinstance(node, (ast.If, ast.Try)):
+            blocks = [node.body, node.orelse, *([h.body for h in node.handlers] if isinstance(node, ast.Try) else [])]
+            for block in blocks:
+                yield from _definitions(block, prefix)

@@ -1,0 +1,223 @@
+"""Tool and extension classes, cached where the host loads them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, Final
+
+from autoperf.agentzero import purity
+from autoperf.agentzero.codecache import CodeCache
+from autoperf.caching import Cache
+from autoperf.errors import failures, raises_under_test
+from autoperf.patching import DISABLE_AFTER_FAILURES, Switch
+from autoperf.stamps import ABSENT, Stamp, stamp_or_none
+
+_KINDS: Final = {"Tool": "tools", "Extension": "extensions"}
+
+
+class Loaded:
+    """The classes of one load, and what is known about using them again.
+
+    The first load is cold and tells little; the second executes once more, is measured, and decides:
+    ``guards`` then says when the classes may be handed out again, None means execute again every time.
+    """
+
+    __slots__ = ("classes", "decided", "guards", "warm_seconds")
+
+    def __init__(self, classes: list[type]) -> None:
+        self.classes = classes
+        self.decided = False
+        self.guards: list[Callable[[], bool]] | None = None
+        self.warm_seconds = 0.0
+
+    def reusable(self) -> bool:
+        """Whether the classes can be told from freshly loaded ones in no way."""
+        if self.guards is None:
+            return False
+        if all(holds() for holds in self.guards):
+            return True
+        self.guards = None
+        return False
+
+
+class ClassLoading:
+    """Stands in front of the host's class loaders of one process.
+
+    ``caches`` maps a kind (``"tools"``, ``"extensions"``) to its cache; a kind without one goes straight to
+    the host. ``shared_modules`` is true for hosts that import classes through ``sys.modules`` and keep them.
+    """
+
+    def __init__(self, caches: dict[str, Cache[Loaded]], code: CodeCache, *, shared_modules: bool) -> None:
+        self.caches = caches
+        self.code = code
+        self._shared_modules = shared_modules
+
+    def from_file(self, original: Callable[..., list[type]], switch: Switch) -> Callable[..., list[type]]:
+        """Wrapper for ``load_classes_from_file(file, base_class, one_per_file=True)``."""
+
+        def load_classes_from_file(file: Any, base_class: Any, one_per_file: bool = True) -> list[type]:
+            cache = self._cache_for(base_class) if switch.on else None
+            if cache is None:
+                return original(file, base_class, one_per_file)
+            host = _HostCall(original, (file, base_class, one_per_file))
+            return self._fenced(host, switch, lambda: self._file(cache, host))
+
+        return load_classes_from_file
+
+    def from_folder(self, original: Callable[..., list[type]], switch: Switch) -> Callable[..., list[type]]:
+        """Wrapper for ``load_classes_from_folder(folder, name_pattern, base_class, one_per_file=True)``."""
+
+        def load_classes_from_folder(
+            folder: Any, name_pattern: Any, base_class: Any, one_per_file: bool = True
+        ) -> list[type]:
+            cache = self._cache_for(base_class) if switch.on else None
+            if cache is None:
+                return original(folder, name_pattern, base_class, one_per_file)
+            host = _HostCall(original, (folder, name_pattern, base_class, one_per_file))
+            return self._fenced(host, switch, lambda: self._folder(cache, host))
+
+        return load_classes_from_folder
+
+    def _cache_for(self, base_class: Any) -> Cache[Loaded] | None:
+        kind = _KINDS.get(getattr(base_class, "__name__", ""))
+        return None if kind is None else self.caches.get(kind)
+
+    def _fenced(self, host: _HostCall, switch: Switch, cached: Callable[[], list[type]]) -> list[type]:
+        try:
+            return cached()
+        except Exception as error:
+            if error is host.raised:
+                raise
+            seam = f"loading of {host.name}"
+            if failures.record(seam, error) >= DISABLE_AFTER_FAILURES:
+                switch.on = False
+            if raises_under_test():
+                raise
+        return host()
+
+    def _file(self, cache: Cache[Loaded], host: _HostCall) -> list[type]:
+        path = _absolute(host.original, host.arguments[0])
+        stamp = stamp_or_none(Stamp.of, path)
+        if stamp is None or stamp is ABSENT:
+            return host()
+        key = (path, *host.arguments[1:])
+        return self._classes(cache, key, host, lambda: Stamp.of(path))
+
+    def _folder(self, cache: Cache[Loaded], host: _HostCall) -> list[type]:
+        path = _absolute(host.original, host.arguments[0])
+        look = _names if self._shared_modules else Stamp.of_contents
+        stamp = stamp_or_none(lambda folder: look(folder, ".py"), path)
+        if stamp is None or stamp is ABSENT:
+            return host()
+        key = (path, *host.arguments[1:])
+        return self._classes(cache, key, host, lambda: stamp)
+
+    def _classes(
+        self, cache: Cache[Loaded], key: tuple[Any, ...], host: _HostCall, stamp: Callable[[], Stamp]
+    ) -> list[type]:
+        first = False
+
+        def load() -> Loaded:
+            nonlocal first
+            first = True
+            if self._shared_modules:
+                self.code.count_read()
+            return Loaded(host())
+
+        loaded = cache.get_or_load(key, load, stamp)
+        if first:
+            return list(loaded.classes)
+        if loaded.reusable():
+            cache.saved(loaded.warm_seconds)
+            return list(loaded.classes)
+        return self._again(cache, loaded, host)
+
+    def _again(self, cache: Cache[Loaded], loaded: Loaded, host: _HostCall) -> list[type]:
+        if loaded.decided:
+            classes = host()
+        else:
+            started = time.perf_counter()
+            with self.code.watch_executions() as executed:
+                classes = host()
+            loaded.classes, loaded.warm_seconds = list(classes), time.perf_counter() - started
+            loaded.guards = self._guards(loaded.classes, executed)
+            loaded.decided = True
+        cache.reexecuted()
+        return classes
+
+    def _guards(self, classes: list[type], executed: list[ModuleType]) -> list[Callable[[], bool]] | None:
+        if self._shared_modules:
+            return [_SharedModule(name).holds for name in {cls.__module__ for cls in classes}]
+        guards = []
+        for module in executed:
+            guard = _guard_of(module)
+            if guard is None:
+                return None
+            guards.append(guard.holds)
+        return guards or None
+
+
+class _HostCall:
+    """One call of the host's own loader; remembers what it raised, to tell its errors from ours."""
+
+    __slots__ = ("arguments", "original", "raised")
+
+    def __init__(self, original: Callable[..., list[type]], arguments: tuple[Any, ...]) -> None:
+        self.original = original
+        self.arguments = arguments
+        self.raised: BaseException | None = None
+
+    @property
+    def name(self) -> str:
+        return getattr(self.original, "__name__", "classes")
+
+    def __call__(self) -> list[type]:
+        try:
+            return self.original(*self.arguments)
+        except BaseException as error:
+            self.raised = error
+            raise
+
+
+class _SharedModule:
+    """A module in ``sys.modules`` whose classes stay what they were."""
+
+    __slots__ = ("_classes", "_module", "_name")
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._module = sys.modules.get(name)
+        self._classes = self._now()
+
+    def _now(self) -> list[tuple[str, type]]:
+        return [(n, v) for n, v in vars(self._module).items() if isinstance(v, type)]
+
+    def holds(self) -> bool:
+        return sys.modules.get(self._name) is self._module and self._now() == self._classes
+
+
+def _absolute(original: Callable[..., Any], path: Any) -> str:
+    # The host resolves relative paths against its own root, by the function it imported for that.
+    resolve = getattr(original, "__globals__", {}).get("get_abs_path")
+    return str(path) if resolve is None or os.path.isabs(path) else str(resolve(path))
+
+
+def _names(folder: str, suffix: str) -> Stamp:
+    # Hosts that keep modules until restart see files come and go, not what is written into them.
+    stamp = Stamp.of_names(folder, suffix)
+    return stamp if stamp is ABSENT else Stamp(stamp.signature[1], 0)  # type: ignore[index]
+
+
+def _guard_of(module: ModuleType) -> purity.Guard | None:
+    path = getattr(module, "__file__", None)
+    if path is None:
+        return None
+    try:
+        with open(path, "rb") as file:
+            return purity.guard(module, file.read())
+    except (OSError, SyntaxError, ValueError):
+        return None

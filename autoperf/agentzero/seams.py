@@ -1,0 +1,95 @@
+"""Every patch in view: one row a seam, each host function wrapped once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from autoperf.agentzero import extensions, interventions, mcp, tools, tracebacks, turns
+from autoperf.agentzero.codecache import CodeCache
+from autoperf.agentzero.layout import Layout
+from autoperf.agentzero.loading import ClassLoading
+from autoperf.agentzero.probe import Probe
+from autoperf.patching import Patch, Switch
+
+Build = Callable[[Any, Switch], Any]
+
+
+def patches(layout: Layout, features: frozenset[str], probe: Probe, code: CodeCache, loading: ClassLoading) -> list[Patch]:
+    """The rows of ``layout`` for the features that are on, in the order in which the host imports their modules."""
+    rows = [
+        *_loading(layout, features, probe, code, loading),
+        *_extensions(layout, features, probe),
+        *_tools(layout, features, probe, code),
+        *_mcp(layout, features, probe),
+        *_turns(layout, features, probe),
+    ]
+    if rows:
+        rows.insert(0, (layout.format_error, "always", tracebacks.formatting))
+    return [
+        Patch(target, feature, build, optional=target in layout.optional)
+        for target, feature, build in rows
+        if target is not None
+    ]
+
+
+Row = tuple[str | None, str, Build]
+
+
+def _loading(
+    layout: Layout, features: frozenset[str], probe: Probe, code: CodeCache, loading: ClassLoading
+) -> Iterator[Row]:
+    if not features & {"tools", "extensions"}:
+        return
+    feature = "tools" if "tools" in features else "extensions"
+
+    def folder(original: Any, switch: Switch) -> Any:
+        return extensions.noting(probe, code, loading.from_folder(original, switch))
+
+    yield layout.importlib, feature, code.importlib_view
+    yield layout.load_from_file, feature, loading.from_file
+    yield layout.load_from_folder, feature, folder
+
+
+def _extensions(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row]:
+    if not features & {"extensions", "trace"}:
+        return
+    feature = "extensions" if "extensions" in features else "trace"
+    if layout.extensible:
+        calls = extensions.Cached(probe, probe.extension_classes, fast="extensions" in features)
+        yield layout.call_extensions, feature, calls.asynchronous
+        yield layout.call_extensions_sync, feature, calls.synchronous
+        return
+    on_agent = (layout.call_extensions or "").startswith("agent:")
+    yield layout.call_extensions, feature, (extensions.of_agent if on_agent else extensions.of_module)(probe)
+    if "extensions" in features:
+        yield layout.folder_extensions, feature, extensions.folder_classes(probe)
+
+
+def _tools(layout: Layout, features: frozenset[str], probe: Probe, code: CodeCache) -> Iterator[Row]:
+    if not features & {"tools", "trace"}:
+        return
+    feature = "tools" if "tools" in features else "trace"
+    yield layout.get_tool, feature, tools.lookup(probe, code if "tools" in features else None)
+
+
+def _mcp(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row]:
+    if features & {"mcp", "trace"}:
+        yield layout.mcp_get_tool, "mcp" if "mcp" in features else "trace", mcp.lookup(probe)
+    if "mcp" in features:
+        yield layout.mcp_has_tool, "mcp", mcp.has_tool
+
+
+def _turns(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row]:
+    if features & {"interventions", "trace"}:
+        feature = "interventions" if "interventions" in features else "trace"
+        if not layout.extensible:
+            yield layout.handle_intervention, feature, interventions.plain(probe)
+        else:
+            fast = probe.extension_classes if "interventions" in features else None
+            yield layout.handle_intervention, feature, interventions.extensible(probe, fast)
+    if "trace" in features:
+        yield layout.process_message, "trace", turns.message(probe)
+        yield layout.monologue, "trace", turns.monologue(probe)
+        for target in layout.process_tools:
+            yield target, "trace", tools.step(probe)

@@ -1,0 +1,62 @@
+"""Tool look-ups, and the host's passes through its tool processing: counted, timed, traced."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from autoperf.agentzero.codecache import CodeCache
+from autoperf.agentzero.executions import short, watch
+from autoperf.agentzero.probe import Probe, Step
+from autoperf.errors import guarded
+from autoperf.patching import Switch
+from autoperf.telemetry import names
+
+def lookup(probe: Probe, code: CodeCache | None) -> Callable[[Callable[..., Any], Switch], Callable[..., Any]]:
+    """For ``Agent.get_tool(name, ...)`` of every generation and fork; ``code`` tells what had to be read."""
+
+    def build(original: Callable[..., Any], switch: Switch) -> Callable[..., Any]:
+        def get_tool(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if not switch.on:
+                return original(self, *args, **kwargs)
+            before = code.reads() if code else 0
+            started = time.time_ns()
+            tool = original(self, *args, **kwargs)
+            with guarded("get_tool"):
+                name = kwargs["name"] if "name" in kwargs else args[0] if args else ""
+                attributes = {names.TOOL_NAME: short(name), names.AGENT_NAME: short(getattr(self, "agent_name", ""))}
+                if code is not None:
+                    hit = code.reads() == before
+                    probe.tool_lookups.count(hit=hit)
+                    attributes[names.CACHE_HIT] = hit
+                probe.record(names.TOOL_LOOKUP, started, time.time_ns(), attributes)
+                watch(probe, tool, name, kind="function")
+            return tool
+
+        return get_tool
+
+    return build
+
+
+def step(probe: Probe) -> Callable[[Callable[..., Any], Switch], Callable[..., Any]]:
+    """For ``Agent.process_tools`` and its kin: what is spent there beside the tool's own time is overhead."""
+
+    def build(original: Callable[..., Any], switch: Switch) -> Callable[..., Any]:
+        async def process_tools(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if not switch.on:
+                return await original(self, *args, **kwargs)
+            current = Step()
+            token = probe.step.set(current)
+            started = time.perf_counter()
+            try:
+                return await original(self, *args, **kwargs)
+            finally:
+                probe.step.reset(token)
+                if current.tool is not None:
+                    spent = time.perf_counter() - started - current.own_seconds
+                    probe.tools.of(current.tool).overhead.add(max(0.0, spent))
+
+        return process_tools
+
+    return build

@@ -1,0 +1,140 @@
+"""Owns everything of ours in one instrumented process: configuration, caches, telemetry, patches."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import platform
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+from autoperf import __version__
+from autoperf.agentzero import Layout
+from autoperf.agentzero.codecache import CodeCache
+from autoperf.agentzero.loading import ClassLoading, Loaded
+from autoperf.agentzero.probe import Probe
+from autoperf.agentzero.seams import patches
+from autoperf.caching import Cache
+from autoperf.config import Config
+from autoperf.errors import failures, guarded, say
+from autoperf.patching import PatchSet
+from autoperf.telemetry import Telemetry
+
+_EXPIRY_INTERVAL_S: Final = 30.0
+_current: Runtime | None = None
+
+
+def current() -> Runtime | None:
+    """The runtime of this process, if it is instrumented."""
+    return _current
+
+
+class Runtime:
+    """One per process. Made with `start`; `stop` puts every original back and forgets it."""
+
+    def __init__(self, root: Path, layout: Layout, config: Config) -> None:
+        self.root = root
+        self.layout = layout
+        self.config = config
+        self.started = time.time()
+        self.caches: dict[str, Cache[Loaded]] = {}
+        if config.on("tools"):
+            self.caches["tools"] = Cache(config.tool_cache_size, config.tool_cache_ttl)
+        if config.on("extensions"):
+            self.caches["extensions"] = Cache(config.extension_cache_size, config.extension_cache_ttl)
+        self.code = CodeCache(max(config.tool_cache_ttl, config.extension_cache_ttl))
+        self.probe = Probe(None)
+        loading = ClassLoading(self.caches, self.code, shared_modules=layout.shares_modules)
+        rows = patches(layout, config.features, self.probe, self.code, loading)
+        self.patches = PatchSet(rows, on_change=self._announce_when_settled)
+        self.telemetry: Telemetry | None = None
+        self._announced = config.quiet
+        self._expired_at = time.monotonic()
+        self._undo = ExitStack()
+
+    @classmethod
+    def start(cls, root: Path, layout: Layout, config: Config) -> Runtime:
+        """Instrument this process: telemetry first, then the patches, each as its module is imported.
+
+        When telemetry cannot start, the patches work without it; that is recorded and shown by ``status``.
+        """
+        global _current
+        runtime = cls(root, layout, config)
+        with guarded("telemetry"):
+            runtime._start_telemetry()
+        runtime._undo.callback(runtime.patches.stop)
+        runtime.patches.start()
+        atexit.register(runtime._announce)
+        runtime._undo.callback(atexit.unregister, runtime._announce)
+        _current = runtime
+        return runtime
+
+    def stop(self) -> None:
+        """Undo every patch, last first, and end telemetry within its bound."""
+        global _current
+        if _current is self:
+            _current = None
+        self._undo.close()
+
+    def _start_telemetry(self) -> None:
+        self.telemetry = Telemetry.start(
+            self.config,
+            resource={"service.version": self.layout.generation},
+            snapshot=self._tick,
+            store_dir=self.config.state_dir,
+        )
+        self._undo.callback(self.telemetry.shutdown)
+        if self.config.on("trace"):
+            self.probe.tracing = self.telemetry
+
+    def _tick(self) -> dict[str, Any]:
+        # Telemetry's thread asks every second; what is idle work for us happens here, off the host's loop.
+        if time.monotonic() - self._expired_at >= _EXPIRY_INTERVAL_S:
+            self._expired_at = time.monotonic()
+            for cache in (*self.caches.values(), self.code.cache):
+                cache.expire()
+        return self.snapshot()
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything measured so far, as plain data; ``autoperf status --json`` prints it."""
+        probe = self.probe
+        return {
+            "pid": os.getpid(),
+            "started": self.started,
+            "autoperf": __version__,
+            "python": platform.python_version(),
+            "host": {"layout": self.layout.name, "generation": self.layout.generation, "root": str(self.root)},
+            "features": sorted(self.config.features),
+            "patches": [row.as_row() for row in self.patches.rows],
+            "lookups": {"tools": probe.tool_lookups.as_row(), "extensions": probe.extension_lookups.as_row()},
+            "caches": {
+                **{name: cache.info().as_row() for name, cache in self.caches.items()},
+                **({"code": self.code.cache.info().as_row()} if self.caches else {}),
+            },
+            "interventions": probe.interventions.as_row(),
+            "mcp": {"lookups": probe.mcp_lookups, "found": probe.mcp_found},
+            "tools": probe.tools.as_rows(),
+            "extension_points": probe.points.as_rows(),
+            "telemetry": {} if self.telemetry is None else self.telemetry.counts(),
+            "failures": failures.as_rows(),
+        }
+
+    def _announce_when_settled(self) -> None:
+        if self.patches.settled:
+            self._announce()
+
+    def _announce(self) -> None:
+        if self._announced:
+            return
+        self._announced = True
+        with guarded("start line"):
+            applied, wanted = self.patches.counts()
+            say(f"Agent Zero {self.layout.generation}, {applied} of {wanted} patches, {self._destination()}")
+
+    def _destination(self) -> str:
+        if self.telemetry is None or not self.config.on("trace"):
+            return "no traces"
+        exporters = [str(e.get("endpoint") or e.get("kind")) for e in self.telemetry.counts()["exporters"]]
+        return f"traces in {' and '.join([str(self.config.state_dir), *exporters])}"

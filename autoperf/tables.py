@@ -1,0 +1,142 @@
+"""The tables of the local store and what is done to them, as plain functions over one connection."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+SCHEMA_VERSION: Final = 1
+_PROCESSES_KEPT: Final = 50
+_SPANS_EVICTED_AT_ONCE: Final = 64
+_SCHEMA: Final = (
+    "CREATE TABLE IF NOT EXISTS spans("
+    "trace_id TEXT NOT NULL, span_id TEXT NOT NULL, parent_id TEXT, name TEXT NOT NULL, kind TEXT NOT NULL, "
+    "start_ns INTEGER NOT NULL, end_ns INTEGER NOT NULL, status TEXT NOT NULL, pid INTEGER NOT NULL, "
+    "attributes TEXT NOT NULL, links TEXT NOT NULL, UNIQUE(trace_id, span_id))",
+    "CREATE TABLE IF NOT EXISTS traces("
+    "trace_id TEXT PRIMARY KEY, name TEXT, start_ns INTEGER NOT NULL, end_ns INTEGER NOT NULL, "
+    "spans INTEGER NOT NULL, errors INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS traces_by_end ON traces(end_ns)",
+    "CREATE TABLE IF NOT EXISTS processes("
+    "pid INTEGER NOT NULL, started REAL NOT NULL, updated REAL NOT NULL, record TEXT NOT NULL, "
+    "UNIQUE(pid, started))",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
+)
+_ADD_SPAN: Final = "INSERT OR IGNORE INTO spans VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+# The root names the trace; until it has ended the name is NULL.
+_ADD_TO_TRACE: Final = """
+INSERT INTO traces(trace_id, name, start_ns, end_ns, spans, errors) VALUES(?, ?, ?, ?, 1, ?)
+ON CONFLICT(trace_id) DO UPDATE SET
+    name = coalesce(excluded.name, name), start_ns = min(start_ns, excluded.start_ns),
+    end_ns = max(end_ns, excluded.end_ns), spans = spans + 1, errors = errors + excluded.errors
+"""
+_ADD_PROCESS: Final = "INSERT OR REPLACE INTO processes VALUES(?, ?, ?, ?)"
+_TRIM_PROCESSES: Final = """
+DELETE FROM processes WHERE (pid, started) NOT IN
+    (SELECT pid, started FROM processes ORDER BY updated DESC LIMIT ?)
+"""
+_OLDEST: Final = """
+SELECT trace_id, spans FROM traces
+WHERE trace_id != (SELECT trace_id FROM traces ORDER BY end_ns DESC LIMIT 1)
+ORDER BY end_ns LIMIT ?
+"""
+
+
+class SpanRow(NamedTuple):
+    """One finished span: ids in lower-case hex, times in ns since the epoch.
+
+    ``status`` is ``unset``, ``ok`` or ``error``; ``links`` holds ``[trace_id, span_id]`` pairs;
+    ``parent_id`` is None for the root of a trace.
+    """
+
+    trace_id: str
+    span_id: str
+    parent_id: str | None
+    name: str
+    kind: str
+    start_ns: int
+    end_ns: int
+    status: str
+    pid: int
+    attributes: Mapping[str, Any]
+    links: Sequence[Sequence[str]] = ()
+
+
+def in_transaction(connection: sqlite3.Connection, action: Callable[[sqlite3.Connection], None]) -> None:
+    """Run ``action`` whole or not at all; with the write lock first, or two readers could deadlock."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        action(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        # A full disk has already rolled back by itself.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def schema_of(connection: sqlite3.Connection) -> int:
+    """The schema version in the file; 0 for a new one."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def create(connection: sqlite3.Connection) -> None:
+    """Make the tables that are not there yet."""
+    for statement in _SCHEMA:
+        connection.execute(statement)
+
+
+def encoded(row: SpanRow) -> tuple[Any, ...]:
+    """``row`` as SQLite takes it: attributes and links as JSON."""
+    return (*row[:9], json.dumps(dict(row.attributes), default=str), json.dumps(list(row.links)))
+
+
+def chunks(rows: Iterable[SpanRow], budget: int) -> Iterator[list[tuple[Any, ...]]]:
+    """Encoded rows in lists of about ``budget`` bytes, so that no transaction outgrows the log."""
+    chunk: list[tuple[Any, ...]] = []
+    size = 0
+    for row in map(encoded, rows):
+        chunk.append(row)
+        size += len(row[9]) + len(row[10]) + len(row[3]) + 200
+        if size >= budget:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def insert_spans(connection: sqlite3.Connection, chunk: Sequence[tuple[Any, ...]]) -> None:
+    """Add encoded spans and count them into their traces; a span stored before is passed over."""
+    for row in chunk:
+        if connection.execute(_ADD_SPAN, row).rowcount:
+            trace_id, _, parent_id, name, _, start_ns, end_ns, status = row[:8]
+            title = name if parent_id is None else None
+            connection.execute(_ADD_TO_TRACE, (trace_id, title, start_ns, end_ns, status == "error"))
+
+
+def insert_process(connection: sqlite3.Connection, row: tuple[int, float, float, str]) -> None:
+    """Put one process record in place of its earlier version and forget the oldest processes."""
+    connection.execute(_ADD_PROCESS, row)
+    connection.execute(_TRIM_PROCESSES, (_PROCESSES_KEPT,))
+
+
+def evict(connection: sqlite3.Connection) -> None:
+    """Delete some of the oldest traces, never the newest; once it is alone, all processes but the last."""
+    oldest = connection.execute(_OLDEST, (_SPANS_EVICTED_AT_ONCE,)).fetchall()
+    gone = 0
+    for trace_id, spans in oldest:
+        connection.execute("DELETE FROM spans WHERE trace_id = ?", (trace_id,))
+        connection.execute("DELETE FROM traces WHERE trace_id = ?", (trace_id,))
+        gone += spans
+        if gone >= _SPANS_EVICTED_AT_ONCE:
+            break
+    if not oldest:
+        connection.execute(_TRIM_PROCESSES, (1,))
+
+
+def pages_used(connection: sqlite3.Connection) -> int:
+    """Pages of the file that hold something."""
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    return int(pages) - int(connection.execute("PRAGMA freelist_count").fetchone()[0])

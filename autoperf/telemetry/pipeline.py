@@ -1,0 +1,159 @@
+"""A bounded queue and the daemon thread that empties it, so that the host waits for no disk or network."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Final, Generic, TypeVar
+
+from autoperf.errors import guarded
+
+T = TypeVar("T")
+CAPACITY: Final = 8192
+_ATTEMPTS: Final = 4
+_LONGEST_PAUSE: Final = 30.0
+
+
+class _Request:
+    """Asks the thread to empty the queue, then run ``action`` and empty it again; ``done`` when it has."""
+
+    def __init__(self, action: Callable[[], None] | None, stop: bool) -> None:
+        self.action = action
+        self.stop = stop
+        self.done = threading.Event()
+
+
+class Pipeline(Generic[T]):
+    """Takes items in O(1) from any thread or signal handler and hands them in batches to ``deliver``.
+
+    ``deliver`` returns False when a batch is to be tried again; after four attempts, one more at the end,
+    or when the queue is full, items are dropped and counted. ``tick`` runs about every ``interval`` seconds.
+    With ``may_block``, ``deliver`` is never called on another thread than our own.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        deliver: Callable[[list[T]], bool],
+        *,
+        tick: Callable[[], None] | None = None,
+        capacity: int = CAPACITY,
+        batch: int = 512,
+        interval: float = 1.0,
+        may_block: bool = False,
+    ) -> None:
+        self.name = name
+        self.dropped = 0
+        self.delivered = 0
+        self._deliver = deliver
+        self._tick = tick
+        self._capacity = capacity
+        self._batch = batch
+        self._interval = interval
+        self._may_block = may_block
+        self._queue: deque[T] = deque()
+        # Unlike an Event's or a Condition's, its put() may interrupt another put() in the same thread.
+        self._wake: SimpleQueue[_Request | None] = SimpleQueue()
+        self._woken = False
+        self._counting = threading.RLock()
+        self._failures = 0
+        self._retry_at = 0.0
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread; from Python 3.12 this must not wait until the interpreter shuts down."""
+        self._thread = threading.Thread(target=self._run, name=f"autoperf-{self.name}", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._thread = None  # Too late, or no threads left: finish() does the work itself.
+
+    def put(self, item: T) -> None:
+        """Queue one item, or count it as dropped."""
+        size = len(self._queue)
+        if size >= self._capacity:
+            with self._counting:
+                self.dropped += 1
+            return
+        self._queue.append(item)
+        if size >= self._capacity // 4 and not self._woken:
+            self._woken = True
+            self._wake.put(None)
+
+    @property
+    def waiting(self) -> int:
+        """How many items are queued."""
+        return len(self._queue)
+
+    def ask(self, timeout: float, action: Callable[[], None] | None = None, *, stop: bool = False) -> bool:
+        """Have the queue emptied (and the thread ended); False when ``timeout`` seconds were not enough."""
+        return self.order(action, stop=stop).wait(max(0.0, timeout))
+
+    def order(self, action: Callable[[], None] | None = None, *, stop: bool = False) -> threading.Event:
+        """Like `ask`, but returns at once with what to wait for."""
+        request = _Request(action, stop)
+        if self._thread is not None and self._thread.is_alive():
+            self._wake.put(request)
+        elif self._may_block:
+            self._drop(len(self._queue))
+            self._queue.clear()
+            request.done.set()
+        else:
+            self._serve(request)
+        return request.done
+
+    def _run(self) -> None:
+        while True:
+            try:
+                request = self._wake.get(timeout=self._interval)
+            except Empty:
+                request = None
+            self._woken = False
+            if request is None:
+                self._empty()
+                self._run_tick()
+            else:
+                self._serve(request)
+                if request.stop:
+                    return
+
+    def _serve(self, request: _Request) -> None:
+        self._retry_at = 0.0
+        self._empty()
+        if request.action is not None:
+            with guarded(f"telemetry:{self.name}"):
+                request.action()
+            self._empty()
+        if request.stop:
+            self._drop(len(self._queue))
+            self._queue.clear()
+        request.done.set()
+
+    def _run_tick(self) -> None:
+        if self._tick is not None:
+            with guarded(f"telemetry:{self.name}"):
+                self._tick()
+
+    def _empty(self) -> None:
+        while self._queue and time.monotonic() >= self._retry_at:
+            batch = [self._queue.popleft() for _ in range(min(self._batch, len(self._queue)))]
+            delivered = False
+            with guarded(f"telemetry:{self.name}"):
+                delivered = self._deliver(batch)
+            if delivered:
+                self.delivered += len(batch)
+                self._failures = 0
+                continue
+            self._failures += 1
+            self._retry_at = time.monotonic() + min(_LONGEST_PAUSE, 2.0**self._failures)
+            if self._failures % _ATTEMPTS == 0:
+                self._drop(len(batch))
+            else:
+                self._queue.extendleft(reversed(batch))
+
+    def _drop(self, count: int) -> None:
+        with self._counting:
+            self.dropped += count

@@ -1,0 +1,107 @@
+"""Our side of the OpenTelemetry SDK: provider, the processor that takes finished spans, rows for the store.
+
+Imports the SDK, so it is itself imported only once telemetry has been started.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry import trace as trace_api
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
+from opentelemetry.sdk.version import __version__ as sdk_version
+
+from autoperf.store import SpanRow
+from autoperf.telemetry import names
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+
+SCOPE: Final = "autoperf"
+_OPEN_TRACKED: Final = 10_000
+
+
+def make_provider(resource: Mapping[str, str]) -> TracerProvider:
+    """A private provider, never made global; ``OTEL_RESOURCE_ATTRIBUTES`` and ``OTEL_SERVICE_NAME`` win.
+
+    Not `Resource.create`: there the arguments win over the variables, and it scans every entry point.
+    """
+    ours = {
+        "telemetry.sdk.language": "python",
+        "telemetry.sdk.name": "opentelemetry",
+        "telemetry.sdk.version": sdk_version,
+        names.SERVICE_NAME: names.DEFAULT_SERVICE,
+        **resource,
+    }
+    return TracerProvider(
+        resource=Resource(ours).merge(OTELResourceDetector().detect()), shutdown_on_exit=False
+    )
+
+
+def host_provider() -> TracerProvider | None:
+    """The SDK provider that the host has made global, or None.
+
+    Not `get_tracer_provider`: where the host has set none, that may load and set one itself.
+    """
+    provider = getattr(trace_api, "_TRACER_PROVIDER", None)
+    return provider if isinstance(provider, TracerProvider) else None
+
+
+class Processor(SpanProcessor):
+    """Hands our finished spans on, and knows those still open so that they can be ended at the end.
+
+    In a provider of the host's it sees the host's spans too and leaves them alone.
+    """
+
+    def __init__(self, take: Callable[[ReadableSpan], None]) -> None:
+        self.live = True
+        self._take = take
+        self._open: dict[int, Span] = {}
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002 - SDK's name
+        """Remember ``span`` until it ends; bounded, because a span may never end."""
+        if len(self._open) < _OPEN_TRACKED and _is_ours(span):
+            self._open[span.get_span_context().span_id] = span
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Hand ``span`` on; after a fork not in the child, whose inherited spans the parent ends."""
+        if not self.live or not _is_ours(span):
+            return
+        if span.context is not None:
+            self._open.pop(span.context.span_id, None)
+        self._take(span)
+
+    def end_open(self) -> None:
+        """End the spans still open, marked as cut off."""
+        for span in list(self._open.values()):
+            if span.is_recording():
+                span.set_attribute(names.CUT_OFF, True)
+                span.end()
+        self._open.clear()
+
+
+def _is_ours(span: ReadableSpan) -> bool:
+    scope = span.instrumentation_scope
+    return scope is not None and scope.name == SCOPE
+
+
+def row_of(span: ReadableSpan) -> SpanRow:
+    """A finished span as the store keeps it."""
+    context, parent = span.context, span.parent
+    assert context is not None
+    return SpanRow(
+        trace_id=f"{context.trace_id:032x}",
+        span_id=f"{context.span_id:016x}",
+        parent_id=f"{parent.span_id:016x}" if parent is not None else None,
+        name=span.name,
+        kind=span.kind.name.lower(),
+        start_ns=span.start_time or 0,
+        end_ns=span.end_time or 0,
+        status=span.status.status_code.name.lower(),
+        pid=os.getpid(),
+        attributes=dict(span.attributes or {}),
+        links=[[f"{link.context.trace_id:032x}", f"{link.context.span_id:016x}"] for link in span.links],
+    )

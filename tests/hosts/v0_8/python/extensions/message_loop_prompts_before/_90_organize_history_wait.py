@@ -1,0 +1,6 @@
+from python.helpers.extension import Extension
+
+
+class OrganizeHistoryWait(Extension):
+    async def execute(self, loop_data=None, **kwargs):
+        self.agent.context.log.set_progress("OrganizeHistoryWait")

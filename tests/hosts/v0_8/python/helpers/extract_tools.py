@@ -1,0 +1,42 @@
+"""Tool requests out of model replies, and classes out of folders, through sys.modules: a file runs once."""
+import importlib
+import inspect
+import os
+from fnmatch import fnmatch
+from types import ModuleType
+from typing import Any
+
+from .dirty_json import DirtyJson
+from .files import get_abs_path
+
+
+def json_parse_dirty(json: str) -> dict[str, Any] | None:
+    if not json or not isinstance(json, str) or "{" not in json:
+        return None
+    try:
+        data = DirtyJson.parse_string(json.strip())
+    except Exception:
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def _subclasses(module: ModuleType, base_class: type, one_per_file: bool) -> list[type]:
+    # getmembers sorts by name and the last name wins: imported subclasses take part too
+    found = [
+        cls
+        for _, cls in reversed(inspect.getmembers(module, inspect.isclass))
+        if cls is not base_class and issubclass(cls, base_class)
+    ]
+    return found[:1] if one_per_file else found
+
+
+def load_classes_from_folder(
+    folder: str, name_pattern: str, base_class: type, one_per_file: bool = True
+) -> list[type]:
+    root = get_abs_path(folder)
+    names = sorted(n for n in os.listdir(root) if fnmatch(n, name_pattern) and n.endswith(".py"))
+    classes: list[type] = []
+    for name in names:
+        module = importlib.import_module(folder.replace("/", ".") + "." + name[: -len(".py")])
+        classes += _subclasses(module, base_class, one_per_file)
+    return classes

@@ -1,0 +1,48 @@
+"""Extension points: a folder's classes are loaded once, a missing folder is looked for again each time."""
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from python.helpers import extract_tools, files, journal
+
+if TYPE_CHECKING:
+    from agent import Agent
+
+_cache: dict[str, list[type["Extension"]]] = {}
+
+
+class Extension:
+    def __init__(self, agent: "Agent|None", **kwargs: Any):
+        self.agent: "Agent" = agent  # type: ignore[assignment]
+        self.kwargs = kwargs
+        journal.note("extension", file=type(self).__module__, cls=type(self).__name__)
+
+    @abstractmethod
+    async def execute(self, **kwargs: Any) -> Any: ...
+
+
+async def call_extensions(extension_point: str, agent: "Agent|None" = None, **kwargs: Any) -> Any:
+    from python.helpers import subagents
+
+    paths = subagents.get_paths(agent, "extensions", extension_point, default_root="python")
+    unique: dict[str, type[Extension]] = {}
+    for cls in [cls for path in paths for cls in _get_extensions(path)]:
+        unique.setdefault(_get_file_from_module(cls.__module__), cls)  # the first path that has it wins
+    classes = sorted(unique.values(), key=lambda cls: _get_file_from_module(cls.__module__))
+
+    for cls in classes:
+        await cls(agent=agent).execute(**kwargs)
+
+
+def _get_file_from_module(module_name: str) -> str:
+    return module_name.split(".")[-1]
+
+
+def _get_extensions(folder: str):
+    folder = files.get_abs_path(folder)
+    if folder in _cache:
+        return _cache[folder]
+    if not files.exists(folder):
+        return []
+    classes = extract_tools.load_classes_from_folder(folder, "*", Extension)
+    _cache[folder] = classes
+    return classes

@@ -1,0 +1,367 @@
+"""The agent loop, with the seams of v0.9.9 to v1.7."""
+import asyncio
+import threading
+from typing import Any, Callable, Coroutine
+
+import models
+import helpers.log as Log
+from helpers import extension, extract_tools, files, history, journal, subagents
+from helpers.chat_data import AgentConfig, LoopData, UserMessage
+from helpers.defer import DeferredTask
+from helpers.dirty_json import DirtyJson
+from helpers.errors import HandledException, InterventionException, RepairableException
+from helpers.print_style import PrintStyle
+
+
+class AgentContext:
+    _contexts: dict[str, "AgentContext"] = {}
+    _contexts_lock = threading.RLock()
+
+    @extension.extensible
+    def __init__(self, config: "AgentConfig", id: str | None = None, name: str | None = None):
+        self.id = id or f"ctx{len(AgentContext._contexts) + 1}"
+        self.name = name or self.id
+        self.config = config
+        self.log = Log.Log()
+        self.paused = False
+        self.streaming_agent: Agent | None = None
+        self.task: DeferredTask | None = None
+        self.data: dict[str, Any] = {}
+        with AgentContext._contexts_lock:
+            AgentContext._contexts[self.id] = self
+        self.agent0 = Agent(0, self.config, self)
+
+    @staticmethod
+    def get(id: str) -> "AgentContext | None":
+        return AgentContext._contexts.get(id)
+
+    @staticmethod
+    def remove(id: str) -> None:
+        AgentContext._contexts.pop(id, None)
+
+    def get_data(self, key: str, recursive: bool = True) -> Any:
+        return self.data.get(key, None)
+
+    def set_data(self, key: str, value: Any, recursive: bool = True) -> None:
+        self.data[key] = value
+
+    @extension.extensible
+    def get_agent(self) -> "Agent":
+        return self.streaming_agent or self.agent0
+
+    @extension.extensible
+    def communicate(self, msg: "UserMessage", broadcast_level: int = 1) -> DeferredTask:
+        self.paused = False
+        current_agent = self.get_agent()
+        if self.task and self.task.is_alive():
+            target: Agent | None = current_agent
+            while target and broadcast_level != 0:
+                target.intervention = msg
+                broadcast_level -= 1
+                target = target.data.get(Agent.DATA_NAME_SUPERIOR)
+        else:
+            self.task = self.run_task(self._process_chain, current_agent, msg)
+        return self.task
+
+    @extension.extensible
+    def run_task(self, func: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kwargs: Any) -> DeferredTask:
+        if not self.task:
+            self.task = DeferredTask(thread_name=self.__class__.__name__)
+        self.task.start_task(func, *args, **kwargs)
+        return self.task
+
+    @extension.extensible
+    async def _process_chain(self, agent: "Agent", msg: "UserMessage|str", user: bool = True) -> Any:
+        journal.CHAT.set(self.name)
+        try:
+            if user:
+                agent.hist_add_user_message(msg)
+            else:
+                agent.hist_add_tool_result(tool_name="call_subordinate", tool_result=msg)
+            response = await agent.monologue()
+            superior = agent.data.get(Agent.DATA_NAME_SUPERIOR)
+            if superior:
+                response = await self._process_chain(superior, response, False)
+            await extension.call_extensions_async("process_chain_end", agent=self.get_agent(), data={})
+            return response
+        except Exception as e:
+            await self.handle_exception("process_chain", e)
+
+    @extension.extensible
+    async def handle_exception(self, location: str, exception: Exception) -> None:
+        if exception:
+            raise exception
+
+
+class Agent:
+    DATA_NAME_SUPERIOR = "_superior"
+    DATA_NAME_SUBORDINATE = "_subordinate"
+
+    @extension.extensible
+    def __init__(self, number: int, config: AgentConfig, context: AgentContext | None = None):
+        self.config = config
+        self.context = context or AgentContext(config=config)
+        self.number = number
+        self.agent_name = f"A{self.number}"
+        self.history = history.History(self)
+        self.last_user_message: history.Message | None = None
+        self.intervention: UserMessage | None = None
+        self.data: dict[str, Any] = {}
+        extension.call_extensions_sync("agent_init", self)
+
+    @extension.extensible
+    async def monologue(self) -> Any:
+        while True:
+            try:
+                self.loop_data = LoopData(user_message=self.last_user_message)
+                await extension.call_extensions_async("monologue_start", self, loop_data=self.loop_data)
+                printer = PrintStyle(italic=True)
+                while True:
+                    self.context.streaming_agent = self
+                    self.loop_data.iteration += 1
+                    self.loop_data.params_temporary = {}
+                    await extension.call_extensions_async("message_loop_start", self, loop_data=self.loop_data)
+                    await self.handle_intervention()
+                    try:
+                        prompt = await self.prepare_prompt(loop_data=self.loop_data)
+                        await extension.call_extensions_async("before_main_llm_call", self, loop_data=self.loop_data)
+                        await self.handle_intervention()
+
+                        async def stream_callback(chunk: str, full: str) -> str | None:
+                            await self.handle_intervention()
+                            if chunk == full:
+                                printer.print("Response: ")
+                            stream_data = {"chunk": chunk, "full": full}
+                            stop = await self._finished_request(full)
+                            await extension.call_extensions_async(
+                                "response_stream_chunk", self, loop_data=self.loop_data, stream_data=stream_data
+                            )
+                            if stream_data.get("chunk"):
+                                printer.stream(stream_data["chunk"])
+                            await self.handle_response_stream(stream_data["full"])
+                            return stop
+
+                        agent_response, _ = await self.call_chat_model(
+                            messages=prompt, response_callback=stream_callback
+                        )
+                        await self.handle_intervention(agent_response)
+                        await extension.call_extensions_async("response_stream_end", self, loop_data=self.loop_data)
+                        await self.handle_intervention(agent_response)
+
+                        if self.loop_data.last_response == agent_response:
+                            self.hist_add_ai_response(agent_response)
+                            warning = self.read_prompt("fw.msg_repeat.md")
+                            self.hist_add_warning(message=warning)
+                            self.context.log.log(type="warning", content=warning)
+                        else:
+                            self.hist_add_ai_response(agent_response)
+                            tools_result = await self.process_tools(agent_response)
+                            if tools_result:
+                                return tools_result
+
+                    except Exception as e:
+                        await self.handle_exception("message_loop", e)
+                    finally:
+                        if self.context.task and self.context.task.is_alive():
+                            await extension.call_extensions_async("message_loop_end", self, loop_data=self.loop_data)
+
+            except Exception as e:
+                await self.handle_exception("monologue", e)
+            finally:
+                self.context.streaming_agent = None
+                if self.context.task and self.context.task.is_alive():
+                    await extension.call_extensions_async("monologue_end", self, loop_data=self.loop_data)
+
+    async def _finished_request(self, full: str) -> str | None:
+        snapshot = extract_tools.extract_json_root_string(full)
+        request = extract_tools.json_parse_dirty(snapshot) if snapshot else None
+        if request is None:
+            return None
+        try:
+            await self.validate_tool_request(request)
+        except Exception:
+            return None
+        return snapshot
+
+    @extension.extensible
+    async def prepare_prompt(self, loop_data: LoopData) -> list[dict[str, Any]]:
+        self.context.log.set_progress("Building prompt")
+        await extension.call_extensions_async("message_loop_prompts_before", self, loop_data=loop_data)
+        loop_data.system = await self.get_system_prompt(self.loop_data)
+        loop_data.history_output = self.history.output()
+        await extension.call_extensions_async("message_loop_prompts_after", self, loop_data=loop_data)
+        system = {"role": "system", "content": "\n\n".join(loop_data.system)}
+        extras = dict(loop_data.extras_temporary)
+        loop_data.extras_temporary.clear()
+        return [system, *loop_data.history_output, {"extras": extras}]
+
+    @extension.extensible
+    async def handle_exception(self, location: str, exception: Exception) -> None:
+        if exception:
+            raise exception  # the end extensions of this very function decide what becomes of it
+
+    @extension.extensible
+    async def get_system_prompt(self, loop_data: LoopData) -> list[str]:
+        system_prompt: list[str] = []
+        await extension.call_extensions_async("system_prompt", self, system_prompt=system_prompt, loop_data=loop_data)
+        return system_prompt
+
+    @extension.extensible
+    def read_prompt(self, file: str, **kwargs: Any) -> str:
+        dirs = subagents.get_paths(self, "prompts")
+        return files.read_prompt_file(file, _directories=dirs, **kwargs)
+
+    def get_data(self, field: str) -> Any:
+        return self.data.get(field, None)
+
+    def set_data(self, field: str, value: Any) -> None:
+        self.data[field] = value
+
+    @extension.extensible
+    def hist_add_message(self, ai: bool, content: Any, tokens: int = 0) -> history.Message:
+        content_data = {"content": content}
+        extension.call_extensions_sync("hist_add_before", self, content_data=content_data, ai=ai)
+        return self.history.add_message(ai=ai, content=content_data["content"], tokens=tokens)
+
+    @extension.extensible
+    def hist_add_user_message(self, message: UserMessage, intervention: bool = False) -> history.Message:
+        self.history.new_topic()
+        key = "user_intervention" if intervention else "user_message"
+        self.last_user_message = self.hist_add_message(False, content={key: message.message})
+        return self.last_user_message
+
+    @extension.extensible
+    def hist_add_ai_response(self, message: str) -> history.Message:
+        self.loop_data.last_response = message
+        return self.hist_add_message(True, content=message)
+
+    @extension.extensible
+    def hist_add_warning(self, message: Any) -> history.Message:
+        return self.hist_add_message(False, content={"system_warning": message})
+
+    @extension.extensible
+    def hist_add_tool_result(self, tool_name: str, tool_result: str, **kwargs: Any) -> history.Message:
+        data = {"tool_name": tool_name, "tool_result": tool_result, **kwargs}
+        extension.call_extensions_sync("hist_add_tool_result", self, data=data)
+        return self.hist_add_message(False, content=data)
+
+    @extension.extensible
+    async def call_chat_model(self, messages: list[dict], response_callback=None, reasoning_callback=None):
+        model = models.get_chat_model(self.config.chat_model)
+        return await model.unified_call(
+            messages=messages, response_callback=response_callback, reasoning_callback=reasoning_callback
+        )
+
+    @extension.extensible
+    async def handle_intervention(self, progress: str = "") -> None:
+        await self.wait_if_paused()
+        if self.intervention:
+            msg = self.intervention
+            self.intervention = None
+            last_tool = self.loop_data.current_tool
+            if last_tool and last_tool.progress.strip():
+                self.hist_add_tool_result(last_tool.name, last_tool.progress.strip())
+                last_tool.set_progress(None)
+            if progress.strip():
+                self.hist_add_ai_response(progress)
+            self.hist_add_user_message(msg, intervention=True)
+            raise InterventionException(msg)
+
+    async def wait_if_paused(self) -> None:
+        while self.context.paused:
+            await asyncio.sleep(0.02)
+
+    @extension.extensible
+    async def process_tools(self, msg: str) -> Any:
+        tool_request = extract_tools.json_parse_dirty(msg)
+        if tool_request is not None:
+            await self.validate_tool_request(tool_request)
+            raw_tool_name = tool_request.get("tool_name", tool_request.get("tool", ""))
+            tool_args = tool_request.get("tool_args", tool_request.get("args", {}))
+            tool_name, tool_method = raw_tool_name, None
+            if ":" in raw_tool_name:
+                tool_name, tool_method = raw_tool_name.split(":", 1)
+
+            tool = None
+            try:
+                import helpers.mcp_handler as mcp_helper
+
+                mcp_tool_candidate = mcp_helper.MCPConfig.get_instance().get_tool(self, tool_name)
+                if mcp_tool_candidate:
+                    tool = mcp_tool_candidate
+            except ImportError:
+                PrintStyle().print("MCP helper module not found. Skipping MCP tool lookup.")
+            except Exception as e:
+                PrintStyle().print(f"Failed to get MCP tool '{tool_name}': {e}")
+
+            if not tool:
+                tool = self.get_tool(
+                    name=tool_name, method=tool_method, args=tool_args, message=msg, loop_data=self.loop_data
+                )
+            if tool:
+                self.loop_data.current_tool = tool
+                try:
+                    await self.handle_intervention()
+                    await tool.before_execution(**tool_args)
+                    await self.handle_intervention()
+                    await extension.call_extensions_async(
+                        "tool_execute_before", self, tool_args=tool_args or {}, tool_name=tool_name
+                    )
+                    response = await tool.execute(**tool_args)
+                    await self.handle_intervention()
+                    await extension.call_extensions_async("tool_execute_after", self, response=response, tool_name=tool_name)
+                    await tool.after_execution(response)
+                    await self.handle_intervention()
+                    if response.break_loop:
+                        return response.message
+                finally:
+                    self.loop_data.current_tool = None
+            else:
+                error_detail = f"Tool '{raw_tool_name}' not found or could not be initialized."
+                self.hist_add_warning(error_detail)
+                self.context.log.log(type="warning", content=f"{self.agent_name}: {error_detail}")
+        else:
+            warning = self.read_prompt("fw.msg_misformat.md")
+            self.hist_add_warning(warning)
+            self.context.log.log(type="warning", content=f"{self.agent_name}: Message misformat.")
+
+    @extension.extensible
+    async def validate_tool_request(self, tool_request: Any) -> None:
+        if not isinstance(tool_request, dict):
+            raise ValueError("Tool request must be a dictionary")
+        if not isinstance(tool_request.get("tool_name"), str) or not tool_request["tool_name"]:
+            raise ValueError("Tool request must have a tool_name (type string) field")
+        if not isinstance(tool_request.get("tool_args"), dict) or not tool_request["tool_args"]:
+            raise ValueError("Tool request must have a tool_args (type dictionary) field")
+
+    async def handle_response_stream(self, stream: str) -> None:
+        await self.handle_intervention()
+        try:
+            if len(stream) < 25:
+                return
+            response = DirtyJson.parse_string(stream)
+            if isinstance(response, dict):
+                await extension.call_extensions_async(
+                    "response_stream", self, loop_data=self.loop_data, text=stream, parsed=response
+                )
+        except Exception:
+            pass
+
+    @extension.extensible
+    def get_tool(
+        self, name: str, method: str | None, args: dict, message: str, loop_data: LoopData | None, **kwargs: Any
+    ) -> Any:
+        from helpers.tool import Tool
+        from tools.unknown import Unknown
+
+        classes: list[type] = []
+        for path in subagents.get_paths(self, "tools", name + ".py"):
+            try:
+                classes = extract_tools.load_classes_from_file(path, Tool)
+                break  # also when the file holds no tool: then the tool is unknown
+            except Exception:
+                continue
+        tool_class = classes[0] if classes else Unknown
+        return tool_class(
+            agent=self, name=name, method=method, args=args, message=message, loop_data=loop_data, **kwargs
+        )

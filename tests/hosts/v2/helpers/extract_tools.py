@@ -1,0 +1,52 @@
+"""Tool requests out of model replies."""
+from typing import Any
+
+from helpers.modules import load_classes_from_file, load_classes_from_folder  # by name: others take them from here
+
+from .dirty_json import DirtyJson, close_json
+
+
+def json_parse_dirty(json: str) -> dict[str, Any] | None:
+    if not json or not isinstance(json, str) or "{" not in json:
+        return None
+    try:
+        data = DirtyJson.parse_string(json.strip())
+    except Exception:
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def extract_json_root_string(content: str) -> str | None:
+    """The first complete object of the text, or None while it is still being written."""
+    body, tail = close_json(content)
+    return body if body and not tail else None
+
+
+def extract_tool_request(content: str) -> dict[str, Any] | None:
+    """The first complete object of the text that is a tool request."""
+    body = extract_json_root_string(content)
+    request = json_parse_dirty(body) if body else None
+    try:
+        normalize_tool_request(request)
+    except ValueError:
+        return None
+    return request
+
+
+def normalize_tool_request(tool_request: Any) -> tuple[str, dict[str, Any]]:
+    """Name and arguments; ``tool:action`` becomes the plain name with an ``action`` argument."""
+    if not isinstance(tool_request, dict):
+        raise ValueError("Tool request must be a dictionary")
+    name = tool_request.get("tool_name") or tool_request.get("tool")
+    if not name or not isinstance(name, str):
+        raise ValueError("Tool request must have a tool_name (type string) field")
+    args = tool_request.get("tool_args", tool_request.get("args"))
+    if not isinstance(args, dict):
+        raise ValueError("Tool request must have a tool_args (type dictionary) field")
+    args = dict(args)
+    if ":" in name:
+        name, action = name.split(":", 1)
+        if not name or not action:
+            raise ValueError("Tool request has an empty name or action")
+        args.setdefault("action", action)
+    return name, args

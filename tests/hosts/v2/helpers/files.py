@@ -1,0 +1,53 @@
+"""Paths below the host's folder, and prompt files with their variables."""
+import os
+from abc import ABC, abstractmethod
+from typing import Any
+
+
+class VariablesPlugin(ABC):
+    @abstractmethod
+    def get_variables(self, file: str, backup_dirs: list[str] | None = None) -> dict[str, Any]: ...
+
+
+_base_dir = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def get_base_dir() -> str:
+    return _base_dir
+
+
+def get_abs_path(*relative_paths: str) -> str:
+    return os.path.join(get_base_dir(), *relative_paths)
+
+
+def exists(*relative_paths: str) -> bool:
+    return os.path.exists(get_abs_path(*relative_paths))
+
+
+def find_file_in_dirs(name: str, directories: list[str]) -> str:
+    for directory in directories:
+        path = get_abs_path(directory, name)
+        if os.path.isfile(path):
+            return path
+    raise FileNotFoundError(f"File '{name}' is in none of the prompt folders")
+
+
+def load_plugin_variables(file: str, directories: list[str]) -> dict[str, Any]:
+    try:
+        plugin = find_file_in_dirs(os.path.basename(file)[: -len(".md")] + ".py", directories)
+    except FileNotFoundError:
+        return {}
+    from helpers import modules
+
+    for cls in modules.load_classes_from_file(plugin, VariablesPlugin, one_per_file=False):
+        return cls().get_variables(file, directories)
+    return {}
+
+
+def read_prompt_file(_file: str, _directories: list[str], **kwargs: Any) -> str:
+    with open(find_file_in_dirs(_file, _directories), encoding="utf-8") as handle:
+        text = handle.read()
+    variables = {**load_plugin_variables(_file, _directories), **kwargs}
+    for key, value in variables.items():
+        text = text.replace("{{" + key + "}}", str(value))
+    return text

@@ -1,0 +1,91 @@
+"""Tools of MCP servers, which here are plain functions."""
+import threading
+from typing import Any, Callable
+
+from helpers.llm_result import original_tool_name
+from helpers.tool import Response, Tool
+
+
+class MCPTool(Tool):
+    async def execute(self, **kwargs: Any) -> Response:
+        try:
+            message = await MCPConfig.get_for_agent(self.agent).call_tool(self.name, kwargs)
+        except Exception as e:
+            message = f"ERROR: {e}"
+            self.agent.context.log.log(type="warning", content=f"{self.name}: {message}")
+        return Response(message=message, break_loop=False)
+
+
+class MCPServer:
+    def __init__(self, name: str, tools: dict[str, Callable[[dict], str]]):
+        self.name, self.tools = name, tools
+
+    def has_tool(self, tool_name: str) -> bool:
+        return tool_name in self.tools
+
+
+def _split_qualified_tool_name(tool_name: str) -> tuple[str, str]:
+    server, _, tool = tool_name.partition(".")
+    if not server or not tool:
+        raise ValueError(f"Tool {tool_name} not found")
+    return server, tool
+
+
+class MCPConfig:
+    __lock = threading.RLock()
+    __instance: "MCPConfig | None" = None
+    __project_instances: dict[str, "MCPConfig"] = {}
+
+    def __init__(self, servers_list: list[MCPServer]):
+        self.servers = servers_list
+
+    @classmethod
+    def get_instance(cls) -> "MCPConfig":
+        if cls.__instance is None:
+            cls.__instance = cls(servers_list=[])
+        return cls.__instance
+
+    @classmethod
+    def get_for_agent(cls, agent: Any) -> "MCPConfig":
+        project = agent.context.get_data("project")
+        return cls.get_project_instance(project) if project else cls.get_instance()
+
+    @classmethod
+    def get_project_instance(cls, project: str) -> "MCPConfig":
+        with cls.__lock:
+            if project not in cls.__project_instances:
+                cls.__project_instances[project] = cls(servers_list=[])
+            return cls.__project_instances[project]
+
+    @classmethod
+    def clear_project_instances(cls) -> None:
+        with cls.__lock:
+            cls.__project_instances = {}
+
+    def has_tool(self, tool_name: str) -> bool:
+        try:
+            server_name_part, tool_name_part = _split_qualified_tool_name(tool_name)
+        except ValueError:
+            return False
+        with self.__lock:
+            for server in self.servers:
+                if server.name == server_name_part:
+                    return server.has_tool(tool_name_part)
+            return False
+
+    def get_tool(self, agent: Any, tool_name: str) -> MCPTool | None:
+        effective_config = MCPConfig.get_for_agent(agent)
+        if effective_config is not self:
+            return effective_config.get_tool(agent, tool_name)
+        if not self.has_tool(tool_name):
+            tool_name = original_tool_name(tool_name, agent.get_data(agent.DATA_NAME_RESPONSES_TOOL_NAME_MAP))
+            if not self.has_tool(tool_name):
+                return None
+        return MCPTool(agent=agent, name=tool_name, method=None, args={}, message="", loop_data=None)
+
+    async def call_tool(self, tool_name: str, input_data: dict[str, Any]) -> str:
+        server_name_part, tool_name_part = _split_qualified_tool_name(tool_name)
+        for server in self.servers:
+            if server.name == server_name_part and server.has_tool(tool_name_part):
+                return server.tools[tool_name_part](input_data)
+        raise ValueError(f"Tool {tool_name} not found")
