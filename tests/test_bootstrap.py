@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from interpreters import REPOSITORY, TEMPLATE, Bench, bare_python
+
+from tests.interpreters import REPOSITORY, TEMPLATE, Bench, bare_python
 
 HOST = {
     "host/agent.py": "import helpers.files\n",

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from interpreters import REPOSITORY, TEMPLATE, Bench
 
 from autoperf import __version__, cli, processes
 from autoperf.cli import rendering
+from tests.interpreters import REPOSITORY, TEMPLATE, Bench
 
 RECORD: dict[str, Any] = {
     "pid": 4194304,

@@ -12,12 +12,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from interpreters import REPOSITORY, TEMPLATE
-from test_cli import RECORD, recorded  # noqa: F401 - a fixture
 
 from autoperf import cli, diagnosis, exporting
 from autoperf.config import Config
 from autoperf.interpreter import Interpreter
+from tests.interpreters import REPOSITORY, TEMPLATE
+from tests.test_cli import RECORD, recorded  # noqa: F401 - a fixture
 
 HEALTHY = Interpreter(
     executable="/opt/venv/bin/python",

@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from interpreters import REPOSITORY, Bench, bare_python
-from test_bootstrap import HOST, RECORDER
 
 from autoperf import copying, installing
 from autoperf.errors import AutoperfError
 from autoperf.interpreter import alone, probe
+from tests.interpreters import REPOSITORY, Bench, bare_python
+from tests.test_bootstrap import HOST, RECORDER
 
 
 @pytest.fixture

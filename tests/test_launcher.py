@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from interpreters import REPOSITORY, TEMPLATE, Bench, Result
 
 from autoperf.launcher import LaunchError, parsed, with_bootstrap
+from tests.interpreters import REPOSITORY, TEMPLATE, Bench, Result
 
 SHOW = "import json, os, sys; print(json.dumps([os.getpid(), sys.argv[1:], dict(os.environ)]))"
 
