@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import difflib
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -80,7 +79,7 @@ def _way_in(python: Interpreter, environ: Mapping[str, str]) -> Iterator[Finding
 
 def host(root: Path) -> tuple[Layout | None, list[Finding], list[dict[str, Any]]]:
     """What lies in ``root``: its layout, findings, and every seam as a row of facts read from the source."""
-    from autoperf.agentzero import detect, survey
+    from autoperf.agentzero import detect, explain, survey
 
     if not bootstrap.is_candidate(root):
         missing = f"no Agent Zero in {root}: it has agent.py beside helpers/ or python/helpers/"
@@ -90,15 +89,14 @@ def host(root: Path) -> tuple[Layout | None, list[Finding], list[dict[str, Any]]
         return None, [Finding("problem", "host", unreadable)], []
     layout = detect(root)
     if layout is None:
-        text = f"{root} has an agent.py, but its source defines no layout of Agent Zero that is known here"
-        return None, [Finding("problem", "host", text)], []
-    seams = [
-        {"target": seam.target, "feature": seam.feature, "present": seam.present, "reason": seam.reason}
-        for seam in survey(root, layout)
-    ]
+        text = f"{root} has an agent.py, but its source defines no layout that is known here"
+        reasons = [Finding("note", "host", line) for line in explain(root)]
+        return None, [Finding("problem", "host", text), *reasons], []
+    seams = [vars(seam) for seam in survey(root, layout)]
     findings = [Finding("ok", "host", f"Agent Zero, layout of {layout.generation}  {root}")]
+    # One layout serves several versions, so a seam that this one lacks is no trouble: its own code runs there.
     findings += [
-        Finding("problem", "host", f"{seam['target']} is missing: {seam['reason']}")
+        Finding("note", "host", f"{seam['target']} is left alone: {seam['reason']}")
         for seam in seams
         if not seam["present"]
     ]
@@ -177,35 +175,37 @@ def configuration(config: Config, environ: Mapping[str, str]) -> Iterator[Findin
 
 
 def telemetry(environ: Mapping[str, str], timeout: float = 1.0) -> Iterator[Finding]:
-    """Where spans go besides the local store; waits at most ``timeout`` seconds for the endpoint."""
-    off = exporting.switched_off(environ)
-    target = exporting.endpoint(environ)
-    if off is not None:
-        yield Finding("note", "telemetry", f"{off}: spans stay in the local store")
+    """Where spans go besides the local store; waits at most ``timeout`` seconds for each endpoint."""
+    try:
+        from autoperf.telemetry.otlp import targets
+    except ImportError as error:
+        yield Finding("note", "telemetry", f"not looked at: {error}")
         return
-    if target is None:
-        yield Finding(
-            "ok", "telemetry", "spans stay in the local store; set OTEL_EXPORTER_OTLP_ENDPOINT to send them"
-        )
-        return
+    found, problems = targets(environ)
+    yield from (Finding("problem", "telemetry", problem) for problem in problems)
+    if not found:
+        named = [name for name in ("OTEL_SDK_DISABLED", "OTEL_TRACES_EXPORTER") if environ.get(name)]
+        why = f" ({', '.join(f'{name}={environ[name]}' for name in named)})" if named else ""
+        hint = "" if named else "; set OTEL_EXPORTER_OTLP_ENDPOINT to send them"
+        yield Finding("ok", "telemetry", f"spans stay in the local store{why}{hint}")
+    for target in found:
+        if target.kind == "console":
+            yield Finding("ok", "telemetry", "spans are printed too")
+        else:
+            yield from _exporter(exporting.Endpoint(target.endpoint, target.kind == "otlp-grpc"), timeout)
+
+
+def _exporter(target: exporting.Endpoint, timeout: float) -> Iterator[Finding]:
     mistake = exporting.mistaken(target)
     if mistake is not None:
         yield Finding("problem", "telemetry", mistake)
     reason = exporting.unreachable(target, timeout)
     if reason is None:
-        yield Finding(
-            "ok", "telemetry", f"{_public(target.url)} answers ({target.protocol}, from {target.source})"
-        )
+        how = "gRPC" if target.grpc else "HTTP"
+        yield Finding("ok", "telemetry", f"something answers at {target.public}, where spans go by {how}")
     else:
-        yield Finding(
-            "problem",
-            "telemetry",
-            f"{_public(target.url)} does not answer: {reason}; is the collector running?",
-        )
-
-
-def _public(url: str) -> str:
-    return re.sub(r"//[^/@]*@", "//", url)
+        text = f"{target.public} does not answer: {reason}; is the collector running?"
+        yield Finding("problem", "telemetry", text)
 
 
 def experience(processes: list[dict[str, Any]], root: Path) -> tuple[dict[str, Any] | None, list[Finding]]:

@@ -43,13 +43,15 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (root / "helpers").mkdir(parents=True)
     (root / "agent.py").write_text("class Agent: ...\n")
     seams = [
-        SimpleNamespace(target="agent:Agent.get_tool", feature="tools", present=True, reason=""),
-        SimpleNamespace(target="helpers.mcp:X.get", feature="mcp", present=False, reason="no class X"),
+        SimpleNamespace(target="agent:Agent.get_tool", present=True, reason=""),
+        SimpleNamespace(target="helpers.mcp:X.get", present=False, reason="no class X"),
     ]
     agentzero = types.ModuleType("autoperf.agentzero")
     layout = SimpleNamespace(name="v0_9_9", generation="v0.9.9 - v2.6")
     known = {"detect": lambda root: layout if "Agent" in (root / "agent.py").read_text() else None}
-    vars(agentzero).update(known, survey=lambda root, layout: seams)
+    vars(agentzero).update(
+        known, survey=lambda root, layout: seams, explain=lambda root: ["not v1: no class"]
+    )
     monkeypatch.setitem(sys.modules, "autoperf.agentzero", agentzero)
     return root
 
@@ -95,14 +97,17 @@ def test_the_bootstrap_on_pythonpath_is_seen() -> None:
 def test_seams_are_listed_and_a_missing_one_is_named(host: Path) -> None:
     layout, found, seams = diagnosis.host(host)
     assert layout is not None
-    assert levels(found) == ["helpers.mcp:X.get is missing: no class X"]
+    assert levels(found) == []
+    assert levels(found, "note") == ["helpers.mcp:X.get is left alone: no class X"]
     assert [seam["present"] for seam in seams] == [True, False]
 
 
 def test_a_folder_that_is_no_host(host: Path, tmp_path: Path) -> None:
     assert "no Agent Zero in" in levels(diagnosis.host(tmp_path)[1])[0]
     (host / "agent.py").write_text("x = 1\n")
-    assert "defines no layout" in levels(diagnosis.host(host)[1])[0]
+    _, found, _ = diagnosis.host(host)
+    assert "defines no layout" in levels(found)[0]
+    assert levels(found, "note") == ["not v1: no class"]
 
 
 def test_a_syntax_that_this_python_cannot_read(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,43 +164,38 @@ def test_an_exporter_that_answers_and_one_that_does_not(listening: int) -> None:
     assert "does not answer: connection refused" in problem
     assert levels(diagnosis.telemetry({})) == []
     off = diagnosis.telemetry({variable: "http://127.0.0.1:1", "OTEL_SDK_DISABLED": "true"})
-    assert "OTEL_SDK_DISABLED" in levels(off, "note")[0]
+    assert "OTEL_SDK_DISABLED=true" in levels(off, "ok")[0]
 
 
 @pytest.mark.parametrize(
-    ("url", "protocol", "said"),
+    ("url", "grpc", "said"),
     [
-        ("http://h:4317", "http/protobuf", "port 4317 speaks gRPC"),
-        ("http://h:4318", "grpc", "port 4318 speaks HTTP"),
-        ("http://h:4317", "grpc", None),
-        ("http://h:4318/v1/traces", "http/protobuf", None),
-        ("http://h:port", "grpc", "cannot be used"),
-        ("/v1/traces", "grpc", "names no host"),
-        ("http://h:4318", "thrift", "no OTLP protocol 'thrift'"),
+        ("http://h:4317", False, "port 4317 speaks gRPC"),
+        ("http://h:4318", True, "port 4318 speaks HTTP"),
+        ("http://h:4317", True, None),
+        ("http://h:4318/v1/traces", False, None),
+        ("http://u:p@h:port", True, "http://h:port cannot be used"),
+        ("/v1/traces", True, "names no host"),
     ],
 )
-def test_ports_and_protocols_that_do_not_match(url: str, protocol: str, said: str | None) -> None:
-    mistake = exporting.mistaken(exporting.Endpoint(url, protocol, "VARIABLE"))
+def test_ports_and_protocols_that_do_not_match(url: str, grpc: bool, said: str | None) -> None:
+    mistake = exporting.mistaken(exporting.Endpoint(url, grpc))
     assert (mistake is None) if said is None else (mistake is not None and said in mistake)
 
 
 @pytest.mark.parametrize(
-    ("url", "protocol", "port"),
-    [
-        ("localhost", "grpc", 4317),
-        ("localhost:9", "grpc", 9),
-        ("https://h", "http/protobuf", 443),
-        ("h", "http/protobuf", 4318),
-    ],
+    ("url", "grpc", "port"),
+    [("localhost", True, 4317), ("localhost:9", True, 9), ("https://h", False, 443), ("h", False, 4318)],
 )
-def test_the_port_that_is_meant(url: str, protocol: str, port: int) -> None:
-    assert exporting.Endpoint(url, protocol, "VARIABLE").address[1] == port
+def test_the_port_that_is_meant(url: str, grpc: bool, port: int) -> None:
+    assert exporting.Endpoint(url, grpc).address[1] == port
 
 
-def test_the_variable_for_traces_wins() -> None:
-    both = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://a", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://b"}
-    target = exporting.endpoint({**both, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"})
-    assert target == exporting.Endpoint("http://b", "grpc", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+def test_a_protocol_that_contradicts_its_port_is_found_in_the_environment() -> None:
+    environ = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:4318"}
+    assert "speaks HTTP" in levels(diagnosis.telemetry({**environ, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}))[0]
+    thrift = levels(diagnosis.telemetry({**environ, "OTEL_EXPORTER_OTLP_PROTOCOL": "thrift"}))
+    assert "protocol thrift is not supported" in thrift[0]
 
 
 def test_the_last_run_with_that_root_is_told(host: Path) -> None:
@@ -204,10 +204,22 @@ def test_the_last_run_with_that_root_is_told(host: Path) -> None:
     assert last is row
     assert levels(found, "ok") == ["process 4194304: 1 of 2 patches applied"]
     assert levels(found) == [
-        "helpers.x:y was failed: AttributeError: y",
+        "helpers.x:y is failed: AttributeError: y",
         "agent:Agent.get_tool failed 2 times: KeyError: 1",
     ]
     assert diagnosis.experience([RECORD], host) == (None, [])
+
+
+GENERATIONS = {"v0_8": "v0_8", "v0_9_3": "v0_9_3", "v0_9_8": "v0_9_3", "v0_9_9": "v0_9_9", "v2": "v0_9_9"}
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_the_look_alikes_are_recognised_from_their_source(generation: str) -> None:
+    layout, found, seams = diagnosis.host(REPOSITORY / "tests" / "hosts" / generation)
+    assert layout is not None
+    assert layout.name == GENERATIONS[generation]
+    assert levels(found) == []
+    assert sum(seam["present"] for seam in seams) > 5
 
 
 def test_the_whole_report(
@@ -224,7 +236,7 @@ def test_the_whole_report(
     assert cli.main(["doctor", str(host), "--home", home]) == 1
     text = capsys.readouterr().out
     assert all(len(line) <= 80 or "/" in line for line in text.splitlines())
-    assert "! helpers.mcp:X.get is missing: no class X" in text
+    assert "- helpers.mcp:X.get is left alone: no class X" in text
     assert "agent:Agent.get_tool" in text
     assert cli.main(["doctor", str(host), "--home", home, "--json"]) == 1
     report = json.loads(capsys.readouterr().out)
@@ -233,8 +245,6 @@ def test_the_whole_report(
     assert {row["option"]: row["source"] for row in report["configuration"]}["home"] == "argument"
 
     recorded.clear()
-    seams = sys.modules["autoperf.agentzero"].survey(host, None)
-    del seams[1]
     assert cli.main(["doctor", str(host), "--home", home]) == 0
     assert capsys.readouterr().out.endswith("all is well\n")
     assert not Path(home).exists()

@@ -84,19 +84,15 @@ def run(args: argparse.Namespace) -> int:
 def _facts(
     seams: list[dict[str, Any]], last: dict[str, Any] | None, options: list[dict[str, str]]
 ) -> list[str]:
-    states = {patch.get("target"): patch.get("state", "") for patch in (last or {}).get("patches") or []}
+    patches = {patch.get("target"): patch for patch in (last or {}).get("patches") or []}
     lines: list[str] = []
     if seams:
-        rows = [
-            (
-                s["target"],
-                s["feature"],
-                "present" if s["present"] else "missing",
-                states.get(s["target"], "-"),
-            )
-            for s in seams
-        ]
-        lines += ["", *table(("seam", "feature", "source", "last run"), rows)]
+        rows = []
+        for seam in seams:
+            patch = patches.get(seam["target"], {})
+            source = "present" if seam["present"] else "missing"
+            rows.append((seam["target"], source, patch.get("state", "-"), patch.get("feature", "-")))
+        lines += ["", *table(("seam", "source", "last run", "feature"), rows)]
     lines += ["", "options"]
     for row in options:
         source = "environment" if row["source"] == row["variable"] else row["source"]

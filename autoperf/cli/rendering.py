@@ -124,11 +124,18 @@ def _counters(row: dict[str, Any]) -> list[str]:
         lines += [f"  {name}: {', '.join(numbers)}"] if numbers else []
     spans = row.get("telemetry") or {}
     if spans:
-        where = ", ".join(map(str, spans.get("exporters") or [])) or "nowhere"
+        where = ", ".join(["the local store", *map(_exporter, spans.get("exporters") or [])])
         lines.append(
-            f"  spans: {count(spans.get('spans'))} to {where}, dropped {count(spans.get('dropped'))}"
+            f"  spans: {count(spans.get('spans'))} to {where}; {count(spans.get('dropped'))} dropped"
         )
     return lines
+
+
+def _exporter(one: Any) -> str:
+    if not isinstance(one, dict):
+        return str(one)
+    problem = f" ({one['problem']})" if one.get("problem") else ""
+    return f"{one.get('endpoint') or one.get('kind')}{problem}"
 
 
 def _tools(row: dict[str, Any]) -> list[str]:
@@ -183,7 +190,9 @@ def milliseconds(value: Any) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time span for a person: ``45 s``, ``12 min``, ``3 h 5 min``."""
+    """A time span for a person: ``0.8 s``, ``45 s``, ``12 min``, ``3 h 5 min``."""
+    if 0 < seconds < 10:
+        return f"{seconds:.1f} s"
     whole = max(int(seconds), 0)
     if whole < 120:
         return f"{whole} s"
