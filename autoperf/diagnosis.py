@@ -94,18 +94,20 @@ def host(root: Path) -> tuple[Layout | None, list[Finding], list[dict[str, Any]]
         return None, [Finding("problem", "host", text), *reasons], []
     seams = [vars(seam) for seam in survey(root, layout)]
     findings = [Finding("ok", "host", f"Agent Zero, layout of {layout.generation}  {root}")]
-    # One layout serves several versions, so a seam that this one lacks is no trouble: its own code runs there.
+    # One layout serves several versions, so a seam that this one lacks is no trouble.
     findings += [
         Finding("note", "host", f"{seam['target']} is left alone: {seam['reason']}")
         for seam in seams
         if not seam["present"]
     ]
-    own = next((path for path in _interpreters_in(root) if path.exists()), None)
-    if own is not None and own.parent.parent.resolve() != Path(sys.prefix).resolve():
-        findings.append(
-            Finding("note", "host", f"it has an interpreter of its own: look with --python {own}")
-        )
     return layout, findings, seams
+
+
+def other_interpreter(root: Path, python: Interpreter | None) -> Iterator[Finding]:
+    """A hint when ``root`` holds an interpreter of its own and another one was looked at."""
+    own = next((path for path in _interpreters_in(root) if path.exists()), None)
+    if own is not None and (python is None or own.parent.parent.resolve() != Path(python.prefix).resolve()):
+        yield Finding("note", "host", f"it has an interpreter of its own: look with --python {own}")
 
 
 def _unreadable(root: Path) -> str | None:
@@ -221,10 +223,8 @@ def experience(processes: list[dict[str, Any]], root: Path) -> tuple[dict[str, A
         Finding("ok", "last run", f"process {row.get('pid')}: {applied} of {len(patches)} patches applied")
     ]
     for patch in patches:
-        if patch.get("state") in ("failed", "inert", "missing"):
-            text = (
-                f"{patch.get('target')} was {patch['state']}: {patch.get('reason') or 'no reason recorded'}"
-            )
+        if patch.get("state") in ("failed", "inert"):
+            text = f"{patch.get('target')} is {patch['state']}: {patch.get('reason') or 'no reason recorded'}"
             found.append(Finding("problem", "last run", text))
     for failure in row.get("failures") or []:
         text = f"{failure.get('seam')} failed {failure.get('count')} times: {failure.get('reason')}"

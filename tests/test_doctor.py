@@ -130,6 +130,16 @@ def test_an_interpreter_really_parses_for_us(tmp_path: Path) -> None:
     assert not diagnosis._parses("/no/such/python", tmp_path / "good.py")
 
 
+def test_an_interpreter_beside_the_host_is_pointed_at(tmp_path: Path) -> None:
+    assert list(diagnosis.other_interpreter(tmp_path, HEALTHY)) == []
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    (hint,) = levels(diagnosis.other_interpreter(tmp_path, HEALTHY), "note")
+    assert f"look with --python {tmp_path}/.venv/bin/python" in hint
+    same = Interpreter(**{**vars(HEALTHY), "prefix": str(tmp_path / ".venv")})
+    assert list(diagnosis.other_interpreter(tmp_path, same)) == []
+
+
 def test_options_that_mean_nothing(tmp_path: Path) -> None:
     environ = {"AUTOPERF_FEATURE": "tools", "AUTOPERF_TOOL_CACHE_SIZE": "0", "AUTOPERF_HOME": str(tmp_path)}
     found = list(diagnosis.configuration(Config.from_environ(environ), environ))

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         )
     else:
         layout, lines, seams = diagnosis.host(root)
-        found += lines
+        found += [*lines, *diagnosis.other_interpreter(root, python)]
         last, lines = diagnosis.experience(recorded, root)
         found += lines
     found += [*diagnosis.configuration(config, os.environ), *diagnosis.telemetry(os.environ)]

@@ -62,7 +62,7 @@ def snapshot(row: dict[str, Any], running: bool, now: float) -> list[str]:
         lines += [
             f"  ! {p.get('target')}: {p.get('state')}, {p.get('reason') or 'no reason recorded'}"
             for p in patches
-            if p.get("state") in ("failed", "inert", "missing")
+            if p.get("state") in ("failed", "inert")
         ]
     for section in (_lookups(row), _caches(row), _counters(row), _tools(row), _points(row), _failures(row)):
         lines += ["", *section] if section else []
