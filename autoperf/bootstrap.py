@@ -77,6 +77,8 @@ def start(root: Path, layout: Layout, **options: Any) -> Runtime:
         for problem in config.problems:
             say(problem)
     os.environ[HOST_PID] = str(os.getpid())
+    # The decision is made: a finder still waiting would instrument again after `uninstrument`.
+    sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != "AutoperfFinder"]
     return Runtime.start(root, layout, config)
 
 

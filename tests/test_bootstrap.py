@@ -290,5 +290,13 @@ def test_instrument_names_a_folder_without_agent_zero(real: Bench) -> None:
     assert real.python("-c", "import autoperf; print(autoperf.instrument('host'))").out == "None\n"
 
 
+def test_what_was_undone_is_not_started_again_by_the_bootstrap(real: Bench) -> None:
+    stoppable = DOUBLES.replace("append(config)", "append(Runtime())")
+    stoppable = stoppable.replace("class Runtime:", "class Runtime:\n    def stop(self): running.clear()")
+    program = "import autoperf\nautoperf.instrument('host')\nautoperf.uninstrument()\nimport agent\n"
+    real.write({"doubles/sitecustomize.py": stoppable, "host/go.py": program})
+    assert real.python("host/go.py").out == "start host layout False\n"
+
+
 def test_the_bare_interpreter_of_these_tests_has_no_autoperf(tmp_path: Path) -> None:
     assert Bench(tmp_path).run(bare_python(), "-c", "import autoperf").code == 1

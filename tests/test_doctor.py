@@ -258,3 +258,14 @@ def test_the_whole_report(
     assert cli.main(["doctor", str(host), "--home", home]) == 0
     assert capsys.readouterr().out.endswith("all is well\n")
     assert not Path(home).exists()
+
+
+def test_a_store_that_cannot_be_read_is_one_finding_of_many(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "autoperf.db").write_text("not a database, whatever it says")
+    host = REPOSITORY / "tests" / "hosts" / "v2"
+    assert cli.main(["doctor", str(host), "--home", str(tmp_path), "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert any("autoperf.db cannot be read" in finding["text"] for finding in report["findings"])
+    assert report["host"]["layout"] == "v0_9_9"

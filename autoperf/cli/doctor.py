@@ -9,12 +9,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from autoperf import bootstrap, diagnosis, processes
 from autoperf.cli.rendering import findings, table
 from autoperf.config import OPTIONS, Config, shown
+from autoperf.errors import AutoperfError
 from autoperf.interpreter import this_python
 
 
@@ -34,8 +36,12 @@ def run(args: argparse.Namespace) -> int:
     """Examine, print, and count problems."""
     given: dict[str, Any] = {"home": args.home.absolute()} if args.home else {}
     config = Config.from_environ(**given)
-    recorded = processes.newest(config.state_dir)
     python, found = diagnosis.probed(args.python, os.environ)
+    recorded: list[dict[str, Any]] = []
+    try:
+        recorded = processes.newest(config.state_dir)
+    except AutoperfError as error:
+        found.append(diagnosis.Finding("problem", "configuration", str(error)))
     root = _root(args.path, recorded)
     layout, last = None, None
     seams: list[dict[str, Any]] = []
@@ -50,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
         found += lines
     found += [*diagnosis.configuration(config, os.environ), *diagnosis.telemetry(os.environ)]
     well = not any(finding.level == "problem" for finding in found)
+    config = replace(config, home=config.state_dir)
     options = [
         {
             "option": o.name,
