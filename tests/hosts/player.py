@@ -1,12 +1,12 @@
 """Plays one scenario on the host that lies on sys.path, and tells what happened."""
 import asyncio
+import concurrent.futures
 import importlib
 import io
 import os
 import shutil
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ class Host:
 
     def __init__(self, gen: Generation):
         self.gen = gen
+        self.files = snapshot()  # whatever else appears is removed after each scenario
         self.agent = importlib.import_module("agent")
         self.models = importlib.import_module("models")
         self.initialize = importlib.import_module("initialize")
@@ -186,7 +187,7 @@ def touch_folder(path: str) -> None:
 
 def play(host: Host, scenario: Scenario) -> dict[str, Any]:
     """The transcript of one scenario; the host's folder is afterwards as it was before."""
-    before, environment = snapshot(), dict(os.environ)
+    environment = dict(os.environ)
     host.journal.EVENTS.clear()
     sys.stdout, stdout = io.StringIO(), sys.stdout
     try:
@@ -206,7 +207,7 @@ def play(host: Host, scenario: Scenario) -> dict[str, Any]:
         return transcript(stage, answers, sys.stdout.getvalue())
     finally:
         sys.stdout = stdout
-        restore(host, before, environment)
+        restore(host, environment)
 
 
 def hear(stage: Stage, chat: Chat, answers: list[Any]) -> None:
@@ -223,9 +224,7 @@ def hear(stage: Stage, chat: Chat, answers: list[Any]) -> None:
 
 def result(task: Any) -> Any:
     """Asked for only when it is there: a future that had to wait adds a frame to its exception."""
-    deadline = time.monotonic() + TIMEOUT
-    while not task.is_ready() and time.monotonic() < deadline:
-        time.sleep(0.0005)
+    concurrent.futures.wait([task._future], TIMEOUT)
     return task.result_sync(0)
 
 
@@ -240,7 +239,7 @@ def settle(host: Host, scenario: Scenario, answers: dict[str, list[Any]]) -> Non
 def transcript(stage: Stage, answers: dict[str, Any], stdout: str) -> dict[str, Any]:
     events: Any = list(stage.host.journal.EVENTS)
     if stage.scenario.threads:
-        events = {f"{e['chat']} on {e['thread']}": [] for e in events}
+        events = {where: [] for where in sorted({f"{e['chat']} on {e['thread']}" for e in events})}
         for event in stage.host.journal.EVENTS:
             events[f"{event['chat']} on {event['thread']}"].append(event)
     chats = {}
@@ -262,12 +261,14 @@ def snapshot() -> set[str]:
     return {os.path.join(root, name) for root, _, names in os.walk(".") for name in names}
 
 
-def restore(host: Host, before: set[str], environment: dict[str, str]) -> None:
-    for path in snapshot() - before:
-        if "__pycache__" not in path:
-            os.remove(path)
-    for root, _, _ in os.walk(".", topdown=False):
-        if root != "." and set(os.listdir(root)) <= {"__pycache__"} and not root.endswith("__pycache__"):
+def restore(host: Host, environment: dict[str, str]) -> None:
+    for root, _, names in os.walk(".", topdown=False):
+        if root.endswith("__pycache__"):
+            continue
+        for path in (os.path.join(root, name) for name in names):
+            if path not in host.files:
+                os.remove(path)
+        if root != "." and set(os.listdir(root)) <= {"__pycache__"}:
             shutil.rmtree(root)
     os.environ.clear()
     os.environ.update(environment)

@@ -47,7 +47,7 @@ def done(text: str = "done") -> str:
 def simple(name: str, replies: list[str], files: dict | None = None, **events: Any) -> Scenario:
     """One chat, one message; ``reply_2=[...]`` stands for the event key ``reply:2``."""
     keyed = {_event_key(key): actions for key, actions in events.items()}
-    chunk = 24 if max(map(len, replies)) < 1_000 else 2_000  # each chunk repeats the whole reply in the journal
+    chunk = 60 if max(map(len, replies)) < 1_000 else 2_000  # each chunk repeats the whole reply in the journal
     return Scenario(name, [Chat([*replies, done()], chunk=chunk)], files or {}, keyed)
 
 
