@@ -64,4 +64,6 @@ class Bench:
 
 def bare_python() -> str:
     """The interpreter under the virtual environment: it has none of our packages, nor autoperf itself."""
-    return str(getattr(sys, "_base_executable", None) or sys.executable)
+    # Not sys._base_executable: up to Python 3.10 that is the environment's own.
+    name = "python.exe" if os.name == "nt" else "bin/python{}.{}".format(*sys.version_info)
+    return str(Path(sys.base_prefix) / name)

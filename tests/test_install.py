@@ -107,7 +107,7 @@ def test_a_file_of_somebody_else_is_not_touched(bench: Bench, venv: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("python", "said"), [("no-such-python", "no such Python"), ("/bin/true", "not a Python 3")]
+    ("python", "said"), [("no-such-python", "no such Python"), ("true", "not a Python 3")]
 )
 def test_what_is_no_python_is_named(bench: Bench, python: str, said: str) -> None:
     code, out, err = autoperf(bench, "install", "--python", python)

@@ -139,6 +139,7 @@ def test_loads_nothing_that_a_started_python_has_not_loaded(bench: Bench) -> Non
         lines = bench.run(sys.executable, "-X", "importtime", "-c", program, *words).err.splitlines()
         return {line.rpartition("|")[2].strip() for line in lines}
 
-    ours = loaded("from autoperf.__main__ import main; main()", "run", "--features", "tools", "/bin/true")
+    ours = loaded("from autoperf.__main__ import main; main()", "run", "--features", "tools", "true")
     names = {"", ".__main__", ".launcher", ".features"}
-    assert ours - loaded("0") == {"__future__"} | {f"autoperf{name}" for name in names}
+    # os.execvpe itself loads warnings, which some versions have loaded by then.
+    assert ours - loaded("0") - {"warnings"} == {"__future__"} | {f"autoperf{name}" for name in names}
