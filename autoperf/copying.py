@@ -18,6 +18,11 @@ from autoperf.installing import is_ours, template
 # OTLP over HTTP only: gRPC would be a 16 MB library of compiled code for the same spans.
 REQUIRED = ("wrapt", "psutil", "opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
 PACKAGES = "autoperf-packages"
+# By hash: copying and mounting change the time of a file, not what is in it.
+_COMPILE = """
+import py_compile, sys
+py_compile.compile(sys.argv[1], invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
+"""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -46,9 +51,20 @@ def copy(folder: Path, version: str | None = None) -> list[str]:
             shutil.rmtree(folder / PACKAGES, ignore_errors=True)
             packages.rename(folder / PACKAGES)
         target.write_text(template(), encoding="utf-8")
+        _compile(target, version or ours)
     except OSError as error:
         raise AutoperfError(f"{folder} cannot be written: {error.strerror or error}") from None
     return names
+
+
+def _compile(source: Path, version: str) -> None:
+    """Leave bytecode beside ``source``: a read-only mount would have every Python start compile it again."""
+    for old in (source.parent / "__pycache__").glob(f"{source.stem}.*.pyc"):
+        old.unlink()
+    running = "{}.{}".format(*sys.version_info)
+    python = sys.executable if version == running else shutil.which(f"python{version}")
+    if python is not None:
+        subprocess.run([python, "-I", "-S", "-c", _COMPILE, str(source)], capture_output=True)
 
 
 def distributions(names: tuple[str, ...]) -> Iterator[metadata.Distribution]:

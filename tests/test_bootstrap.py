@@ -12,6 +12,11 @@ import pytest
 
 from tests.interpreters import REPOSITORY, TEMPLATE, Bench, bare_python
 
+# What the sitecustomize.py reads by path when a host arrives, for folders that have none of our packages.
+ARRIVAL = {
+    f"fake/autoperf/{name}": (REPOSITORY / "autoperf" / name).read_text()
+    for name in ("arrival.py", "advice.py")
+}
 HOST = {
     "host/agent.py": "import helpers.files\n",
     "host/helpers/files.py": "",

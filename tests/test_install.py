@@ -14,7 +14,7 @@ from autoperf import copying, installing
 from autoperf.errors import AutoperfError
 from autoperf.interpreter import alone, probe
 from tests.interpreters import REPOSITORY, Bench, bare_python
-from tests.test_bootstrap import HOST, RECORDER
+from tests.test_bootstrap import ARRIVAL, HOST, RECORDER
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def venv(tmp_path: Path) -> Path:
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     made = Bench(tmp_path)
-    made.write({**HOST, **RECORDER})
+    made.write({**HOST, **RECORDER, **ARRIVAL})
     return made
 
 
@@ -119,7 +119,12 @@ def test_a_copied_bootstrap_needs_nothing_installed(bench: Bench) -> None:
     code, out, err = autoperf(bench, "bootstrap", "--copy", "copied")
     folder = bench.folder / "copied"
     assert (code, out) == (0, f"{folder}\n"), err
-    assert sorted(path.name for path in folder.iterdir()) == ["autoperf-packages", "sitecustomize.py"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "__pycache__",
+        "autoperf-packages",
+        "sitecustomize.py",
+    ]
+    assert [path.suffix for path in (folder / "__pycache__").iterdir()] == [".pyc"]
     assert "grpcio" not in err
     bench.path(folder)
     program = (
