@@ -93,7 +93,7 @@ class Store:
 
     def save_process(self, snapshot: Mapping[str, Any]) -> bool:
         """Keep the latest record of one process, keyed by ``pid`` and ``started`` (s since the epoch)."""
-        text = json.dumps(dict(snapshot), default=str)
+        text = tables.to_json(dict(snapshot))
         row = (snapshot["pid"], snapshot["started"], snapshot.get("updated") or time.time(), text)
         return self._write(partial(tables.insert_process, row=row))
 

@@ -27,10 +27,10 @@ _SCHEMA: Final = (
 _ADD_SPAN: Final = "INSERT OR IGNORE INTO spans VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 # The root names the trace; until it has ended the name is NULL.
 _ADD_TO_TRACE: Final = """
-INSERT INTO traces(trace_id, name, start_ns, end_ns, spans, errors) VALUES(?, ?, ?, ?, 1, ?)
+INSERT INTO traces(trace_id, name, start_ns, end_ns, spans, errors) VALUES(?, ?, ?, ?, ?, ?)
 ON CONFLICT(trace_id) DO UPDATE SET
     name = coalesce(excluded.name, name), start_ns = min(start_ns, excluded.start_ns),
-    end_ns = max(end_ns, excluded.end_ns), spans = spans + 1, errors = errors + excluded.errors
+    end_ns = max(end_ns, excluded.end_ns), spans = spans + excluded.spans, errors = errors + excluded.errors
 """
 _ADD_PROCESS: Final = "INSERT OR REPLACE INTO processes VALUES(?, ?, ?, ?)"
 _TRIM_PROCESSES: Final = """
@@ -42,6 +42,8 @@ SELECT trace_id, spans FROM traces
 WHERE trace_id != (SELECT trace_id FROM traces ORDER BY end_ns DESC LIMIT 1)
 ORDER BY end_ns LIMIT ?
 """
+# Made once: json.dumps(default=...) makes an encoder at every call.
+to_json: Final = json.JSONEncoder(default=str).encode
 
 
 class SpanRow(NamedTuple):
@@ -90,7 +92,7 @@ def create(connection: sqlite3.Connection) -> None:
 
 def encoded(row: SpanRow) -> tuple[Any, ...]:
     """``row`` as SQLite takes it: attributes and links as JSON."""
-    return (*row[:9], json.dumps(dict(row.attributes), default=str), json.dumps(list(row.links)))
+    return (*row[:9], to_json(dict(row.attributes)), to_json(list(row.links)) if row.links else "[]")
 
 
 def chunks(rows: Iterable[SpanRow], budget: int) -> Iterator[list[tuple[Any, ...]]]:
@@ -109,11 +111,17 @@ def chunks(rows: Iterable[SpanRow], budget: int) -> Iterator[list[tuple[Any, ...
 
 def insert_spans(connection: sqlite3.Connection, chunk: Sequence[tuple[Any, ...]]) -> None:
     """Add encoded spans and count them into their traces; a span stored before is passed over."""
+    per_trace: dict[str, list[Any]] = {}
     for row in chunk:
-        if connection.execute(_ADD_SPAN, row).rowcount:
-            trace_id, _, parent_id, name, _, start_ns, end_ns, status = row[:8]
-            title = name if parent_id is None else None
-            connection.execute(_ADD_TO_TRACE, (trace_id, title, start_ns, end_ns, status == "error"))
+        if not connection.execute(_ADD_SPAN, row).rowcount:
+            continue
+        trace_id, _, parent_id, name, _, start_ns, end_ns, status = row[:8]
+        sums = per_trace.setdefault(trace_id, [trace_id, None, start_ns, end_ns, 0, 0])
+        sums[1] = name if parent_id is None else sums[1]
+        sums[2], sums[3] = min(sums[2], start_ns), max(sums[3], end_ns)
+        sums[4] += 1
+        sums[5] += status == "error"
+    connection.executemany(_ADD_TO_TRACE, per_trace.values())
 
 
 def insert_process(connection: sqlite3.Connection, row: tuple[int, float, float, str]) -> None:

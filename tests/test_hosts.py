@@ -1,9 +1,11 @@
 """The look-alikes themselves: transcripts repeat, and every scenario exercises what its name says."""
+
 import json
 import shutil
 import subprocess
 import sys
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -16,8 +18,8 @@ EXTENSIBLE = NAMES[3:]
 
 
 def drive(name: str, out: Path, *scenarios: str) -> str:
-    command = [sys.executable, "-W", "ignore", str(HOSTS / "drive.py"), str(HOSTS / name), str(out), *scenarios]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    driver = [sys.executable, "-W", "ignore", str(HOSTS / "drive.py"), str(HOSTS / name)]
+    done = subprocess.run([*driver, str(out), *scenarios], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return out.read_text(encoding="ascii")
 
@@ -38,7 +40,7 @@ def results(transcript: dict, chat: str = "main", agent: str | None = None) -> l
     """The tool results in the history, the closing ones of the response tool left out."""
     histories = transcript["chats"][chat]["history"]
     history = histories[agent or next(iter(histories))]
-    found = [m["content"] for m in history if isinstance(m["content"], dict) and "tool_result" in m["content"]]
+    found = [m["content"] for m in history if "tool_result" in m["content"] and not m["ai"]]
     return [content["tool_result"] for content in found if content["tool_name"] != "response"]
 
 
@@ -58,7 +60,7 @@ def kinds(transcript: dict, kind: str) -> list[dict]:
 @pytest.mark.parametrize("name", NAMES)
 def test_transcripts_repeat_whatever_ran_before(name, told, tmp_path):
     whole = told(name)
-    sample = list(whole)[::14] + ["two_threads", "chats_share_tool", "two_chats_streaming", "cancelled_from_outside"]
+    sample = [*list(whole)[::14], "two_threads", "two_chats_streaming", "cancelled_from_outside"]
     again = json.loads(drive(name, tmp_path / "again.json", *dict.fromkeys(sample)))
     for scenario, transcript in again.items():
         assert json.dumps(transcript) == json.dumps(whole[scenario]), scenario
@@ -92,7 +94,7 @@ def test_deleted_and_added_tools_act_at_once(name, told):
     assert found == "new"
 
 
-@pytest.mark.parametrize("scenario", ["module_list", "module_global", "module_lru_cache", "class_list", "class_counter"])
+@pytest.mark.parametrize("scenario", ["module_list", "module_lru_cache", "class_list", "class_counter"])
 def test_state_of_a_tool_module_lives_for_one_call_from_v0_9_3(scenario, told):
     assert len(set(results(told("v0_8")[scenario]))) == 3
     for name in REREADS:
@@ -123,7 +125,8 @@ def test_an_override_without_a_tool_class_hides_the_default_from_v0_9_8(told):
 
 @pytest.mark.parametrize("name", REREADS)
 def test_an_override_acts_when_it_appears_and_stops_when_it_is_deleted(name, told):
-    overrides = [s for s in told(name) if s.startswith("override_") and s[9:] not in ("broken", "without_class")]
+    others = {"override_broken", "override_without_class"}
+    overrides = [s for s in told(name) if s.startswith("override_") and s not in others]
     assert "override_profile" in overrides
     for scenario in overrides:
         assert results(told(name)[scenario]) == ["default", "override", "override", "default"], scenario
@@ -191,7 +194,7 @@ def test_two_streaming_chats_interleave_and_every_chunk_is_counted(name, told):
     events = kinds(told(name)["two_chats_streaming"], "chunk seen")
     chats = [event["chat"] for event in events]
     assert set(chats) == {"main", "b"}
-    assert any(a != b for a, b in zip(chats, chats[1:]))
+    assert any(a != b for a, b in pairwise(chats))
     for chat in ("main", "b"):
         counts = [event["n"] for event in events if event["chat"] == chat]
         assert counts == list(range(1, len(counts) + 1))
@@ -283,7 +286,8 @@ def test_v2_runs_a_tool_on_three_paths(told):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_host_starts_by_itself(name, tmp_path):
     root = shutil.copytree(HOSTS / name, tmp_path / name)
-    script = json.dumps({"message": "hi", "replies": [{"tool_name": "response", "tool_args": {"text": "hello"}}]})
+    reply = {"tool_name": "response", "tool_args": {"text": "hello"}}
+    script = json.dumps({"message": "hi", "replies": [reply]})
     command = [sys.executable, str(root / "run_ui.py"), "-"]
     done = subprocess.run(command, input=script, capture_output=True, text=True, timeout=60)
     assert json.loads(done.stdout)["answer"] == "hello", done.stderr

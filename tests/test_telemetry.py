@@ -1,13 +1,11 @@
-"""Telemetry end to end: spans into a real store and a real collector, and every way a process can end."""
+"""Spans from the host's code into a real store, and nothing of ours back into the host."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import subprocess
 import sys
-import textwrap
 import time
 import traceback
 from collections.abc import Iterator
@@ -16,21 +14,10 @@ from typing import Any
 
 import pytest
 
-from autoperf.config import Config
 from autoperf.store import Store
 from autoperf.telemetry import Telemetry, names
-from autoperf.telemetry.otlp import Target, targets
 from autoperf.telemetry.pipeline import Pipeline
-from tests.collector import GrpcCollector, HangingCollector, HttpCollector, refused_endpoint
-
-PRELUDE = """
-import os, sys, time, signal
-from pathlib import Path
-from autoperf.config import Config
-from autoperf.telemetry import Telemetry
-telemetry = Telemetry.start(Config(), resource={"service.version": "v9"}, snapshot=lambda: {"tools": 3},
-                            store_dir=Path(sys.argv[1]))
-"""
+from tests.telemetry_process import begin, run, stored
 
 
 @pytest.fixture(autouse=True)
@@ -44,35 +31,6 @@ def telemetry(tmp_path: Path) -> Iterator[Telemetry]:
     started = begin(tmp_path)
     yield started
     started.shutdown()
-
-
-def begin(home: Path, **snapshot: Any) -> Telemetry:
-    return Telemetry.start(Config(), resource={}, snapshot=lambda: snapshot, store_dir=home)
-
-
-def stored(home: Path) -> list[dict[str, Any]]:
-    store = Store.open(home)
-    return [span for trace in store.traces(1000) for span in store.spans(trace["trace_id"])]
-
-
-def run(code: str, home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    process = spawn(code, home, **variables)
-    out, err = process.communicate(timeout=60)
-    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
-
-
-def spawn(code: str, home: Path, **variables: str) -> subprocess.Popen[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "PYTEST_"))}
-    return subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", PRELUDE + textwrap.dedent(code), str(home)],
-        env=clean | variables,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-# -- spans
 
 
 def test_nested_spans_reach_the_store_with_parents_and_attributes(
@@ -307,257 +265,3 @@ def test_a_batch_that_fails_is_tried_again_in_order() -> None:
     pipeline.ask(1, stop=True)
     assert taken == [0, 1, 2, 3]
     assert pipeline.dropped == 0
-
-
-# -- exporters
-
-
-@pytest.mark.parametrize(
-    ("variables", "found"),
-    [
-        ({}, []),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:1"}, [Target("otlp-http", "http://c:1/v1/traces")]),
-        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c:1/x"}, [Target("otlp-http", "http://c:1/x")]),
-        (
-            {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
-            [Target("otlp-grpc", "http://c:1")],
-        ),
-        ({"OTEL_TRACES_EXPORTER": "otlp"}, [Target("otlp-http", "http://localhost:4318/v1/traces")]),
-        ({"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:1"}, []),
-        ({"OTEL_SDK_DISABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:1"}, []),
-        ({"OTEL_TRACES_EXPORTER": "console"}, [Target("console", "stdout")]),
-    ],
-)
-def test_the_standard_variables_choose_the_exporters(variables: dict[str, str], found: list[Target]) -> None:
-    assert targets(variables) == (found, [])
-
-
-def test_unknown_exporters_and_protocols_are_named() -> None:
-    found, problems = targets(
-        {"OTEL_TRACES_EXPORTER": "zipkin,otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}
-    )
-    assert [target.kind for target in found] == ["otlp-http"]
-    assert [word in line for word, line in zip(("zipkin", "http/json"), problems, strict=True)] == [
-        True,
-        True,
-    ]
-
-
-SOME_WORK = """
-    with telemetry.span("invoke_agent A0", {"gen_ai.operation.name": "invoke_agent"}):
-        try:
-            with telemetry.span("execute_tool x"):
-                raise OSError("private")
-        except OSError:
-            pass
-"""
-
-
-@pytest.mark.parametrize(("protocol", "make"), [("http/protobuf", HttpCollector), ("grpc", GrpcCollector)])
-def test_a_collector_receives_what_happened(tmp_path: Path, protocol: str, make: Any) -> None:
-    with make() as collector:
-        result = run(
-            SOME_WORK,
-            tmp_path,
-            OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint,
-            OTEL_EXPORTER_OTLP_PROTOCOL=protocol,
-            OTEL_RESOURCE_ATTRIBUTES="service.version=v10,team=a",
-        )
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
-    tool, root = collector.spans
-    assert (root["name"], root["parent_id"], root["scope"]) == ("invoke_agent A0", None, "autoperf")
-    assert root["attributes"] == {"gen_ai.operation.name": "invoke_agent"}
-    assert (tool["parent_id"], tool["status"], tool["events"]) == (root["span_id"], 2, 0)
-    assert tool["attributes"] == {"error.type": "OSError"}
-    resource = collector.resources[0]
-    assert resource["service.name"] == "agent-zero"
-    assert (resource["service.version"], resource["team"]) == ("v10", "a"), "the variables win"
-    assert len(resource["service.instance.id"]) == 36
-    assert len(stored(tmp_path)) == 2
-
-
-def test_a_collector_that_comes_back_gets_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with HttpCollector(status=400) as collector:
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
-        monkeypatch.setenv("OTEL_SERVICE_NAME", "mine")
-        telemetry = begin(tmp_path)
-        with telemetry.span("early"):
-            pass
-        telemetry.flush(20)
-        assert telemetry.counts()["exporters"][0]["problem"]
-        collector.status = 200
-        with telemetry.span("late"):
-            pass
-        telemetry.shutdown(20)
-    assert collector.names == ["early", "late"]
-    assert collector.resources[0]["service.name"] == "mine"
-    (exporter,) = telemetry.counts()["exporters"]
-    assert (exporter["sent"], exporter["dropped"], exporter["problem"]) == (2, 0, None)
-
-
-@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
-@pytest.mark.parametrize("trouble", ["refused", "hanging", "nowhere"])
-def test_a_dead_collector_delays_the_exit_a_little_and_prints_a_line_at_most(
-    tmp_path: Path, protocol: str, trouble: str
-) -> None:
-    with HangingCollector() as hanging:
-        endpoints = {
-            "refused": refused_endpoint(),
-            "hanging": hanging.endpoint,
-            "nowhere": "http://no-such-host.invalid:4318",
-        }
-        begun = time.monotonic()
-        result = run(
-            SOME_WORK,
-            tmp_path,
-            OTEL_EXPORTER_OTLP_ENDPOINT=endpoints[trouble],
-            OTEL_EXPORTER_OTLP_PROTOCOL=protocol,
-        )
-        # The bound is 2 s plus the start of a Python; the SDK by itself would take 7 to 30 s.
-        assert time.monotonic() - begun < 10
-    assert result.returncode == 0
-    assert result.stdout == ""
-    assert [
-        line for line in result.stderr.splitlines() if not line.startswith("autoperf: no traces reach")
-    ] == []
-    assert result.stderr.count("\n") <= 1
-    assert len(stored(tmp_path)) == 2
-    assert Store.open(tmp_path).processes()[0]["ended"]
-
-
-def test_a_hanging_collector_does_not_hold_up_the_store(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with HangingCollector() as hanging:
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", hanging.endpoint)
-        telemetry = begin(tmp_path)
-        with telemetry.span("first"):
-            pass
-        assert telemetry.flush(0.5) is False
-        with telemetry.span("second"):
-            pass
-        telemetry.flush(0.5)
-        assert [span["name"] for span in stored(tmp_path)] == ["second", "first"]
-        telemetry.shutdown(0.1)
-
-
-def test_the_sdk_switched_off_records_nothing_but_the_process(tmp_path: Path) -> None:
-    assert run(SOME_WORK, tmp_path, OTEL_SDK_DISABLED="true").returncode == 0
-    assert stored(tmp_path) == []
-    assert Store.open(tmp_path).processes()[0]["tools"] == 3
-
-
-def test_the_console_exporter_prints_spans(tmp_path: Path) -> None:
-    assert '"name": "invoke_agent A0"' in run(SOME_WORK, tmp_path, OTEL_TRACES_EXPORTER="console").stdout
-
-
-# -- ends and forks
-
-
-def ready(process: subprocess.Popen[str]) -> None:
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-
-
-def test_sigterm_flushes_and_still_kills(tmp_path: Path) -> None:
-    code = """
-        with telemetry.span("turn"):
-            with telemetry.span("done"): pass
-            print("ready", flush=True)
-            time.sleep(60)
-    """
-    process = spawn(code, tmp_path)
-    ready(process)
-    process.terminate()
-    _, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (-signal.SIGTERM, "")
-    spans = {span["name"]: span["attributes"] for span in stored(tmp_path)}
-    assert spans == {"turn": {names.CUT_OFF: True}, "done": {}}
-    assert Store.open(tmp_path).processes()[0]["ended"]
-
-
-def test_a_sigterm_handler_of_the_hosts_is_left_in_place(tmp_path: Path) -> None:
-    code = """
-        telemetry.shutdown()
-        print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)
-        mine = lambda *_: None
-        signal.signal(signal.SIGTERM, mine)
-        again = Telemetry.start(Config(), resource={}, snapshot=dict, store_dir=Path(sys.argv[1]))
-        print(signal.getsignal(signal.SIGTERM) is mine)
-        again.shutdown()
-        print(signal.getsignal(signal.SIGTERM) is mine)
-    """
-    assert run(code, tmp_path).stdout.split() == ["True"] * 3
-
-
-def test_a_kill_loses_at_most_the_last_second(tmp_path: Path) -> None:
-    code = """
-        with telemetry.span("done"): pass
-        telemetry.flush()
-        print("ready", flush=True)
-        time.sleep(60)
-    """
-    process = spawn(code, tmp_path)
-    ready(process)
-    process.kill()
-    process.communicate(timeout=60)
-    assert [span["name"] for span in stored(tmp_path)] == ["done"]
-    assert Store.open(tmp_path).processes()[0]["ended"] is None
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_forked_child_has_its_own_record_and_repeats_nothing(tmp_path: Path) -> None:
-    code = """
-        with telemetry.span("before"): pass
-        with telemetry.span("turn"):
-            child = os.fork()
-            if child == 0:
-                with telemetry.span("in child"): pass
-            else:
-                os.waitpid(child, 0)
-        with telemetry.span(f"after {child == 0}"): pass
-    """
-    assert run(code, tmp_path).returncode == 0
-    spans = stored(tmp_path)
-    assert sorted(span["name"] for span in spans) == [
-        "after False",
-        "after True",
-        "before",
-        "in child",
-        "turn",
-    ]
-    by_name = {span["name"]: span for span in spans}
-    assert by_name["in child"]["parent_id"] == by_name["turn"]["span_id"]
-    assert by_name["in child"]["pid"] != by_name["turn"]["pid"] == by_name["before"]["pid"]
-    records = Store.open(tmp_path).processes()
-    assert {record["pid"] for record in records} == {span["pid"] for span in spans}
-    assert all(record["ended"] for record in records)
-
-
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_short_multiprocessing_children_lose_nothing(tmp_path: Path, method: str) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(
-        "import multiprocessing, sys\n"
-        + PRELUDE
-        + "def work():\n    with telemetry.span('in child'): pass\n"
-        + "if __name__ == '__main__':\n"
-        + f"    child = multiprocessing.get_context('{method}').Process(target=work)\n"
-        + "    child.start(); child.join(); print(child.exitcode)\n"
-    )
-    result = subprocess.run(
-        [sys.executable, "-W", "ignore", script, tmp_path / "state"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert (result.stdout, result.stderr) == ("0\n", "")
-    assert [span["name"] for span in stored(tmp_path / "state")] == ["in child"]
-
-
-def test_a_store_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    result = run(SOME_WORK, tmp_path / "file" / "state")
-    assert result.returncode == 0
-    assert result.stderr.count("\n") == 1
-    assert "traces are not kept" in result.stderr

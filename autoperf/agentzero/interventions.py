@@ -23,13 +23,13 @@ def plain(probe: Probe) -> Callable[[Check, Switch], Check]:
     def build(original: Check, switch: Switch) -> Check:
         expect_parameters(original, "self", "progress")
         idle = 0
-        busy = _busy(original, probe)
+        busy = _busy(original, probe, switch)
         probe.interventions.count_idle_with(lambda: idle)
 
         async def handle_intervention(self: Any, progress: str = "") -> Any:
             nonlocal idle
             if self.context.paused or self.intervention:
-                return await (busy if switch.on else original)(self, progress)
+                return await busy(self, progress)
             idle += 1
             return None
 
@@ -47,7 +47,7 @@ def extensible(probe: Probe, points: ExtensionClasses | None) -> Callable[[Check
     def build(original: Check, switch: Switch) -> Check:
         expect_parameters(original, "self", "progress")
         idle = 0
-        busy = _busy(original, probe)
+        busy = _busy(original, probe, switch)
         probe.interventions.count_idle_with(lambda: idle)
         inner: Any = unwrap(original)
         owner, _, _ = inner.__qualname__.rpartition(".")
@@ -67,15 +67,17 @@ def extensible(probe: Probe, points: ExtensionClasses | None) -> Callable[[Check
             ):
                 idle += 1
                 return None
-            return await (busy if switch.on else original)(self, progress)
+            return await busy(self, progress)
 
         return handle_intervention
 
     return build
 
 
-def _busy(original: Check, probe: Probe) -> Check:
+def _busy(original: Check, probe: Probe, switch: Switch) -> Check:
     async def handle(self: Any, progress: str) -> Any:
+        if not switch.on:
+            return await original(self, progress)
         paused, pending = bool(self.context.paused), bool(self.intervention)
         started = time.time_ns()
         outcome = ""

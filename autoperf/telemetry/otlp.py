@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -81,9 +82,7 @@ class Sender:
         self._exporter: SpanExporter | None = None
         self._hush = _Hush()
         if target.kind == "otlp-grpc":
-            # gRPC needs it, and it can be imported only before the interpreter shuts down; the first batch of a
-            # short process comes after that.
-            import concurrent.futures.thread  # noqa: F401
+            _import_what_grpc_cannot_at_exit()
 
     def deliver(self, spans: list[ReadableSpan]) -> bool:
         """Export ``spans``; False when they did not arrive."""
@@ -109,6 +108,14 @@ class Sender:
     def close(self) -> None:
         """Let go of the SDK's loggers; a request under way is left to the daemon thread it runs on."""
         self._hush.remove()
+
+
+def _import_what_grpc_cannot_at_exit() -> None:
+    """Load what cannot be imported at shutdown (it needs thread pools); a short process exports only then."""
+    import concurrent.futures.thread  # noqa: F401
+
+    with contextlib.suppress(ImportError):
+        import opentelemetry.sdk._logs  # noqa: F401 - the gRPC exporter imports it in every version
 
 
 def _exporter(target: Target) -> SpanExporter:

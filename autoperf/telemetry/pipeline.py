@@ -59,6 +59,7 @@ class Pipeline(Generic[T]):
         self._wake: SimpleQueue[_Request | None] = SimpleQueue()
         self._woken = False
         self._counting = threading.RLock()
+        self._under_way = 0
         self._failures = 0
         self._retry_at = 0.0
         self._thread: threading.Thread | None = None
@@ -85,8 +86,8 @@ class Pipeline(Generic[T]):
 
     @property
     def waiting(self) -> int:
-        """How many items are queued."""
-        return len(self._queue)
+        """How many items are queued or being delivered right now."""
+        return len(self._queue) + self._under_way
 
     def ask(self, timeout: float, action: Callable[[], None] | None = None, *, stop: bool = False) -> bool:
         """Have the queue emptied (and the thread ended); False when ``timeout`` seconds were not enough."""
@@ -140,9 +141,10 @@ class Pipeline(Generic[T]):
     def _empty(self) -> None:
         while self._queue and time.monotonic() >= self._retry_at:
             batch = [self._queue.popleft() for _ in range(min(self._batch, len(self._queue)))]
-            delivered = False
+            delivered, self._under_way = False, len(batch)
             with guarded(f"telemetry:{self.name}"):
                 delivered = self._deliver(batch)
+            self._under_way = 0
             if delivered:
                 self.delivered += len(batch)
                 self._failures = 0

@@ -24,6 +24,14 @@ SCOPE: Final = "autoperf"
 _OPEN_TRACKED: Final = 10_000
 
 
+class _Provider(TracerProvider):
+    """The SDK's, without its work in a forked child: there we begin anew, and the host's fork stays quick."""
+
+    def _handle_fork(self) -> None:
+        # Recent SDKs run resource detectors here, on a thread pool.
+        return
+
+
 def make_provider(resource: Mapping[str, str]) -> TracerProvider:
     """A private provider, never made global; ``OTEL_RESOURCE_ATTRIBUTES`` and ``OTEL_SERVICE_NAME`` win.
 

@@ -173,7 +173,7 @@ class Telemetry:
 
     def _use_host_provider(self) -> None:
         """Where the host has set an SDK provider, our spans go through it, and it does the exporting."""
-        if self._in_host_provider:
+        if self._in_host_provider or self._ended:
             return
         host = self._provider_module.host_provider()
         if host is not None:
@@ -208,6 +208,7 @@ class Telemetry:
                 "kind": sender.target.kind,
                 "endpoint": sender.target.endpoint,
                 "sent": pipeline.delivered,
+                "waiting": pipeline.waiting,
                 "dropped": pipeline.dropped,
                 "problem": sender.problem,
             }

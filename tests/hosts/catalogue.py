@@ -1,4 +1,5 @@
 """Every scenario of a generation, in the order in which they are driven."""
+
 import catalogue_errors
 import catalogue_extensible
 import catalogue_extensions

@@ -1,4 +1,5 @@
 """Error turns: the formatted traceback becomes content, frame by frame."""
+
 from collections.abc import Iterator
 
 from generations import Generation
@@ -73,7 +74,12 @@ def from_extensions(gen: Generation) -> Iterator[Scenario]:
     points = ["monologue_start", "message_loop_start", "message_loop_prompts_before", "system_prompt"]
     points += ["response_stream", "message_loop_end", "monologue_end"]
     if gen.profiles:
-        points += ["before_main_llm_call", "response_stream_chunk", "response_stream_end", "tool_execute_before"]
+        points += [
+            "before_main_llm_call",
+            "response_stream_chunk",
+            "response_stream_end",
+            "tool_execute_before",
+        ]
         points += ["tool_execute_after", "hist_add_before", "hist_add_tool_result", "error_format"]
     for point in points:
         for kind in ("repairable", "critical"):
@@ -95,5 +101,10 @@ def from_subordinates(gen: Generation) -> Iterator[Scenario]:
     for kind in ("repairable", "critical"):
         name = f"subordinate_{kind}"
         files = {gen.tool_path(name): gen.tool('deeper(4, Wrong("below"))', head=wrong(gen, kind) + DEEP)}
-        asked = [call("call_subordinate", message="you"), call(name, text="1"), call(name, text="2"), done("sub")]
+        asked = [
+            call("call_subordinate", message="you"),
+            call(name, text="1"),
+            call(name, text="2"),
+            done("sub"),
+        ]
         yield simple(name, asked, files)

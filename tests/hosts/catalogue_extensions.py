@@ -1,4 +1,5 @@
 """Extensions: none dropped, in order, as fresh as the host keeps them; secrets masked; prompts with plugins."""
+
 from collections.abc import Iterator
 
 from generations import Generation
@@ -31,18 +32,22 @@ def freshness(gen: Generation) -> Iterator[Scenario]:
         ("extension_deleted", {"_10_a": "one", "_20_b": "two"}, {"_20_b": "two"}),
         ("extension_folder_appears", {}, {"_10_a": "one"}),
     ):
-        tool, where = gen.tool_path(name), lambda file, name=name: gen.extension_path(name, f"point_{name}", file)
+        tool, where = (
+            gen.tool_path(name),
+            lambda file, name=name: gen.extension_path(name, f"point_{name}", file),
+        )
         files = {tool: calls_point(gen, f"point_{name}")} | {where(f): says(t) for f, t in before.items()}
         change = [("write", where(f), says(t)) for f, t in after.items() if before.get(f) != t]
         change += [("delete", where(f)) for f in before if f not in after]
         asked = [call(name, text=str(n)) for n in range(4)]
         yield simple(name, asked, files, reply_2=change, reply_4=clear)
 
-    for name, text in (("extension_broken", "class (:\n"), ("extension_import_fails", "import no_such_module_at_all\n")):
+    for name, text in (
+        ("extension_broken", "class (:\n"),
+        ("extension_import_fails", "import no_such_module_at_all\n"),
+    ):
         tool, path = gen.tool_path(name), gen.extension_path(name, f"point_{name}", "_10_a")
-        body = (
-            "seen = []\ntry:\n    await CALL\nexcept Exception as e:\n    seen.append(type(e).__name__)\nreturn say(seen)"
-        )
+        body = "seen = []\ntry:\n    await CALL\nexcept Exception as e:\n    seen.append(type(e).__name__)\nreturn say(seen)"
         source = calls_point(gen, f"point_{name}")
         how = "await " + source.split("    await ")[1].split("\n")[0]
         head = f"from {gen.package} import extension\n" if gen.extensible else ""
@@ -54,7 +59,8 @@ def freshness(gen: Generation) -> Iterator[Scenario]:
     files = {
         gen.tool_path(name): calls_point(gen, f"point_{name}"),
         gen.extension_path(name, f"point_{name}", "_10_a"): gen.extension(
-            'COUNT.append(1)\nself.n = getattr(self, "n", 0) + 1\nkwargs["seen"] += [len(COUNT), self.n]', head="COUNT = []\n"
+            'COUNT.append(1)\nself.n = getattr(self, "n", 0) + 1\nkwargs["seen"] += [len(COUNT), self.n]',
+            head="COUNT = []\n",
         ),
     }
     yield simple(name, [call(name, text=str(n)) for n in range(3)], files)
@@ -99,7 +105,9 @@ def streams(gen: Generation) -> Iterator[Scenario]:
 
 def mask_chunks(gen: Generation) -> str:
     """What the bundled masking extension would do if the agent were passed to it."""
-    get = "SecretsManager.get_instance()" if gen.name == "v0_9_3" else "get_secrets_manager(self.agent.context)"
+    get = (
+        "SecretsManager.get_instance()" if gen.name == "v0_9_3" else "get_secrets_manager(self.agent.context)"
+    )
     head = f"from {gen.package}.secrets import {get.split('.')[0].split('(')[0]}\n"
     body = (
         f'manager = {get}\ndata = kwargs["stream_data"]\nkept = self.agent.data\n'
@@ -125,6 +133,7 @@ def secrets(gen: Generation) -> Iterator[Scenario]:
 def prompts(gen: Generation) -> Iterator[Scenario]:
     if not gen.profiles:
         return
+
     def plugin(body: str) -> str:
         return (
             f"from {gen.package}.files import VariablesPlugin\n\nclass Probe(VariablesPlugin):\n"

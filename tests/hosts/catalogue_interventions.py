@@ -1,4 +1,5 @@
 """Interventions, pauses and cancellation: nothing may be skipped, delayed or dropped."""
+
 from collections.abc import Iterator
 
 from generations import Generation
@@ -13,14 +14,18 @@ def scenarios(gen: Generation) -> list[Scenario]:
 
 def one_tool(gen: Generation, name: str, body: str, *actions: tuple, **more: list) -> Scenario:
     files = {gen.tool_path(name): gen.tool(body)}
-    return simple(name, [call(name, text="1"), call("echo", text="after")], files, signal_mid=list(actions), **more)
+    return simple(
+        name, [call(name, text="1"), call("echo", text="after")], files, signal_mid=list(actions), **more
+    )
 
 
 def during_tools(gen: Generation) -> Iterator[Scenario]:
     stop = ("intervene", "stop that")
     yield one_tool(gen, "intervention_in_tool", WAITS + 'return say("result")', stop)
     yield one_tool(gen, "intervention_break_loop", WAITS + 'return say("final", last=True)', stop)
-    raises = 'from agent import InterventionException\njournal.note("ran")\nraise InterventionException("mine")'
+    raises = (
+        'from agent import InterventionException\njournal.note("ran")\nraise InterventionException("mine")'
+    )
     yield one_tool(gen, "intervention_raised_by_tool", raises)
     asks = WAITS + 'await self.agent.handle_intervention("so far")\nreturn say("result")'
     yield one_tool(gen, "intervention_asked_by_tool", asks, stop)
@@ -38,7 +43,12 @@ def during_tools(gen: Generation) -> Iterator[Scenario]:
     yield simple("intervention_after_execution", asked, files, signal_after=[stop])
     name = "intervention_in_subordinate"
     files = {gen.tool_path(name): gen.tool(WAITS + 'return say("result")')}
-    asked = [call("call_subordinate", message="you"), call(name, text="1"), done("sub"), call("echo", text="main")]
+    asked = [
+        call("call_subordinate", message="you"),
+        call(name, text="1"),
+        done("sub"),
+        call("echo", text="main"),
+    ]
     yield simple(name, asked, files, signal_mid=[stop])
 
 
@@ -48,7 +58,9 @@ def during_streams(gen: Generation) -> Iterator[Scenario]:
     keyed = {"chunk:1:2": [("intervene", "stop")], "chunk:2:1": [("intervene", "stop again")]}
     yield Scenario("intervention_at_chunks", [Chat([*asked, done()])], {}, keyed)
     yield simple("intervention_before_reply", asked, reply_1=[("intervene", "before the first")])
-    chat = Chat([call("echo", text="1"), done("one"), call("echo", text="2"), done("two")], messages=("a", "b"))
+    chat = Chat(
+        [call("echo", text="1"), done("one"), call("echo", text="2"), done("two")], messages=("a", "b")
+    )
     yield Scenario("two_turns", [chat])
 
 
@@ -70,7 +82,9 @@ def cancellation(gen: Generation) -> Iterator[Scenario]:
     yield one_tool(gen, "cancelled_error_in_tool", raises)
     waits = 'await models.signal(self.agent, "mid")\nawait asyncio.sleep(20)\nreturn say("never")'
     yield one_tool(gen, "cancelled_from_outside", waits, ("cancel",))
-    yield one_tool(gen, "timeout_in_tool", 'await asyncio.wait_for(asyncio.sleep(20), 0.01)\nreturn say("never")')
+    yield one_tool(
+        gen, "timeout_in_tool", 'await asyncio.wait_for(asyncio.sleep(20), 0.01)\nreturn say("never")'
+    )
 
 
 def several_chats(gen: Generation) -> Iterator[Scenario]:
@@ -83,11 +97,17 @@ def several_chats(gen: Generation) -> Iterator[Scenario]:
     yield Scenario("chats_share_tool", chats, files, {"reply:1": [("start", "b"), ("start", "c")]})
 
     asked = [call("echo", text=f"number {n} of a longer conversation") for n in range(12)]
-    chats = [Chat([*asked, done(name)], name=name, thread="" if name == "main" else f"Loop-{name}") for name in names]
+    chats = [
+        Chat([*asked, done(name)], name=name, thread="" if name == "main" else f"Loop-{name}")
+        for name in names
+    ]
     yield Scenario("two_threads", chats, threads=True)
 
     path = gen.tool_path("threads_share_tool")
     body = 'return say("old")'
     asked = [call("threads_share_tool", text=f"{n}") for n in range(8)]
-    chats = [Chat([*asked, done(name)], name=name, thread="" if name == "main" else f"Loop-{name}") for name in names]
+    chats = [
+        Chat([*asked, done(name)], name=name, thread="" if name == "main" else f"Loop-{name}")
+        for name in names
+    ]
     yield Scenario("threads_share_tool", chats, {path: gen.tool(body)}, threads=True)

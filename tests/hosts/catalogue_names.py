@@ -1,4 +1,5 @@
 """Tool names and replies that nobody should send, but models do; and MCP, which is asked first."""
+
 from collections.abc import Iterator
 
 from generations import Generation
@@ -56,18 +57,42 @@ def mcp(gen: Generation) -> Iterator[Scenario]:
     name, path = "srv.both", gen.tool_path("srv.both")
     asks = [call(name, text=str(n)) for n in range(3)]
     yield simple(
-        "mcp_first", asks, {path: local}, reply_1=[("mcp", {"srv": ["both"]})], reply_2=[("mcp", {})], reply_3=[("mcp", {"srv": ["both"]})]
+        "mcp_first",
+        asks,
+        {path: local},
+        reply_1=[("mcp", {"srv": ["both"]})],
+        reply_2=[("mcp", {})],
+        reply_3=[("mcp", {"srv": ["both"]})],
     )
     yield simple(
         "mcp_servers",
-        [call("srv.one", text="a"), call("other.one", text="b"), call("srv.two", text="c"), call("none.one", text="d")],
+        [
+            call("srv.one", text="a"),
+            call("other.one", text="b"),
+            call("srv.two", text="c"),
+            call("none.one", text="d"),
+        ],
         reply_1=[("mcp", {"other": ["one"], "srv": ["one"]})],
         reply_3=[("mcp", {"srv": ["two"], "other": []})],
+    )
+    yield simple(
+        "mcp_tools_change",
+        [call(f"srv.{tool}", text="x") for tool in ("one", "two", "one", "two", "one")],
+        reply_1=[("mcp", {"srv": ["one"]})],
+        reply_3=[("mcp_refresh", "srv", ["two"])],
+        reply_5=[("mcp_refresh", "srv", ["two", "one"])],
     )
     yield simple("mcp_two_dots", [call("srv.a.b", text="x")], reply_1=[("mcp", {"srv": ["a.b", "a"]})])
     yield simple("mcp_same_name_twice", [call("srv.x", text="x")], reply_1=[("mcp", {"srv": ["x", "x"]})])
     yield simple("mcp_method", [call("srv.x:run", text="x")], reply_1=[("mcp", {"srv": ["x"]})])
     if gen.three_paths:
+        yield simple(
+            "mcp_disabled_tool",
+            [call("srv.x", text=str(n)) for n in range(3)],
+            reply_1=[("mcp", {"srv": ["x"]})],
+            reply_2=[("mcp_disable", "srv", ["x"])],
+            reply_3=[("mcp_disable", "srv", [])],
+        )
         yield simple(
             "mcp_of_project",
             [call("srv.x", text=str(n)) for n in range(3)],

@@ -1,4 +1,5 @@
 """Tools of profiles, users, projects and plugins; subordinates; the three ways v2 runs a tool."""
+
 from collections.abc import Iterator
 
 from generations import Generation
@@ -84,7 +85,9 @@ def subordinates(gen: Generation) -> Iterator[Scenario]:
             gen.own_tool_path("agents/expert", name): gen.tool('return say("expert")'),
         }
         ask = call("call_subordinate", message="as an expert", profile="expert")
-        yield simple(name, [call(name, text="1"), ask, call(name, text="2"), done("sub"), call(name, text="3")], files)
+        yield simple(
+            name, [call(name, text="1"), ask, call(name, text="2"), done("sub"), call(name, text="3")], files
+        )
 
 
 def three_paths(gen: Generation) -> Iterator[Scenario]:
@@ -93,7 +96,10 @@ def three_paths(gen: Generation) -> Iterator[Scenario]:
     old, new = gen.tool('return say("old")'), gen.tool('return say("new one")')
 
     def parallel(*tools: str) -> str:
-        return call("parallel", tool_calls=[{"tool_name": t, "tool_args": {"text": str(n)}} for n, t in enumerate(tools)])
+        return call(
+            "parallel",
+            tool_calls=[{"tool_name": t, "tool_args": {"text": str(n)}} for n, t in enumerate(tools)],
+        )
 
     name = "three_paths"
     path = gen.tool_path(name)

@@ -1,4 +1,5 @@
 """Tools that are edited, deleted, broken, repaired, stateful: what a cached class gets wrong."""
+
 from collections.abc import Iterator
 
 from generations import Generation
@@ -14,7 +15,11 @@ def probes(name: str, count: int = 2) -> list[str]:
 
 
 def edits(gen: Generation) -> Iterator[Scenario]:
-    old, new, longer = gen.tool('return say("old")'), gen.tool('return say("new")'), gen.tool('return say("newer!")')
+    old, new, longer = (
+        gen.tool('return say("old")'),
+        gen.tool('return say("new")'),
+        gen.tool('return say("newer!")'),
+    )
     for name, verb, text in (
         ("edited_tool", "write", new),
         ("edited_same_mtime", "write_same_mtime", longer),
@@ -23,22 +28,37 @@ def edits(gen: Generation) -> Iterator[Scenario]:
     ):
         path = gen.tool_path(name)
         yield simple(name, probes(name, 3), {path: old}, reply_2=[(verb, path, text)])
+        path = gen.tool_path(f"late_{name}")
+        yield simple(f"late_{name}", probes(f"late_{name}", 5), {path: old}, reply_4=[(verb, path, text)])
     path = gen.tool_path("edited_back")
     yield simple(
-        "edited_back", probes("edited_back", 3), {path: old}, reply_2=[("write", path, longer)], reply_3=[("write", path, old)]
+        "edited_back",
+        probes("edited_back", 3),
+        {path: old},
+        reply_2=[("write", path, longer)],
+        reply_3=[("write", path, old)],
     )
     path = gen.tool_path("deleted_tool")
     yield simple("deleted_tool", probes("deleted_tool"), {path: old}, reply_2=[("delete", path)])
+    path = gen.tool_path("late_deleted_tool")
+    yield simple("late_deleted_tool", probes("late_deleted_tool", 5), {path: old}, reply_4=[("delete", path)])
     path = gen.tool_path("restored_tool")
     yield simple(
-        "restored_tool", probes("restored_tool", 3), {path: old}, reply_2=[("delete", path)], reply_3=[("write", path, longer)]
+        "restored_tool",
+        probes("restored_tool", 3),
+        {path: old},
+        reply_2=[("delete", path)],
+        reply_3=[("write", path, longer)],
     )
     path = gen.tool_path("added_tool")
     yield simple("added_tool", probes("added_tool"), reply_2=[("write", path, new)])
     path = gen.tool_path("edited_running")
     body = 'await models.signal(self.agent, "mid")\nreturn say("old")'
     yield simple(
-        "edited_running", probes("edited_running"), {path: gen.tool(body)}, **{"signal_mid": [("write", path, new)]}
+        "edited_running",
+        probes("edited_running"),
+        {path: gen.tool(body)},
+        **{"signal_mid": [("write", path, new)]},
     )
 
 
@@ -48,28 +68,61 @@ def state(gen: Generation) -> Iterator[Scenario]:
         ("module_list", "SEEN = []", "", "SEEN.append(1)\nreturn say(len(SEEN))"),
         ("module_dict_nested", "SEEN = (({},),)", "", "SEEN[0][0][len(SEEN[0][0])] = 1\nreturn say(SEEN)"),
         ("module_global", "count = 0", "", "global count\ncount += 1\nreturn say(count)"),
-        ("module_lru_cache", "import functools, itertools\nnumbers = itertools.count()\n\n@functools.lru_cache\n"
-         "def number(text):\n    return next(numbers)\n", "", 'return say(number(kwargs["text"]))'),
-        ("module_default_argument", "def remember(item, seen=[]):\n    seen.append(item)\n    return len(seen)\n",
-         "", "return say(remember(1))"),
-        ("module_function_attribute", "def tick():\n    tick.n = getattr(tick, 'n', 0) + 1\n    return tick.n\n",
-         "", "return say(tick())"),
+        (
+            "module_lru_cache",
+            "import functools, itertools\nnumbers = itertools.count()\n\n@functools.lru_cache\n"
+            "def number(text):\n    return next(numbers)\n",
+            "",
+            'return say(number(kwargs["text"]))',
+        ),
+        (
+            "module_default_argument",
+            "def remember(item, seen=[]):\n    seen.append(item)\n    return len(seen)\n",
+            "",
+            "return say(remember(1))",
+        ),
+        (
+            "module_function_attribute",
+            "def tick():\n    tick.n = getattr(tick, 'n', 0) + 1\n    return tick.n\n",
+            "",
+            "return say(tick())",
+        ),
         ("module_other_object", "class Box:\n    n = 0\n", "", "Box.n += 1\nreturn say(Box.n)"),
-        ("module_globals_call", "", "", 'globals()["n"] = globals().get("n", 0) + 1\nreturn say(globals()["n"])'),
-        ("module_reads_environment", "import os\nSEEN = os.environ.get('PROBE_VALUE', 'nothing')\n", "", "return say(SEEN)"),
-        ("module_reads_file", "from pathlib import Path\nSEEN = Path('tmp/probe.txt').read_text()\n", "", "return say(SEEN)"),
+        (
+            "module_globals_call",
+            "",
+            "",
+            'globals()["n"] = globals().get("n", 0) + 1\nreturn say(globals()["n"])',
+        ),
+        (
+            "module_reads_environment",
+            "import os\nSEEN = os.environ.get('PROBE_VALUE', 'nothing')\n",
+            "",
+            "return say(SEEN)",
+        ),
+        (
+            "module_reads_file",
+            "from pathlib import Path\nSEEN = Path('tmp/probe.txt').read_text()\n",
+            "",
+            "return say(SEEN)",
+        ),
         ("module_side_effect", "journal.note('imported', tool='probe')\n", "", "return say('ran')"),
         ("class_list", "", "seen = []", "self.seen.append(1)\nreturn say(len(self.seen))"),
         ("class_counter", "", "count = 0", "type(self).count += 1\nreturn say(type(self).count)"),
-        ("class_new_attribute", "", "", "cls = type(self)\ncls.n = getattr(cls, 'n', 0) + 1\nreturn say(cls.n)"),
+        (
+            "class_new_attribute",
+            "",
+            "",
+            "cls = type(self)\ncls.n = getattr(cls, 'n', 0) + 1\nreturn say(cls.n)",
+        ),
         ("instance_only", "", "", "self.n = getattr(self, 'n', 0) + 1\nreturn say(self.n)"),
     ):
         path = gen.tool_path(name)
         yield simple(
             name,
-            probes(name, 3),
+            probes(name, 5),  # a class is at the earliest handed out again at the third call
             {path: gen.tool(body, head=head, fields=fields), "tmp/probe.txt": "first"},
-            reply_2=[("env", "PROBE_VALUE", "set"), ("write", "tmp/probe.txt", "second")],
+            reply_4=[("env", "PROBE_VALUE", "set"), ("write", "tmp/probe.txt", "second")],
         )
 
 
@@ -101,20 +154,32 @@ def broken(gen: Generation) -> Iterator[Scenario]:
 def contents(gen: Generation) -> Iterator[Scenario]:
     two = gen.tool('return say("alpha")', cls="Alpha") + gen.tool('return say("beta")', cls="Beta")
     yield simple("two_classes", probes("two_classes"), {gen.tool_path("two_classes"): two})
-    imported = gen.tool('return say("mine")', head=f"from {gen.tools.replace('/', '.')}.response import ResponseTool\n")
+    imported = gen.tool(
+        'return say("mine")', head=f"from {gen.tools.replace('/', '.')}.response import ResponseTool\n"
+    )
     yield simple("imported_class", probes("imported_class"), {gen.tool_path("imported_class"): imported})
     inherits = gen.tool('return say("child")', head=f"from {gen.tools.replace('/', '.')}.echo import Echo\n")
     yield simple(
-        "inherits_tool", probes("inherits_tool"), {gen.tool_path("inherits_tool"): inherits.replace("(Tool)", "(Echo)")}
+        "inherits_tool",
+        probes("inherits_tool"),
+        {gen.tool_path("inherits_tool"): inherits.replace("(Tool)", "(Echo)")},
     )
     shows = 'return say((type(self).__module__.split(".")[-1], self.name, self.method, self.args))'
     yield simple(
         "tool_method",
-        [call("tool_method:shout", text="a"), call("tool_method", text="b"), call("tool_method:a:b", text="c")],
+        [
+            call("tool_method:shout", text="a"),
+            call("tool_method", text="b"),
+            call("tool_method:a:b", text="c"),
+        ],
         {gen.tool_path("tool_method"): gen.tool(shows)},
     )
     mutates = 'kwargs["text"] = "mine"\nself.args["text"] = "changed"\nreturn say(self.args)'
     yield simple("mutates_args", probes("mutates_args"), {gen.tool_path("mutates_args"): gen.tool(mutates)})
     source = "import inspect, linecache, sys\n"
-    reads = 'return say((inspect.getsource(type(self).execute)[:40], __name__ in sys.modules, bool(__file__)))'
-    yield simple("reads_source", probes("reads_source"), {gen.tool_path("reads_source"): gen.tool(reads, head=source)})
+    reads = (
+        "return say((inspect.getsource(type(self).execute)[:40], __name__ in sys.modules, bool(__file__)))"
+    )
+    yield simple(
+        "reads_source", probes("reads_source"), {gen.tool_path("reads_source"): gen.tool(reads, head=source)}
+    )

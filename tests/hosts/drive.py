@@ -3,6 +3,7 @@
 The host is copied to a temporary folder and imported from there under its real module names, in this very process
 and not before that: import hooks a sitecustomize has installed see it as they would see a checkout.
 """
+
 import json
 import os
 import shutil

@@ -1,4 +1,5 @@
 """Where each look-alike keeps its tools and extensions, and how a file for it is written."""
+
 from dataclasses import dataclass
 from textwrap import indent
 

@@ -1,4 +1,5 @@
 """Plays one scenario on the host that lies on sys.path, and tells what happened."""
+
 import asyncio
 import concurrent.futures
 import importlib
@@ -109,6 +110,16 @@ class Stage:
             server(name, {tool: (lambda args, tool=tool: f"mcp {tool}: {args}") for tool in tools})
             for name, tools in servers.items()
         ]
+
+    def do_mcp_refresh(self, name: str, tools: list[str]) -> None:
+        """The server says anew what it offers; configuration, server and client stay the same objects."""
+        servers = self.host.mcp_handler.MCPConfig.get_instance().servers
+        (server,) = (server for server in servers if server.name == name)
+        server.client.update_tools({tool: (lambda args, tool=tool: f"mcp {tool}: {args}") for tool in tools})
+
+    def do_mcp_disable(self, name: str, tools: list[str]) -> None:
+        (server,) = (server for server in self.host.mcp_handler.MCPConfig.get_instance().servers if server.name == name)
+        server.disabled_tools = tools
 
     def do_env(self, name: str, value: str | None) -> None:
         if value is None:

@@ -4,6 +4,7 @@ Event keys: ``turn:N`` (before message N, on the driver's thread), ``reply:N`` (
 ``chunk:N:M`` (before chunk M of reply N), ``signal:NAME`` (a tool called ``models.signal(agent, NAME)``). Another chat
 than "main" is written before the key: ``b/reply:1``. Actions are tuples, the verb first; see ``player.Stage``.
 """
+
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,7 +48,9 @@ def done(text: str = "done") -> str:
 def simple(name: str, replies: list[str], files: dict | None = None, **events: Any) -> Scenario:
     """One chat, one message; ``reply_2=[...]`` stands for the event key ``reply:2``."""
     keyed = {_event_key(key): actions for key, actions in events.items()}
-    chunk = 60 if max(map(len, replies)) < 1_000 else 2_000  # each chunk repeats the whole reply in the journal
+    chunk = (
+        60 if max(map(len, replies)) < 1_000 else 2_000
+    )  # each chunk repeats the whole reply in the journal
     return Scenario(name, [Chat([*replies, done()], chunk=chunk)], files or {}, keyed)
 
 

@@ -1,4 +1,5 @@
 """The agent loop, with the seams of v0.8 to v0.9.2."""
+
 import asyncio
 import threading
 from typing import Any, Callable, Coroutine
@@ -51,7 +52,9 @@ class AgentContext:
             self.task = self.run_task(self._process_chain, current_agent, msg)
         return self.task
 
-    def run_task(self, func: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kwargs: Any) -> DeferredTask:
+    def run_task(
+        self, func: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kwargs: Any
+    ) -> DeferredTask:
         if not self.task:
             self.task = DeferredTask(thread_name=self.__class__.__name__)
         self.task.start_task(func, *args, **kwargs)
@@ -258,9 +261,7 @@ class Agent:
                 PrintStyle().print(f"Failed to get MCP tool '{tool_name}': {e}")
 
             if not tool:
-                tool = self.get_tool(
-                    name=tool_name, method=tool_method, args=tool_args, message=msg
-                )
+                tool = self.get_tool(name=tool_name, method=tool_method, args=tool_args, message=msg)
             if tool:
                 await self.handle_intervention()
                 await tool.before_execution(**tool_args)

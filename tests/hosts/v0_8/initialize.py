@@ -1,4 +1,5 @@
 """The configuration agents start with."""
+
 from agent import AgentConfig
 
 

@@ -1,7 +1,9 @@
 """The chat model: a script per model name, streamed in chunks."""
+
 import asyncio
 import json
-from typing import Any, AsyncIterator
+from collections.abc import AsyncIterator
+from typing import Any
 
 from python.helpers import journal
 

@@ -1,4 +1,5 @@
 """The agent loop, with the seams of v0.9.8."""
+
 import asyncio
 import threading
 from typing import Any, Callable, Coroutine
@@ -61,7 +62,9 @@ class AgentContext:
             self.task = self.run_task(self._process_chain, current_agent, msg)
         return self.task
 
-    def run_task(self, func: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kwargs: Any) -> DeferredTask:
+    def run_task(
+        self, func: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kwargs: Any
+    ) -> DeferredTask:
         if not self.task:
             self.task = DeferredTask(thread_name=self.__class__.__name__)
         self.task.start_task(func, *args, **kwargs)
@@ -339,7 +342,13 @@ class Agent:
             pass
 
     def get_tool(
-        self, name: str, method: str | None, args: dict, message: str, loop_data: LoopData | None, **kwargs: Any
+        self,
+        name: str,
+        method: str | None,
+        args: dict,
+        message: str,
+        loop_data: LoopData | None,
+        **kwargs: Any,
     ) -> Any:
         from python.helpers.tool import Tool
         from python.tools.unknown import Unknown

@@ -1,4 +1,5 @@
 """Run one scripted conversation: python run_ui.py [SCRIPT.json|-]; prints the answers as JSON."""
+
 import json
 import sys
 

@@ -1,4 +1,5 @@
 """The agent loop, with the seams of v2.6: tools run in three places."""
+
 import asyncio
 import threading
 from typing import Any, Callable, Coroutine
@@ -65,7 +66,9 @@ class AgentContext:
         return self.task
 
     @extension.extensible
-    def run_task(self, func: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kwargs: Any) -> DeferredTask:
+    def run_task(
+        self, func: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kwargs: Any
+    ) -> DeferredTask:
         if not self.task:
             self.task = DeferredTask(thread_name=self.__class__.__name__)
         self.task.start_task(func, *args, **kwargs)
@@ -122,11 +125,15 @@ class Agent:
                     self.context.streaming_agent = self
                     self.loop_data.iteration += 1
                     self.loop_data.params_temporary = {}
-                    await extension.call_extensions_async("message_loop_start", self, loop_data=self.loop_data)
+                    await extension.call_extensions_async(
+                        "message_loop_start", self, loop_data=self.loop_data
+                    )
                     await self.handle_intervention()
                     try:
                         prompt = await self.prepare_prompt(loop_data=self.loop_data)
-                        await extension.call_extensions_async("before_main_llm_call", self, loop_data=self.loop_data)
+                        await extension.call_extensions_async(
+                            "before_main_llm_call", self, loop_data=self.loop_data
+                        )
                         await self.handle_intervention()
 
                         async def stream_callback(chunk: str, full: str) -> str | None:
@@ -136,7 +143,10 @@ class Agent:
                             stream_data = {"chunk": chunk, "full": full}
                             stop = await self._finished_request(full)
                             await extension.call_extensions_async(
-                                "response_stream_chunk", self, loop_data=self.loop_data, stream_data=stream_data
+                                "response_stream_chunk",
+                                self,
+                                loop_data=self.loop_data,
+                                stream_data=stream_data,
                             )
                             if stream_data.get("chunk"):
                                 printer.stream(stream_data["chunk"])
@@ -148,7 +158,9 @@ class Agent:
                         )
                         agent_response = llm_result.response
                         await self.handle_intervention(agent_response)
-                        await extension.call_extensions_async("response_stream_end", self, loop_data=self.loop_data)
+                        await extension.call_extensions_async(
+                            "response_stream_end", self, loop_data=self.loop_data
+                        )
                         await self.handle_intervention(agent_response)
 
                         if agent_response and self.loop_data.last_response == agent_response:
@@ -166,7 +178,9 @@ class Agent:
                         await self.handle_exception("message_loop", e)
                     finally:
                         if self.context.task and self.context.task.is_alive():
-                            await extension.call_extensions_async("message_loop_end", self, loop_data=self.loop_data)
+                            await extension.call_extensions_async(
+                                "message_loop_end", self, loop_data=self.loop_data
+                            )
 
             except Exception as e:
                 await self.handle_exception("monologue", e)
@@ -205,7 +219,9 @@ class Agent:
     @extension.extensible
     async def get_system_prompt(self, loop_data: LoopData) -> list[str]:
         system_prompt: list[str] = []
-        await extension.call_extensions_async("system_prompt", self, system_prompt=system_prompt, loop_data=loop_data)
+        await extension.call_extensions_async(
+            "system_prompt", self, system_prompt=system_prompt, loop_data=loop_data
+        )
         return system_prompt
 
     @extension.extensible
@@ -248,7 +264,9 @@ class Agent:
         return self.hist_add_message(False, content=data)
 
     @extension.extensible
-    async def call_chat_model_turn(self, messages: list[dict], response_callback=None, reasoning_callback=None):
+    async def call_chat_model_turn(
+        self, messages: list[dict], response_callback=None, reasoning_callback=None
+    ):
         model = models.get_chat_model(self.config.chat_model)
         return await model.unified_turn(
             messages=messages, response_callback=response_callback, reasoning_callback=reasoning_callback
@@ -292,7 +310,12 @@ class Agent:
         return await self.process_tools(llm_result.response)
 
     async def _execute_tool_request(
-        self, tool_name: str, tool_args: dict, message: str, raw_tool_name: str = "", responses_item_factory=None
+        self,
+        tool_name: str,
+        tool_args: dict,
+        message: str,
+        raw_tool_name: str = "",
+        responses_item_factory=None,
     ) -> Any:
         tool = self._find_mcp_tool(tool_name)
         if not tool:
@@ -312,7 +335,9 @@ class Agent:
             )
             response = await tool.execute(**tool_args)
             await self.handle_intervention()
-            await extension.call_extensions_async("tool_execute_after", self, response=response, tool_name=tool_name)
+            await extension.call_extensions_async(
+                "tool_execute_after", self, response=response, tool_name=tool_name
+            )
             if responses_item_factory:
                 item = responses_item_factory(response)
                 response.additional = {**(response.additional or {}), "_responses_output_item": item}
@@ -366,7 +391,9 @@ class Agent:
             )
             response = await tool.execute(**tool_args)
             await self.handle_intervention()
-            await extension.call_extensions_async("tool_execute_after", self, response=response, tool_name=tool_name)
+            await extension.call_extensions_async(
+                "tool_execute_after", self, response=response, tool_name=tool_name
+            )
             await tool.after_execution(response)
             await self.handle_intervention()
             if response.break_loop:
@@ -394,7 +421,13 @@ class Agent:
 
     @extension.extensible
     def get_tool(
-        self, name: str, method: str | None, args: dict, message: str, loop_data: LoopData | None, **kwargs: Any
+        self,
+        name: str,
+        method: str | None,
+        args: dict,
+        message: str,
+        loop_data: LoopData | None,
+        **kwargs: Any,
     ) -> Any:
         from helpers.tool import Tool
         from tools.unknown import Unknown

@@ -1,11 +1,12 @@
 """Run one scripted conversation: python run_ui.py [SCRIPT.json|-]; prints the answers as JSON."""
+
 import json
 import sys
 
 import models
 from agent import AgentContext, UserMessage
-from initialize import initialize_agent
 from helpers import extension, journal
+from initialize import initialize_agent
 
 DEFAULT = {
     "message": "Say hello, then finish.",

@@ -1,4 +1,5 @@
 """The host's own caches, by area: cleared by watchdogs and by the UI, trimmed when unused."""
+
 import fnmatch
 import threading
 import time

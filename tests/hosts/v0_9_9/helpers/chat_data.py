@@ -1,4 +1,5 @@
 """What travels with a chat: its configuration, the user's messages, the state of one monologue."""
+
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,4 +1,5 @@
 """Named loop threads, and the tasks that run on them."""
+
 import asyncio
 import threading
 from concurrent.futures import Future

@@ -1,4 +1,5 @@
 """What the model is told again each step."""
+
 from typing import Any
 
 from . import journal

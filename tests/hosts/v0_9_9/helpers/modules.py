@@ -1,4 +1,5 @@
 """Classes out of files: every load executes the file again, under its basename, outside sys.modules."""
+
 import importlib.util
 import inspect
 import os

@@ -1,4 +1,5 @@
 """Plugins: folders below plugins/ and usr/plugins/ that look like the host's own folder."""
+
 import os
 from typing import Any
 

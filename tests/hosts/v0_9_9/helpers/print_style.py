@@ -1,4 +1,5 @@
 """Terminal output of the host, noted instead of coloured."""
+
 from . import journal
 
 

@@ -1,4 +1,5 @@
 """A forgiving parser for the JSON a model is still writing."""
+
 import json
 from typing import Any
 

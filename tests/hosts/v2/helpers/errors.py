@@ -1,4 +1,5 @@
 """Exceptions as text for people and for the model."""
+
 import asyncio
 import re
 import traceback

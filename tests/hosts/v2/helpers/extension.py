@@ -1,4 +1,5 @@
 """Extension points, named by the host or implied by @extensible functions."""
+
 import inspect
 import os
 from abc import abstractmethod
@@ -125,7 +126,9 @@ def call_extensions_sync(extension_point: str, agent: "Agent|None" = None, **kwa
             raise ValueError(f"Extension {cls.__name__} returned awaitable in sync mode")
 
 
-def _get_extension_classes(extension_point: str, agent: "Agent|None" = None, **kwargs: Any) -> list[type[Extension]]:
+def _get_extension_classes(
+    extension_point: str, agent: "Agent|None" = None, **kwargs: Any
+) -> list[type[Extension]]:
     from helpers import subagents
 
     cache_key = cache.determine_cache_key(agent, extension_point)

@@ -1,7 +1,11 @@
 """Tool requests out of model replies."""
+
 from typing import Any
 
-from helpers.modules import load_classes_from_file, load_classes_from_folder  # by name: others take them from here
+from helpers.modules import (
+    load_classes_from_file,
+    load_classes_from_folder,
+)  # by name: others take them from here
 
 from .dirty_json import DirtyJson, close_json
 

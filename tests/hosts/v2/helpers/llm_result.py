@@ -1,4 +1,5 @@
 """One turn of the model: text, or native function calls."""
+
 from dataclasses import dataclass, field
 from typing import Any
 

@@ -1,4 +1,5 @@
 """The log items people see in the chat."""
+
 from typing import Any
 
 from . import journal
@@ -17,7 +18,13 @@ class LogItem:
         journal.note("log.update", no=self.no, heading=heading, content=content, kvps=kvps)
 
     def output(self) -> dict[str, Any]:
-        return {"no": self.no, "type": self.type, "heading": self.heading, "content": self.content, "kvps": self.kvps}
+        return {
+            "no": self.no,
+            "type": self.type,
+            "heading": self.heading,
+            "content": self.content,
+            "kvps": self.kvps,
+        }
 
 
 class Log:
@@ -25,7 +32,9 @@ class Log:
         self.logs: list[LogItem] = []
         self.progress = ""
 
-    def log(self, type: str, heading: str = "", content: str = "", kvps: dict | None = None, **kwargs) -> LogItem:
+    def log(
+        self, type: str, heading: str = "", content: str = "", kvps: dict | None = None, **kwargs
+    ) -> LogItem:
         item = LogItem(self, len(self.logs), type, _mask(heading), _mask(content), _mask(dict(kvps or {})))
         self.logs.append(item)
         journal.note("log", **item.output())

@@ -1,4 +1,5 @@
 """Tools of MCP servers, which here are plain functions."""
+
 import threading
 from typing import Any, Callable
 
@@ -16,12 +17,37 @@ class MCPTool(Tool):
         return Response(message=message, break_loop=False)
 
 
-class MCPServer:
-    def __init__(self, name: str, tools: dict[str, Callable[[dict], str]]):
-        self.name, self.tools = name, tools
+class MCPClientBase:
+    """What a server said it offers; a refresh puts a new list there."""
+
+    __lock = threading.Lock()
+
+    def __init__(self, functions: dict[str, Callable[[dict], str]]):
+        self.functions = functions
+        self.tools: list[dict[str, Any]] = [{"name": name, "description": ""} for name in functions]
 
     def has_tool(self, tool_name: str) -> bool:
-        return tool_name in self.tools
+        with self.__lock:
+            for tool in self.tools:
+                if tool["name"] == tool_name:
+                    return True
+        return False
+
+    def update_tools(self, functions: dict[str, Callable[[dict], str]]) -> None:
+        with self.__lock:
+            self.functions = functions
+            self.tools = [{"name": name, "description": ""} for name in functions]
+
+
+class MCPServer:
+    def __init__(self, name: str, tools: dict[str, Callable[[dict], str]]):
+        self.name, self.client = name, MCPClientBase(tools)
+        self.disabled_tools: list[str] = []
+
+    def has_tool(self, tool_name: str) -> bool:
+        if tool_name in self.disabled_tools:
+            return False
+        return self.client.has_tool(tool_name)
 
 
 def _split_qualified_tool_name(tool_name: str) -> tuple[str, str]:
@@ -87,5 +113,5 @@ class MCPConfig:
         server_name_part, tool_name_part = _split_qualified_tool_name(tool_name)
         for server in self.servers:
             if server.name == server_name_part and server.has_tool(tool_name_part):
-                return server.tools[tool_name_part](input_data)
+                return server.client.functions[tool_name_part](input_data)
         raise ValueError(f"Tool {tool_name} not found")

@@ -1,4 +1,5 @@
 """Several tool calls at once, each in a background chat of its own on another loop thread."""
+
 import asyncio
 import json
 from dataclasses import dataclass, field, replace
@@ -130,7 +131,9 @@ async def execute_tool_call(
         agent.loop_data.current_tool = None
 
 
-def _resolve_parallel_tool(agent: "Agent", tool_name: str, tool_args: dict[str, Any], *, strict: bool = False):
+def _resolve_parallel_tool(
+    agent: "Agent", tool_name: str, tool_args: dict[str, Any], *, strict: bool = False
+):
     import helpers.mcp_handler as mcp_helper
 
     message = json.dumps({"tool_name": tool_name, "tool_args": tool_args})

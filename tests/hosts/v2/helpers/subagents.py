@@ -1,4 +1,5 @@
 """Where an agent's files may lie: its project, its profile, the user's folder, the default."""
+
 from typing import TYPE_CHECKING
 
 from helpers import cache, files, plugins

@@ -1,4 +1,5 @@
 """What every tool is made of."""
+
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any

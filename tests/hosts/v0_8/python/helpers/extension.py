@@ -1,4 +1,5 @@
 """What every extension is made of; Agent.call_extensions loads and runs them."""
+
 from abc import abstractmethod
 from typing import Any
 

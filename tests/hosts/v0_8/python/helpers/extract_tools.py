@@ -1,4 +1,5 @@
 """Tool requests out of model replies, and classes out of folders, through sys.modules: a file runs once."""
+
 import importlib
 import inspect
 import os

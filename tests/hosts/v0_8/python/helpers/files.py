@@ -1,4 +1,5 @@
 """Paths below the host's folder, and prompt files."""
+
 import os
 from typing import Any
 

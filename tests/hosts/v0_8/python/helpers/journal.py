@@ -1,4 +1,5 @@
 """What happened, in order: every leaf of this look-alike notes itself here for whoever drives it."""
+
 import contextvars
 import json
 import threading

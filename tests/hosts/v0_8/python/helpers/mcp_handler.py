@@ -1,4 +1,5 @@
 """Tools of MCP servers, which here are plain functions."""
+
 import threading
 from typing import Any, Callable
 
@@ -15,12 +16,34 @@ class MCPTool(Tool):
         return Response(message=message, break_loop=False)
 
 
-class MCPServer:
-    def __init__(self, name: str, tools: dict[str, Callable[[dict], str]]):
-        self.name, self.tools = name, tools
+class MCPClientBase:
+    """What a server said it offers; a refresh puts a new list there."""
+
+    __lock = threading.Lock()
+
+    def __init__(self, functions: dict[str, Callable[[dict], str]]):
+        self.functions = functions
+        self.tools: list[dict[str, Any]] = [{"name": name, "description": ""} for name in functions]
 
     def has_tool(self, tool_name: str) -> bool:
-        return tool_name in self.tools
+        with self.__lock:
+            for tool in self.tools:
+                if tool["name"] == tool_name:
+                    return True
+        return False
+
+    def update_tools(self, functions: dict[str, Callable[[dict], str]]) -> None:
+        with self.__lock:
+            self.functions = functions
+            self.tools = [{"name": name, "description": ""} for name in functions]
+
+
+class MCPServer:
+    def __init__(self, name: str, tools: dict[str, Callable[[dict], str]]):
+        self.name, self.client = name, MCPClientBase(tools)
+
+    def has_tool(self, tool_name: str) -> bool:
+        return self.client.has_tool(tool_name)
 
 
 class MCPConfig:
@@ -39,7 +62,9 @@ class MCPConfig:
     def has_tool(self, tool_name: str) -> bool:
         if "." not in tool_name:
             return False
-        server_name_part, tool_name_part = tool_name.split(".")  # more than one dot is an error, as in the host
+        server_name_part, tool_name_part = tool_name.split(
+            "."
+        )  # more than one dot is an error, as in the host
         with self.__lock:
             for server in self.servers:
                 if server.name == server_name_part:
@@ -55,5 +80,5 @@ class MCPConfig:
         server_name_part, tool_name_part = tool_name.split(".")
         for server in self.servers:
             if server.name == server_name_part and server.has_tool(tool_name_part):
-                return server.tools[tool_name_part](input_data)
+                return server.client.functions[tool_name_part](input_data)
         raise ValueError(f"Tool {tool_name} not found")

@@ -1,4 +1,5 @@
 """Extension points: a folder's classes are loaded once, a missing folder is looked for again each time."""
+
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 

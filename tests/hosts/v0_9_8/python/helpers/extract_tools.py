@@ -1,4 +1,5 @@
 """Tool requests out of model replies, and classes out of files: every load executes the file again."""
+
 import importlib.util
 import inspect
 import os

@@ -1,4 +1,5 @@
 """Paths below the host's folder, and prompt files with their variables."""
+
 import os
 from abc import ABC, abstractmethod
 from typing import Any

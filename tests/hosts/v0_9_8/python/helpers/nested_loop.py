@@ -1,4 +1,5 @@
 """Coroutines run to their end from synchronous code on a loop thread, as nest_asyncio lets the real program do."""
+
 import asyncio
 from typing import Any, Coroutine
 

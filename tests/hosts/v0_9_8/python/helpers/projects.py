@@ -1,4 +1,5 @@
 """Projects: a folder below usr/projects that a chat may be bound to."""
+
 from typing import Any
 
 from python.helpers import files

@@ -1,4 +1,5 @@
 """Secret values that must never leave the process unmasked."""
+
 import os
 from typing import Any
 

@@ -1,4 +1,5 @@
 """Where an agent's files may lie: its project, its profile, the user's folder, the default."""
+
 from typing import TYPE_CHECKING
 
 from python.helpers import files
@@ -31,7 +32,10 @@ def get_paths(
     if project:
         roots.append(projects.get_project_meta_folder(project))
     if profile:
-        roots += [files.get_abs_path(USER_AGENTS_DIR, profile), files.get_abs_path(DEFAULT_AGENTS_DIR, profile)]
+        roots += [
+            files.get_abs_path(USER_AGENTS_DIR, profile),
+            files.get_abs_path(DEFAULT_AGENTS_DIR, profile),
+        ]
     if include_user:
         roots.append(files.get_abs_path(USER_DIR))
     if include_default:

@@ -1,0 +1,1 @@
+"""The same conversation with Agent Zero, bare and instrumented, side by side."""

@@ -1,0 +1,69 @@
+"""Command line: one checkout, one conversation, bare beside bare or beside a command prefix."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import tempfile
+from pathlib import Path
+
+from autoperf.benchmark.comparison import compare, table
+from autoperf.benchmark.conversation import CONVERSATIONS, Conversation, tools
+from autoperf.benchmark.process import HostError
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Hold one scripted conversation twice with a real Agent Zero and compare everything it said and stored.
+
+    Exit status: 0 transcripts equal, 1 different, 2 the host could not be run.
+    """
+    options = _parser().parse_args(argv)
+    prefix = shlex.split(options.prefix)
+    with tempfile.TemporaryDirectory(prefix="autoperf-benchmark-") as folder:
+        try:
+            result = compare(
+                options.checkout.resolve(),
+                _conversation(options),
+                Path(folder),
+                prefix,
+                python=options.python,
+                provider=options.provider,
+                chunk_size=options.chunk,
+            )
+        except (FileNotFoundError, HostError) as error:
+            print(f"autoperf benchmark: {error}", file=sys.stderr)
+            return 2
+    print("\n".join(table(result, ("bare", "prefix" if prefix else "bare"))))
+    for attempt in (*result.first.refused, *result.second.refused):
+        print(f"refused to the host: {attempt}")
+    print(
+        "\n".join(["transcripts differ:", *result.differences]) if result.differences else "transcripts equal"
+    )
+    return 0 if result.equal else 1
+
+
+def _conversation(options: argparse.Namespace) -> Conversation:
+    if options.conversation == "tools":
+        return tools(options.tools, options.rounds, options.length)
+    return CONVERSATIONS[options.conversation]()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m autoperf.benchmark", description=main.__doc__)
+    parser.add_argument("checkout", type=Path, help="an Agent Zero checkout; it is copied, never written to")
+    parser.add_argument("--prefix", default="", help='command before the interpreter, such as "autoperf run"')
+    parser.add_argument("--conversation", choices=sorted(CONVERSATIONS), default="tools")
+    parser.add_argument("--tools", type=int, default=20, help="tool calls per message")
+    parser.add_argument("--rounds", type=int, default=2, help="messages")
+    parser.add_argument("--length", type=int, default=0, help="characters of each final answer, at least")
+    parser.add_argument("--chunk", type=int, default=24, help="characters per streamed event")
+    parser.add_argument("--python", help="interpreter when the checkout has no .venv")
+    parser.add_argument(
+        "--provider", default="other", help="model provider to configure (v2.6: openai = Responses)"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

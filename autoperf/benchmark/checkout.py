@@ -1,0 +1,132 @@
+"""One conversation with a fresh copy of an Agent Zero checkout, and all it sent, said and stored."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autoperf.benchmark.client import Answer, Client
+from autoperf.benchmark.conversation import Conversation
+from autoperf.benchmark.hosts import configure, describe
+from autoperf.benchmark.process import HostError, HostProcess
+from autoperf.benchmark.sandbox import Sandbox, switch_off
+from autoperf.benchmark.server import ModelServer, Recorded
+
+# Memorising and renaming go on after the answer; the last of them is this many seconds behind it at most.
+QUIET = 0.7
+
+
+@dataclass(frozen=True)
+class TurnResult:
+    """One message: the HTTP answer, wall seconds until it came, CPU seconds of the host until then."""
+
+    answer: Answer
+    wall: float
+    cpu: float | None
+
+
+@dataclass
+class Run:
+    """What one run left behind; ``requests`` are the prompts sent, ``chat`` is the persisted chat file."""
+
+    start_wall: float = 0.0
+    start_cpu: float | None = None
+    turns: list[TurnResult] = field(default_factory=list)
+    requests: list[Recorded] = field(default_factory=list)
+    log: Any = None
+    chat: Any = None
+    context: str = ""
+    pid: int = 0
+    exit_status: int = 0
+    output: str = ""
+    refused: list[str] = field(default_factory=list)
+    observed: Any = None
+
+
+def interpreter(checkout: Path, fallback: str | None = None) -> str:
+    """The Python of a checkout: its own ``.venv`` when it has one, else ``fallback``, else this one."""
+    own = checkout / ".venv" / "bin" / "python"
+    return str(own) if own.exists() else fallback or sys.executable
+
+
+def run(
+    checkout: Path,
+    conversation: Conversation,
+    workdir: Path,
+    *,
+    python: str | None = None,
+    prefix: Sequence[str] = (),
+    extra_env: Mapping[str, str] | None = None,
+    provider: str = "other",
+    chunk_size: int = 24,
+    observe: Callable[[HostProcess], Any] | None = None,
+) -> Run:
+    """Hold ``conversation`` with a copy of ``checkout`` in ``workdir``, started behind ``prefix``.
+
+    Two runs to be compared take the same ``workdir`` one after the other, so that paths are equal in both.
+    ``observe`` is called with the live process after the last turn, its result is kept in ``Run.observed``.
+    Raises ``HostError`` when the host does not start.
+    """
+    folder = workdir / "agent-zero"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(
+        checkout, folder, symlinks=True, ignore=shutil.ignore_patterns(".venv", ".git", "__pycache__")
+    )
+    host = describe(folder)
+    switch_off(folder)
+    sandbox = Sandbox(workdir)
+    result = Run()
+    with ModelServer(chunk_size=chunk_size) as model:
+        configure(host, model.url, conversation.tool_files, provider)
+        command = [*prefix, interpreter(checkout, python), "run_ui.py"]
+        process = HostProcess(command, folder, sandbox.environment(extra_env or {}), workdir / "output.txt")
+        result.pid = process.pid
+        try:
+            result.start_wall = process.wait_until_open()
+            model.wait_quiet(QUIET)
+            result.start_cpu = process.cpu_seconds()
+            client = Client(host, process.port)
+            client.login()
+            for turn in conversation.turns:
+                model.script(turn.replies)
+                result.turns.append(_take(process, client, turn.message))
+                model.wait_quiet(QUIET)
+            result.log = client.log().body
+            result.observed = observe(process) if observe else None
+        except OSError as error:
+            raise HostError(f"the host does not answer: {error}\n{process.tail()}") from error
+        finally:
+            result.exit_status = process.stop()
+            result.refused = sandbox.attempts()
+            result.output = process.output.read_text(encoding="utf-8", errors="replace")
+        result.context = client.context
+        result.requests = list(model.requests)
+    result.chat = _stored_chat(folder, result.context)
+    return result
+
+
+def _take(process: HostProcess, client: Client, message: str) -> TurnResult:
+    cpu_before, begun = process.cpu_seconds(), time.monotonic()
+    answer = client.send(message)
+    wall, cpu_after = time.monotonic() - begun, process.cpu_seconds()
+    cpu = None if cpu_before is None or cpu_after is None else cpu_after - cpu_before
+    return TurnResult(answer, wall, cpu)
+
+
+def _stored_chat(folder: Path, context: str) -> Any:
+    for chats in ("usr/chats", "tmp/chats"):
+        path = folder / chats / context / "chat.json"
+        if context and path.is_file():
+            chat = json.loads(path.read_text(encoding="utf-8"))
+            # Histories are JSON inside JSON: as data they are compared, and shown, field by field.
+            for agent in chat.get("agents", []):
+                if isinstance(agent.get("history"), str):
+                    agent["history"] = json.loads(agent["history"])
+            return chat
+    return None

@@ -1,0 +1,77 @@
+"""Agent Zero's HTTP API from outside: send a message, read the log."""
+
+from __future__ import annotations
+
+import http.cookiejar
+import json
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import Any
+
+from autoperf.benchmark.hosts import Host
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Status code and decoded body of one HTTP response (the text itself when it is no JSON)."""
+
+    status: int
+    body: Any
+
+
+class Client:
+    """One user of a running host; keeps the chat it is in, and the session where the host wants one.
+
+    ``timeout`` is in seconds and covers a whole turn: the host answers when the agent has finished.
+    """
+
+    def __init__(self, host: Host, port: int, timeout: float = 600.0) -> None:
+        self.host = host
+        self.context = ""
+        self._base = f"http://127.0.0.1:{port}"
+        self._timeout = timeout
+        self._headers = {"X-API-KEY": host.api_key} if host.keyed else {}
+        cookies = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
+        # No proxy: everything is on loopback.
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), cookies)
+
+    def login(self) -> None:
+        """Fetch the CSRF token where the host asks for one."""
+        if self.host.csrf:
+            self._headers["X-CSRF-Token"] = self._request("/csrf_token").body["token"]
+
+    def send(self, text: str) -> Answer:
+        """Say something in the chat and wait for the agent's answer; the first one opens the chat."""
+        if self.host.keyed:
+            payload = {"message": text, "context_id": self.context}
+        else:
+            payload = {"text": text, "context": self.context}
+        answer = self._request(self.host.message_path, payload)
+        if isinstance(answer.body, dict):
+            self.context = answer.body.get("context_id") or answer.body.get("context") or self.context
+        return answer
+
+    def log(self) -> Answer:
+        """All log items of the chat."""
+        if self.host.keyed:
+            return self._request(self.host.log_path, {"context_id": self.context, "length": 100_000})
+        return self._request(self.host.log_path, {"context": self.context, "log_from": 0})
+
+    def _request(self, path: str, payload: dict[str, Any] | None = None) -> Answer:
+        data = None if payload is None else json.dumps(payload).encode()
+        headers = {**self._headers, "Content-Type": "application/json"}
+        request = urllib.request.Request(self._base + path, data=data, headers=headers)
+        try:
+            with self._opener.open(request, timeout=self._timeout) as response:
+                return _decoded(response.status, response.read())
+        except urllib.error.HTTPError as error:
+            return _decoded(error.code, error.read())
+
+
+def _decoded(status: int, raw: bytes) -> Answer:
+    text = raw.decode("utf-8", "replace")
+    try:
+        return Answer(status, json.loads(text))
+    except ValueError:
+        return Answer(status, text)

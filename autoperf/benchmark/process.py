@@ -1,0 +1,84 @@
+"""One host process: started with any command prefix, waited for, measured, stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+
+class HostError(RuntimeError):
+    """The host did not start or does not answer; the message ends with what it printed last."""
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class HostProcess:
+    """A running ``run_ui.py``; ``command`` is complete except for the port, its output goes to ``output``."""
+
+    def __init__(self, command: Sequence[str], folder: Path, env: Mapping[str, str], output: Path) -> None:
+        self.port = free_port()
+        self.output = output
+        self._file: IO[bytes] = output.open("wb")
+        self._begun = time.monotonic()
+        self._process = subprocess.Popen(
+            [*command, f"--port={self.port}", "--host=127.0.0.1", "--dockerized=true"],
+            cwd=folder,
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=self._file,
+            stderr=subprocess.STDOUT,
+        )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait_until_open(self, timeout: float = 120.0) -> float:
+        """Block until the port is open; return the seconds since the start. ``HostError`` otherwise."""
+        while time.monotonic() - self._begun < timeout:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return time.monotonic() - self._begun
+            try:
+                status = self._process.wait(0.1)
+            except subprocess.TimeoutExpired:
+                continue
+            raise HostError(f"the host ended with status {status} before its port was open\n{self.tail()}")
+        raise HostError(f"the host's port was not open after {timeout:.0f} s\n{self.tail()}")
+
+    def cpu_seconds(self) -> float | None:
+        """User and system time of the process so far (children excluded); None where there is no /proc."""
+        try:
+            stat = Path(f"/proc/{self.pid}/stat").read_text()
+        except OSError:
+            return None
+        # The command name in parentheses may contain blanks; fields count from behind it.
+        fields = stat.rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def stop(self, timeout: float = 30.0) -> int:
+        """SIGTERM, then SIGKILL after ``timeout`` seconds; return the exit status (negative: the signal)."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._file.close()
+        return self._process.returncode
+
+    def tail(self, lines: int = 25) -> str:
+        """The last lines the host printed."""
+        return "\n".join(self.output.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])

@@ -1,0 +1,80 @@
+"""The heart of the suite: the same conversations, bare and instrumented, leave the same transcript.
+
+Every look-alike host plays all its scenarios in a fresh process, once bare and once for each set of features.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autoperf.config import FEATURES
+from autoperf.store import Store
+
+TESTS = Path(__file__).resolve().parent
+TEMPLATE = TESTS.parent / "sitecustomize_template"
+HOSTS = ["v0_8", "v0_9_3", "v0_9_8", "v0_9_9", "v2"]
+FEATURE_SETS = ["all", *FEATURES]
+
+
+def play(host: str, environment: dict[str, str]) -> dict[str, Any]:
+    """Transcripts by scenario name."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("AUTOPERF_", "OTEL_", "PYTEST_", "PYTHON"))}
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "transcripts.json"
+        subprocess.run(
+            [sys.executable, TESTS / "hosts" / "drive.py", TESTS / "hosts" / host, out],
+            env={**clean, **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=True,
+        )
+        told: dict[str, Any] = json.loads(out.read_text())
+        return told
+
+
+@functools.cache
+def bare(host: str) -> dict[str, Any]:
+    """The transcripts that everything else is compared with."""
+    return play(host, {})
+
+
+def difference(expected: Any, found: Any) -> str:
+    """The first lines in which two transcripts differ."""
+    lines = (json.dumps(told, indent=1).splitlines() for told in (expected, found))
+    return "\n".join(list(difflib.unified_diff(*lines, "bare", "instrumented", lineterm="", n=2))[:30])
+
+
+@pytest.mark.parametrize("features", FEATURE_SETS)
+@pytest.mark.parametrize("host", HOSTS)
+def test_transcripts_are_equal(host: str, features: str, tmp_path: Path) -> None:
+    environment = {
+        # The repository's own path serves an interpreter in which autoperf is not installed.
+        "PYTHONPATH": os.pathsep.join([str(TEMPLATE), str(TESTS.parent)]),
+        "AUTOPERF_HOME": str(tmp_path),
+        "AUTOPERF_FEATURES": features,
+    }
+    expected, found = bare(host), play(host, environment)
+    assert list(found) == list(expected)
+    different = {name: told for name, told in found.items() if told != expected[name]}
+    shown = "\n".join(f"{name}:\n{difference(expected[name], told)}" for name, told in list(different.items())[:3])
+    assert not different, f"{len(different)} of {len(expected)} differ\n{shown}"
+    with Store.open(tmp_path) as store:
+        (record, *_) = store.processes()
+    chosen = sorted(FEATURES) if features == "all" else [features]
+    assert record["features"] == chosen
+    assert not record["failures"]
+    states = {row["target"]: row["state"] for row in record["patches"]}
+    absent = {target for target, state in states.items() if state != "applied"}
+    assert absent <= {"agent:Agent._execute_tool_request"}, states

@@ -1,0 +1,124 @@
+"""Every way a process ends or splits: what has been recorded survives, once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from autoperf.store import Store
+from autoperf.telemetry import names
+from tests.telemetry_process import PRELUDE, SOME_WORK, run, spawn, stored
+
+
+def ready(process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+
+
+def test_sigterm_flushes_and_still_kills(tmp_path: Path) -> None:
+    code = """
+        with telemetry.span("turn"):
+            with telemetry.span("done"): pass
+            print("ready", flush=True)
+            time.sleep(60)
+    """
+    process = spawn(code, tmp_path)
+    ready(process)
+    process.terminate()
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (-signal.SIGTERM, "")
+    spans = {span["name"]: span["attributes"] for span in stored(tmp_path)}
+    assert spans == {"turn": {names.CUT_OFF: True}, "done": {}}
+    assert Store.open(tmp_path).processes()[0]["ended"]
+
+
+def test_a_sigterm_handler_of_the_hosts_is_left_in_place(tmp_path: Path) -> None:
+    code = """
+        telemetry.shutdown()
+        print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)
+        mine = lambda *_: None
+        signal.signal(signal.SIGTERM, mine)
+        again = Telemetry.start(Config(), resource={}, snapshot=dict, store_dir=Path(sys.argv[1]))
+        print(signal.getsignal(signal.SIGTERM) is mine)
+        again.shutdown()
+        print(signal.getsignal(signal.SIGTERM) is mine)
+    """
+    assert run(code, tmp_path).stdout.split() == ["True"] * 3
+
+
+def test_a_kill_loses_at_most_the_last_second(tmp_path: Path) -> None:
+    code = """
+        with telemetry.span("done"): pass
+        telemetry.flush()
+        print("ready", flush=True)
+        time.sleep(60)
+    """
+    process = spawn(code, tmp_path)
+    ready(process)
+    process.kill()
+    process.communicate(timeout=60)
+    assert [span["name"] for span in stored(tmp_path)] == ["done"]
+    assert Store.open(tmp_path).processes()[0]["ended"] is None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_has_its_own_record_and_repeats_nothing(tmp_path: Path) -> None:
+    code = """
+        with telemetry.span("before"): pass
+        with telemetry.span("turn"):
+            child = os.fork()
+            if child == 0:
+                with telemetry.span("in child"): pass
+            else:
+                os.waitpid(child, 0)
+        with telemetry.span(f"after {child == 0}"): pass
+    """
+    assert run(code, tmp_path).returncode == 0
+    spans = stored(tmp_path)
+    assert sorted(span["name"] for span in spans) == [
+        "after False",
+        "after True",
+        "before",
+        "in child",
+        "turn",
+    ]
+    by_name = {span["name"]: span for span in spans}
+    assert by_name["in child"]["parent_id"] == by_name["turn"]["span_id"]
+    assert by_name["in child"]["pid"] != by_name["turn"]["pid"] == by_name["before"]["pid"]
+    records = Store.open(tmp_path).processes()
+    assert {record["pid"] for record in records} == {span["pid"] for span in spans}
+    assert all(record["ended"] for record in records)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_short_multiprocessing_children_lose_nothing(tmp_path: Path, method: str) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import multiprocessing, sys\n"
+        + PRELUDE
+        + "def work():\n    with telemetry.span('in child'): pass\n"
+        + "if __name__ == '__main__':\n"
+        + f"    child = multiprocessing.get_context('{method}').Process(target=work)\n"
+        + "    child.start(); child.join(); print(child.exitcode)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", script, tmp_path / "state"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (result.stdout, result.stderr) == ("0\n", "")
+    assert [span["name"] for span in stored(tmp_path / "state")] == ["in child"]
+
+
+def test_a_store_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    result = run(SOME_WORK, tmp_path / "file" / "state")
+    assert result.returncode == 0
+    assert result.stderr.count("\n") == 1
+    assert "traces are not kept" in result.stderr
