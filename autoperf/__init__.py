@@ -18,7 +18,8 @@ def instrument(root: str | PathLike[str] | None = None, **options: Any) -> Runti
 
     Without ``root`` the folder is looked for on ``sys.path`` and in the working directory. ``options`` are
     the attributes of `autoperf.config.Config`, already typed, and win over the environment. Call it before
-    the host's modules are imported. A second call returns the first runtime. None with ``AUTOPERF_DISABLED=1``.
+    the host's modules are imported. A second call returns the first runtime; with ``AUTOPERF_DISABLED=1``
+    it is None.
 
     Raises ``AutoperfError`` when there is no Agent Zero, ``TypeError`` for an unknown option.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ _starting = threading.RLock()
 
 
 def recognise(folder: str) -> bool:
-    """Whether ``folder`` holds an Agent Zero; if so its runtime is running, or its failure recorded, on return.
+    """Whether ``folder`` holds an Agent Zero; if so its runtime runs on return, or its failure is recorded.
 
     Raises only what importing our own parts raises: a package they need is missing in this interpreter.
     """
@@ -76,6 +77,8 @@ def start(root: Path, layout: Layout, **options: Any) -> Runtime:
         for problem in config.problems:
             say(problem)
     os.environ[HOST_PID] = str(os.getpid())
+    # The decision is made: a finder still waiting would instrument again after `uninstrument`.
+    sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != "AutoperfFinder"]
     return Runtime.start(root, layout, config)
 
 
@@ -89,9 +92,8 @@ def is_candidate(folder: Path) -> bool:
         return False
 
 
-def is_server(environ: dict[str, str] | None = None) -> bool:
-    """Whether this process is the one people watch: not a preparation step, nor a child of an instrumented host."""
-    environ = dict(os.environ) if environ is None else environ
+def is_server(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether this is the process people watch: no preparation step, no child of an instrumented host."""
     script = os.path.basename(sys.argv[0]) if getattr(sys, "argv", None) else ""
     if script in PREPARING:
         return False
@@ -103,6 +105,6 @@ def is_server(environ: dict[str, str] | None = None) -> bool:
     return environ.get(HOST_PID, str(os.getpid())) == str(os.getpid())
 
 
-def switched_off() -> bool:
+def switched_off(environ: Mapping[str, str] = os.environ) -> bool:
     """Whether the kill switch ``AUTOPERF_DISABLED`` is set."""
-    return os.environ.get("AUTOPERF_DISABLED", "").strip().lower() not in ("", "0", "false", "no", "off")
+    return environ.get("AUTOPERF_DISABLED", "").strip().lower() not in ("", "0", "false", "no", "off")

@@ -1,4 +1,4 @@
-"""Writes a bootstrap folder that needs nothing installed: sitecustomize.py, and the packages in a subfolder."""
+"""Writes a bootstrap folder that needs nothing installed: sitecustomize.py, and packages below it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ from autoperf.installing import is_ours, template
 # OTLP over HTTP only: gRPC would be a 16 MB library of compiled code for the same spans.
 REQUIRED = ("wrapt", "psutil", "opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
 PACKAGES = "autoperf-packages"
+# By hash: copying and mounting change the time of a file, not what is in it.
+_COMPILE = """
+import py_compile, sys
+py_compile.compile(sys.argv[1], invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
+"""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -25,8 +30,8 @@ def copy(folder: Path, version: str | None = None) -> list[str]:
     """Write the bootstrap into ``folder`` for Python ``version`` ("3.12"; default: the running one).
 
     Returns the names and versions of the packages inside. What an earlier call wrote there is replaced; other
-    files stay. Raises `AutoperfError` when the folder cannot be written, holds somebody else's sitecustomize.py,
-    or when packages for another version cannot be had.
+    files stay. Raises `AutoperfError` when the folder cannot be written, when it holds somebody else's
+    sitecustomize.py, or when packages for another version cannot be had.
     """
     ours = "{}.{}".format(*sys.version_info)
     if version is not None and not re.fullmatch(r"3\.\d+", version):
@@ -46,15 +51,26 @@ def copy(folder: Path, version: str | None = None) -> list[str]:
             shutil.rmtree(folder / PACKAGES, ignore_errors=True)
             packages.rename(folder / PACKAGES)
         target.write_text(template(), encoding="utf-8")
+        _compile(target, version or ours)
     except OSError as error:
         raise AutoperfError(f"{folder} cannot be written: {error.strerror or error}") from None
     return names
 
 
+def _compile(source: Path, version: str) -> None:
+    """Leave bytecode beside ``source``: a read-only mount would have every Python start compile it again."""
+    for old in (source.parent / "__pycache__").glob(f"{source.stem}.*.pyc"):
+        old.unlink()
+    running = "{}.{}".format(*sys.version_info)
+    python = sys.executable if version == running else shutil.which(f"python{version}")
+    if python is not None:
+        subprocess.run([python, "-I", "-S", "-c", _COMPILE, str(source)], capture_output=True)
+
+
 def distributions(names: tuple[str, ...]) -> Iterator[metadata.Distribution]:
     """The installed distributions ``names`` and all they require, each once, extras left out.
 
-    Raises `AutoperfError` when one of ``names`` is not installed; a requirement that is not was not needed here.
+    Raises `AutoperfError` when one of ``names`` is not installed; other absent ones were not needed here.
     """
     waiting, seen = list(names), set[str]()
     while waiting:
@@ -67,7 +83,9 @@ def distributions(names: tuple[str, ...]) -> Iterator[metadata.Distribution]:
             found = metadata.distribution(name)
         except metadata.PackageNotFoundError:
             if name in names:
-                raise AutoperfError(f"{name} is not installed in {sys.executable}, so it cannot be copied") from None
+                raise AutoperfError(
+                    f"{name} is not installed in {sys.executable}, so it cannot be copied"
+                ) from None
             continue
         yield found
         for requirement in found.requires or ():
@@ -98,12 +116,14 @@ def _fetched(packages: Path, version: str) -> list[str]:
     elif uv := shutil.which("uv"):
         command = [uv, "pip", "install", "--quiet", *options, *_ranges()]
     else:
-        raise AutoperfError(f"packages for Python {version} need pip or uv; run this command with Python {version}")
+        raise AutoperfError(
+            f"packages for Python {version} need pip or uv; run this command with Python {version}"
+        )
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1].strip()
         raise AutoperfError(
-            f"no packages for Python {version} ({reason}); run `autoperf bootstrap --copy` with that Python instead"
+            f"no packages for Python {version} ({reason}); run `autoperf bootstrap --copy` with that Python"
         )
     shutil.rmtree(packages / "bin", ignore_errors=True)
     return sorted(f"{d.metadata['Name']} {d.version}" for d in metadata.distributions(path=[str(packages)]))

@@ -13,7 +13,7 @@ OBSERVE_ONLY = frozenset({"trace"})
 
 
 def parse_features(text: str) -> frozenset[str]:
-    """Read a feature list: names add up, ``-name`` takes one away from the default, ``all`` and ``none`` are words.
+    """Read a feature list: names add up, ``-name`` takes one from the default; also ``all`` and ``none``.
 
     ``"tools,mcp"`` is exactly these two; ``"-mcp"`` is everything but MCP. Raises ``ValueError`` naming an
     unknown feature and the known ones.

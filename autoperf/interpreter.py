@@ -31,7 +31,7 @@ print("autoperf-probe " + json.dumps({
     "executable": sys.executable, "version": list(sys.version_info[:3]), "prefix": sys.prefix,
     "site_packages": next((f for f in folders if f in sys.path and os.path.isdir(f)), None),
     "autoperf": origin("autoperf"), "has_pip": origin("pip") is not None, "sitecustomize": here,
-    "missing": [name for name in ("wrapt", "psutil", "opentelemetry.sdk") if not origin(name)],
+    "missing": [name for name in ("wrapt", "psutil", "opentelemetry.sdk.trace") if not origin(name)],
     "reached": any(type(finder).__name__ == "AutoperfFinder" for finder in sys.meta_path),
 }))
 """
@@ -67,7 +67,9 @@ def probe(python: str, environ: Mapping[str, str] | None = None) -> Interpreter:
     """
     found = shutil.which(python)
     if found is None:
-        raise AutoperfError(f"{python}: no such Python; name its executable, for example /opt/venv/bin/python")
+        raise AutoperfError(
+            f"{python}: no such Python; name its executable, for example /opt/venv/bin/python"
+        )
     try:
         done = subprocess.run(
             [found, "-c", _PROBE],
@@ -91,20 +93,24 @@ def probe(python: str, environ: Mapping[str, str] | None = None) -> Interpreter:
 
 
 def alone(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of a service: without our bootstrap, and without what only this shell's path would add."""
+    """The environment of a service: without what only the path of this shell would add."""
     environ = os.environ if environ is None else environ
-    return {name: value for name, value in environ.items() if name not in ("PYTHONPATH", "AUTOPERF_LAUNCH_PID")}
+    return {
+        name: value for name, value in environ.items() if name not in ("PYTHONPATH", "AUTOPERF_LAUNCH_PID")
+    }
 
 
 def how_to_install(python: Interpreter) -> str | None:
-    """One line on what ``python`` lacks to load autoperf and what to type, or None when nothing is missing."""
+    """One line on what ``python`` lacks to load autoperf and what to type; None when nothing is missing."""
     from autoperf import advice
 
     if python.autoperf is not None and not python.missing and python.version >= advice.OLDEST:
         return None
     wanting = python.missing[0] if python.autoperf is not None and python.missing else "autoperf"
     error = ImportError(f"No module named {wanting!r}", name=wanting)
-    return advice.missing(error, python.executable, python.version, python.has_pip, str(Path(__file__).parent))
+    return advice.missing(
+        error, python.executable, python.version, python.has_pip, str(Path(__file__).parent)
+    )
 
 
 def this_python() -> str:

@@ -10,7 +10,7 @@ USAGE = "autoperf run [--features LIST] [--observe] [--home DIR] [--quiet] CMD..
 _OFF = ("", "0", "false", "no", "off")
 
 
-class Refused(Exception):
+class LaunchError(Exception):
     """The command line cannot be run; the text is for a person, ``code`` the exit code."""
 
     def __init__(self, text: str, code: int = 2) -> None:
@@ -32,14 +32,14 @@ def run(arguments: list[str]) -> int:
             if os.name != "nt":  # there the command gets another pid
                 environ["AUTOPERF_LAUNCH_PID"] = str(os.getpid())
         return execute(command, environ)
-    except Refused as refusal:
+    except LaunchError as refusal:
         if sys.stderr is not None:
             sys.stderr.write(f"autoperf: {refusal}\n")
         return refusal.code
 
 
 def parsed(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
-    """Split our options, as environment variables, from the command; everything after its name is untouched."""
+    """Split our options, as environment variables, from the command, whose own arguments stay untouched."""
     settings: dict[str, str] = {}
     rest = list(arguments)
     while rest and rest[0].startswith("-"):
@@ -50,16 +50,18 @@ def parsed(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
             name, value = ("AUTOPERF_FEATURES", "trace") if option == "--observe" else ("AUTOPERF_QUIET", "1")
         elif option in ("--features", "--home"):
             if not has_value and not rest:
-                raise Refused(f"{option} needs a value: {USAGE}")
+                raise LaunchError(f"{option} needs a value: {USAGE}")
             value = value if has_value else rest.pop(0)
             name, value = _features(value) if option == "--features" else ("AUTOPERF_HOME", _folder(value))
         else:
-            raise Refused(f"no option {option}; options stand before the command: {USAGE}")
+            raise LaunchError(f"no option {option}; options stand before the command: {USAGE}")
         if settings.get(name, value) != value:
-            raise Refused("--features and --observe contradict each other" if "FEAT" in name else f"{option} twice")
+            raise LaunchError(
+                "--features and --observe contradict each other" if "FEAT" in name else f"{option} twice"
+            )
         settings[name] = value
     if not rest or not rest[0]:
-        raise Refused("no command; say for example: autoperf run python run_ui.py")
+        raise LaunchError("no command; say for example: autoperf run python run_ui.py")
     return settings, rest
 
 
@@ -69,31 +71,31 @@ def _features(text: str) -> tuple[str, str]:
     try:
         parse_features(text)
     except ValueError as error:
-        raise Refused(f"--features {text}: {error}") from None
+        raise LaunchError(f"--features {text}: {error}") from None
     return "AUTOPERF_FEATURES", text
 
 
 def _folder(text: str) -> str:
     if not text:
-        raise Refused("--home needs the name of a folder")
+        raise LaunchError("--home needs the name of a folder")
     return os.path.abspath(os.path.expanduser(text))
 
 
 def template_folder() -> str:
     """The folder that holds our sitecustomize.py: inside the installed package, or beside it in a checkout.
 
-    Raises `Refused` when the installation has lost it.
+    Raises `LaunchError` when the installation has lost it.
     """
     package = os.path.dirname(os.path.abspath(__file__))
     for parent in (package, os.path.dirname(package)):
         folder = os.path.join(parent, "sitecustomize_template")
         if os.path.isfile(os.path.join(folder, "sitecustomize.py")):
             return folder
-    raise Refused(f"this installation is incomplete: no sitecustomize_template in {package}")
+    raise LaunchError(f"this installation is incomplete: no sitecustomize_template in {package}")
 
 
 def with_bootstrap(pythonpath: str, folder: str) -> str:
-    """``pythonpath`` with ``folder`` first and once; every other entry, empty ones too, stays byte for byte."""
+    """``pythonpath`` with ``folder`` first and once; the others, empty ones too, stay byte for byte."""
     if not pythonpath:
         return folder
     entries = pythonpath.split(os.pathsep)
@@ -112,18 +114,19 @@ def execute(command: list[str], environ: dict[str, str]) -> int:
     except OSError as error:
         raise _refusal(command, error) from None
     except ValueError as error:
-        raise Refused(f"{command[0]!r}: {error}", 126) from None
+        raise LaunchError(f"{command[0]!r}: {error}", 126) from None
 
 
 def _restore_signals() -> None:
     """Python ignores these two at start, and an ignored signal would be inherited by the command."""
-    from _signal import SIG_DFL, SIGPIPE, SIGXFSZ, signal
+    # The module `signal` would load enum and more, a fifth of our time.
+    from _signal import SIG_DFL, SIGPIPE, SIGXFSZ, signal  # type: ignore[import-not-found]
 
     signal(SIGPIPE, SIG_DFL)
     signal(SIGXFSZ, SIG_DFL)
 
 
-def _refusal(command: list[str], error: OSError) -> Refused:
+def _refusal(command: list[str], error: OSError) -> LaunchError:
     name = command[0]
     is_file = os.path.isfile(name)
     hint = ""
@@ -132,11 +135,13 @@ def _refusal(command: list[str], error: OSError) -> Refused:
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
         if name == "python" and python_name() != "python":
             hint = f"; did you mean `autoperf run {python_name()} {' '.join(command[1:])}`?"
-        return Refused(f"{name}: command not found{hint}", 127)
+        return LaunchError(f"{name}: command not found{hint}", 127)
     if os.path.isdir(name):
-        return Refused(f"{name}: is a folder, not a command", 126)
-    reason = "not executable" if isinstance(error, PermissionError) else (error.strerror or str(error)).lower()
-    return Refused(f"{name}: {reason}{hint}", 126)
+        return LaunchError(f"{name}: is a folder, not a command", 126)
+    reason = (
+        "not executable" if isinstance(error, PermissionError) else (error.strerror or str(error)).lower()
+    )
+    return LaunchError(f"{name}: {reason}{hint}", 126)
 
 
 def python_name() -> str:

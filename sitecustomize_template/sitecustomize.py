@@ -6,7 +6,6 @@ from _thread import _local
 
 NAMES = frozenset(("agent", "helpers", "python", "models", "initialize"))
 HERE = os.path.dirname(os.path.abspath(__file__))
-PACKAGES = os.path.join(HERE, "autoperf-packages")
 
 
 class AutoperfFinder:
@@ -21,49 +20,30 @@ class AutoperfFinder:
             return None
         self.thread.busy = True
         try:
-            if any(self.recognised(folder) for folder in map(os.path.abspath, sys.path) if supplies(folder, name)):
-                # The import under way walks sys.meta_path, and would miss finders that were now put before us.
-                specs = (finder.find_spec(name, path, target) for finder in list(sys.meta_path))
-                return next((spec for spec in specs if spec is not None), None)
+            for folder in map(os.path.abspath, sys.path):
+                if folder not in self.rejected and os.path.isfile(os.path.join(folder, "agent.py")):
+                    return arrival()(self, HERE, name, path, target)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:
+        except BaseException:
             sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not self]
-            report(error)
         finally:
             self.thread.busy = False
         return None
 
-    def recognised(self, folder):
-        if folder in self.rejected:
-            return False
-        if os.path.isdir(PACKAGES) and PACKAGES not in sys.path:
-            sys.path.append(PACKAGES)
-        from autoperf.bootstrap import recognise
 
-        if recognise(folder):
-            sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not self]
-            return True
-        self.rejected.add(folder)
-        sys.path[:] = [entry for entry in sys.path if entry != PACKAGES]
-        return False
+def arrival():
+    """What happens then lies in our package and is read by path: this interpreter may not have it."""
+    for folder in ("..", "../autoperf", "autoperf-packages/autoperf"):
+        source = os.path.join(HERE, folder, "arrival.py")
+        if os.path.isfile(source):
+            scope = {"__file__": os.path.normpath(source), "__name__": "autoperf_arrival"}
+            with open(source, "rb") as stream:
+                exec(compile(stream.read(), scope["__file__"], "exec"), scope)
+            return scope["arrive"]
+    from autoperf.arrival import arrive
 
-
-def supplies(folder, name):
-    if not os.path.isfile(os.path.join(folder, "agent.py")):
-        return False
-    return os.path.isdir(os.path.join(folder, name)) or os.path.isfile(os.path.join(folder, name + ".py"))
-
-
-def report(error):
-    """Only the launched process says that its interpreter lacks autoperf; the text lies beside our package."""
-    near = (os.path.dirname(HERE), os.path.join(os.path.dirname(HERE), "autoperf"), os.path.join(PACKAGES, "autoperf"))
-    source = next((p for p in (os.path.join(folder, "advice.py") for folder in near) if os.path.isfile(p)), None)
-    if source and os.environ.get("AUTOPERF_LAUNCH_PID") == str(os.getpid()):
-        scope = {"__file__": source, "__name__": "autoperf_advice"}
-        with open(source, "rb") as stream:
-            exec(compile(stream.read(), source, "exec"), scope)
-        scope["report"](error)
+    return arrive
 
 
 def install():
@@ -80,14 +60,13 @@ def chain():
 
     folders = [os.path.abspath(entry) for entry in sys.path]
     later = folders.index(HERE) + 1 if HERE in folders else 0
-    rest = [entry for entry, folder in list(zip(sys.path, folders))[later:] if folder != HERE]
-    spec = PathFinder.find_spec("sitecustomize", rest)
+    spec = PathFinder.find_spec("sitecustomize", [entry for entry in sys.path[later:] if entry != HERE])
     if spec is not None and spec.loader is not None and spec.origin is not None:
         module = sys.modules["sitecustomize"] = module_from_spec(spec)
         spec.loader.exec_module(module)
 
 
-try:
+try:  # noqa: SIM105 - contextlib is not loaded this early
     install()
 except BaseException:
     pass

@@ -28,7 +28,9 @@ class Bench:
     """A folder with programs, and an environment that holds nothing but what a test puts in."""
 
     folder: Path
-    environ: dict[str, str] = field(default_factory=lambda: {k: os.environ[k] for k in _KEPT if k in os.environ})
+    environ: dict[str, str] = field(
+        default_factory=lambda: {k: os.environ[k] for k in _KEPT if k in os.environ}
+    )
 
     def write(self, files: Mapping[str, str]) -> Path:
         """Write ``files`` (relative name to text) and return the folder."""
@@ -62,4 +64,6 @@ class Bench:
 
 def bare_python() -> str:
     """The interpreter under the virtual environment: it has none of our packages, nor autoperf itself."""
-    return str(getattr(sys, "_base_executable", None) or sys.executable)
+    # Not sys._base_executable: up to Python 3.10 that is the environment's own.
+    name = "python.exe" if os.name == "nt" else "bin/python{}.{}".format(*sys.version_info)
+    return str(Path(sys.base_prefix) / name)

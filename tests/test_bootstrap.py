@@ -1,4 +1,4 @@
-"""The bootstrap in fresh interpreters: hands the host over, chains what it shadows, and is otherwise not there."""
+"""The bootstrap in fresh interpreters: hands the host over, chains what it shadows, else is not there."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from interpreters import REPOSITORY, TEMPLATE, Bench, bare_python
+from tests.interpreters import REPOSITORY, TEMPLATE, Bench, bare_python
 
+# What the sitecustomize.py reads by path when a host arrives, for folders that have none of our packages.
+ARRIVAL = {
+    f"fake/autoperf/{name}": (REPOSITORY / "autoperf" / name).read_text()
+    for name in ("arrival.py", "advice.py")
+}
 HOST = {
     "host/agent.py": "import helpers.files\n",
     "host/helpers/files.py": "",
@@ -63,13 +68,17 @@ def test_finders_installed_during_recognition_see_the_import_under_way(bench: Be
 
 
 def test_a_rejected_folder_is_asked_about_once_and_the_program_runs(bench: Bench) -> None:
-    bench.write({"other/agent.py": "import models\n", "other/models.py": "", "other/go.py": "import agent, models\n"})
+    bench.write(
+        {"other/agent.py": "import models\n", "other/models.py": "", "other/go.py": "import agent, models\n"}
+    )
     result = bench.python("other/go.py")
     assert result.out.splitlines() == ["asked other False"]
 
 
 def test_nothing_of_autoperf_is_loaded_without_a_host(bench: Bench) -> None:
-    bench.write({"plain/models.py": "", "plain/go.py": "import models, sys, json\nprint('autoperf' in sys.modules)\n"})
+    bench.write(
+        {"plain/models.py": "", "plain/go.py": "import models, sys, json\nprint('autoperf' in sys.modules)\n"}
+    )
     assert bench.python("plain/go.py").out == "False\n"
 
 
@@ -92,7 +101,8 @@ def test_kill_switch_loads_nothing_and_still_chains(bench: Bench) -> None:
 
 THEIRS = (
     "import sys\n"
-    "print(__name__, __file__, sys.modules['sitecustomize'].__dict__ is globals(), __spec__.name, __spec__.origin)\n"
+    "print(__name__, __file__, sys.modules['sitecustomize'].__dict__ is globals())\n"
+    "print(__spec__.name, __spec__.origin)\n"
     "mine = 1\n"
 )
 
@@ -155,8 +165,13 @@ def test_options_that_skip_sitecustomize_leave_a_plain_python(bench: Bench, opti
 
 
 FOLLOWED = {
-    "execv": "if len(sys.argv) < 2: os.execv(sys.executable, [sys.executable, sys.argv[0], 'again'])\nimport agent\n",
-    "fork": "if os.fork(): sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))\nimport agent\nsys.stdout.flush()\n",
+    "execv": (
+        "if len(sys.argv) < 2: os.execv(sys.executable, [sys.executable, sys.argv[0], 'again'])\n"
+        "import agent\n"
+    ),
+    "fork": (
+        "if os.fork(): sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))\nimport agent\nsys.stdout.flush()\n"
+    ),
     "spawn": (
         "import multiprocessing\n"
         "def work():\n    import agent\n"
@@ -176,7 +191,10 @@ def test_follows_the_host_into_its_other_processes(bench: Bench, way: str) -> No
     assert (result.code, result.err) == (0, "")
 
 
-LAUNCH = "import os, sys; os.environ['AUTOPERF_LAUNCH_PID'] = str(os.getpid()); os.execv(sys.executable, sys.orig_argv[:1] + sys.argv[1:])"
+LAUNCH = (
+    "import os, sys; os.environ['AUTOPERF_LAUNCH_PID'] = str(os.getpid())\n"
+    "os.execv(sys.executable, sys.orig_argv[:1] + sys.argv[1:])"
+)
 
 
 def test_the_launched_process_says_which_interpreter_lacks_autoperf(bench: Bench) -> None:
@@ -241,7 +259,12 @@ def test_preparation_steps_and_children_are_instrumented_silently(real: Bench) -
     real.environ["AUTOPERF_TYPO"] = "1"
     real.write({"host/prepare.py": "import agent\n", "host/child.py": "import agent\n"})
     prepared = real.python("host/prepare.py")
-    real.write({"host/start.py": "import agent, subprocess, sys\nsubprocess.check_call([sys.executable, 'host/child.py'])"})
+    real.write(
+        {
+            "host/start.py": "import agent, subprocess, sys\n"
+            "subprocess.check_call([sys.executable, 'host/child.py'])"
+        }
+    )
     parent = real.python("host/start.py")
     assert (prepared.out, prepared.err) == ("start host layout True\n", "")
     assert sorted(parent.out.splitlines()) == ["start host layout False", "start host layout True"]
@@ -262,10 +285,22 @@ def test_a_runtime_that_fails_to_start_leaves_the_host_running(real: Bench) -> N
 
 
 def test_instrument_names_a_folder_without_agent_zero(real: Bench) -> None:
-    program = "import autoperf\ntry: autoperf.instrument('doubles')\nexcept Exception as e: print(type(e).__name__, e)"
+    program = (
+        "import autoperf\n"
+        "try: autoperf.instrument('doubles')\n"
+        "except Exception as e: print(type(e).__name__, e)"
+    )
     assert "AutoperfError no Agent Zero in doubles" in real.python("-c", program).out
     real.environ["AUTOPERF_DISABLED"] = "1"
     assert real.python("-c", "import autoperf; print(autoperf.instrument('host'))").out == "None\n"
+
+
+def test_what_was_undone_is_not_started_again_by_the_bootstrap(real: Bench) -> None:
+    stoppable = DOUBLES.replace("append(config)", "append(Runtime())")
+    stoppable = stoppable.replace("class Runtime:", "class Runtime:\n    def stop(self): running.clear()")
+    program = "import autoperf\nautoperf.instrument('host')\nautoperf.uninstrument()\nimport agent\n"
+    real.write({"doubles/sitecustomize.py": stoppable, "host/go.py": program})
+    assert real.python("host/go.py").out == "start host layout False\n"
 
 
 def test_the_bare_interpreter_of_these_tests_has_no_autoperf(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ import pytest
 from autoperf import copying, installing
 from autoperf.errors import AutoperfError
 from autoperf.interpreter import alone, probe
-from interpreters import REPOSITORY, Bench, bare_python
-from test_bootstrap import HOST, RECORDER
+from tests.interpreters import REPOSITORY, Bench, bare_python
+from tests.test_bootstrap import ARRIVAL, HOST, RECORDER
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def venv(tmp_path: Path) -> Path:
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     made = Bench(tmp_path)
-    made.write({**HOST, **RECORDER})
+    made.write({**HOST, **RECORDER, **ARRIVAL})
     return made
 
 
@@ -106,7 +106,9 @@ def test_a_file_of_somebody_else_is_not_touched(bench: Bench, venv: Path) -> Non
     assert theirs.read_text() == "import theirs\n"
 
 
-@pytest.mark.parametrize(("python", "said"), [("no-such-python", "no such Python"), ("/bin/true", "not a Python 3")])
+@pytest.mark.parametrize(
+    ("python", "said"), [("no-such-python", "no such Python"), ("true", "not a Python 3")]
+)
 def test_what_is_no_python_is_named(bench: Bench, python: str, said: str) -> None:
     code, out, err = autoperf(bench, "install", "--python", python)
     assert (code, out, err.count("\n")) == (1, "", 1)
@@ -117,14 +119,20 @@ def test_a_copied_bootstrap_needs_nothing_installed(bench: Bench) -> None:
     code, out, err = autoperf(bench, "bootstrap", "--copy", "copied")
     folder = bench.folder / "copied"
     assert (code, out) == (0, f"{folder}\n"), err
-    assert sorted(path.name for path in folder.iterdir()) == ["autoperf-packages", "sitecustomize.py"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "__pycache__",
+        "autoperf-packages",
+        "sitecustomize.py",
+    ]
+    assert [path.suffix for path in (folder / "__pycache__").iterdir()] == [".pyc"]
     assert "grpcio" not in err
     bench.path(folder)
     program = (
         "import sys; sys.path.append(sys.argv[1]); import autoperf.config, psutil, wrapt\n"
         "from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter\n"
         "from opentelemetry.sdk.trace import TracerProvider\n"
-        "print({m.__file__.startswith(sys.argv[1]) for m in (autoperf, psutil, wrapt, sys.modules['google.protobuf'])})"
+        "loaded = (autoperf, psutil, wrapt, sys.modules['google.protobuf'])\n"
+        "print({module.__file__.startswith(sys.argv[1]) for module in loaded})"
     )
     result = bench.python("-c", program, folder / "autoperf-packages")
     assert (result.out, result.err) == ("{True}\n", "")
@@ -134,10 +142,15 @@ def test_a_copied_bootstrap_needs_nothing_installed(bench: Bench) -> None:
 def test_packages_join_the_end_of_the_path_once_the_host_is_recognised(bench: Bench) -> None:
     (bench.folder / "copied" / "autoperf-packages").mkdir(parents=True)
     (bench.folder / "copied" / "sitecustomize.py").write_text(installing.template())
-    shutil.copytree(bench.folder / "fake" / "autoperf", bench.folder / "copied" / "autoperf-packages" / "autoperf")
+    shutil.copytree(
+        bench.folder / "fake" / "autoperf", bench.folder / "copied" / "autoperf-packages" / "autoperf"
+    )
     shutil.copytree(bench.folder / "host", bench.folder / "other")
     bench.path(bench.folder / "copied")
-    tail = "import agent, sys; print('autoperf-packages' in sys.path[-1], 'autoperf-packages' in str(sys.path[:-1]))"
+    tail = (
+        "import agent, sys\n"
+        "print(*('autoperf-packages' in str(part) for part in (sys.path[-1], sys.path[:-1])))\n"
+    )
     bench.write({"host/run_ui.py": tail, "other/run_ui.py": tail})
     assert bench.python("host/run_ui.py").out.splitlines()[-1] == "True False"
     assert bench.python("other/run_ui.py").out.splitlines()[-1] == "False False"

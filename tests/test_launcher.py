@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from autoperf.launcher import Refused, parsed, with_bootstrap
-from interpreters import REPOSITORY, TEMPLATE, Bench, Result
+from autoperf.launcher import LaunchError, parsed, with_bootstrap
+from tests.interpreters import REPOSITORY, TEMPLATE, Bench, Result
 
 SHOW = "import json, os, sys; print(json.dumps([os.getpid(), sys.argv[1:], dict(os.environ)]))"
 
@@ -51,7 +51,9 @@ def test_a_signal_ends_the_command_as_it_would_without_us(bench: Bench) -> None:
 
 
 def test_options_reach_the_command_as_environment(bench: Bench) -> None:
-    shown = launch(bench, "--features", "tools,mcp", "--home=state", "--quiet", sys.executable, "-c", SHOW, "--observe")
+    shown = launch(
+        bench, "--features", "tools,mcp", "--home=state", "--quiet", sys.executable, "-c", SHOW, "--observe"
+    )
     pid, arguments, environ = json.loads(shown.out)
     assert arguments == ["--observe"]
     assert environ["AUTOPERF_FEATURES"] == "tools,mcp"
@@ -98,7 +100,7 @@ def test_the_kill_switch_changes_nothing_in_the_environment(bench: Bench) -> Non
     ],
 )
 def test_a_line_that_makes_no_sense_is_refused(words: list[str], said: str) -> None:
-    with pytest.raises(Refused, match=said) as refused:
+    with pytest.raises(LaunchError, match=said) as refused:
         parsed(words)
     assert refused.value.code == 2
 
@@ -137,6 +139,7 @@ def test_loads_nothing_that_a_started_python_has_not_loaded(bench: Bench) -> Non
         lines = bench.run(sys.executable, "-X", "importtime", "-c", program, *words).err.splitlines()
         return {line.rpartition("|")[2].strip() for line in lines}
 
-    ours = loaded("from autoperf.__main__ import main; main()", "run", "--features", "tools", "/bin/true")
+    ours = loaded("from autoperf.__main__ import main; main()", "run", "--features", "tools", "true")
     names = {"", ".__main__", ".launcher", ".features"}
-    assert ours - loaded("0") == {"__future__"} | {f"autoperf{name}" for name in names}
+    # os.execvpe itself loads warnings, which some versions have loaded by then.
+    assert ours - loaded("0") - {"warnings"} == {"__future__"} | {f"autoperf{name}" for name in names}

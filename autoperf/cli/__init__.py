@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import os
 import sys
@@ -40,7 +41,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: list[str]) -> int:
-    """Run one command line (without the program's name); 0 done, 1 a problem, 2 a line that makes no sense."""
+    """Run one command line, without the program's name; 0: done, 1: a problem, 2: the line makes no sense."""
     try:
         code = _dispatch(arguments)
         if sys.stdout is not None:
@@ -50,11 +51,20 @@ def main(arguments: list[str]) -> int:
         say(str(error))
         return 1
     except BrokenPipeError:
-        # Whoever read us has gone; without this, Python's own flush at exit would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _let_go()
+        return 1
+    except OSError as error:
+        say(f"{error.filename or 'output'}: {(error.strerror or str(error)).lower()}")
+        _let_go()
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _let_go() -> None:
+    """Whoever read stdout has gone, or it is full; Python's own flush at exit must not complain once more."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def command(verb: str) -> Command:
@@ -77,13 +87,17 @@ def parser_of(verb: str) -> argparse.ArgumentParser:
 
 def help_text() -> str:
     """The one screen of ``autoperf --help``."""
-    lines = ["usage: autoperf VERB [options]", "", "Makes Agent Zero observable and faster, with no change to its code."]
+    lines = [
+        "usage: autoperf VERB [options]",
+        "",
+        "Makes Agent Zero observable and faster, with no change to its code.",
+    ]
     lines += ["", "verbs:"]
     for verb in VERBS:
         summary = (command(verb).__doc__ or "").strip().split("\n")[0]
         lines.append(f"  {verb:<11}{summary[:1].lower()}{summary[1:].rstrip('.')}")
     lines += ["", "  -h, --help, --version; autoperf VERB --help tells more", "", _EXAMPLES]
-    lines.append("AUTOPERF_DISABLED=1 switches everything off; options have variables AUTOPERF_..., see doctor.")
+    lines.append("AUTOPERF_DISABLED=1 switches everything off; `doctor` shows every option.")
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Print the folder to put on PYTHONPATH, or write a self-contained one.
+"""Print the folder for PYTHONPATH, or write a self-contained one.
 
 PYTHONPATH="$(autoperf bootstrap)" python run_ui.py   does what `autoperf run` does.
 The folder of --copy needs nothing installed: mount it into a container and set PYTHONPATH to it. It sends
@@ -22,14 +22,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the folder, alone on stdout so that a shell can take it."""
-    from autoperf.launcher import Refused, template_folder
+    from autoperf.launcher import LaunchError, template_folder
 
     if args.copy is None:
         if args.python is not None:
             raise AutoperfError("--python goes with --copy DIR")
         try:
             print(template_folder())
-        except Refused as refusal:
+        except LaunchError as refusal:
             raise AutoperfError(str(refusal)) from None
         return 0
     from autoperf.copying import copy

@@ -14,12 +14,14 @@ from autoperf.interpreter import alone, how_to_install, probe, this_python
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """``--python PATH``."""
-    parser.add_argument("--python", metavar="PATH", default=this_python(), help="that interpreter; default: this one")
+    parser.add_argument(
+        "--python", metavar="PATH", default=this_python(), help="that interpreter; default: this one"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the files, say which, and say so when autoperf itself is missing there: exit 1 then."""
-    from autoperf import installing
+    from autoperf import bootstrap, installing
 
     python = probe(args.python, alone())
     written, kept = installing.install(python)
@@ -27,6 +29,11 @@ def run(args: argparse.Namespace) -> int:
         print(f"wrote {path}")
     for path in kept:
         print(f"already there: {path}")
+    # Started once more: it must find us, and leaves the bytecode that a service may not write itself.
+    environ = {name: value for name, value in alone().items() if name != "PYTHONDONTWRITEBYTECODE"}
+    if not bootstrap.switched_off() and not probe(args.python, environ).reached:
+        say(f"{python.executable} does not read {python.site_packages} when it starts")
+        return 1
     lacking = how_to_install(python)
     if lacking is not None:
         say(lacking)

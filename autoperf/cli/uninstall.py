@@ -9,7 +9,9 @@ from autoperf.interpreter import alone, probe, this_python
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """``--python PATH``."""
-    parser.add_argument("--python", metavar="PATH", default=this_python(), help="that interpreter; default: this one")
+    parser.add_argument(
+        "--python", metavar="PATH", default=this_python(), help="that interpreter; default: this one"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,0 +1,74 @@
+"""Hands over to the bootstrap when a module of the host's name is about to be imported; run by its path."""
+
+# Read by any Python 3.6 or newer, before it is known whether the package around it can be imported there.
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def arrive(finder: "Any", here: str, name: str, path: "Any", target: "Any") -> "Any":
+    """Ask every folder on sys.path that could supply ``name``; the spec of the import under way, or None.
+
+    ``finder`` is the waiting finder, ``here`` the folder of its sitecustomize.py. It is taken off
+    sys.meta_path when the host was recognised, and when this interpreter cannot load autoperf.
+    """
+    packages = os.path.join(here, "autoperf-packages")
+    try:
+        for folder in [os.path.abspath(entry) for entry in sys.path]:
+            if folder in finder.rejected or not supplies(folder, name):
+                continue
+            if recognised(folder, packages):
+                remove(finder)
+                # The import under way walks sys.meta_path, and would miss finders put before us meanwhile.
+                specs = (other.find_spec(name, path, target) for other in list(sys.meta_path))
+                return next((spec for spec in specs if spec is not None), None)
+            finder.rejected.add(folder)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        remove(finder)
+        report(error)
+    return None
+
+
+def supplies(folder: str, name: str) -> bool:
+    """Whether ``folder`` may be a host that holds the module ``name``."""
+    if not os.path.isfile(os.path.join(folder, "agent.py")):
+        return False
+    module = os.path.join(folder, name)
+    return os.path.isdir(module) or os.path.isfile(module + ".py")
+
+
+def recognised(folder: str, packages: str) -> bool:
+    """What the bootstrap says of ``folder``; ``packages`` ends sys.path from then on only if it says yes."""
+    appended = os.path.isdir(packages) and packages not in sys.path
+    if appended:
+        sys.path.append(packages)
+    found = False
+    try:
+        from autoperf.bootstrap import recognise
+
+        found = recognise(folder)
+    finally:
+        if appended and not found:
+            sys.path.remove(packages)
+    return found
+
+
+def remove(finder: "Any") -> None:
+    """Take ``finder`` off sys.meta_path, wherever it stands."""
+    sys.meta_path[:] = [other for other in sys.meta_path if other is not finder]
+
+
+def report(error: BaseException) -> None:
+    """Only the launched process says that its interpreter cannot load autoperf; all others stay silent."""
+    if os.environ.get("AUTOPERF_LAUNCH_PID") != str(os.getpid()):
+        return
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "advice.py")
+    scope = {"__file__": source, "__name__": "autoperf_advice"}  # type: dict[str, Any]
+    with open(source, "rb") as stream:
+        exec(compile(stream.read(), source, "exec"), scope)
+    scope["report"](error)

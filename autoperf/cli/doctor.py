@@ -1,0 +1,117 @@
+"""Say what works, what does not, and what to do about it.
+
+Looks at the interpreter, the host in PATH (read, never imported), the options, the exporter and the last run.
+Exit code 0 when all is well, 1 when something needs attention.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from autoperf import bootstrap, diagnosis, processes
+from autoperf.cli.rendering import findings, table
+from autoperf.config import OPTIONS, Config, shown
+from autoperf.errors import AutoperfError
+from autoperf.interpreter import this_python
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """``[PATH] [--python PY] [--home DIR] [--json]``."""
+    parser.add_argument(
+        "path", metavar="PATH", nargs="?", type=Path, help="Agent Zero's folder; default: this one"
+    )
+    parser.add_argument(
+        "--python", metavar="PY", default=this_python(), help="the interpreter that runs the host"
+    )
+    parser.add_argument("--home", metavar="DIR", type=Path, help="where the local store lies")
+    parser.add_argument("--json", action="store_true", help="the same as one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Examine, print, and count problems."""
+    given: dict[str, Any] = {"home": args.home.absolute()} if args.home else {}
+    config = Config.from_environ(**given)
+    python, found = diagnosis.probed(args.python, os.environ)
+    recorded: list[dict[str, Any]] = []
+    try:
+        recorded = processes.newest(config.state_dir)
+    except AutoperfError as error:
+        found.append(diagnosis.Finding("problem", "configuration", str(error)))
+    root = _root(args.path, recorded)
+    layout, last = None, None
+    seams: list[dict[str, Any]] = []
+    if root is None:
+        found.append(
+            diagnosis.Finding("note", "host", "no Agent Zero here; name its folder: autoperf doctor PATH")
+        )
+    else:
+        layout, lines, seams = diagnosis.host(root)
+        found += [*lines, *diagnosis.other_interpreter(root, python)]
+        last, lines = diagnosis.experience(recorded, root)
+        found += lines
+    found += [*diagnosis.configuration(config, os.environ), *diagnosis.telemetry(os.environ)]
+    well = not any(finding.level == "problem" for finding in found)
+    config = replace(config, home=config.state_dir)
+    options = [
+        {
+            "option": o.name,
+            "variable": o.variable,
+            "value": shown(getattr(config, o.name)),
+            "source": config.sources[o.name],
+            "meaning": o.meaning,
+        }
+        for o in OPTIONS
+    ]
+    if args.json:
+        report = {
+            "ok": well,
+            "findings": [vars(finding) for finding in found],
+            "interpreter": None if python is None else vars(python),
+            "host": {
+                "root": str(root) if root else None,
+                "layout": getattr(layout, "name", None),
+                "seams": seams,
+            },
+            "last_run": last,
+            "configuration": options,
+        }
+        print(json.dumps(report, indent=2, default=str))
+    else:
+        print("\n".join(findings(found)))
+        print("\n".join(_facts(seams, last, options)))
+        print("\nall is well" if well else "\nsomething needs attention: see the lines marked with !")
+    return 0 if well else 1
+
+
+def _facts(
+    seams: list[dict[str, Any]], last: dict[str, Any] | None, options: list[dict[str, str]]
+) -> list[str]:
+    patches = {patch.get("target"): patch for patch in (last or {}).get("patches") or []}
+    lines: list[str] = []
+    if seams:
+        rows = []
+        for seam in seams:
+            patch = patches.get(seam["target"], {})
+            source = "present" if seam["present"] else "missing"
+            rows.append((seam["target"], source, patch.get("state", "-"), patch.get("feature", "-")))
+        lines += ["", *table(("seam", "source", "last run", "feature"), rows)]
+    lines += ["", "options"]
+    for row in options:
+        source = "environment" if row["source"] == row["variable"] else row["source"]
+        lines.append(f"  {row['variable']}={row['value']}  ({source})")
+    return lines
+
+
+def _root(path: Path | None, recorded: list[dict[str, Any]]) -> Path | None:
+    if path is not None:
+        return Path(os.path.abspath(path))
+    if bootstrap.is_candidate(Path.cwd()):
+        return Path.cwd()
+    roots = (str((row.get("host") or {}).get("root") or "") for row in recorded)
+    known = next((root for root in roots if root), None)
+    return Path(known) if known else None

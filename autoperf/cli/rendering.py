@@ -1,0 +1,214 @@
+"""Text for 80 columns: pure functions from data to lines, which pass over what a record does not have."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autoperf.diagnosis import Finding
+
+WIDTH = 80
+_ROWS = 12
+_MARKS = {"ok": "+", "note": "-", "problem": "!"}
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: int = 0) -> list[str]:
+    """Columns as wide as needed; the last ``numbers`` of them are right-aligned.
+
+    Where the width does not suffice the first column loses its middle.
+    """
+    cells = [list(map(str, head)), *(list(map(str, row)) for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    widths[0] = max(min(widths[0], WIDTH - sum(widths[1:]) - 2 * len(head)), 16)
+    lines = []
+    for row in cells:
+        row[0] = _shortened(row[0], widths[0])
+        aligned = [
+            text.rjust(width) if i >= len(head) - numbers else text.ljust(width)
+            for i, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append(("  " + "  ".join(aligned)).rstrip())
+    return lines
+
+
+def findings(found: Sequence[Finding]) -> list[str]:
+    """Findings under their topics, each in the order in which they came."""
+    lines: list[str] = []
+    for topic in dict.fromkeys(finding.topic for finding in found):
+        lines += ["", topic] if lines else [topic]
+        for finding in found:
+            if finding.topic == topic:
+                options: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
+                mark = f"  {_MARKS.get(finding.level, '?')} "
+                lines += textwrap.wrap(
+                    finding.text, WIDTH, initial_indent=mark, subsequent_indent="    ", **options
+                )
+    return lines
+
+
+def snapshot(row: dict[str, Any], running: bool, now: float) -> list[str]:
+    """One recorded process; ``now`` in Unix seconds."""
+    host = row.get("host") or {}
+    lines = [_heading(row, running, now)]
+    if host:
+        lines.append(f"Agent Zero {host.get('generation', '')}  {host.get('root', '')}".rstrip())
+    patches = row.get("patches") or []
+    if patches:
+        applied = sum(patch.get("state") == "applied" for patch in patches)
+        features = ", ".join(row.get("features") or []) or "none"
+        lines.append(f"{applied} of {len(patches)} patches applied; features: {features}")
+        lines += [
+            f"  ! {p.get('target')}: {p.get('state')}, {p.get('reason') or 'no reason recorded'}"
+            for p in patches
+            if p.get("state") in ("failed", "inert")
+        ]
+    for section in (_lookups(row), _caches(row), _counters(row), _tools(row), _points(row), _failures(row)):
+        lines += ["", *section] if section else []
+    return lines
+
+
+def _heading(row: dict[str, Any], running: bool, now: float) -> str:
+    started, ended = row.get("started"), row.get("ended")
+    last = ended if ended is not None else now if running else row.get("updated")
+    state = "runs" if running else "ended"
+    heading = f"process {row.get('pid', '?')} {state}"
+    if isinstance(started, (int, float)) and isinstance(last, (int, float)):
+        heading += f" {'since' if running else 'after'} {duration(last - started)}"
+    if running and isinstance(row.get("updated"), (int, float)):
+        heading += f", numbers {duration(now - row['updated'])} old"
+    return f"{heading}; autoperf {row.get('autoperf', '?')}, Python {row.get('python', '?')}"
+
+
+def _lookups(row: dict[str, Any]) -> list[str]:
+    rows = [
+        (
+            name,
+            count(one.get("lookups")),
+            count(one.get("hits")),
+            count(one.get("misses")),
+            percent(one.get("hit_rate")),
+        )
+        for name, one in (row.get("lookups") or {}).items()
+        if one.get("lookups")
+    ]
+    return table(("lookups", "calls", "hits", "misses", "hit rate"), rows, 4) if rows else []
+
+
+def _caches(row: dict[str, Any]) -> list[str]:
+    rows = [
+        (
+            name,
+            f"{count(one.get('currsize'))}/{count(one.get('maxsize'))}",
+            count(one.get("loads")),
+            count(one.get("evictions")),
+            count(one.get("invalidations")),
+            count(one.get("reexecutions")),
+            milliseconds(_thousandfold(one.get("seconds_loading"))),
+            milliseconds(_thousandfold(one.get("seconds_saved"))),
+        )
+        for name, one in (row.get("caches") or {}).items()
+    ]
+    return (
+        table(("cache", "kept", "loads", "evicted", "stale", "re-run", "loading", "saved"), rows, 7)
+        if rows
+        else []
+    )
+
+
+def _counters(row: dict[str, Any]) -> list[str]:
+    lines = []
+    for name in ("interventions", "mcp"):
+        numbers = [f"{key} {count(value)}" for key, value in (row.get(name) or {}).items() if _number(value)]
+        lines += [f"  {name}: {', '.join(numbers)}"] if numbers else []
+    spans = row.get("telemetry") or {}
+    if spans:
+        where = ", ".join(["the local store", *map(_exporter, spans.get("exporters") or [])])
+        lines.append(
+            f"  spans: {count(spans.get('spans'))} to {where}; {count(spans.get('dropped'))} dropped"
+        )
+    return lines
+
+
+def _exporter(one: Any) -> str:
+    if not isinstance(one, dict):
+        return str(one)
+    problem = f" ({one['problem']})" if one.get("problem") else ""
+    return f"{one.get('endpoint') or one.get('kind')}{problem}"
+
+
+def _tools(row: dict[str, Any]) -> list[str]:
+    return _timings("tool", row.get("tools") or [], overhead=True)
+
+
+def _points(row: dict[str, Any]) -> list[str]:
+    return _timings("extension point", row.get("extension_points") or [], overhead=False)
+
+
+def _timings(what: str, entries: list[dict[str, Any]], *, overhead: bool) -> list[str]:
+    keys = ["p50_ms", "p95_ms", "max_ms", "total_ms", *(["overhead_ms"] if overhead else [])]
+    ordered = sorted(entries, key=lambda entry: -float(entry.get("total_ms") or 0))
+    rows = [
+        (
+            str(entry.get("name", "?")),
+            count(entry.get("count")),
+            count(entry.get("errors")),
+            *(milliseconds(entry.get(key)) for key in keys),
+        )
+        for entry in ordered[:_ROWS]
+    ]
+    if not rows:
+        return []
+    head = (what, "calls", "errors", *(key.removesuffix("_ms") for key in keys))
+    more = [f"  and {len(entries) - _ROWS} more: see --json"] if len(entries) > _ROWS else []
+    return [*table(head, rows, len(head) - 1), *more]
+
+
+def _failures(row: dict[str, Any]) -> list[str]:
+    entries = row.get("failures") or []
+    return [f"  ! {e.get('seam')}: {e.get('reason')} ({count(e.get('count'))} times)" for e in entries]
+
+
+def count(value: Any) -> str:
+    """A whole number with thousands apart, or "-" when there is none."""
+    return f"{value:,.0f}" if _number(value) else "-"
+
+
+def percent(share: Any) -> str:
+    """A share between 0 and 1 as a percentage."""
+    return f"{100 * share:.1f} %" if _number(share) else "-"
+
+
+def milliseconds(value: Any) -> str:
+    """A time in milliseconds, in the unit that suits it."""
+    if not _number(value):
+        return "-"
+    if value < 1:
+        return f"{1000 * value:.0f} us"
+    return f"{value:.1f} ms" if value < 1000 else f"{value / 1000:.1f} s"
+
+
+def duration(seconds: float) -> str:
+    """A time span for a person: ``0.8 s``, ``45 s``, ``12 min``, ``3 h 5 min``."""
+    if 0 < seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = max(int(seconds), 0)
+    if whole < 120:
+        return f"{whole} s"
+    return f"{whole // 60} min" if whole < 7200 else f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _thousandfold(value: Any) -> Any:
+    return 1000 * value if _number(value) else None
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _shortened(text: str, width: int) -> str:
+    if len(text) <= width:
+        return text
+    kept = width - 2
+    return f"{text[: kept - kept // 2]}..{text[len(text) - kept // 2 :]}"

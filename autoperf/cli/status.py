@@ -1,0 +1,40 @@
+"""Show what autoperf did, live or in the last process that ended.
+
+Every number was measured in that process; what was not measured is not shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from autoperf import processes
+from autoperf.cli.rendering import snapshot
+from autoperf.config import Config
+from autoperf.errors import say
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """``[--pid N] [--home DIR] [--json]``."""
+    parser.add_argument("--pid", metavar="N", type=int, help="this process; default: the newest that runs")
+    parser.add_argument("--home", metavar="DIR", type=Path, help="where the local store lies")
+    parser.add_argument("--json", action="store_true", help="the same as one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print one process; exit 1 when there is none."""
+    given: dict[str, Any] = {"home": args.home.absolute()} if args.home else {}
+    directory = Config.from_environ(**given).state_dir
+    row = processes.chosen(processes.newest(directory, 1000 if args.pid else 50), args.pid)
+    running = row is not None and processes.runs(row)
+    if args.json:
+        print(json.dumps(row if row is None else {**row, "running": running}, indent=2, default=str))
+    elif row is None:
+        which = f"process {args.pid}" if args.pid else "process"
+        say(f"no {which} recorded in {directory}; start one: autoperf run python run_ui.py")
+    else:
+        print("\n".join(snapshot(row, running, time.time())))
+    return 0 if row is not None else 1

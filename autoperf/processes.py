@@ -1,0 +1,43 @@
+"""The processes that autoperf has recorded in the local store, newest first, and which of them still run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+
+def newest(directory: Path, limit: int = 50) -> list[dict[str, Any]]:
+    """At most ``limit`` snapshots from the store in ``directory``; reading creates nothing."""
+    from autoperf.store import Store
+
+    if not Store.exists(directory):
+        return []
+    store = Store.open(directory)
+    try:
+        return store.processes(limit)
+    finally:
+        store.close()
+
+
+def runs(snapshot: dict[str, Any]) -> bool:
+    """Whether the process has not ended: it recorded no end, and its pid is taken."""
+    pid = snapshot.get("pid")
+    if snapshot.get("ended") is not None or not isinstance(pid, int) or pid <= 0:
+        return False
+    if os.name == "nt":
+        return True  # there os.kill ends the process instead of asking
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def chosen(snapshots: list[dict[str, Any]], pid: int | None = None) -> dict[str, Any] | None:
+    """The one with ``pid``; without one the newest that runs, else the newest; None when there is none."""
+    if pid is not None:
+        return next((row for row in snapshots if row.get("pid") == pid), None)
+    return next((row for row in snapshots if runs(row)), snapshots[0] if snapshots else None)
