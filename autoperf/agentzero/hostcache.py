@@ -62,7 +62,7 @@ class ExtensionClasses:
             if entry is None:
                 return None
             entry.timestamp = time()
-            classes: list[type] = entry.value
+            classes: list[type] | None = entry.value
         except (AttributeError, TypeError):
             return None
         return classes if self._verified else self._verify(point, agent, classes)
