@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
-from autoperf import __version__
+from autoperf.version import __version__
 from autoperf.agentzero import Layout
 from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.loading import ClassLoading, Loaded
