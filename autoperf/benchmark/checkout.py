@@ -51,7 +51,7 @@ class Run:
     output: str = ""
     hung: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
-    observed: Any = None
+    observed: list[Any] = field(default_factory=list)
 
 
 def interpreter(checkout: Path, fallback: str | None = None) -> str:
@@ -75,7 +75,7 @@ def run(
     """Hold ``conversation`` with a copy of ``checkout`` in ``workdir``, started behind ``prefix``.
 
     Two runs to be compared take the same ``workdir`` one after the other, so that paths are equal in both.
-    ``observe`` is called with the live process after the last turn, its result is kept in ``Run.observed``.
+    ``observe`` is called with the live process after every turn, its results are kept in ``Run.observed``.
     Raises ``HostError`` when the host does not start.
     """
     folder = workdir / "agent-zero"
@@ -86,8 +86,7 @@ def run(
         environment = sandbox.environment(extra_env or {})
 
         def start() -> tuple[Host, HostProcess]:
-            host = _copy(checkout, folder)
-            configure(host, model.url, conversation.tool_files, provider)
+            host = prepare(checkout, folder, model.url, conversation.tool_files, provider)
             return host, HostProcess(command, folder, environment, workdir / "output.txt")
 
         host, process = _started(start, result)
@@ -101,23 +100,33 @@ def run(
                 model.script(turn.replies)
                 result.turns.append(_take(process, client, turn.message))
                 model.wait_quiet(QUIET)
+                if observe:
+                    result.observed.append(observe(process))
             result.log = client.log().body
         except OSError as error:
             raise HostError(f"the host does not answer: {error}\n{process.tail()}") from error
         result.context = client.context
-        result.observed = observe(process) if observe else None
         cleanup.close()
         result.requests = list(model.requests)
     result.chat = _stored_chat(folder, result.context)
     return result
 
 
-def _copy(checkout: Path, folder: Path) -> Host:
+def prepare(
+    checkout: Path,
+    folder: Path,
+    model_url: str,
+    tool_files: Mapping[str, str] | None = None,
+    provider: str = "other",
+) -> Host:
+    """Put a fresh copy of ``checkout`` into ``folder``, configured for the scripted model."""
     shutil.rmtree(folder, ignore_errors=True)
     left_out = shutil.ignore_patterns(".venv", ".git", "__pycache__")
     shutil.copytree(checkout, folder, symlinks=True, ignore=left_out)
     switch_off(folder)
-    return describe(folder)
+    host = describe(folder)
+    configure(host, model_url, tool_files or {}, provider)
+    return host
 
 
 def _started(start: Callable[[], tuple[Host, HostProcess]], result: Run) -> tuple[Host, HostProcess]:
