@@ -11,5 +11,7 @@ section = re.search(r"^## Quick start$(.*?)^## ", readme.read_text(encoding="utf
 blocks = re.findall(r"^```\w*\n(.*?)^```$", section.group(1), re.M | re.S) if section else []
 commands = [line for line in "".join(blocks).splitlines() if line.strip()]
 if len(blocks) != 1 or len(commands) != 2:
-    sys.exit(f"the quick start must be one code block of two commands; found {len(blocks)} and {len(commands)}")
+    sys.exit(
+        f"the quick start must be one code block of two commands; found {len(blocks)} and {len(commands)}"
+    )
 print("\n".join(commands))

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,12 +67,11 @@ def measure(
     shown = [row for row in comparison.second.observed if isinstance(row, dict)]
     if not shown:
         raise HostError(f"autoperf status says nothing of this run: {comparison.second.observed}")
-    absent = [row for row in shown[-1]["patches"] if row["state"] != "applied"]
-    wanted = [row for row in shown[-1]["patches"] if row["state"] != "missing" or not row.get("optional")]
+    rows = shown[-1]["patches"]
     return Effect(
         comparison,
-        len(shown[-1]["patches"]) - len(absent),
-        len(wanted),
+        sum(row["state"] == "applied" for row in rows),
+        sum(row["state"] != "missing" or not row["optional"] for row in rows),
         {name: _last_turn(shown, name) for name in ("tools", "extensions")},
         shown[-1]["failures"],
     )
@@ -93,7 +92,7 @@ def _status(autoperf: str, home: Path, pid: int) -> Any:
         return done.stderr
 
 
-def _last_turn(shown: list[Mapping[str, Any]], name: str) -> float | None:
+def _last_turn(shown: Sequence[Mapping[str, Any]], name: str) -> float | None:
     now = shown[-1]["lookups"][name]
     before = shown[-2]["lookups"][name] if len(shown) > 1 else {"lookups": 0, "hits": 0}
     lookups = now["lookups"] - before["lookups"]

@@ -1,7 +1,8 @@
-"""Times single seams of a host from inside it, in CPU seconds of the whole process; run by path in the host's folder and interpreter, prints JSON.
+"""Times single seams of a host from inside it, and prints them as JSON.
 
-Knows nothing of autoperf: the same script times the bare host and the instrumented one. It lives outside the
-package's import graph on purpose (read by path, standard library only).
+Run by path, with the host's interpreter, in the host's folder; standard library only. Times are CPU seconds of
+the whole process, our background thread included. Knows nothing of autoperf: the same script times the bare
+host and the instrumented one.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
+from importlib import import_module
 from typing import Any
 
 POINT, EMPTY = "autoperf_benchmark_one", "autoperf_benchmark_empty"
@@ -32,12 +34,11 @@ def main() -> None:
 
 def measure() -> dict[str, float]:
     """Every seam that this host has."""
-    import initialize
-    from agent import AgentContext
+    initialize, agent_module = import_module("initialize"), import_module("agent")
 
     config = initialize.initialize_agent()
     # An empty context is false in some generations, and made without a running loop in all of them.
-    agent = AgentContext(config).agent0
+    agent = agent_module.AgentContext(config).agent0
     if hasattr(agent, "loop_data"):
         del agent.loop_data
     seams: dict[str, Callable[[], Any]] = {}
@@ -61,13 +62,12 @@ def _lookup(agent: Any, name: str) -> Callable[[], Any]:
     return lambda: agent.get_tool(**arguments)
 
 
-def _extension_call(agent: Any) -> Callable[[str], Awaitable[Any]]:
+def _extension_call(agent: Any) -> Callable[[str], Any]:
     if hasattr(agent, "call_extensions"):
-        return lambda point: agent.call_extensions(point)  # type: ignore[no-any-return]
-    from helpers import extension
-
+        return lambda point: agent.call_extensions(point)
+    extension = import_module("helpers.extension")
     # Looked up at every call, as the host does.
-    return lambda point: extension.call_extensions_async(point, agent)  # type: ignore[no-any-return]
+    return lambda point: extension.call_extensions_async(point, agent)
 
 
 async def _time(seam: Callable[[], Any]) -> float:

@@ -1,4 +1,4 @@
-"""What single seams of a real checkout cost, bare and under autoperf, alternating, in processes of their own."""
+"""What single seams of a real checkout cost, bare and under autoperf, alternating, in fresh processes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from autoperf.benchmark.checkout import interpreter, prepare
 from autoperf.benchmark.process import HostError
@@ -47,7 +48,7 @@ def measure(
     *,
     rounds: int = 3,
     python: str | None = None,
-    progress: Callable[[str], None] = lambda line: None,
+    progress: Callable[[str], Any] = str,
 ) -> dict[str, SeamTimes]:
     """Times by seam name; raises ``HostError`` when the checkout cannot be imported."""
     folder = workdir / "agent-zero"

@@ -1,4 +1,4 @@
-"""Measure on a real checkout what autoperf changes: nothing in the transcript, and how much in time.
+"""Measure on a real checkout what autoperf changes in transcript and time.
 
 Holds a scripted conversation of two messages with 20 tool calls each, bare and under autoperf, in fresh
 processes against a model server on loopback, and compares everything sent, said and stored; then times
@@ -19,12 +19,12 @@ PARTS = ("conversation", "seams", "launcher")
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """``PATH``, and what to measure how."""
-    parser.add_argument("path", nargs="?", type=Path, help="an Agent Zero checkout; without it the launcher only")
+    parser.add_argument("path", nargs="?", type=Path, help="an Agent Zero checkout; without it: the launcher")
     parser.add_argument("--only", choices=PARTS, action="append", help="one part; can be repeated")
     parser.add_argument("--python", help="the checkout's interpreter; default: its .venv, else this one")
     parser.add_argument("--features", default="all", help="as for `autoperf run`")
     parser.add_argument("--rounds", type=int, default=3, help="alternating rounds for the seams")
-    parser.add_argument("--provider", default="other", help="model provider to configure (v2.6: openai: Responses)")
+    parser.add_argument("--provider", default="other", help="model provider (v2.6: openai means Responses)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
 
 
@@ -65,7 +65,8 @@ def _conversation(args: argparse.Namespace, workdir: Path) -> dict[str, Any]:
         provider=args.provider,
     )
     first, second = effect.comparison.first, effect.comparison.second
-    rows = [{"what": "start", **_pair(first.start_wall, second.start_wall, first.start_cpu, second.start_cpu)}]
+    start = _pair(first.start_wall, second.start_wall, first.start_cpu, second.start_cpu)
+    rows = [{"what": "start", **start}]
     for number, (bare, ours) in enumerate(zip(first.turns, second.turns, strict=True), 1):
         rows.append({"what": f"message {number}", **_pair(bare.wall, ours.wall, bare.cpu, ours.cpu)})
     return {
@@ -106,12 +107,13 @@ def _seams(args: argparse.Namespace, workdir: Path) -> dict[str, Any]:
     }
 
 
-def _launcher(args: argparse.Namespace, workdir: Path) -> dict[str, Any]:
+def _launcher(args: argparse.Namespace, _workdir: Path) -> dict[str, Any]:
     from autoperf.benchmark import launching
 
     _progress(args, f"launcher, {launching.ROUNDS} rounds")
     times = launching.measure()
     return {
+        "rounds": launching.ROUNDS,
         **{f"{name}_ms": value for name, value in times.items()},
         "added_ms": times["autoperf"] - times["plain"],
         "ratio_to_python": times["autoperf"] / times["python"],
@@ -126,7 +128,7 @@ def _progress(args: argparse.Namespace, line: str) -> None:
 def _lines(part: str, data: dict[str, Any]) -> list[str]:
     if part == "launcher":
         return [
-            f"launcher, median of {20} alternating runs",
+            f"launcher, median of {data['rounds']} alternating runs",
             f"  plain exec {data['plain_ms']:.1f} ms, Python that execs {data['python_ms']:.1f} ms, "
             f"autoperf run {data['autoperf_ms']:.1f} ms",
             f"  added {data['added_ms']:.1f} ms; {data['ratio_to_python']:.2f} x a Python that execs",
@@ -145,9 +147,10 @@ def _lines(part: str, data: dict[str, Any]) -> list[str]:
         for name, rate in data["hit_rates_last_message"].items()
     )
     lines = [equal, *data["differences"], f"{data['patches']} patches; hits in the last message: {rates}"]
-    lines.append(f"{'seconds':<12}{'bare wall':>11}{'autoperf':>10}{'bare CPU':>10}{'autoperf':>10}{'CPU ratio':>11}")
+    columns = ("bare wall", "autoperf", "bare CPU", "autoperf", "CPU ratio")
+    lines.append(f"{'seconds':<12}" + "".join(f"{column:>11}" for column in columns))
+    keys = ("bare_wall", "autoperf_wall", "bare_cpu", "autoperf_cpu", "cpu_ratio")
     for row in data["seconds"]:
-        numbers = (row["bare_wall"], row["autoperf_wall"], row["bare_cpu"], row["autoperf_cpu"])
-        shown = "".join(f"{'-' if n is None else format(n, '.2f'):>{w}}" for n, w in zip(numbers, (11, 10, 10, 10), strict=True))
-        lines.append(f"{row['what']:<12}{shown}{row['cpu_ratio'] or 0:>11.2f}")
+        numbers = ("-" if row[key] is None else format(row[key], ".2f") for key in keys)
+        lines.append(f"{row['what']:<12}" + "".join(f"{number:>11}" for number in numbers))
     return [*lines, *(f"failure of ours: {row}" for row in data["failures"])]

@@ -142,7 +142,8 @@ def clean(text: str, length: int) -> str:
 def _record_error(span: Span, error: BaseException, stopped: bool) -> None:
     name = _class_name(error)
     # Cancelling, closing and interrupting come from outside: the span was stopped, it did not fail.
-    if isinstance(error, Exception) and not stopped and not isinstance(error, concurrent.futures.CancelledError):
+    stopped = stopped or isinstance(error, concurrent.futures.CancelledError)
+    if isinstance(error, Exception) and not stopped:
         span.set_attribute(names.ERROR_TYPE, name)
         span.set_status(_ERROR)
     else:
