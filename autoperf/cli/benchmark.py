@@ -1,4 +1,4 @@
-"""Measure on a real checkout what autoperf changes in transcript and time.
+"""Measure on a checkout what autoperf changes: transcript and time.
 
 Holds a scripted conversation of two messages with 20 tool calls each, bare and under autoperf, in fresh
 processes against a model server on loopback, and compares everything sent, said and stored; then times
