@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.hostcache import ExtensionClasses
-from autoperf.agentzero.probe import Lookup, Probe, is_intervention
+from autoperf.agentzero.probe import Lookup, Probe, is_intervention, restore
 from autoperf.errors import guarded
 from autoperf.patching import Switch, expect_parameters
 from autoperf.telemetry import names
@@ -57,7 +57,7 @@ class _Timed:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         seconds = time.perf_counter() - self._started
         if self._lookup is not None:
-            self._probe.lookup.reset(self._token)
+            restore(self._probe.lookup, self._token)
         with guarded("extension calls"):
             if self._open is not None:
                 self._open.__exit__(kind, error, trace)
