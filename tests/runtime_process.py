@@ -195,10 +195,12 @@ def threads(name: str, autoperf: Any, targets: list[str]) -> dict[str, Any]:
     talk = Conversation(name)
     runtime = autoperf.instrument(os.getcwd())
     seen: set[str] = set()
+    tasks: set[str] = set()
 
     def look(_: int) -> None:
         seen.add(threading.current_thread().name)
-        asyncio.get_running_loop()
+        coroutines = (task.get_coro() for task in asyncio.all_tasks())
+        tasks.update(c.cr_code.co_filename for c in coroutines if "autoperf" in c.cr_code.co_filename.split(os.sep))
 
     answer = talk.say(REPLIES, look)
     frames = {
@@ -207,7 +209,7 @@ def threads(name: str, autoperf: Any, targets: list[str]) -> dict[str, Any]:
         if t.name.startswith("autoperf")
     }
     runtime.stop()
-    return {"answers": [answer], "host_threads": sorted(seen), "ours": frames}
+    return {"answers": [answer], "host_threads": sorted(seen), "ours": frames, "tasks": sorted(tasks)}
 
 
 if __name__ == "__main__":
