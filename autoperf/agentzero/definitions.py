@@ -234,7 +234,10 @@ def parsed(source: bytes) -> ast.Module:
     """
     # A filter for this one file name: `catch_warnings` would change what other threads see.
     warnings.filterwarnings("ignore", module=_SOURCE_NAME)
-    return ast.parse(source, _SOURCE_NAME)
+    try:
+        return ast.parse(source, _SOURCE_NAME)
+    except (RecursionError, MemoryError):  # what the parser raises for too deep a nesting
+        raise SyntaxError("too complex to be parsed", (_SOURCE_NAME, 1, None, None)) from None
 
 
 def read(namespace: Mapping[str, Any], name: str) -> Any:

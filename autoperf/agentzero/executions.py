@@ -50,7 +50,8 @@ def watch(probe: Probe, tool: Any, name: Any, *, kind: str) -> None:
                     current.tool, current.own_seconds = label, current.own_seconds + seconds
                 vars(tool).setdefault("execute", timed)
 
-    tool.execute = timed
+    # Not by assignment: a tool may have a __setattr__ of its own.
+    vars(tool)["execute"] = timed
 
 
 def short(name: Any) -> str:

@@ -82,7 +82,7 @@ class Source:
         except SyntaxError as error:
             self.unreadable[module] = f"line {error.lineno}: {error.msg}"
             return None
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
         return set(_definitions(tree.body, ""))
 

@@ -170,7 +170,7 @@ class ClassLoading:
         try:
             with open(path, "rb") as file:
                 return purity.guard(module, file.read(), code)
-        except (OSError, SyntaxError, ValueError):
+        except (OSError, SyntaxError, ValueError, RecursionError):
             return None
 
 
