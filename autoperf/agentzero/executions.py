@@ -62,7 +62,8 @@ def watch(probe: Probe, tool: Any, name: Any, *, kind: str) -> None:
                 current.tool, current.own_seconds = label, current.own_seconds + seconds
             vars(tool).setdefault("execute", begin)
 
-    tool.execute = begin
+    # Not by assignment: a tool may have a __setattr__ of its own.
+    vars(tool)["execute"] = begin
 
 
 def short(name: Any) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from autoperf.agentzero.definitions import parsed
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -76,11 +78,11 @@ class Source:
     def _read(self, module: str) -> set[str] | None:
         path = self.root.joinpath(*module.split(".")).with_suffix(".py")
         try:
-            tree = ast.parse(path.read_bytes())
+            tree = parsed(path.read_bytes())
         except SyntaxError as error:
             self.unreadable[module] = f"line {error.lineno}: {error.msg}"
             return None
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
         return set(_definitions(tree.body, ""))
 

@@ -59,31 +59,32 @@ class ClassLoading:
     def from_file(self, original: Callable[..., list[type]], switch: Switch) -> Callable[..., list[type]]:
         """Wrapper for ``load_classes_from_file(file, base_class, one_per_file=True)``."""
 
-        def load_classes_from_file(file: Any, base_class: Any, one_per_file: bool = True) -> list[type]:
-            cache = self._cache_for(base_class) if switch.on else None
-            if cache is None:
-                return original(file, base_class, one_per_file)
-            host = _HostCall(original, (file, base_class, one_per_file))
-            return self._fenced(host, switch, lambda: self._file(cache, host))
+        def load_classes_from_file(*args: Any, **kwargs: Any) -> list[type]:
+            host = _HostCall(original, args, kwargs)
+            cache = self._cache_of(host, ("file", "base_class", "one_per_file")) if switch.on else None
+            return host() if cache is None else self._fenced(host, switch, lambda: self._file(cache, host))
 
         return load_classes_from_file
 
     def from_folder(self, original: Callable[..., list[type]], switch: Switch) -> Callable[..., list[type]]:
         """Wrapper for ``load_classes_from_folder(folder, name_pattern, base_class, one_per_file=True)``."""
 
-        def load_classes_from_folder(
-            folder: Any, name_pattern: Any, base_class: Any, one_per_file: bool = True
-        ) -> list[type]:
-            cache = self._cache_for(base_class) if switch.on else None
-            if cache is None:
-                return original(folder, name_pattern, base_class, one_per_file)
-            host = _HostCall(original, (folder, name_pattern, base_class, one_per_file))
-            return self._fenced(host, switch, lambda: self._folder(cache, host))
+        def load_classes_from_folder(*args: Any, **kwargs: Any) -> list[type]:
+            host = _HostCall(original, args, kwargs)
+            names = ("folder", "name_pattern", "base_class", "one_per_file")
+            cache = self._cache_of(host, names) if switch.on else None
+            return host() if cache is None else self._fenced(host, switch, lambda: self._folder(cache, host))
 
         return load_classes_from_folder
 
-    def _cache_for(self, base_class: Any) -> Cache[Loaded] | None:
-        kind = _KINDS.get(getattr(base_class, "__name__", ""))
+    def _cache_of(self, host: _HostCall, names: tuple[str, ...]) -> Cache[Loaded] | None:
+        """The cache for this call; None for a call that is not of the shape we know: the host answers it."""
+        if not host.fits(names):
+            return None
+        path, base_class = host.arguments[0], host.arguments[len(names) - 2]
+        if not isinstance(path, str) or not isinstance(base_class, type):
+            return None
+        kind = _KINDS.get(base_class.__name__)
         return None if kind is None else self.caches.get(kind)
 
     def _fenced(self, host: _HostCall, switch: Switch, cached: Callable[[], list[type]]) -> list[type]:
@@ -97,7 +98,8 @@ class ClassLoading:
                 switch.on = False
             if raises_under_test():
                 raise
-        return host()
+        # What the host has loaded by then is the answer: a tool's module must not be executed once more.
+        return host() if host.result is None else host.result
 
     def _file(self, cache: Cache[Loaded], host: _HostCall) -> list[type]:
         path = _absolute(host.original, host.arguments[0])
@@ -154,22 +156,50 @@ class ClassLoading:
             return [_SharedModule(name).holds for name in {cls.__module__ for cls in classes}]
         guards = []
         for module in executed:
-            guard = _guard_of(module)
+            guard = self._guard_of(module)
             if guard is None:
                 return None
             guards.append(guard.holds)
         return guards or None
 
+    def _guard_of(self, module: ModuleType) -> purity.Guard | None:
+        path = getattr(module, "__file__", None)
+        code = None if path is None else self.code.cache.peek(path)
+        if path is None or code is None:
+            return None
+        try:
+            with open(path, "rb") as file:
+                return purity.guard(module, file.read(), code)
+        except (OSError, SyntaxError, ValueError, RecursionError):
+            return None
+
 
 class _HostCall:
-    """One call of the host's own loader; remembers what it raised, to tell its errors from ours."""
+    """One call of the host's own loader; remembers what came of it, to tell its errors from ours."""
 
-    __slots__ = ("arguments", "original", "raised")
+    __slots__ = ("_args", "_kwargs", "arguments", "original", "raised", "result")
 
-    def __init__(self, original: Callable[..., list[type]], arguments: tuple[Any, ...]) -> None:
+    def __init__(self, original: Callable[..., list[type]], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.original = original
-        self.arguments = arguments
+        self.arguments: tuple[Any, ...] = ()
         self.raised: BaseException | None = None
+        self.result: list[type] | None = None
+        self._args = args
+        self._kwargs = kwargs
+
+    def fits(self, names: tuple[str, ...]) -> bool:
+        """Whether the call gives these arguments and no others; the last may be missing and is True then.
+
+        If so ``arguments`` holds them in that order.
+        """
+        if self._kwargs.keys() - set(names[len(self._args) :]) or len(self._args) > len(names):
+            return False
+        given = dict(zip(names, self._args, strict=False)) | self._kwargs
+        self.arguments = tuple(given[name] for name in names[:-1] if name in given)
+        if len(self.arguments) < len(names) - 1:
+            return False
+        self.arguments += (given.get(names[-1], True),)
+        return True
 
     @property
     def name(self) -> str:
@@ -177,7 +207,8 @@ class _HostCall:
 
     def __call__(self) -> list[type]:
         try:
-            return self.original(*self.arguments)
+            self.result = self.original(*self._args, **self._kwargs)
+            return self.result
         except BaseException as error:
             self.raised = error
             raise
@@ -211,13 +242,3 @@ def _names(folder: str, suffix: str) -> Stamp:
     stamp = Stamp.of_names(folder, suffix)
     return stamp if stamp is ABSENT else Stamp(stamp.signature[1], 0)  # type: ignore[index]
 
-
-def _guard_of(module: ModuleType) -> purity.Guard | None:
-    path = getattr(module, "__file__", None)
-    if path is None:
-        return None
-    try:
-        with open(path, "rb") as file:
-            return purity.guard(module, file.read())
-    except (OSError, SyntaxError, ValueError):
-        return None
