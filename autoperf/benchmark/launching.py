@@ -16,7 +16,7 @@ ROUNDS = 20
 _LEFT_OUT = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH")
 
 
-def measure(rounds: int = ROUNDS) -> dict[str, float]:
+def measure(rounds: int) -> dict[str, float]:
     """Median milliseconds to start and end a program that does nothing, over ``rounds`` alternating runs.
 
     ``plain`` is the program itself, ``python`` a Python that execs it at once, ``autoperf`` the launcher.
@@ -38,7 +38,7 @@ def measure(rounds: int = ROUNDS) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def measure_bystander(rounds: int = ROUNDS) -> dict[str, float]:
+def measure_bystander(rounds: int) -> dict[str, float]:
     """Median milliseconds and peak memory (KiB) of a Python that does nothing, without and with the bootstrap."""
     peak = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     folder = str(template_folder())

@@ -111,7 +111,7 @@ def _launcher(args: argparse.Namespace, _workdir: Path) -> dict[str, Any]:
     from autoperf.benchmark import launching
 
     _progress(args, f"launcher, {launching.ROUNDS} rounds")
-    times, bystander = launching.measure(), launching.measure_bystander()
+    times, bystander = launching.measure(launching.ROUNDS), launching.measure_bystander(launching.ROUNDS)
     return {
         "bystander": bystander,
         "rounds": launching.ROUNDS,
