@@ -1,4 +1,4 @@
-"""Whatever is wrong around autoperf, the host goes on as it would without it, and at most one line says so."""
+"""Whatever is wrong around autoperf, the host goes on as without it, and at most one line says so."""
 
 from __future__ import annotations
 
@@ -30,12 +30,20 @@ runpy.run_path({agent!r} + "/run_ui.py", run_name="__main__")
 
 
 def environment(**more: str) -> dict[str, str]:
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("AUTOPERF_", "OTEL_", "PYTEST_", "PYTHON"))}
+    clean = {
+        k: v for k, v in os.environ.items() if not k.startswith(("AUTOPERF_", "OTEL_", "PYTEST_", "PYTHON"))
+    }
     return {**clean, "PYTHONPATH": str(ROOT), **more}
 
 
 def run(
-    home: Path, command: list[str], *, launched: bool = True, limit: int | None = None, cwd: Path | None = None, **more: str
+    home: Path,
+    command: list[str],
+    *,
+    launched: bool = True,
+    limit: int | None = None,
+    cwd: Path | None = None,
+    **more: str,
 ) -> subprocess.CompletedProcess[str]:
     def limited() -> None:
         if limit is not None:
@@ -157,7 +165,14 @@ def copied(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "text", ["class (:\n", "raise RuntimeError('not today')\n", "", "\0", "import os\nX = '\\d'\nraise SystemError\n"]
+    "text",
+    [
+        "class (:\n",
+        "raise RuntimeError('not today')\n",
+        "",
+        "\0",
+        "import os\nX = '\\d'\nraise SystemError\n",
+    ],
 )
 def test_a_broken_tool_file_fails_as_it_does_without_us(tmp_path: Path, copied: Path, text: str) -> None:
     (copied / "tools" / "calculator.py").write_text(text)

@@ -33,7 +33,9 @@ def test_each_look_alike_is_its_generation_with_every_seam(host):
     assert layout.name == EXPECTED[host]
     assert lacking(root) <= set(layout.optional)
     assert any(line == f"is {layout.generation}" for line in explain(root))
-    assert {name for name in set(sys.modules) - before if name.split(".")[0] in ("agent", "helpers", "python")} == set()
+    assert {
+        name for name in set(sys.modules) - before if name.split(".")[0] in ("agent", "helpers", "python")
+    } == set()
 
 
 def test_the_mini_agent_is_of_the_newest_kind():

@@ -192,7 +192,9 @@ def test_without_bytecode_every_edit_is_seen(host, base, monkeypatch):
     assert not (host.root / "__pycache__").exists()
 
 
-@pytest.mark.parametrize("text", ["class (:\n", "raise KeyError('no')\n", "import no_such_module_here\n", "1 / 0\n"])
+@pytest.mark.parametrize(
+    "text", ["class (:\n", "raise KeyError('no')\n", "import no_such_module_here\n", "1 / 0\n"]
+)
 def test_what_the_host_raises_is_the_same_and_never_kept(host, base, text):
     path = host.write("t.py", text)
     told = []

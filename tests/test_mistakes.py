@@ -1,4 +1,4 @@
-"""The mistakes of an earlier attempt at this, one test each: every one of them would fail if we made it again."""
+"""The mistakes of an earlier attempt at this, one test each, which fails if we make it again."""
 
 from __future__ import annotations
 
@@ -24,12 +24,27 @@ TESTS = Path(__file__).resolve().parent
 HOSTS = ["v0_8", "v0_9_3", "v0_9_8", "v0_9_9", "v2"]
 NEWER = HOSTS[1:]
 SECRET = "s3cr3t-value-1234"
-SCENARIOS = (
-    "tool_method tool_repairable_plain tool_critical_plain tool_after_execution_raises intervention_in_tool "
-    "intervention_raised_by_tool intervention_break_loop two_chats_streaming late_edited_tool late_deleted_tool "
-    "override_profile extensions_merge mcp_first pause_in_tool secret_used secret_in_error prompt_plugin_raises "
-    "name_unknown raises_in_message_loop_start_critical"
-).split()
+SCENARIOS = [
+    "tool_method",
+    "tool_repairable_plain",
+    "tool_critical_plain",
+    "tool_after_execution_raises",
+    "intervention_in_tool",
+    "intervention_raised_by_tool",
+    "intervention_break_loop",
+    "two_chats_streaming",
+    "late_edited_tool",
+    "late_deleted_tool",
+    "override_profile",
+    "extensions_merge",
+    "mcp_first",
+    "pause_in_tool",
+    "secret_used",
+    "secret_in_error",
+    "prompt_plugin_raises",
+    "name_unknown",
+    "raises_in_message_loop_start_critical",
+]
 
 
 @dataclass
@@ -70,10 +85,14 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def _play(host: str, folder: Path) -> Played:
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("AUTOPERF_", "OTEL_", "PYTEST_", "PYTHON"))}
+    clean = {
+        k: v for k, v in os.environ.items() if not k.startswith(("AUTOPERF_", "OTEL_", "PYTEST_", "PYTHON"))
+    }
     path = os.pathsep.join([str(TESTS.parent / "sitecustomize_template"), str(TESTS.parent)])
     drive = [sys.executable, str(TESTS / "hosts" / "drive.py")]
-    listed = subprocess.run([*drive, "--list"], env=clean, capture_output=True, text=True, timeout=60, check=True)
+    listed = subprocess.run(
+        [*drive, "--list"], env=clean, capture_output=True, text=True, timeout=60, check=True
+    )
     there = next(line for line in listed.stdout.splitlines() if line.startswith(host + " ")).split()
     names = [name for name in SCENARIOS if name in there]
     subprocess.run(
@@ -140,7 +159,7 @@ def test_06_an_intervention_during_the_last_tool_is_not_lost(played, host):
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_07_no_extension_call_is_dropped_whatever_another_chat_does(played, host):
-    """Mistake: a throttle of 50 ms shared by all chats left extension calls out, so secrets stayed unmasked."""
+    """Mistake: a throttle shared by all chats left extension calls out, so secrets stayed unmasked."""
     told = played(host)
     seen = told.events("two_chats_streaming", "chunk seen")
     for chat in ("main", "b"):
@@ -160,7 +179,7 @@ def test_08_what_an_extension_raises_reaches_the_host(played, host):
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_09_an_edited_tool_is_used_when_the_bare_host_would_use_it(played, host):
-    """Mistake: the modification time was stored but never compared, and each hit prolonged the life of the old class."""
+    """Mistake: the modification time was never compared, and each hit kept the old class longer."""
     later = ["old", "old"] if host == "v0_8" else ["new", "new"]  # v0.8 keeps modules until restart
     assert played(host).results("late_edited_tool")[:5] == ["old", "old", "old", *later]
 
@@ -181,7 +200,7 @@ def test_11_a_deleted_tool_is_gone(played, host):
 
 @pytest.mark.parametrize("host", NEWER)
 def test_12_extensions_of_a_profile_merge_with_the_defaults(played, host):
-    """Mistake: a profile's extensions replaced the defaults instead of joining them, by file name and in order."""
+    """Mistake: a profile's extensions replaced the defaults instead of joining them."""
     merged = [event["which"] for event in played(host).events("extensions_merge", "merged")]
     assert merged[:3] == ["_05_first", "_10_iteration_no", "_90_last"]
     started = [event["file"] for event in played(host).events("extensions_merge", "extension")]
@@ -281,7 +300,7 @@ def test_20_nothing_of_ours_runs_on_the_agents_loop_by_itself(tmp_path, host):
 
 
 def test_21_the_benchmark_measures_the_real_program():
-    """Mistake: the benchmark timed two empty loops; ours names a host that it cannot find instead of a number."""
+    """Mistake: the benchmark timed two empty loops; ours names the host that it cannot find."""
     done = subprocess.run(
         [sys.executable, "-m", "autoperf.benchmark", "/no/such/checkout"],
         env={**os.environ, "PYTHONPATH": str(TESTS.parent)},

@@ -63,7 +63,9 @@ def look(tmp_path, monkeypatch):
 
     def look_at(source: str) -> tuple[types.ModuleType, Guard | None]:
         path = tmp_path / "probe.py"
-        path.write_text(source.replace("other.", "other_module.").replace("import other\n", "import other_module\n"))
+        path.write_text(
+            source.replace("other.", "other_module.").replace("import other\n", "import other_module\n")
+        )
         spec = importlib.util.spec_from_file_location("probe", path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
@@ -234,14 +236,22 @@ def test_what_could_be_told_is_executed_again(look, name):
 )
 def test_a_guard_falls_when_something_was_rebound(look, change):
     source = (
-        "import other_module\nfrom other_module import Base, box\nLIMIT = other.counter\n" + HELPER + "class T(Base):\n"
+        "import other_module\nfrom other_module import Base, box\nLIMIT = other.counter\n"
+        + HELPER
+        + "class T(Base):\n"
         "    limit = 1\n    def execute(self, x=1):\n        return x\n    @property\n    def x(self):\n"
         "        return 1\n    @staticmethod\n    def f(): ...\n"
     )
     module, found = look(source)
     assert found is not None
     assert found.holds()
-    scope = {"T": module.T, "module": module, "other": sys.modules["other_module"], "sys": sys, "types": types}
+    scope = {
+        "T": module.T,
+        "module": module,
+        "other": sys.modules["other_module"],
+        "sys": sys,
+        "types": types,
+    }
     exec(change, scope)
     assert not found.holds()
 
