@@ -144,7 +144,7 @@ def test_points_called_for_every_token_are_counted_without_spans(old, probe, tra
     assert points(probe) == {point: (5, 0)}
     assert tracing.opened == tracing.recorded == []
     old.points[point] = [raising(ValueError())]
-    with pytest.raises(ValueError, match="^$"):
+    with pytest.raises(ValueError, match=r"^$"):
         call(point)
     assert [attributes["error.type"] for _, attributes in tracing.recorded] == ["ValueError"]
 
