@@ -187,11 +187,10 @@ def test_a_broken_tool_file_fails_as_it_does_without_us(tmp_path: Path, copied: 
 @pytest.mark.parametrize("name", ["a/b/../c", "/etc/passwd", "x" * 10_000, "nul\\0nul", "..", "half_\\ud83d"])
 def test_tool_names_that_nobody_should_send(tmp_path: Path, name: str) -> None:
     change = (
-        "real = agent.Agent.get_tool\n"
-        "tool = agent.Agent.get_tool\n"
         "import initialize\n"
-        f"context = agent.AgentContext(initialize.initialize_agent(tools=1, chunk=50))\n"
-        f"found = context.agent0.get_tool(name='{name}', method=None, args={{}}, message='', loop_data=None)\n"
+        "context = agent.AgentContext(initialize.initialize_agent(tools=1, chunk=50))\n"
+        f"given = dict(name='{name}', method=None, args={{}}, message='', loop_data=None)\n"
+        "found = context.agent0.get_tool(**given)\n"
         "print(type(found).__name__)\n"
     )
     script = MEDDLE.format(agent=str(AGENT), change=change)
@@ -206,8 +205,10 @@ def test_tool_names_that_nobody_should_send(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        "del agent.Agent.handle_intervention\nasync def f(self, progress=''): pass\nagent.Agent.handle_intervention = f",
-        "from helpers import modules\nfor n in ('load_classes_from_file', 'load_classes_from_folder'): delattr(modules, n)",
+        "del agent.Agent.handle_intervention\nasync def f(self, progress=''): pass\n"
+        "agent.Agent.handle_intervention = f",
+        "from helpers import modules\n"
+        "for n in ('load_classes_from_file', 'load_classes_from_folder'): delattr(modules, n)",
         "from helpers import extension\ndel extension._get_extension_classes",
         "from helpers import cache\ndel cache.determine_cache_key",
         "from helpers import mcp_handler\ndel mcp_handler.MCPConfig.get_tool",

@@ -106,7 +106,7 @@ def test_definitions_in_conditions_and_by_import_count(tmp_path):
     [
         "class Agent:\n    def monologue(self): ...\n",
         "print('a script that happens to be called agent.py')\n",
-        "class Agent:\n    async def monologue(self): ...\n    async def call_extensions(self, folder): ...\n",
+        "class Agent:\n    async def monologue(self): ...\n    def call_extensions(self, folder): ...\n",
         "",
         "class (:\n",
         "\0",
