@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from autoperf.version import __version__ as __version__
+
 TYPE_CHECKING = False  # typing itself would cost the launcher a third of its time
 if TYPE_CHECKING:
     from os import PathLike
@@ -10,7 +12,6 @@ if TYPE_CHECKING:
     from autoperf.runtime import Runtime
 
 __all__ = ["__version__", "instrument", "status", "uninstrument"]
-__version__ = "0.1.0"
 
 
 def instrument(root: str | PathLike[str] | None = None, **options: Any) -> Runtime | None:

@@ -173,6 +173,11 @@ class Cache(Generic[V]):
             self._entries.popitem(last=False)
             self._evictions += 1
 
+    def forked(self) -> None:
+        """In a child made by fork: forget locks and loads of threads that do not exist there."""
+        self._lock = threading.Lock()
+        self._flights = {}
+
     def peek(self, key: Hashable) -> V | None:
         """The value kept for ``key``, fresh or not, without counting or touching anything."""
         entry = self._entries.get(key)

@@ -47,6 +47,10 @@ class Failures:
                 say("".join(trace[-_FRAMES_SHOWN:]).rstrip())
         return total
 
+    def forked(self) -> None:
+        """In a child made by fork: the lock may be held by a thread that does not exist there."""
+        self._lock = threading.Lock()
+
     def of(self, seam: str) -> int:
         """How often ``seam`` has failed."""
         with self._lock:
@@ -74,6 +78,9 @@ class guarded(AbstractContextManager["guarded"]):  # noqa: N801 - reads as a key
     def __init__(self, seam: str) -> None:
         self._seam = seam
         self.failed = False
+
+    def __enter__(self) -> guarded:
+        return self
 
     def __exit__(
         self,

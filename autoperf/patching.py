@@ -81,9 +81,10 @@ class Applied:
     replacement: Any = None
     inherited: bool = False
 
-    def as_row(self) -> dict[str, str]:
+    def as_row(self) -> dict[str, Any]:
         """A plain mapping for ``status`` and ``doctor``."""
         return {
+            "optional": self.patch.optional,
             "target": self.patch.target,
             "feature": self.patch.feature,
             "state": self.state,

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
-from autoperf import __version__
+from autoperf.version import __version__
 from autoperf.agentzero import Layout
 from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.loading import ClassLoading, Loaded
@@ -24,6 +24,15 @@ from autoperf.telemetry import Telemetry
 
 _EXPIRY_INTERVAL_S: Final = 30.0
 _current: Runtime | None = None
+
+
+def _after_fork() -> None:
+    if _current is not None:
+        _current.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def current() -> Runtime | None:
@@ -52,6 +61,8 @@ class Runtime:
         self.telemetry: Telemetry | None = None
         self._announced = config.quiet
         self._expired_at = time.monotonic()
+        self._pulse: tuple[int, ...] = ()
+        self._described: dict[str, Any] = {}
         self._undo = ExitStack()
 
     @classmethod
@@ -98,7 +109,20 @@ class Runtime:
             for cache in self.caches.values():
                 cache.expire()
             self.code.cache.expire()
-        return self.snapshot()
+            self._pulse = ()
+        # A host at rest is not described anew every second.
+        pulse = (*self.probe.pulse(), *self.patches.counts(), len(failures.as_rows()))
+        if pulse != self._pulse:
+            self._pulse, self._described = pulse, self.snapshot()
+        return self._described
+
+    def forked(self) -> None:
+        """In a child made by fork: nothing of ours may wait for a thread that stayed behind."""
+        for cache in self.caches.values():
+            cache.forked()
+        self.code.cache.forked()
+        self.probe.forked()
+        failures.forked()
 
     def snapshot(self) -> dict[str, Any]:
         """Everything measured so far, as plain data; ``autoperf status --json`` prints it."""

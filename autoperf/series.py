@@ -33,6 +33,10 @@ class Series:
             if value > self.maximum:
                 self.maximum = value
 
+    def forked(self) -> None:
+        """In a child made by fork: the lock may be held by a thread that does not exist there."""
+        self._lock = threading.Lock()
+
     def percentile(self, share: float) -> float | None:
         """The value below which ``share`` (0 to 1) of the latest measurements lie; None without any.
 

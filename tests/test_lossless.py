@@ -28,7 +28,9 @@ FEATURE_SETS = ["all", *FEATURES]
 
 def play(host: str, environment: dict[str, str]) -> dict[str, Any]:
     """Transcripts by scenario name."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("AUTOPERF_", "OTEL_", "PYTEST_", "PYTHON"))}
+    clean = {
+        k: v for k, v in os.environ.items() if not k.startswith(("AUTOPERF_", "OTEL_", "PYTEST_", "PYTHON"))
+    }
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "transcripts.json"
         subprocess.run(
@@ -68,7 +70,9 @@ def test_transcripts_are_equal(host: str, features: str, tmp_path: Path) -> None
     expected, found = bare(host), play(host, environment)
     assert list(found) == list(expected)
     different = {name: told for name, told in found.items() if told != expected[name]}
-    shown = "\n".join(f"{name}:\n{difference(expected[name], told)}" for name, told in list(different.items())[:3])
+    shown = "\n".join(
+        f"{name}:\n{difference(expected[name], told)}" for name, told in list(different.items())[:3]
+    )
     assert not different, f"{len(different)} of {len(expected)} differ\n{shown}"
     with Store.open(tmp_path) as store:
         (record, *_) = store.processes()

@@ -1,4 +1,5 @@
 """The mini agent of the examples: what it does, and that it does the same every time."""
+
 from __future__ import annotations
 
 import json

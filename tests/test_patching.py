@@ -176,7 +176,9 @@ def test_a_missing_function_is_data_and_the_rest_is_applied(host, patched):
 
 
 def test_an_optional_row_that_is_absent_is_in_no_count(host, patched):
-    patches = patched(Patch(f"{host}:gone", "x", plus_one, optional=True), Patch(f"{host}:double", "x", plus_one))
+    patches = patched(
+        Patch(f"{host}:gone", "x", plus_one, optional=True), Patch(f"{host}:double", "x", plus_one)
+    )
     importlib.import_module(host)
     assert patches.counts() == (1, 1)
 

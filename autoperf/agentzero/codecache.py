@@ -59,8 +59,9 @@ class CodeCache:
         """The code object of a source file, read by the host's own rules when it is new or has changed."""
 
         def load() -> CodeType:
+            code = read()
             self.count_read()
-            return read()
+            return code
 
         if stamp_or_none(Stamp.of, path) in (None, ABSENT):
             return load()

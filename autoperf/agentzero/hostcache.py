@@ -62,7 +62,7 @@ class ExtensionClasses:
             if entry is None:
                 return None
             entry.timestamp = time()
-            classes: list[type] | None = entry.value
+            classes: list[type] = entry.value
         except (AttributeError, TypeError):
             return None
         return classes if self._verified else self._verify(point, agent, classes)
@@ -95,7 +95,8 @@ class ExtensionClasses:
 
     def _verify(self, point: str, agent: Any, classes: list[type]) -> list[type] | None:
         # Once, before anything is concluded from the cache: the host must give the same answer.
-        if self._lookup(point, agent=agent) is classes:
+        agrees: bool = self._lookup(point, agent=agent) is classes
+        if agrees:
             self._verified = True
             return classes
         self._bound = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Any, Final, Protocol
 
 from autoperf.agentzero.hostcache import ExtensionClasses
@@ -27,9 +27,9 @@ class Tracing(Protocol):
     """The part of telemetry that wrappers use; see `autoperf.telemetry.Telemetry`."""
 
     def span(
-        self, name: str, attributes: dict[str, Any] | None = None
+        self, name: str, attributes: dict[str, Any] | None = None, *, new_trace: bool = False
     ) -> AbstractContextManager[SpanHandle]:
-        """A span around a block."""
+        """A span around a block; with ``new_trace`` the root of a trace of its own."""
 
     def record(self, name: str, start_ns: int, end_ns: int, attributes: dict[str, Any] | None = None) -> None:
         """A span after the fact, child of the current one; Unix time in ns."""
@@ -71,6 +71,17 @@ class Executions:
                 key = OTHER
             return self._by_name.setdefault(key, Execution())
 
+    def count(self) -> int:
+        """How many executions there were in all."""
+        return sum(execution.series.count for execution in list(self._by_name.values()))
+
+    def forked(self) -> None:
+        """Replace every lock; see `Probe.forked`."""
+        self._lock = threading.Lock()
+        for execution in self._by_name.values():
+            execution.series.forked()
+            execution.overhead.forked()
+
     def as_rows(self) -> list[dict[str, Any]]:
         """One row a name, most time first."""
         rows = [execution.as_row(name) for name, execution in list(self._by_name.items())]
@@ -104,10 +115,14 @@ class Lookups:
 
     def as_row(self) -> dict[str, Any]:
         """Lookups, hits, misses and the share of hits (None before the first lookup)."""
-        hits = self.hits + sum(counter() for counter in self._counters)
-        total = hits + self.misses
+        total = self.total()
+        hits = total - self.misses
         rate = round(hits / total, 4) if total else None
         return {"lookups": total, "hits": hits, "misses": self.misses, "hit_rate": rate}
+
+    def total(self) -> int:
+        """All lookups."""
+        return self.hits + self.misses + sum(counter() for counter in self._counters)
 
 
 class Interventions:
@@ -127,8 +142,11 @@ class Interventions:
 
     def as_row(self) -> dict[str, int]:
         """All calls, and those that waited or raised."""
-        idle = sum(counter() for counter in self._idle)
-        return {"calls": idle + self.busy, "waited": self.waited, "raised": self.raised}
+        return {"calls": self.total(), "waited": self.waited, "raised": self.raised}
+
+    def total(self) -> int:
+        """All checks."""
+        return self.busy + sum(counter() for counter in self._idle)
 
 
 class Step:
@@ -151,6 +169,14 @@ class Lookup:
         self.reads = 0
 
 
+def restore(variable: ContextVar[Any], token: Token[Any]) -> None:
+    """Reset a context variable; one set in a context that is gone (a coroutine closed elsewhere) stays as it is."""
+    try:  # noqa: SIM105 - contextlib.suppress costs more than all the rest, and this runs at every call
+        variable.reset(token)
+    except (ValueError, RuntimeError):
+        pass
+
+
 class Probe:
     """Counters of one process; ``tracing`` is None when spans and execution statistics are off."""
 
@@ -167,9 +193,27 @@ class Probe:
         self.step: ContextVar[Step | None] = ContextVar("autoperf_step", default=None)
         self.lookup: ContextVar[Lookup | None] = ContextVar("autoperf_lookup", default=None)
 
-    def span(self, name: str, attributes: dict[str, Any] | None = None) -> AbstractContextManager[Any]:
+    def span(
+        self, name: str, attributes: dict[str, Any] | None = None, *, new_trace: bool = False
+    ) -> AbstractContextManager[Any]:
         """A span around a block, or nothing when tracing is off."""
-        return NO_SPAN if self.tracing is None else self.tracing.span(name, attributes)
+        return NO_SPAN if self.tracing is None else self.tracing.span(name, attributes, new_trace=new_trace)
+
+    def pulse(self) -> tuple[int, ...]:
+        """Numbers that have moved whenever anything here has; cheap to compare."""
+        return (
+            self.tool_lookups.total(),
+            self.extension_lookups.total(),
+            self.interventions.total(),
+            self.mcp_lookups,
+            self.tools.count(),
+            self.points.count(),
+        )
+
+    def forked(self) -> None:
+        """In a child made by fork: locks that another thread held at that moment would stay held for ever."""
+        self.tools.forked()
+        self.points.forked()
 
     def record(self, name: str, start_ns: int, end_ns: int, attributes: dict[str, Any]) -> None:
         """A span after the fact, or nothing when tracing is off."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.executions import short, watch
-from autoperf.agentzero.probe import Probe, Step
+from autoperf.agentzero.probe import Probe, Step, restore
 from autoperf.errors import guarded
 from autoperf.telemetry import names
 
@@ -47,7 +47,7 @@ def step(probe: Probe) -> Callable[..., Any]:
         try:
             return await wrapped(*args, **kwargs)
         finally:
-            probe.step.reset(token)
+            restore(probe.step, token)
             if current.tool is not None:
                 spent = time.perf_counter() - started - current.own_seconds
                 probe.tools.of(current.tool).overhead.add(max(0.0, spent))

@@ -12,11 +12,17 @@ _KEYS = (names.AGENT_NAME, names.CONVERSATION_ID)
 
 
 def message(probe: Probe) -> Callable[..., Any]:
-    """For ``AgentContext._process_chain(agent, msg, user=True)``: one trace per user message."""
+    """For ``AgentContext._process_chain(agent, msg, user=True)``: one trace per user message.
+
+    The host calls it again, with ``user=False``, to hand a subordinate's answer to its superior: the same message.
+    """
 
     async def process_chain(wrapped: Callable[..., Any], _instance: Any, args: Any, kwargs: Any) -> Any:
         agent = kwargs.get("agent", args[0] if args else None)
-        with probe.span(names.MESSAGE, agent_attributes(agent, _KEYS)):
+        by_user = kwargs.get("user", args[2] if len(args) > 2 else True)
+        if not by_user:
+            return await wrapped(*args, **kwargs)
+        with probe.span(names.MESSAGE, agent_attributes(agent, _KEYS), new_trace=True):
             return await wrapped(*args, **kwargs)
 
     return process_chain

@@ -35,6 +35,9 @@ def main(argv: list[str] | None = None) -> int:
             print(f"autoperf benchmark: {error}", file=sys.stderr)
             return 2
     print("\n".join(table(result, ("bare", "prefix" if prefix else "bare"))))
+    print(f"starts that hung: {len(result.first.hung)}, {len(result.second.hung)}")
+    for stacks in (*result.first.hung, *result.second.hung):
+        print(stacks, file=sys.stderr)
     for attempt in (*result.first.refused, *result.second.refused):
         print(f"refused to the host: {attempt}")
     print(

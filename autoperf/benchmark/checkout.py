@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import sys
@@ -13,13 +14,16 @@ from typing import Any
 
 from autoperf.benchmark.client import Answer, Client
 from autoperf.benchmark.conversation import Conversation
-from autoperf.benchmark.hosts import configure, describe
-from autoperf.benchmark.process import HostError, HostProcess
+from autoperf.benchmark.hosts import Host, configure, describe
+from autoperf.benchmark.process import HostError, HostHungError, HostProcess
 from autoperf.benchmark.sandbox import Sandbox, switch_off
 from autoperf.benchmark.server import ModelServer, Recorded
 
 # Memorising and renaming go on after the answer; the last of them is this many seconds behind it at most.
 QUIET = 0.7
+
+# v1.x and later sometimes hang while they start, without any instrumentation: then try again.
+STARTS = 3
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,9 @@ class Run:
     pid: int = 0
     exit_status: int = 0
     output: str = ""
+    hung: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
-    observed: Any = None
+    observed: list[Any] = field(default_factory=list)
 
 
 def interpreter(checkout: Path, fallback: str | None = None) -> str:
@@ -70,45 +75,81 @@ def run(
     """Hold ``conversation`` with a copy of ``checkout`` in ``workdir``, started behind ``prefix``.
 
     Two runs to be compared take the same ``workdir`` one after the other, so that paths are equal in both.
-    ``observe`` is called with the live process after the last turn, its result is kept in ``Run.observed``.
+    ``observe`` is called with the live process after every turn, its results are kept in ``Run.observed``.
     Raises ``HostError`` when the host does not start.
     """
     folder = workdir / "agent-zero"
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(
-        checkout, folder, symlinks=True, ignore=shutil.ignore_patterns(".venv", ".git", "__pycache__")
-    )
-    host = describe(folder)
-    switch_off(folder)
-    sandbox = Sandbox(workdir)
     result = Run()
-    with ModelServer(chunk_size=chunk_size) as model:
-        configure(host, model.url, conversation.tool_files, provider)
+    with ModelServer(chunk_size=chunk_size) as model, contextlib.ExitStack() as cleanup:
+        sandbox = Sandbox(workdir)
         command = [*prefix, interpreter(checkout, python), "run_ui.py"]
-        process = HostProcess(command, folder, sandbox.environment(extra_env or {}), workdir / "output.txt")
-        result.pid = process.pid
+        environment = sandbox.environment(extra_env or {})
+
+        def start() -> tuple[Host, HostProcess]:
+            host = prepare(checkout, folder, model.url, conversation.tool_files, provider)
+            return host, HostProcess(command, folder, environment, workdir / "output.txt")
+
+        host, process = _started(start, result)
+        cleanup.callback(_finish, process, sandbox, result)
+        model.wait_quiet(QUIET)
+        result.pid, result.start_cpu = process.pid, process.cpu_seconds()
+        client = Client(host, process.port)
         try:
-            result.start_wall = process.wait_until_open()
-            model.wait_quiet(QUIET)
-            result.start_cpu = process.cpu_seconds()
-            client = Client(host, process.port)
             client.login()
             for turn in conversation.turns:
                 model.script(turn.replies)
                 result.turns.append(_take(process, client, turn.message))
                 model.wait_quiet(QUIET)
+                if observe:
+                    result.observed.append(observe(process))
             result.log = client.log().body
-            result.observed = observe(process) if observe else None
         except OSError as error:
             raise HostError(f"the host does not answer: {error}\n{process.tail()}") from error
-        finally:
-            result.exit_status = process.stop()
-            result.refused = sandbox.attempts()
-            result.output = process.output.read_text(encoding="utf-8", errors="replace")
         result.context = client.context
+        cleanup.close()
         result.requests = list(model.requests)
     result.chat = _stored_chat(folder, result.context)
     return result
+
+
+def prepare(
+    checkout: Path,
+    folder: Path,
+    model_url: str,
+    tool_files: Mapping[str, str] | None = None,
+    provider: str = "other",
+) -> Host:
+    """Put a fresh copy of ``checkout`` into ``folder``, configured for the scripted model."""
+    shutil.rmtree(folder, ignore_errors=True)
+    left_out = shutil.ignore_patterns(".venv", ".git", "__pycache__")
+    shutil.copytree(checkout, folder, symlinks=True, ignore=left_out)
+    switch_off(folder)
+    host = describe(folder)
+    configure(host, model_url, tool_files or {}, provider)
+    return host
+
+
+def _started(start: Callable[[], tuple[Host, HostProcess]], result: Run) -> tuple[Host, HostProcess]:
+    """The first of up to ``STARTS`` processes that opens its port; hung ones are kept in ``result.hung``."""
+    while True:
+        host, process = start()
+        try:
+            result.start_wall = process.wait_until_open()
+            return host, process
+        except HostHungError as error:
+            process.stop()
+            result.hung.append(str(error))
+            if len(result.hung) == STARTS:
+                raise
+        except BaseException:
+            process.stop()
+            raise
+
+
+def _finish(process: HostProcess, sandbox: Sandbox, result: Run) -> None:
+    result.exit_status = process.stop()
+    result.refused = sandbox.attempts()
+    result.output = process.output.read_text(encoding="utf-8", errors="replace")
 
 
 def _take(process: HostProcess, client: Client, message: str) -> TurnResult:

@@ -16,6 +16,10 @@ class HostError(RuntimeError):
     """The host did not start or does not answer; the message ends with what it printed last."""
 
 
+class HostHungError(HostError):
+    """The host runs but does not open its port; the message holds the stacks of its threads."""
+
+
 def free_port() -> int:
     """A port that was free a moment ago."""
     with socket.socket() as probe:
@@ -44,7 +48,7 @@ class HostProcess:
     def pid(self) -> int:
         return self._process.pid
 
-    def wait_until_open(self, timeout: float = 120.0) -> float:
+    def wait_until_open(self, timeout: float = 60.0) -> float:
         """Block until the port is open; return the seconds since the start. ``HostError`` otherwise."""
         while time.monotonic() - self._begun < timeout:
             with socket.socket() as probe:
@@ -55,7 +59,10 @@ class HostProcess:
             except subprocess.TimeoutExpired:
                 continue
             raise HostError(f"the host ended with status {status} before its port was open\n{self.tail()}")
-        raise HostError(f"the host's port was not open after {timeout:.0f} s\n{self.tail()}")
+        # With faulthandler on, this makes a host that hangs say where.
+        self._process.send_signal(signal.SIGABRT)
+        self._process.wait()
+        raise HostHungError(f"the host's port was not open after {timeout:.0f} s\n{self.tail(120)}")
 
     def cpu_seconds(self) -> float | None:
         """User and system time of the process so far (children excluded); None where there is no /proc."""

@@ -58,6 +58,7 @@ class Sandbox:
             "UV_OFFLINE": "1",
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # otherwise litellm asks the network while it is imported
             "ANONYMIZED_TELEMETRY": "false",
+            "PYTHONFAULTHANDLER": "1",
             "PYTHONHASHSEED": "0",  # sets reach the prompts of some generations
             **extra,
         }

@@ -14,7 +14,7 @@ from autoperf import __version__
 from autoperf.errors import AutoperfError, say
 
 # In the order in which people need them.
-VERBS = ("run", "status", "doctor", "bootstrap", "install", "uninstall")
+VERBS = ("run", "status", "doctor", "benchmark", "bootstrap", "install", "uninstall")
 _EXAMPLES = """\
 examples:
   autoperf run python run_ui.py        run Agent Zero with everything on

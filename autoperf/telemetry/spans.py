@@ -91,11 +91,17 @@ def start_span(
     new_trace: bool = False,
     start_ns: int | None = None,
 ) -> Span:
-    """Start a span below the current one; with ``new_trace`` as the root of its own trace, linked to it."""
+    """Start a span below the current one; with ``new_trace`` as the root of its own trace, linked to it.
+
+    Work that goes on in the background carries the context of the turn that began it. Once that turn has
+    ended, its spans begin traces of their own as well: nothing hangs below what has ended.
+    """
     links = []
+    current = trace_api.get_current_span()
+    new_trace = new_trace or getattr(current, "end_time", None) is not None
     if new_trace:
-        current = trace_api.get_current_span().get_span_context()
-        links = [Link(current)] if current.is_valid else []
+        cause = current.get_span_context()
+        links = [Link(cause)] if cause.is_valid else []
     return tracer.start_span(
         clean(name, _NAME_LENGTH),
         context=context_api.Context() if new_trace else None,
@@ -142,7 +148,8 @@ def clean(text: str, length: int) -> str:
 def _record_error(span: Span, error: BaseException, stopped: bool) -> None:
     name = _class_name(error)
     # Cancelling, closing and interrupting come from outside: the span was stopped, it did not fail.
-    if isinstance(error, Exception) and not stopped and not isinstance(error, concurrent.futures.CancelledError):
+    stopped = stopped or isinstance(error, concurrent.futures.CancelledError)
+    if isinstance(error, Exception) and not stopped:
         span.set_attribute(names.ERROR_TYPE, name)
         span.set_status(_ERROR)
     else:

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 EXIT_SECONDS: Final = 2.0
 
 
+def _never(_error: BaseException) -> bool:
+    return False
+
+
 class NoSpan:
     """Stands where a span would be when nothing is recorded."""
 
@@ -62,7 +66,7 @@ class Telemetry:
         store_dir: Path,
         *,
         spans: bool = True,
-        control_flow: Callable[[BaseException], bool] = lambda error: False,
+        control_flow: Callable[[BaseException], bool] = _never,
     ) -> None:
         self._config = config
         self._with_spans = spans
@@ -88,7 +92,7 @@ class Telemetry:
         snapshot: Callable[[], Mapping[str, Any]],
         store_dir: Path,
         spans: bool = True,
-        control_flow: Callable[[BaseException], bool] = lambda error: False,
+        control_flow: Callable[[BaseException], bool] = _never,
     ) -> Telemetry:
         """Start recording: ``resource`` describes the service, ``snapshot()`` the process, every second.
 

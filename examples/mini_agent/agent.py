@@ -1,4 +1,5 @@
 """The agent: the loop that turns replies of a model into tool calls until there is an answer."""
+
 from __future__ import annotations
 
 import asyncio

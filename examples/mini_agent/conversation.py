@@ -1,4 +1,5 @@
 """The script of the conversation: what the user asks, and what the model answers to a given prompt."""
+
 from __future__ import annotations
 
 import json

@@ -1,4 +1,5 @@
 """What has to be there before the first message."""
+
 from agent import AgentConfig
 from helpers.mcp_handler import MCPConfig, MCPServerLocal
 from models import ScriptedModel

@@ -1,4 +1,5 @@
 """The model: it answers from a script, in small chunks, and knows no more than the prompt it is sent."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,4 +1,5 @@
 """A small agent in Agent Zero's shape: it holds a scripted conversation and needs no key and no network."""
+
 from __future__ import annotations
 
 import argparse

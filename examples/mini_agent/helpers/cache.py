@@ -1,4 +1,5 @@
 """One process-wide cache, split into named areas that can be cleared apart."""
+
 from __future__ import annotations
 
 import fnmatch

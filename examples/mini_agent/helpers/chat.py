@@ -1,4 +1,5 @@
 """What a chat is made of: its settings, its messages, the state of one turn."""
+
 from __future__ import annotations
 
 import threading

@@ -1,4 +1,5 @@
 """Coroutines run in named background threads, each with one event loop of its own."""
+
 from __future__ import annotations
 
 import asyncio

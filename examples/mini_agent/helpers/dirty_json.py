@@ -1,4 +1,5 @@
 """A forgiving JSON reader: what has arrived of a value that is still being written is already a value."""
+
 from __future__ import annotations
 
 from typing import Any

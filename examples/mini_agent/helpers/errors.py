@@ -1,4 +1,5 @@
 """The exceptions that steer an agent's loop, and the text an exception becomes in its history."""
+
 import traceback
 
 from helpers import files

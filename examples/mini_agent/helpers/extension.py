@@ -1,4 +1,5 @@
 """Extension points: named ones, and an implicit pair around every `@extensible` function."""
+
 from __future__ import annotations
 
 import inspect

@@ -1,4 +1,5 @@
 """Tool requests, found in the text of a reply and brought into one form."""
+
 from __future__ import annotations
 
 from typing import Any

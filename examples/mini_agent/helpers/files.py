@@ -1,4 +1,5 @@
 """Paths below the agent's own folder, and prompt files with `{{variables}}` and includes."""
+
 import json
 import os
 import re

@@ -1,4 +1,5 @@
 """What was said in a chat, and the form in which a model reads it."""
+
 from __future__ import annotations
 
 import json

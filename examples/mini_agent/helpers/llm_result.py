@@ -1,4 +1,5 @@
 """What one model call brings back."""
+
 from dataclasses import dataclass, field
 from typing import Any
 

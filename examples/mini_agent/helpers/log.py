@@ -1,4 +1,5 @@
 """The log of one chat: what a web page would show of it."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field

@@ -1,4 +1,5 @@
 """Tools that come from a server instead of a file; the one server here lives in this process."""
+
 from __future__ import annotations
 
 import threading
@@ -22,7 +23,7 @@ class MCPTool(Tool):
 
 
 class MCPClientBase:
-    """What one server offers, as it said when it was asked; a real one would be another process behind a pipe."""
+    """What one server offers, as it said when asked; a real one would be another process behind a pipe."""
 
     def __init__(self, functions: dict[str, Callable[..., str]]) -> None:
         self._functions = functions

@@ -1,4 +1,5 @@
 """What an agent remembers: its history, and the data that tools and extensions keep with it."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast

@@ -1,4 +1,5 @@
 """Python files loaded by path, and the classes found in them."""
+
 import importlib.util
 import inspect
 import os

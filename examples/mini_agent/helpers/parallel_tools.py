@@ -1,4 +1,5 @@
 """Several tool calls at once: each runs in the background thread, in a chat of its own."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
@@ -86,9 +87,7 @@ async def _run_parallel_job(parent: Agent, job: ParallelJob) -> None:
     worker = worker_context.agent0
     worker.loop_data = LoopData()
     try:
-        job.result = await execute_tool_call(
-            worker, job.tool_name, job.tool_args, log_item=job.log_item
-        )
+        job.result = await execute_tool_call(worker, job.tool_name, job.tool_args, log_item=job.log_item)
     except Exception as error:
         job.error = str(error)
     finally:

@@ -1,4 +1,5 @@
 """What the terminal shows of a chat."""
+
 import sys
 
 

@@ -1,4 +1,5 @@
 """Where an agent's files are looked for: its profile, the user's folder, the defaults."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,5 @@
 """What every tool is made of."""
+
 from __future__ import annotations
 
 from abc import abstractmethod

@@ -1,4 +1,5 @@
 """Arithmetic on whole and decimal numbers."""
+
 import ast
 import operator
 from collections.abc import Callable

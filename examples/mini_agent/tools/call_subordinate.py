@@ -1,4 +1,5 @@
 """Work handed to another agent."""
+
 from dataclasses import replace
 from typing import Any
 

@@ -1,4 +1,5 @@
 """Notes that last as long as the chat."""
+
 from typing import Any
 
 from helpers.errors import RepairableException

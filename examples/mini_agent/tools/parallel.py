@@ -1,4 +1,5 @@
 """Several independent tool calls, made at the same time."""
+
 from typing import Any
 
 from helpers import parallel_tools

@@ -1,4 +1,5 @@
 """A tool that takes its time."""
+
 import asyncio
 from typing import Any
 

@@ -1,4 +1,5 @@
 """The answer to the user."""
+
 from typing import Any
 
 from helpers.tool import Response, Tool

@@ -1,4 +1,5 @@
 """Counts over a text file."""
+
 import re
 from typing import Any
 

@@ -1,4 +1,5 @@
 """What a model gets that asks for a tool nobody has."""
+
 from typing import Any
 
 from helpers.tool import Response, Tool

@@ -1,4 +1,5 @@
 """Every agent begins without a last result."""
+
 from typing import Any
 
 from helpers.extension import Extension

@@ -1,4 +1,5 @@
 """The log shows that a reply is on its way before its first word is there."""
+
 from typing import Any
 
 from agent import LoopData

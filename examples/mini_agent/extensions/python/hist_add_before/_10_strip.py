@@ -1,4 +1,5 @@
 """Messages enter the history without blank space around them."""
+
 from typing import Any
 
 from helpers.extension import Extension

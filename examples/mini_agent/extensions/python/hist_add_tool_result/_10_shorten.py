@@ -1,4 +1,5 @@
 """Long answers of tools are cut: the model reads every one of them again in each step."""
+
 from typing import Any
 
 from helpers.extension import Extension

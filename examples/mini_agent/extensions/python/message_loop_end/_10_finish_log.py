@@ -1,4 +1,5 @@
 """The log entry of a step says how many chunks the turn has taken so far."""
+
 from typing import Any
 
 from agent import LoopData

@@ -1,4 +1,5 @@
 """The model is told which step it is at."""
+
 from typing import Any
 
 from agent import LoopData

@@ -1,4 +1,5 @@
 """The model is reminded of the latest note."""
+
 from typing import Any
 
 from agent import LoopData

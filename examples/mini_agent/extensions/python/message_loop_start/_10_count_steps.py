@@ -1,4 +1,5 @@
 """Steps are counted where they begin, so that a step that fails counts as well."""
+
 from typing import Any
 
 from agent import LoopData

@@ -1,4 +1,5 @@
 """A turn ends with a line that says what it took."""
+
 from typing import Any
 
 from agent import LoopData

@@ -1,4 +1,5 @@
 """A turn begins with its counters at zero."""
+
 from typing import Any
 
 from agent import LoopData

@@ -1,4 +1,5 @@
 """The log follows the headline while the rest of the reply is still being written."""
+
 from typing import Any
 
 from agent import LoopData

@@ -1,4 +1,5 @@
 """An answer to the user is shown while it is being written."""
+
 from typing import Any
 
 from agent import LoopData

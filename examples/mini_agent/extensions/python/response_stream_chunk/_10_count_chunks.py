@@ -1,4 +1,5 @@
 """Chunks are counted as they arrive."""
+
 from typing import Any
 
 from agent import LoopData

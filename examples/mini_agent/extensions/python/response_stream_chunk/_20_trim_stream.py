@@ -1,4 +1,5 @@
 """What a model writes before its first brace or letter is not worth showing."""
+
 from typing import Any
 
 from helpers.extension import Extension

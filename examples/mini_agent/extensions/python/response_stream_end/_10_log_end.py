@@ -1,4 +1,5 @@
 """A reply that never got a headline loses its "Generating..."."""
+
 from typing import Any
 
 from agent import LoopData

@@ -1,4 +1,5 @@
 """Who the agent is; a profile replaces the part that says so."""
+
 from typing import Any
 
 from helpers.extension import Extension

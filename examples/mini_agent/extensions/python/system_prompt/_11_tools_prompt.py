@@ -1,4 +1,5 @@
 """Which tools there are."""
+
 from typing import Any
 
 from helpers.extension import Extension

@@ -1,4 +1,5 @@
 """Which tools the servers add."""
+
 from typing import Any
 
 from helpers.extension import Extension

@@ -1,4 +1,5 @@
 """The last line of an answer is kept for `{{last_result}}`; of a sum only what follows the equals sign."""
+
 from typing import Any
 
 from helpers.extension import Extension

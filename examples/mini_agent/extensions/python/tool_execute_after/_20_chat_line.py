@@ -1,4 +1,5 @@
 """The terminal shows each tool's answer in one line."""
+
 from typing import Any
 
 from helpers import parallel_tools

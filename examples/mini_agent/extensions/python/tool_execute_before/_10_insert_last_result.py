@@ -1,4 +1,5 @@
 """`{{last_result}}` in an argument stands for the answer of the tool before."""
+
 from typing import Any
 
 from helpers.extension import Extension

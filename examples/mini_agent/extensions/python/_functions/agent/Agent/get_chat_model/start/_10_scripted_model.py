@@ -1,4 +1,5 @@
 """The model in use; with a result set at the start point, the agent's own function is not called."""
+
 from typing import Any
 
 from helpers.extension import Extension

@@ -1,4 +1,5 @@
 """After an intervention the loop goes on: the new message is already in the history."""
+
 from typing import Any
 
 from helpers.errors import InterventionException

@@ -1,4 +1,5 @@
 """An error that the model may repair is told to it, and the loop goes on."""
+
 from typing import Any
 
 from helpers import errors

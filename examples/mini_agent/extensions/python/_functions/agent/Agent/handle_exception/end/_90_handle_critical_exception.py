@@ -1,4 +1,5 @@
 """Any other error is reported and ends the turn."""
+
 from typing import Any
 
 from helpers import errors

@@ -1,0 +1,98 @@
+"""Times single seams of a host from inside it, and prints them as JSON.
+
+Run by path, with the host's interpreter, in the host's folder; standard library only. Times are CPU seconds of
+the whole process, our background thread included. Knows nothing of autoperf: the same script times the bare
+host and the instrumented one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import io
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from importlib import import_module
+from typing import Any
+
+POINT, EMPTY = "autoperf_benchmark_one", "autoperf_benchmark_empty"
+BATCHES, BATCH_SECONDS, WARM_CALLS = 7, 0.04, 5
+
+
+def main() -> None:
+    """Print ``{seam: median nanoseconds per call}``."""
+    sys.path.insert(0, os.getcwd())
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        times = measure()
+    print(json.dumps(times))
+
+
+def measure() -> dict[str, float]:
+    """Every seam that this host has."""
+    initialize, agent_module = import_module("initialize"), import_module("agent")
+
+    config = initialize.initialize_agent()
+    # An empty context is false in some generations, and made without a running loop in all of them.
+    agent = agent_module.AgentContext(config).agent0
+    if hasattr(agent, "loop_data"):
+        del agent.loop_data
+    seams: dict[str, Callable[[], Any]] = {}
+    for tool in ("response", "code_execution_tool", "no_such_tool"):
+        seams[f"get_tool {tool}"] = _lookup(agent, tool)
+    call = _extension_call(agent)
+    seams["extension call, no extension"] = lambda: call(EMPTY)
+    seams["extension call, one extension"] = lambda: call(POINT)
+    seams["handle_intervention, idle"] = agent.handle_intervention
+    times = {}
+    for name, seam in seams.items():
+        with redirect_stdout(io.StringIO()):
+            times[name] = asyncio.run(_time(seam))
+    return times
+
+
+def _lookup(agent: Any, name: str) -> Callable[[], Any]:
+    arguments: dict[str, Any] = {"name": name, "method": None, "args": {}, "message": ""}
+    if "loop_data" in inspect.signature(type(agent).get_tool).parameters:
+        arguments["loop_data"] = None
+    return lambda: agent.get_tool(**arguments)
+
+
+def _extension_call(agent: Any) -> Callable[[str], Any]:
+    if hasattr(agent, "call_extensions"):
+        return lambda point: agent.call_extensions(point)
+    extension = import_module("helpers.extension")
+    # Looked up at every call, as the host does.
+    return lambda point: extension.call_extensions_async(point, agent)
+
+
+async def _time(seam: Callable[[], Any]) -> float:
+    is_async = inspect.isawaitable(probe := seam())
+    if is_async:
+        await probe
+
+    async def batch(count: int) -> float:
+        started = time.process_time()
+        if is_async:
+            for _ in range(count):
+                await seam()
+        else:
+            for _ in range(count):
+                seam()
+        return time.process_time() - started
+
+    await batch(WARM_CALLS)
+    # A file written a moment ago is not trusted by a cache that looks at its time.
+    await asyncio.sleep(0.1)
+    await batch(WARM_CALLS)
+    per_call = await batch(WARM_CALLS) / WARM_CALLS
+    count = max(1, int(BATCH_SECONDS / per_call))
+    return statistics.median([await batch(count) / count for _ in range(BATCHES)]) * 1e9
+
+
+if __name__ == "__main__":
+    main()

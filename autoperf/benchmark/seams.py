@@ -1,0 +1,88 @@
+"""What single seams of a real checkout cost, bare and under autoperf, alternating, in fresh processes."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autoperf.benchmark.checkout import interpreter, prepare
+from autoperf.benchmark.process import HostError
+from autoperf.benchmark.sandbox import Sandbox
+from autoperf.benchmark.seam_times import EMPTY, POINT
+from autoperf.benchmark.server import ModelServer
+
+SCRIPT = Path(__file__).with_name("seam_times.py")
+_TIMEOUT = 180.0
+_EXTENSION = """\
+from {package}.extension import Extension
+
+
+class BenchmarkExtension(Extension):
+    {prefix}def execute(self, **kwargs):
+        pass
+"""
+
+
+@dataclass
+class SeamTimes:
+    """Median nanoseconds per call of one seam, one value a round."""
+
+    bare: list[float] = field(default_factory=list)
+    autoperf: list[float] = field(default_factory=list)
+
+    @property
+    def ratio(self) -> float:
+        """Bare time divided by time under autoperf: more is better."""
+        return statistics.median(self.bare) / statistics.median(self.autoperf)
+
+
+def measure(
+    checkout: Path,
+    workdir: Path,
+    prefix: Sequence[str],
+    *,
+    rounds: int = 3,
+    python: str | None = None,
+    progress: Callable[[str], Any] = str,
+) -> dict[str, SeamTimes]:
+    """Times by seam name; raises ``HostError`` when the checkout cannot be imported."""
+    folder = workdir / "agent-zero"
+    found: dict[str, SeamTimes] = {}
+    with ModelServer() as model:
+        host = prepare(checkout, folder, model.url)
+        points = folder / ("extensions/python" if host.package == "helpers" else "python/extensions")
+        (points / EMPTY).mkdir()
+        (points / POINT).mkdir()
+        source = _EXTENSION.format(package=host.package, prefix="" if host.package == "helpers" else "async ")
+        (points / POINT / "_10_benchmark.py").write_text(source, encoding="utf-8")
+        environment = Sandbox(workdir).environment({})
+        command = [interpreter(checkout, python), str(SCRIPT)]
+        for number in range(1, rounds + 1):
+            for name, words in (("bare", command), ("autoperf", [*prefix, *command])):
+                progress(f"seams, round {number} of {rounds}, {name}")
+                for seam, nanoseconds in _run(words, folder, environment).items():
+                    getattr(found.setdefault(seam, SeamTimes()), name).append(nanoseconds)
+    return found
+
+
+def _run(command: Sequence[str], folder: Path, environment: dict[str, str]) -> dict[str, float]:
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT,
+        check=False,
+    )
+    try:
+        times: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+    except (IndexError, ValueError):
+        raise HostError(f"the seams could not be timed: {done.stderr.strip()[-1000:]}") from None
+    return times
