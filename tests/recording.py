@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Recording:
-    """Names and attributes of spans: those around a block (``opened``), and those after the fact (``recorded``)."""
+    """Names and attributes of spans: around a block (``opened``) and after the fact (``recorded``)."""
 
     def __init__(self) -> None:
         self.opened: list[tuple[str, dict[str, Any]]] = []

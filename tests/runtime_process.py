@@ -1,4 +1,4 @@
-"""Run by test_runtime.py in a fresh process: python runtime_process.py HOST_DIR CASE; one JSON line on stdout."""
+"""Run by test_runtime.py in a fresh process: python runtime_process.py HOST_DIR CASE; tells in JSON."""
 
 from __future__ import annotations
 
@@ -25,7 +25,13 @@ class Conversation:
 
         self.package = GENERATIONS[name].package
         self.tools = GENERATIONS[name].tools
-        for module in ("agent", "models", "initialize", f"{self.package}.defer", f"{self.package}.mcp_handler"):
+        for module in (
+            "agent",
+            "models",
+            "initialize",
+            f"{self.package}.defer",
+            f"{self.package}.mcp_handler",
+        ):
             importlib.import_module(module)
         self.agent, self.models = sys.modules["agent"], sys.modules["models"]
         self.count = 0
@@ -60,7 +66,12 @@ def call(tool: str, **args: Any) -> str:
     return json.dumps({"tool_name": tool, "tool_args": args})
 
 
-REPLIES = [call("echo", text="a"), call("echo", text="b"), call("echo", text="c"), call("response", text="done")]
+REPLIES = [
+    call("echo", text="a"),
+    call("echo", text="b"),
+    call("echo", text="c"),
+    call("response", text="done"),
+]
 
 
 def owners(targets: list[str]) -> dict[str, Any]:
@@ -96,9 +107,9 @@ def main(host: Path, case: str) -> dict[str, Any]:
     layout = detect(Path.cwd())
     assert layout is not None
     targets = list(layout.targets())
-    return {"after": after, "before": before, "running": running, "removed": removed, "threads": threads}[case](
-        host.name, autoperf, targets
-    )
+    return {"after": after, "before": before, "running": running, "removed": removed, "threads": threads}[
+        case
+    ](host.name, autoperf, targets)
 
 
 def same(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
@@ -137,7 +148,9 @@ def before(name: str, autoperf: Any, targets: list[str]) -> dict[str, Any]:
     talk = Conversation(name)
     answer = talk.say(REPLIES)
     states = {row.patch.target: [row.state, row.reason] for row in runtime.patches.rows}
-    patched = {row.patch.target: (row.raw, row.replacement) for row in runtime.patches.rows if row.state == "applied"}
+    patched = {
+        row.patch.target: (row.raw, row.replacement) for row in runtime.patches.rows if row.state == "applied"
+    }
     now = owners(list(patched))
     stale = copies({target: raw for target, (raw, _) in patched.items() if not target.endswith(":importlib")})
     placed = [target for target, (_, replacement) in patched.items() if now[target] is replacement]
@@ -200,7 +213,9 @@ def threads(name: str, autoperf: Any, targets: list[str]) -> dict[str, Any]:
     def look(_: int) -> None:
         seen.add(threading.current_thread().name)
         coroutines = (task.get_coro() for task in asyncio.all_tasks())
-        tasks.update(c.cr_code.co_filename for c in coroutines if "autoperf" in c.cr_code.co_filename.split(os.sep))
+        tasks.update(
+            c.cr_code.co_filename for c in coroutines if "autoperf" in c.cr_code.co_filename.split(os.sep)
+        )
 
     answer = talk.say(REPLIES, look)
     frames = {

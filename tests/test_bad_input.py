@@ -1,4 +1,4 @@
-"""Whatever is wrong around autoperf, the host goes on as it would without it, and at most one line says so."""
+"""Whatever is wrong around autoperf, the host goes on as without it, and at most one line says so."""
 
 from __future__ import annotations
 
@@ -30,12 +30,20 @@ runpy.run_path({agent!r} + "/run_ui.py", run_name="__main__")
 
 
 def environment(**more: str) -> dict[str, str]:
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("AUTOPERF_", "OTEL_", "PYTEST_", "PYTHON"))}
+    clean = {
+        k: v for k, v in os.environ.items() if not k.startswith(("AUTOPERF_", "OTEL_", "PYTEST_", "PYTHON"))
+    }
     return {**clean, "PYTHONPATH": str(ROOT), **more}
 
 
 def run(
-    home: Path, command: list[str], *, launched: bool = True, limit: int | None = None, cwd: Path | None = None, **more: str
+    home: Path,
+    command: list[str],
+    *,
+    launched: bool = True,
+    limit: int | None = None,
+    cwd: Path | None = None,
+    **more: str,
 ) -> subprocess.CompletedProcess[str]:
     def limited() -> None:
         if limit is not None:
@@ -157,7 +165,14 @@ def copied(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "text", ["class (:\n", "raise RuntimeError('not today')\n", "", "\0", "import os\nX = '\\d'\nraise SystemError\n"]
+    "text",
+    [
+        "class (:\n",
+        "raise RuntimeError('not today')\n",
+        "",
+        "\0",
+        "import os\nX = '\\d'\nraise SystemError\n",
+    ],
 )
 def test_a_broken_tool_file_fails_as_it_does_without_us(tmp_path: Path, copied: Path, text: str) -> None:
     (copied / "tools" / "calculator.py").write_text(text)
@@ -172,11 +187,10 @@ def test_a_broken_tool_file_fails_as_it_does_without_us(tmp_path: Path, copied: 
 @pytest.mark.parametrize("name", ["a/b/../c", "/etc/passwd", "x" * 10_000, "nul\\0nul", "..", "half_\\ud83d"])
 def test_tool_names_that_nobody_should_send(tmp_path: Path, name: str) -> None:
     change = (
-        "real = agent.Agent.get_tool\n"
-        "tool = agent.Agent.get_tool\n"
         "import initialize\n"
-        f"context = agent.AgentContext(initialize.initialize_agent(tools=1, chunk=50))\n"
-        f"found = context.agent0.get_tool(name='{name}', method=None, args={{}}, message='', loop_data=None)\n"
+        "context = agent.AgentContext(initialize.initialize_agent(tools=1, chunk=50))\n"
+        f"given = dict(name='{name}', method=None, args={{}}, message='', loop_data=None)\n"
+        "found = context.agent0.get_tool(**given)\n"
         "print(type(found).__name__)\n"
     )
     script = MEDDLE.format(agent=str(AGENT), change=change)
@@ -191,8 +205,10 @@ def test_tool_names_that_nobody_should_send(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        "del agent.Agent.handle_intervention\nasync def f(self, progress=''): pass\nagent.Agent.handle_intervention = f",
-        "from helpers import modules\nfor n in ('load_classes_from_file', 'load_classes_from_folder'): delattr(modules, n)",
+        "del agent.Agent.handle_intervention\nasync def f(self, progress=''): pass\n"
+        "agent.Agent.handle_intervention = f",
+        "from helpers import modules\n"
+        "for n in ('load_classes_from_file', 'load_classes_from_folder'): delattr(modules, n)",
         "from helpers import extension\ndel extension._get_extension_classes",
         "from helpers import cache\ndel cache.determine_cache_key",
         "from helpers import mcp_handler\ndel mcp_handler.MCPConfig.get_tool",

@@ -15,7 +15,7 @@ from autoperf.telemetry import names
 from tests.recording import Recording
 
 
-class InterventionException(Exception):
+class InterventionException(Exception):  # noqa: N818
     """Named as the host's."""
 
 
@@ -59,7 +59,12 @@ def test_it_runs_once_with_what_it_was_given(probe, tracing):
     assert rows(probe) == {"echo": (1, 0)}
     (span,) = tracing.opened
     assert span[0] == "execute_tool echo"
-    expected = {names.TOOL_NAME: "echo", names.TOOL_TYPE: "function", names.AGENT_NAME: "A0", names.CONVERSATION_ID: "chat"}
+    expected = {
+        names.TOOL_NAME: "echo",
+        names.TOOL_TYPE: "function",
+        names.AGENT_NAME: "A0",
+        names.CONVERSATION_ID: "chat",
+    }
     assert expected.items() <= span[1].items()
 
 
@@ -78,19 +83,21 @@ def test_a_second_execution_counts_as_well(probe):
 
 @pytest.mark.parametrize(
     ("error", "errors"),
-    [(ValueError("x"), 1), (InterventionException("x"), 0), (asyncio.CancelledError(), 0), (KeyboardInterrupt(), 0)],
+    [
+        (ValueError("x"), 1),
+        (InterventionException("x"), 0),
+        (asyncio.CancelledError(), 0),
+        (KeyboardInterrupt(), 0),
+    ],
 )
 def test_exceptions_pass_as_they_are_and_only_errors_count(probe, error, errors):
     tool = Tool(error)
     watch(probe, tool, "echo", kind="function")
 
     async def run() -> None:
-        try:
+        with pytest.raises(type(error)) as caught:
             await tool.execute()
-        except BaseException as caught:
-            assert caught is error
-        else:
-            pytest.fail("it was swallowed")
+        assert caught.value is error
 
     asyncio.run(run())
     assert (tool.runs, rows(probe)) == (1, {"echo": (1, errors)})

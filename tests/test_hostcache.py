@@ -23,9 +23,15 @@ class Host:
 
     def __init__(self) -> None:
         self.area: dict[Any, Any] = {}
-        self.cache = types.SimpleNamespace(_cache={"area": self.area}, _enabled_areas={}, _enabled_global=True)
+        self.cache = types.SimpleNamespace(
+            _cache={"area": self.area}, _enabled_areas={}, _enabled_global=True
+        )
         self.asked: list[str] = []
-        self.globals = {"cache": self.cache, "_get_extension_classes": self.lookup, "_CLASSES_CACHE_AREA": "area"}
+        self.globals = {
+            "cache": self.cache,
+            "_get_extension_classes": self.lookup,
+            "_CLASSES_CACHE_AREA": "area",
+        }
         # One object, as a module's function is one: a bound method would be made anew.
         self.globals["_get_extension_classes"] = lambda point, agent=None: self.lookup(point, agent)
 
@@ -113,7 +119,16 @@ def test_profile_and_project_are_parts_of_the_key(host, classes):
         lambda host, patch: host.area.update({key: [[], 0.0] for key in host.area}),
         lambda host, patch: host.put("start", [int]),
     ],
-    ids=["cache off", "area off", "replaced", "logging", "cleared", "all cleared", "another entry", "not empty"],
+    ids=[
+        "cache off",
+        "area off",
+        "replaced",
+        "logging",
+        "cleared",
+        "all cleared",
+        "another entry",
+        "not empty",
+    ],
 )
 def test_what_is_no_longer_so_is_not_said(host, classes, monkeypatch, change):
     for point in ("start", "end"):

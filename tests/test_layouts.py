@@ -33,7 +33,9 @@ def test_each_look_alike_is_its_generation_with_every_seam(host):
     assert layout.name == EXPECTED[host]
     assert lacking(root) <= set(layout.optional)
     assert any(line == f"is {layout.generation}" for line in explain(root))
-    assert {name for name in set(sys.modules) - before if name.split(".")[0] in ("agent", "helpers", "python")} == set()
+    assert {
+        name for name in set(sys.modules) - before if name.split(".")[0] in ("agent", "helpers", "python")
+    } == set()
 
 
 def test_the_mini_agent_is_of_the_newest_kind():
@@ -104,7 +106,7 @@ def test_definitions_in_conditions_and_by_import_count(tmp_path):
     [
         "class Agent:\n    def monologue(self): ...\n",
         "print('a script that happens to be called agent.py')\n",
-        "class Agent:\n    async def monologue(self): ...\n    async def call_extensions(self, folder): ...\n",
+        "class Agent:\n    async def monologue(self): ...\n    def call_extensions(self, folder): ...\n",
         "",
         "class (:\n",
         "\0",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import textwrap
 import threading
 import types
 
@@ -16,75 +14,7 @@ from autoperf.agentzero.tracebacks import without_our_frames
 from autoperf.caching import Cache
 from autoperf.errors import failures
 from autoperf.patching import DISABLE_AFTER_FAILURES, Switch
-
-BY_PATH = """
-import importlib.util, inspect, os
-
-def get_abs_path(path):
-    return os.path.join(ROOT, path)
-
-def import_module(path):
-    path = get_abs_path(path)
-    spec = importlib.util.spec_from_file_location(os.path.basename(path)[:-3], path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-def pick(module, base_class):
-    return [c for _, c in inspect.getmembers(module, inspect.isclass) if issubclass(c, base_class) and c is not base_class]
-
-def load_classes_from_file(file, base_class, one_per_file=True):
-    return pick(import_module(file), base_class)
-
-def load_classes_from_folder(folder, name_pattern, base_class, one_per_file=True):
-    names = sorted(n for n in os.listdir(get_abs_path(folder)) if n.endswith(".py"))
-    return [c for n in names for c in pick(import_module(os.path.join(folder, n)), base_class)]
-"""
-SHARED = """
-import fnmatch, importlib, inspect, os
-
-def get_abs_path(path):
-    return os.path.join(ROOT, path)
-
-def load_classes_from_folder(folder, name_pattern, base_class, one_per_file=True):
-    found = []
-    for n in sorted(os.listdir(get_abs_path(folder))):
-        if n.endswith(".py") and fnmatch.fnmatch(n, name_pattern):
-            module = importlib.import_module(folder.replace("/", ".") + "." + n[:-3])
-            found += [c for _, c in inspect.getmembers(module, inspect.isclass) if issubclass(c, base_class) and c is not base_class]
-    return found
-"""
-PURE = "import the_base\nclass T(the_base.Tool):\n    said = {!r}\n"
-STATEFUL = "import the_base\nSEEN = []\nthe_base.RUNS.append(1)\nclass T(the_base.Tool):\n    said = {!r}\n    seen = SEEN\n"
-
-
-class Host:
-    """A host's loader module, its wrapped functions, and the cache behind them."""
-
-    def __init__(self, root, source: str, *, shared: bool) -> None:
-        self.root = root
-        self.module = types.ModuleType("the_loader")
-        vars(self.module)["ROOT"] = str(root)
-        exec(compile(source, "the_loader.py", "exec", dont_inherit=True), vars(self.module))
-        self.bare = dict(vars(self.module))
-        self.cache = Cache(100, 300.0)
-        self.code = CodeCache(300.0)
-        self.switch = Switch()
-        loading = ClassLoading({"tools": self.cache}, self.code, shared_modules=shared)
-        if not shared:
-            self.file = loading.from_file(self.module.load_classes_from_file, self.switch)
-            self.module.importlib = self.code.importlib_view(self.module.importlib, self.switch)
-        self.folder = loading.from_folder(self.module.load_classes_from_folder, self.switch)
-        self.loading = loading
-
-    def write(self, name: str, text: str, *, age: float = 100.0) -> str:
-        path = self.root / name
-        path.parent.mkdir(exist_ok=True, parents=True)
-        path.write_text(textwrap.dedent(text))
-        self._age = getattr(self, "_age", 1_700_000_000) + age
-        os.utime(path, (self._age, self._age))
-        os.utime(path.parent, (self._age, self._age))
-        return name
+from tests.loaders import BY_PATH, PURE, STATEFUL, Host
 
 
 @pytest.fixture
@@ -102,14 +32,6 @@ def host(tmp_path, base) -> Host:
     return Host(tmp_path, BY_PATH, shared=False)
 
 
-@pytest.fixture
-def shared(tmp_path, base, monkeypatch):
-    monkeypatch.syspath_prepend(str(tmp_path))
-    yield Host(tmp_path, SHARED, shared=True)
-    for name in [n for n in sys.modules if n.split(".")[0] == "toolbox"]:
-        del sys.modules[name]
-
-
 def test_a_pure_module_is_reused_from_the_third_call(host, base):
     path = host.write("t.py", PURE.format("one"))
     first, second, third, fourth = (host.file(path, base.Tool)[0] for _ in range(4))
@@ -118,6 +40,13 @@ def test_a_pure_module_is_reused_from_the_third_call(host, base):
     info = host.cache.info()
     assert (info.hits, info.misses, info.reexecutions) == (3, 1, 1)
     assert host.code.reads() == 1
+
+
+def test_a_module_out_of_its_bytecode_file_is_reused_too(host, base):
+    path = host.write("t.py", PURE.format("one"))
+    host.bare["load_classes_from_file"](path, base.Tool)
+    later = Host(host.root, BY_PATH, shared=False)
+    assert len({later.file(path, base.Tool)[0] for _ in range(4)}) == 2
 
 
 def test_saved_seconds_are_warm_loads_only(host, base):
@@ -192,7 +121,9 @@ def test_without_bytecode_every_edit_is_seen(host, base, monkeypatch):
     assert not (host.root / "__pycache__").exists()
 
 
-@pytest.mark.parametrize("text", ["class (:\n", "raise KeyError('no')\n", "import no_such_module_here\n", "1 / 0\n"])
+@pytest.mark.parametrize(
+    "text", ["class (:\n", "raise KeyError('no')\n", "import no_such_module_here\n", "1 / 0\n"]
+)
 def test_what_the_host_raises_is_the_same_and_never_kept(host, base, text):
     path = host.write("t.py", text)
     told = []
@@ -360,27 +291,3 @@ def test_one_stateful_module_makes_a_whole_folder_new(host, base):
     loads = [host.folder("f", "*", base.Tool) for _ in range(4)]
     assert len({id(load[0]) for load in loads}) == 4
     assert len(base.RUNS) == 4
-
-
-def test_shared_modules_stay_what_they_were_until_the_files_come_or_go(shared, base):
-    shared.write("toolbox/__init__.py", "")
-    shared.write("toolbox/a.py", PURE.format("a"))
-    classes = [shared.folder("toolbox", "a.py", base.Tool)[0] for _ in range(4)]
-    assert len(set(classes)) == 1
-    shared.write("toolbox/a.py", PURE.format("edited"))
-    assert shared.folder("toolbox", "a.py", base.Tool) == classes[:1], "the bare host keeps it, so do we"
-    (shared.root / "toolbox/a.py").unlink()
-    assert shared.folder("toolbox", "a.py", base.Tool) == []
-    shared.write("toolbox/a.py", PURE.format("back"))
-    assert shared.folder("toolbox", "a.py", base.Tool) == classes[:1]
-
-
-def test_a_shared_module_that_was_replaced_is_asked_for_again(shared, base):
-    shared.write("toolbox/__init__.py", "")
-    shared.write("toolbox/a.py", PURE.format("a"))
-    for _ in range(3):
-        old = shared.folder("toolbox", "a.py", base.Tool)[0]
-    del sys.modules["toolbox.a"]
-    shared.write("toolbox/a.py", PURE.format("edited"))
-    new = shared.folder("toolbox", "a.py", base.Tool)[0]
-    assert (old.said, new.said) == ("a", "edited")

@@ -17,7 +17,9 @@ HOSTS = ["v0_8", "v0_9_3", "v0_9_8", "v0_9_9", "v2"]
 
 def act(host: str, case: str, home: Path, **more: str) -> tuple[dict[str, Any], list[str]]:
     """What runtime_process.py told, and its lines on stderr."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("AUTOPERF_", "OTEL_", "PYTEST_", "PYTHON"))}
+    clean = {
+        k: v for k, v in os.environ.items() if not k.startswith(("AUTOPERF_", "OTEL_", "PYTEST_", "PYTHON"))
+    }
     done = subprocess.run(
         [sys.executable, TESTS / "runtime_process.py", TESTS / "hosts" / host, case],
         env={**clean, "PYTHONPATH": str(TESTS.parent), "AUTOPERF_HOME": str(home), **more},

@@ -22,7 +22,10 @@ def ours(action: Any) -> Any:
 
 def wrapt_then_ours(action: Any) -> Any:
     scope: dict[str, Any] = {}
-    exec(compile("def through(action):\n    return action()\n", tracebacks._WRAPT + "wrappers.py", "exec"), scope)
+    exec(
+        compile("def through(action):\n    return action()\n", tracebacks._WRAPT + "wrappers.py", "exec"),
+        scope,
+    )
     return scope["through"](lambda: ours(action))
 
 
@@ -130,10 +133,10 @@ def test_what_is_no_exception_is_passed_on(odd):
 
 
 def test_an_exception_that_resists_is_formatted_as_it_is(fail_open):
-    class Odd(Exception):
+    class OddError(Exception):
         @property
         def exceptions(self):
             raise RuntimeError("no list")
 
     with guarded("test"):
-        assert tracebacks.formatting(lambda e: "told", None, (Odd(),), {}) == "told"
+        assert tracebacks.formatting(lambda e: "told", None, (OddError(),), {}) == "told"

@@ -1,4 +1,4 @@
-"""Whether a module's source does nothing but define, and whether what it defines can come to hold state."""
+"""Whether executing a module's source does nothing but bring its names into being."""
 
 from __future__ import annotations
 
@@ -12,8 +12,16 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from autoperf.agentzero.uses import DEFINITIONS, FUNCTIONS, Uses, annotations_of, dotted
+
 _CALLS: Final = (re.compile, frozenset)
-_DECORATORS: Final = (staticmethod, classmethod, property, abc.abstractmethod, getattr(typing, "override", property))
+_DECORATORS: Final = (
+    staticmethod,
+    classmethod,
+    property,
+    abc.abstractmethod,
+    getattr(typing, "override", property),
+)
 _CONTAINERS: Final = (list, dict, tuple, set, frozenset, type)
 _ATOMS: Final = (int, float, complex, str, bytes, bool, type(None))
 _CONSTANT_NODES: Final = (
@@ -29,20 +37,8 @@ _CONSTANT_NODES: Final = (
     ast.unaryop,
     ast.Load,
 )
-# What reaches a class, a function or a namespace by another way than its name.
-_REFLECTION: Final = frozenset(
-    "setattr delattr globals locals vars exec eval fget fset fdel f_globals f_locals f_back tb_frame gi_frame "
-    "cr_frame ag_frame _getframe currentframe".split()
-)
-_HARMLESS_DUNDERS: Final = frozenset(
-    "__name__ __qualname__ __module__ __file__ __debug__ __init__ __main__ __version__ __aenter__ __aexit__ "
-    "__enter__ __exit__ __future__".split()
-)
-_NAMES_OF_TYPES: Final = ("__name__", "__qualname__", "__module__")
 # Called when a class is made or subclassed, or with the class in the place of an instance.
 _CLASS_HOOKS: Final = frozenset({"__init_subclass__", "__class_getitem__", "__new__", "__set_name__"})
-Definition = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 class Definitions:
@@ -58,13 +54,15 @@ class Definitions:
         self._tree = tree
         self._namespace = namespace
         self._postponed = any(
-            isinstance(n, ast.ImportFrom) and n.module == "__future__" and any(a.name == "annotations" for a in n.names)
+            isinstance(n, ast.ImportFrom)
+            and n.module == "__future__"
+            and any(a.name == "annotations" for a in n.names)
             for n in tree.body
         )
 
     def inert(self) -> bool:
         """Whether executing the body has no effect but its names, and nothing it defines can hold state."""
-        return self._block(self._tree.body, nested=False) and _Uses(self._tree).stateless()
+        return self._block(self._tree.body, nested=False) and Uses(self._tree).stateless()
 
     def _block(self, body: list[ast.stmt], *, nested: bool) -> bool:
         if nested and any(isinstance(node, (ast.Import, ast.ImportFrom, ast.ClassDef)) for node in body):
@@ -75,7 +73,7 @@ class Definitions:
     def _statement(self, node: ast.stmt) -> bool:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             return self._import(node)
-        if isinstance(node, Function):
+        if isinstance(node, FUNCTIONS):
             return self._function(node)
         if isinstance(node, ast.ClassDef):
             plain = not node.decorator_list and not node.keywords and not getattr(node, "type_params", None)
@@ -87,7 +85,9 @@ class Definitions:
             return isinstance(node.target, ast.Name) and value and self._annotation(node.annotation)
         if isinstance(node, ast.If):
             return not node.orelse and self._name(node.test) and self._resolved(node.test) is False
-        return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+        return isinstance(node, ast.Pass) or (
+            isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        )
 
     def _import(self, node: ast.Import | ast.ImportFrom) -> bool:
         if isinstance(node, ast.Import):
@@ -109,7 +109,7 @@ class Definitions:
         arguments = node.args
         defaults = [*arguments.defaults, *(d for d in arguments.kw_defaults if d is not None)]
         known = all(self._name(d) and self._resolved(d) in _DECORATORS for d in node.decorator_list)
-        return known and all(map(self._value, defaults)) and all(map(self._annotation, _annotations(node)))
+        return known and all(map(self._value, defaults)) and all(map(self._annotation, annotations_of(node)))
 
     def _value(self, node: ast.expr) -> bool:
         if self._constant(node) or self._name(node):
@@ -127,7 +127,7 @@ class Definitions:
         )
 
     def _name(self, node: ast.expr) -> bool:
-        """Whether reading this name does nothing; what lies in another module is noted, to be compared later."""
+        """Whether reading this name does nothing; what lies in another module is noted."""
         if isinstance(node, ast.Name):
             return True
         if not isinstance(node, ast.Attribute):
@@ -142,12 +142,18 @@ class Definitions:
         if self._postponed or isinstance(node, ast.Constant):
             return True
         if isinstance(node, ast.Subscript):
-            return self._name(node.value) and _generic(self._resolved(node.value)) and self._annotation(node.slice)
+            return (
+                self._name(node.value)
+                and _generic(self._resolved(node.value))
+                and self._annotation(node.slice)
+            )
         if isinstance(node, (ast.Tuple, ast.List)):
             return all(map(self._annotation, node.elts))
         if isinstance(node, ast.BinOp):
             sides = (node.left, node.right)
-            return isinstance(node.op, ast.BitOr) and all(self._annotation(s) and self._joinable(s) for s in sides)
+            return isinstance(node.op, ast.BitOr) and all(
+                self._annotation(s) and self._joinable(s) for s in sides
+            )
         return self._name(node)
 
     def _joinable(self, node: ast.expr) -> bool:
@@ -155,72 +161,6 @@ class Definitions:
             return True
         value = self._resolved(node)
         return type(value) in (type, abc.ABCMeta) or _generic(value)
-
-
-class _Uses:
-    """How a module's own classes and functions are used by the code it defines."""
-
-    def __init__(self, tree: ast.Module) -> None:
-        self._tree = tree
-        functions = [n for n in ast.walk(tree) if isinstance(n, Function)]
-        self._static = {f.name for f in functions if "staticmethod" in map(dotted, f.decorator_list)}
-        self._functions = {f.name for f in functions}
-        self._own = {n.name for n in tree.body if isinstance(n, Definition)} | {
-            f.args.args[0].arg for f in functions if f.args.args and "classmethod" in map(dotted, f.decorator_list)
-        }
-
-    def stateless(self) -> bool:
-        """Whether no class, function or namespace of the module is within reach as a thing to be changed.
-
-        Own classes compared with instances of an earlier execution (isinstance, except, match) would answer
-        differently as well: they may be constructed, subclassed and annotated with, no more.
-        """
-        allowed = {id(node) for node in self._harmless()}
-        return all(id(node) in allowed or self._stateless(node) for node in ast.walk(self._tree))
-
-    def _stateless(self, node: ast.AST) -> bool:
-        if isinstance(node, ast.Name):
-            return node.id not in self._own and node.id != "type" and _plain(node.id)
-        if isinstance(node, ast.Attribute):
-            touched = not isinstance(node.ctx, ast.Load) and dotted(node.value).partition(".")[0] in self._own
-            raw = node.attr in self._static or (
-                node.attr in self._functions and dotted(node.value).partition(".")[0] in self._own
-            )
-            return _plain(node.attr) and not touched and not raw
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            return _plain(node.value) or not node.value.isidentifier()
-        return not isinstance(node, ast.Global)
-
-    def _harmless(self) -> Iterator[ast.AST]:
-        for node in ast.walk(self._tree):
-            if isinstance(node, ast.Call):
-                yield from self._called(node)
-            elif isinstance(node, ast.ClassDef):
-                yield from node.bases
-            elif isinstance(node, ast.Attribute):
-                yield from self._attribute(node)
-            elif isinstance(node, ast.AnnAssign):
-                yield from ast.walk(node.annotation)
-            elif isinstance(node, Function):
-                yield from (inner for annotation in _annotations(node) for inner in ast.walk(annotation))
-
-    def _called(self, node: ast.Call) -> Iterator[ast.AST]:
-        name = dotted(node.func)
-        if name == "super" and node.args:
-            yield node.args[0]
-        last = name.rpartition(".")[2]
-        if name != "type" and (last in self._own or last in self._functions) and _plain(last):
-            yield node.func
-
-    def _attribute(self, node: ast.Attribute) -> Iterator[ast.AST]:
-        value = node.value
-        if isinstance(node.ctx, ast.Load) and isinstance(value, ast.Name) and value.id in self._own:
-            yield value
-        if node.attr in _NAMES_OF_TYPES and isinstance(node.ctx, ast.Load):
-            if isinstance(value, ast.Call) and dotted(value.func) == "type" and len(value.args) == 1:
-                yield value.func
-            if isinstance(value, ast.Attribute) and value.attr == "__class__":
-                yield value
 
 
 MISSING: Final = object()
@@ -251,21 +191,6 @@ def read(namespace: Mapping[str, Any], name: str) -> Any:
     return value
 
 
-def dotted(node: ast.AST) -> str:
-    """``a.b.c`` of a chain of names, empty for anything else."""
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute):
-        base = dotted(node.value)
-        return f"{base}.{node.attr}" if base else ""
-    return ""
-
-
-def _plain(name: str) -> bool:
-    dunder = name.startswith("__") and name.endswith("__") and len(name) > 4
-    return name not in _REFLECTION and (not dunder or name in _HARMLESS_DUNDERS)
-
-
 def _generic(value: Any) -> bool:
     if isinstance(value, type):
         return value in _CONTAINERS or value.__module__ in ("collections", "collections.abc")
@@ -276,7 +201,7 @@ def _bound(body: Iterable[ast.stmt]) -> Iterator[str]:
     # A name bound twice has held something that no look at the finished namespace can show.
     packages: set[str] = set()
     for node in body:
-        if isinstance(node, Definition):
+        if isinstance(node, DEFINITIONS):
             yield node.name
         elif isinstance(node, ast.Assign):
             yield from (target.id for target in node.targets if isinstance(target, ast.Name))
@@ -288,11 +213,3 @@ def _bound(body: Iterable[ast.stmt]) -> Iterator[str]:
             packages |= {alias.name.partition(".")[0] for alias in node.names if not alias.asname}
             yield from (alias.asname for alias in node.names if alias.asname)
     yield from packages
-
-
-def _annotations(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.expr]:
-    arguments = node.args
-    every = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg)
-    yield from (a.annotation for a in every if a is not None and a.annotation is not None)
-    if node.returns is not None:
-        yield node.returns

@@ -179,7 +179,9 @@ class _HostCall:
 
     __slots__ = ("_args", "_kwargs", "arguments", "original", "raised", "result")
 
-    def __init__(self, original: Callable[..., list[type]], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(
+        self, original: Callable[..., list[type]], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
         self.original = original
         self.arguments: tuple[Any, ...] = ()
         self.raised: BaseException | None = None
@@ -241,4 +243,3 @@ def _names(folder: str, suffix: str) -> Stamp:
     # Hosts that keep modules until restart see files come and go, not what is written into them.
     stamp = Stamp.of_names(folder, suffix)
     return stamp if stamp is ABSENT else Stamp(stamp.signature[1], 0)  # type: ignore[index]
-

@@ -84,7 +84,9 @@ class Guard:
         self._spaces = [(space, {n: v for n, v in vars(space).items() if n not in _LAZY}) for space in spaces]
         functions = [f for space in spaces for value in vars(space).values() for f in _functions(value)]
         self._functions = [(function, _state(function)) for function in functions]
-        self._imports = [(name, vars(module)[name.bound] if name.bound else name.current()) for name in imports]
+        self._imports = [
+            (name, vars(module)[name.bound] if name.bound else name.current()) for name in imports
+        ]
         self._reads = [(name, read(vars(module), name)) for name in reads]
 
     def holds(self) -> bool:
@@ -157,13 +159,19 @@ def _plain_class(cls: type) -> bool:
     # A base or metaclass of another kind may keep count of the classes made from it.
     if type(cls) not in (type, abc.ABCMeta):
         return False
-    return all("__init_subclass__" not in vars(base) or base.__module__ == "typing" for base in cls.__mro__[:-1])
+    return all(
+        "__init_subclass__" not in vars(base) or base.__module__ == "typing" for base in cls.__mro__[:-1]
+    )
 
 
 def _inert_function(function: types.FunctionType, classes: list[type]) -> bool:
     defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
     cells_are_classes = all(isinstance(c.cell_contents, type) for c in function.__closure__ or ())
-    return cells_are_classes and set(vars(function)) <= _MARKS and all(_inert_value(d, classes) for d in defaults)
+    return (
+        cells_are_classes
+        and set(vars(function)) <= _MARKS
+        and all(_inert_value(d, classes) for d in defaults)
+    )
 
 
 def _functions(value: Any) -> list[types.FunctionType]:
