@@ -9,6 +9,7 @@ from pathlib import Path
 
 from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.loading import ClassLoading
+from autoperf.agentzero.sharedclasses import SharedLoading
 from autoperf.caching import Cache
 from autoperf.patching import Switch
 
@@ -70,7 +71,8 @@ class Host:
         self.cache = Cache(100, 300.0)
         self.code = CodeCache(300.0)
         self.switch = Switch()
-        loading = ClassLoading({"tools": self.cache}, self.code, shared_modules=shared)
+        caches = {"tools": self.cache}
+        loading = SharedLoading(caches, self.code) if shared else ClassLoading(caches, self.code)
         if not shared:
             self.file = loading.from_file(self.module.load_classes_from_file, self.switch)
             self.module.importlib = self.code.importlib_view(self.module.importlib, self.switch)

@@ -16,7 +16,9 @@ class Recording:
         self.lengths: list[int] = []
 
     @contextmanager
-    def span(self, name: str, attributes: dict[str, Any] | None = None, *, new_trace: bool = False) -> Iterator[Any]:
+    def span(
+        self, name: str, attributes: dict[str, Any] | None = None, *, new_trace: bool = False
+    ) -> Iterator[Any]:
         """A span around a block."""
         self.opened.append((name, attributes or {}))
         yield None

@@ -195,7 +195,7 @@ def test_a_forks_loader_gets_exactly_what_it_was_given(tmp_path, base, args, kwa
     def real(value):
         return base.Tool if value == "Tool" else value
 
-    loading = ClassLoading({"tools": Cache(10, 300.0)}, CodeCache(300.0), shared_modules=False)
+    loading = ClassLoading({"tools": Cache(10, 300.0)}, CodeCache(300.0))
     (tmp_path / "t.py").write_text("")
     load = loading.from_file(load_classes_from_file, Switch())
     args, kwargs = tuple(map(real, args)), {key: real(value) for key, value in kwargs.items()}

@@ -97,6 +97,10 @@ def _definitions(body: list[ast.stmt], prefix: str) -> Iterator[str]:
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             yield from (prefix + (alias.asname or alias.name.partition(".")[0]) for alias in node.names)
         elif isinstance(node, (ast.If, ast.Try)):
-            blocks = [node.body, node.orelse, *([h.body for h in node.handlers] if isinstance(node, ast.Try) else [])]
+            blocks = [
+                node.body,
+                node.orelse,
+                *([h.body for h in node.handlers] if isinstance(node, ast.Try) else []),
+            ]
             for block in blocks:
                 yield from _definitions(block, prefix)

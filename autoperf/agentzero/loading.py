@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable
 from types import ModuleType
@@ -48,13 +47,12 @@ class ClassLoading:
     """Stands in front of the host's class loaders of one process.
 
     ``caches`` maps a kind (``"tools"``, ``"extensions"``) to its cache; a kind without one goes straight to
-    the host. ``shared_modules`` is true for hosts that import classes through ``sys.modules`` and keep them.
+    the host. For hosts that keep classes in ``sys.modules`` see `SharedLoading`.
     """
 
-    def __init__(self, caches: dict[str, Cache[Loaded]], code: CodeCache, *, shared_modules: bool) -> None:
+    def __init__(self, caches: dict[str, Cache[Loaded]], code: CodeCache) -> None:
         self.caches = caches
         self.code = code
-        self._shared_modules = shared_modules
 
     def from_file(self, original: Callable[..., list[type]], switch: Switch) -> Callable[..., list[type]]:
         """Wrapper for ``load_classes_from_file(file, base_class, one_per_file=True)``."""
@@ -103,34 +101,26 @@ class ClassLoading:
 
     def _file(self, cache: Cache[Loaded], host: _HostCall) -> list[type]:
         path = _absolute(host.original, host.arguments[0])
-        stamp = stamp_or_none(Stamp.of, path)
-        if stamp is None or stamp is ABSENT:
-            return host()
-        key = (path, *host.arguments[1:])
-        return self._classes(cache, key, host, lambda: Stamp.of(path))
+        return self._classes(cache, (path, *host.arguments[1:]), host, stamp_or_none(Stamp.of, path))
 
     def _folder(self, cache: Cache[Loaded], host: _HostCall) -> list[type]:
         path = _absolute(host.original, host.arguments[0])
-        look = _names if self._shared_modules else Stamp.of_contents
-        stamp = stamp_or_none(lambda folder: look(folder, ".py"), path)
-        if stamp is None or stamp is ABSENT:
-            return host()
-        key = (path, *host.arguments[1:])
-        return self._classes(cache, key, host, lambda: stamp)
+        stamp = stamp_or_none(lambda folder: Stamp.of_contents(folder, ".py"), path)
+        return self._classes(cache, (path, *host.arguments[1:]), host, stamp)
 
     def _classes(
-        self, cache: Cache[Loaded], key: tuple[Any, ...], host: _HostCall, stamp: Callable[[], Stamp]
+        self, cache: Cache[Loaded], key: tuple[Any, ...], host: _HostCall, stamp: Stamp | None
     ) -> list[type]:
+        if stamp is None or stamp is ABSENT:
+            return host()
         first = False
 
         def load() -> Loaded:
             nonlocal first
             first = True
-            if self._shared_modules:
-                self.code.count_read()
             return Loaded(host())
 
-        loaded = cache.get_or_load(key, load, stamp)
+        loaded = cache.get_or_load(key, load, lambda: stamp)
         if first:
             return list(loaded.classes)
         if loaded.reusable():
@@ -146,14 +136,12 @@ class ClassLoading:
             with self.code.watch_executions() as executed:
                 classes = host()
             loaded.classes, loaded.warm_seconds = list(classes), time.perf_counter() - started
-            loaded.guards = self._guards(loaded.classes, executed)
+            loaded.guards = self._guards(executed)
             loaded.decided = True
         cache.reexecuted()
         return classes
 
-    def _guards(self, classes: list[type], executed: list[ModuleType]) -> list[Callable[[], bool]] | None:
-        if self._shared_modules:
-            return [_SharedModule(name).holds for name in {cls.__module__ for cls in classes}]
+    def _guards(self, executed: list[ModuleType]) -> list[Callable[[], bool]] | None:
         guards = []
         for module in executed:
             guard = self._guard_of(module)
@@ -216,30 +204,7 @@ class _HostCall:
             raise
 
 
-class _SharedModule:
-    """A module in ``sys.modules`` whose classes stay what they were."""
-
-    __slots__ = ("_classes", "_module", "_name")
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._module = sys.modules.get(name)
-        self._classes = self._now()
-
-    def _now(self) -> list[tuple[str, type]]:
-        return [(n, v) for n, v in vars(self._module).items() if isinstance(v, type)]
-
-    def holds(self) -> bool:
-        return sys.modules.get(self._name) is self._module and self._now() == self._classes
-
-
 def _absolute(original: Callable[..., Any], path: Any) -> str:
     # The host resolves relative paths against its own root, by the function it imported for that.
     resolve = getattr(original, "__globals__", {}).get("get_abs_path")
     return str(path) if resolve is None or os.path.isabs(path) else str(resolve(path))
-
-
-def _names(folder: str, suffix: str) -> Stamp:
-    # Hosts that keep modules until restart see files come and go, not what is written into them.
-    stamp = Stamp.of_names(folder, suffix)
-    return stamp if stamp is ABSENT else Stamp(stamp.signature[1], 0)  # type: ignore[index]

@@ -16,7 +16,9 @@ from autoperf.patching import Patch, Switch, wrapping
 Build = Callable[[Any, Switch], Any]
 
 
-def patches(layout: Layout, features: frozenset[str], probe: Probe, code: CodeCache, loading: ClassLoading) -> list[Patch]:
+def patches(
+    layout: Layout, features: frozenset[str], probe: Probe, code: CodeCache, loading: ClassLoading
+) -> list[Patch]:
     """The rows of ``layout`` for the features that are on, in the order in which the host imports their modules."""
     rows = [
         *_loading(layout, features, probe, code, loading),
