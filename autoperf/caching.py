@@ -67,7 +67,7 @@ class Cache(Generic[V]):
     """LRU with a time to live counted from the load, not from the last hit.
 
     ``clock`` gives monotonic seconds, ``wall_ns`` Unix time in ns; both are injected for tests. Thread-safe.
-    A load that raises is never kept: the exception passes to the caller, and whoever waited loads for himself.
+    A load that raises is never kept: its exception passes, and whoever waited loads for himself.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Cache(Generic[V]):
         return None if entry is None else entry.value
 
     def keep(self, key: Hashable, value: V, stamp: Stamp, seconds: float) -> None:
-        """Keep what a caller has loaded itself, in ``seconds``, after taking ``stamp``; counts a miss and a load."""
+        """Keep what a caller loaded itself, in ``seconds``, after taking ``stamp``: a miss and a load."""
         with self._lock:
             self._misses += 1
             self._loads += 1

@@ -1,4 +1,4 @@
-"""The options of autoperf: one typed row each, read from the environment, bad values named and passed over."""
+"""The options of autoperf: one typed row each, from the environment; bad values are passed over."""
 
 from __future__ import annotations
 
@@ -134,9 +134,8 @@ class Config:
                     values[option.name] = option.parse(environ[option.variable])
                     sources[option.name] = option.variable
                 except ValueError as error:
-                    problems.append(
-                        f"{option.variable}={environ[option.variable]!r} is ignored: {error}; using {shown(option.default)}"
-                    )
+                    given = f"{option.variable}={environ[option.variable]!r}"
+                    problems.append(f"{given} is ignored: {error}; using {shown(option.default)}")
         if overrides:
             raise TypeError(f"no option {', '.join(sorted(overrides))}")
         known = {option.variable for option in OPTIONS} | INTERNAL_VARIABLES

@@ -15,7 +15,7 @@ _NAME_LENGTH: Final = 100
 
 
 def watch(probe: Probe, tool: Any, name: Any, *, kind: str) -> None:
-    """Time this tool object's ``execute`` and give it a span; a look-up that is never executed counts nothing.
+    """Time this tool object's ``execute`` and give it a span; without an execution nothing is counted.
 
     The object carries one attribute more until ``execute`` begins; while it runs, it is as the host made it.
     """

@@ -110,7 +110,7 @@ class _Timed:
 
 
 def of_agent(probe: Probe) -> Callable[[Call, Switch], Call]:
-    """For ``Agent.call_extensions(folder, **kwargs)`` (v0.8 to v0.9.2), which loads the classes at every call."""
+    """For ``Agent.call_extensions(folder, **kwargs)`` (v0.8 to v0.9.2), which loads at every call."""
 
     def build(original: Call, switch: Switch) -> Call:
         expect_parameters(original, "self", "folder")
@@ -146,7 +146,7 @@ def of_module(probe: Probe) -> Callable[[Call, Switch], Call]:
 
 
 def folder_classes(probe: Probe) -> Callable[[Call, Switch], Call]:
-    """For ``_get_extensions(folder)`` (v0.9.3 to v0.9.8): notes what it finds, answers for folders that are absent."""
+    """For ``_get_extensions(folder)`` (v0.9.3 to v0.9.8): notes what is found, answers for absent folders."""
 
     def build(original: Call, switch: Switch) -> Call:
         expect_parameters(original, "folder")
@@ -193,7 +193,7 @@ def noting(probe: Probe, code: CodeCache, load: Call) -> Call:
 
 
 class Cached:
-    """For ``call_extensions_async`` and ``_sync`` (v0.9.9 on), which look their classes up in the host's cache.
+    """For ``call_extensions_async`` and ``_sync`` (v0.9.9 on), which look classes up in the host's cache.
 
     With ``fast``, a point that the host's cache knows to be empty returns at once.
     """

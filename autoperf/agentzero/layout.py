@@ -1,4 +1,4 @@
-"""Where one generation of the host keeps each function we touch, and how a source tree is compared with it."""
+"""Where one generation of the host keeps each function we touch, compared with a source tree."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ Build = Callable[[Any, Switch], Any]
 def patches(
     layout: Layout, features: frozenset[str], probe: Probe, code: CodeCache, loading: ClassLoading
 ) -> list[Patch]:
-    """The rows of ``layout`` for the features that are on, in the order in which the host imports their modules."""
+    """The rows of ``layout`` for the features that are on; empty when none is."""
     rows = [
         *_loading(layout, features, probe, code, loading),
         *_extensions(layout, features, probe),

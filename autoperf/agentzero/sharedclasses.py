@@ -1,4 +1,4 @@
-"""Classes of hosts that import tools and extensions through `sys.modules` and keep them there (v0.8 to v0.9.2)."""
+"""Classes of hosts that keep tools and extensions in `sys.modules` until restart (v0.8 to v0.9.2)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SharedClasses:
         self.renew(classes, modules, None)
 
     def renew(self, classes: list[type], modules: list[str], warm_seconds: float | None) -> None:
-        """Take over what the host has just found; ``warm_seconds`` is how long it took when nothing was new."""
+        """Take over what the host has just found, in ``warm_seconds`` when nothing was new to it."""
         found = ((name, sys.modules.get(name)) for name in modules)
         self.classes = list(classes)
         self.warm_seconds = warm_seconds
@@ -57,7 +57,7 @@ def _classes_of(module: ModuleType) -> tuple[int, list[tuple[str, type]]]:
 
 
 class SharedLoading:
-    """Stands in front of ``load_classes_from_folder(folder, name_pattern, base_class, one_per_file=True)``."""
+    """Stands in front of ``load_classes_from_folder`` of such a host."""
 
     def __init__(self, caches: dict[str, Cache[Any]], code: CodeCache) -> None:
         self._caches = caches

@@ -1,4 +1,4 @@
-"""What `autoperf run` adds to starting a command, and what the bootstrap costs a Python that is not the host."""
+"""What `autoperf run` adds to a command's start, and the bootstrap to a Python that is not the host."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def measure(rounds: int) -> dict[str, float]:
 
 
 def measure_bystander(rounds: int) -> dict[str, float]:
-    """Median milliseconds and peak memory (KiB) of a Python that does nothing, without and with the bootstrap."""
+    """Median milliseconds and peak KiB of a Python that does nothing, without and with the bootstrap."""
     peak = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     folder = str(template_folder())
     found: dict[str, list[float]] = {"bare": [], "bootstrap": [], "bare_kib": [], "bootstrap_kib": []}
