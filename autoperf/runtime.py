@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from autoperf.agentzero import Layout
 from autoperf.agentzero.codecache import CodeCache
+from autoperf.agentzero.layout import Source
 from autoperf.agentzero.loading import ClassLoading, Loaded
 from autoperf.agentzero.probe import Probe, is_intervention
 from autoperf.agentzero.seams import patches
@@ -57,6 +58,8 @@ class Runtime:
         self.probe = Probe(None)
         loading = ClassLoading(self.caches, self.code)
         rows = patches(layout, config.features, self.probe, self.code, loading)
+        source = Source(root)
+        rows = [row for row in rows if not row.optional or source.defines(row.target)]
         self.patches = PatchSet(rows, on_change=self._announce_when_settled)
         self.telemetry: Telemetry | None = None
         self._announced = config.quiet

@@ -29,6 +29,7 @@ class Layout:
     call_extensions: str | None
     call_extensions_sync: str | None
     folder_extensions: str | None
+    existing_paths: str | None
     load_from_file: str | None
     load_from_folder: str | None
     importlib: str | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from autoperf.agentzero import extensions, interventions, mcp, tools, tracebacks, turns
+from autoperf.agentzero import extensions, interventions, mcp, paths, tools, tracebacks, turns
 from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.layout import Layout
 from autoperf.agentzero.loading import ClassLoading
@@ -54,6 +54,7 @@ def _loading(
     yield layout.importlib, feature, code.importlib_view
     yield layout.load_from_file, feature, loading.from_file
     yield layout.load_from_folder, feature, folder
+    yield layout.existing_paths, feature, paths.existing
 
 
 def _extensions(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row]:

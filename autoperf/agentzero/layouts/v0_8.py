@@ -18,6 +18,7 @@ V0_8 = Layout(
     call_extensions="agent:Agent.call_extensions",
     call_extensions_sync=None,
     folder_extensions=None,
+    existing_paths=None,
     load_from_file=None,
     load_from_folder="python.helpers.extract_tools:load_classes_from_folder",
     importlib=None,

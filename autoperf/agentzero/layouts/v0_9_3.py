@@ -18,6 +18,7 @@ V0_9_3 = Layout(
     call_extensions="python.helpers.extension:call_extensions",
     call_extensions_sync=None,
     folder_extensions="python.helpers.extension:_get_extensions",
+    existing_paths="python.helpers.subagents:get_paths",
     load_from_file="python.helpers.extract_tools:load_classes_from_file",
     load_from_folder="python.helpers.extract_tools:load_classes_from_folder",
     importlib="python.helpers.extract_tools:importlib",
@@ -26,4 +27,5 @@ V0_9_3 = Layout(
     mcp_has_tool="python.helpers.mcp_handler:MCPClientBase.has_tool",
     shares_modules=False,
     extensible=False,
+    optional=("python.helpers.subagents:get_paths",),
 )

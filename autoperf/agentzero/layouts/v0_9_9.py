@@ -19,6 +19,7 @@ V0_9_9 = Layout(
     call_extensions="helpers.extension:call_extensions_async",
     call_extensions_sync="helpers.extension:call_extensions_sync",
     folder_extensions=None,
+    existing_paths=None,
     load_from_file="helpers.modules:load_classes_from_file",
     load_from_folder="helpers.modules:load_classes_from_folder",
     importlib="helpers.modules:importlib",
