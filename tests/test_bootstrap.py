@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from autoperf import arrival
+from autoperf.agentzero.layouts import LAYOUTS
 from tests.interpreters import REPOSITORY, TEMPLATE, Bench, bare_python
 
 # What the sitecustomize.py reads by path when a host arrives, for folders that have none of our packages.
@@ -18,7 +20,7 @@ ARRIVAL = {
     for name in ("arrival.py", "advice.py")
 }
 HOST = {
-    "host/agent.py": "import helpers.files\n",
+    "host/agent.py": "import helpers.files  # monologue\n",
     "host/helpers/files.py": "",
     "host/models.py": "",
     "host/run_ui.py": "import agent\nprint('host runs')\n",
@@ -69,10 +71,72 @@ def test_finders_installed_during_recognition_see_the_import_under_way(bench: Be
 
 def test_a_rejected_folder_is_asked_about_once_and_the_program_runs(bench: Bench) -> None:
     bench.write(
-        {"other/agent.py": "import models\n", "other/models.py": "", "other/go.py": "import agent, models\n"}
+        {
+            "other/agent.py": "import models  # monologue\n",
+            "other/models.py": "",
+            "other/helpers/x.py": "",
+            "other/go.py": "import agent, models\n",
+        }
     )
     result = bench.python("other/go.py")
     assert result.out.splitlines() == ["asked other False"]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"other/agent.py": "monologue = 1\n"},
+        {"other/agent.py": "import models\n", "other/helpers/x.py": ""},
+        {"other/agent.py": "import models\n", "other/python/helpers/x.py": ""},
+    ],
+    ids=["no-helpers", "helpers", "python-helpers"],
+)
+def test_a_foreign_project_with_an_agent_py_loads_nothing_of_autoperf(
+    bench: Bench, files: dict[str, str]
+) -> None:
+    seen = "import agent, models, sys\nprint([name for name in sys.modules if 'autoperf' in name])\n"
+    bench.write({**files, "other/models.py": "", "other/go.py": seen})
+    assert vars(bench.python("other/go.py")) == {"code": 0, "out": "[]\n", "err": ""}
+
+
+def test_every_layout_has_what_a_folder_is_first_searched_for() -> None:
+    for layout in LAYOUTS:
+        assert f"agent:Agent.{arrival.MARK.decode()}" in layout.marks
+        assert {mark.split(":")[0].rpartition(".")[0] for mark in layout.marks} - {""} <= {
+            ".".join(parts) for parts in arrival.HELPERS
+        }
+
+
+def test_entries_of_the_path_that_python_passes_over_change_nothing(bench: Bench) -> None:
+    program = "import sys\nsys.path[:0] = [None, b'bytes', 3]\nimport agent\n"
+    bench.write({"host/go.py": program})
+    assert vars(bench.python("host/go.py")) == {"code": 0, "out": "asked host False\n", "err": ""}
+
+
+@pytest.mark.parametrize("entry", ["", "relative"])
+def test_a_working_directory_that_is_gone_does_not_stop_the_shadowed_one(bench: Bench, entry: str) -> None:
+    bench.write({"theirs/sitecustomize.py": "print('theirs')\n", "gone/x": ""})
+    bench.path(TEMPLATE, bench.folder / "theirs")
+    # At start Python 3.11 and later refuse such a path themselves; so it is made where 3.10 has it.
+    program = (
+        "import os, shutil, sys\nshutil.rmtree('gone/x', True); os.chdir('gone')\n"
+        "shutil.rmtree(os.getcwd()); sys.path.insert(0, sys.argv[1])\n"
+        "sys.modules.pop('sitecustomize')\nsys.path.insert(0, sys.argv[2])\nimport sitecustomize"
+    )
+    result = bench.python("-c", program, entry, TEMPLATE)
+    assert (result.out.splitlines(), result.code, result.err) == (["theirs", "theirs"], 0, "")
+
+
+def test_a_foreign_arrival_py_above_a_copied_folder_is_not_run(bench: Bench) -> None:
+    bench.write(
+        {
+            "arrival.py": "print('theirs')\n",
+            "copied/sitecustomize.py": (TEMPLATE / "sitecustomize.py").read_text(),
+            **{f"copied/autoperf-packages/{n.removeprefix('fake/')}": t for n, t in ARRIVAL.items()},
+        }
+    )
+    bench.path(bench.folder / "copied", bench.folder / "fake")
+    assert bench.python("host/run_ui.py").out.splitlines() == ["asked host False", "host runs"]
 
 
 def test_nothing_of_autoperf_is_loaded_without_a_host(bench: Bench) -> None:
@@ -272,7 +336,7 @@ def test_preparation_steps_and_children_are_instrumented_silently(real: Bench) -
 
 
 def test_a_project_that_merely_has_an_agent_py_is_left_alone(real: Bench) -> None:
-    real.write({"host/agent.py": "\n"})
+    real.write({"host/agent.py": "\n", "host/helpers/x.py": ""})
     assert real.python("host/run_ui.py").out == "host runs\n"
 
 
