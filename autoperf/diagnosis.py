@@ -118,7 +118,7 @@ def _unreadable(root: Path) -> str | None:
             ast.parse(path.read_bytes(), str(path))
         except OSError:
             continue
-        except (SyntaxError, ValueError) as error:
+        except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
             where = f"line {error.lineno}: {error.msg}" if isinstance(error, SyntaxError) else str(error)
             running = "{}.{}".format(*sys.version_info)
             text = f"{path.relative_to(root)} cannot be read by Python {running} ({where})"

@@ -36,7 +36,7 @@ def folders():
     """The entries of sys.path as absolute paths; what Python passes over is left out."""
     found = []
     for entry in sys.path:
-        try:
+        try:  # noqa: SIM105 - contextlib is not loaded this early
             found.append(os.path.abspath(os.fsdecode(entry)))
         except (TypeError, OSError):
             pass

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import types
 from pathlib import Path
 from typing import Any
@@ -211,6 +212,9 @@ def test_a_running_process_comes_before_a_newer_one_that_ended() -> None:
     assert processes.chosen([killed, ended]) is killed
     assert processes.chosen([]) is None
     assert not processes.runs(killed)
+    # Another process has its pid by now: this one was born long after.
+    assert not processes.runs({**alive, "started": 100.0})
+    assert processes.runs({**alive, "started": time.time()})
     text = rendering.snapshot({**alive, "started": 100.0, "updated": 199.0}, running=True, now=200.0)[0]
     assert "runs since 100 s, numbers 1.0 s old" in text
 

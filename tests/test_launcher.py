@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -107,7 +108,9 @@ def test_a_line_that_makes_no_sense_is_refused(words: list[str], said: str) -> N
 
 def test_what_cannot_run_is_named_in_one_line(bench: Bench) -> None:
     bench.write({"app.py": "print('hi')\n", "tool": "not a program", "folder/x": ""})
+    bench.write({"moved": "#!/no/such/interpreter\n"})
     (bench.folder / "tool").chmod(0o755)
+    (bench.folder / "moved").chmod(0o755)
     cases: list[tuple[list[str], int, str]] = [
         ([], 2, "no command; say for example: autoperf run python run_ui.py"),
         (["no-such-program"], 127, "no-such-program: command not found"),
@@ -116,6 +119,9 @@ def test_what_cannot_run_is_named_in_one_line(bench: Bench) -> None:
         (["./folder"], 126, "./folder: is a folder"),
         (["./tool"], 126, "./tool: exec format error; did you mean"),
         (["./app.py/x"], 127, "command not found"),
+        (["./moved"], 126, "./moved: the interpreter named in its first line is missing"),
+        (["./app.py", "two\nlines"], 126, "./app.py two\\nlines`?"),
+        (["--home"], 2, "--home needs a value"),
         ([""], 2, "no command"),
     ]
     for words, code, said in cases:
@@ -143,3 +149,35 @@ def test_loads_nothing_that_a_started_python_has_not_loaded(bench: Bench) -> Non
     names = {"", ".__main__", ".launcher", ".features", ".version"}
     # os.execvpe itself loads warnings, which some versions have loaded by then.
     assert ours - loaded("0") - {"warnings"} == {"__future__"} | {f"autoperf{name}" for name in names}
+
+
+def test_a_refusal_keeps_its_code_when_nobody_can_read_it(bench: Bench) -> None:
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full on this system")
+    assert launch(bench, "sh", "-c", f"{sys.executable} -m autoperf run no-such 2>/dev/full").code == 127
+
+
+@pytest.mark.skipif(os.pathsep != ":", reason="no name can hold this separator")
+def test_a_folder_that_pythonpath_cannot_hold_is_refused_in_one_line(bench: Bench) -> None:
+    away = bench.folder / "a:b"
+    shutil.copytree(REPOSITORY / "autoperf", away / "autoperf")
+    shutil.copytree(TEMPLATE, away / "sitecustomize_template")
+    for words in (["run", "true"], ["bootstrap"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "autoperf", *words],
+            cwd=away,
+            capture_output=True,
+            text=True,
+            env=os.environ,
+        )
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2 if "run" in words else 1, "", 1)
+        assert "PYTHONPATH cannot hold" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["run", "true"], ["bootstrap"], ["install"], ["doctor"]])
+def test_an_installation_without_its_template_says_so_in_one_line(bench: Bench, words: list[str]) -> None:
+    shutil.copytree(REPOSITORY / "autoperf", bench.folder / "autoperf")
+    bench.path(bench.folder)
+    result = bench.run(sys.executable, "-m", "autoperf", *words)
+    assert (result.code, result.out, result.err.count("\n")) == (2 if "run" in words else 1, "", 1)
+    assert "this installation is incomplete" in result.err
