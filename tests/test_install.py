@@ -65,6 +65,15 @@ def test_installed_hands_over_and_is_idempotent(bench: Bench, venv: Path) -> Non
     assert autoperf(bench, "uninstall", "--python", venv)[1].startswith("nothing of autoperf")
 
 
+def test_what_is_installed_can_be_read_by_every_user_and_leaves_no_bytecode(bench: Bench, venv: Path) -> None:
+    autoperf(bench, "install", "--python", venv)
+    site = Path(str(probe(str(venv), alone()).site_packages))
+    assert {path.stat().st_mode & 0o777 for path in site.glob("autoperf*")} == {0o644}
+    assert list((site / "__pycache__").glob("autoperf_startup.*.pyc"))
+    autoperf(bench, "uninstall", "--python", venv)
+    assert not list(site.rglob("autoperf*"))
+
+
 def test_the_line_cannot_break_an_interpreter_that_lost_autoperf(bench: Bench, venv: Path) -> None:
     autoperf(bench, "install", "--python", venv)
     assert vars(bench.run(venv, "host/run_ui.py")) == {"code": 0, "out": "host runs\n", "err": ""}
@@ -160,7 +169,14 @@ def test_a_copy_replaces_an_older_one_and_nothing_else(bench: Bench, monkeypatch
     monkeypatch.setattr(copying, "REQUIRED", ("wrapt",))
     folder = bench.folder / "copied"
     bench.write({"copied/autoperf-packages/stale.py": "", "copied/mine.txt": "kept"})
+    bench.write(
+        {"copied/sitecustomize.py": installing.template(), "copied/__pycache__/sitecustomize.x.pyc": ""}
+    )
     names = copying.copy(folder)
+    (compiled,) = (folder / "__pycache__").iterdir()
+    # Bit 0: by hash, bit 1: checked; a time stamp would not survive an image or a mount.
+    assert int.from_bytes(compiled.read_bytes()[4:8], "little") == 0b11
+    assert not list((folder / "autoperf-packages" / "autoperf").rglob("__pycache__"))
     assert [name.split()[0] for name in names] == ["wrapt"]
     assert not (folder / "autoperf-packages" / "stale.py").exists()
     assert (folder / "mine.txt").read_text() == "kept"

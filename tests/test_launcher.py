@@ -49,6 +49,7 @@ def test_a_signal_ends_the_command_as_it_would_without_us(bench: Bench) -> None:
     assert killed.code == -signal.SIGTERM
     # A Python ignores SIGPIPE; the command must not inherit that.
     assert launch(bench, "sh", "-c", "kill -PIPE $$; echo survived").code == -signal.SIGPIPE
+    assert launch(bench, "sh", "-c", "kill -XFSZ $$; echo survived").code == -signal.SIGXFSZ
 
 
 def test_options_reach_the_command_as_environment(bench: Bench) -> None:
@@ -63,6 +64,19 @@ def test_options_reach_the_command_as_environment(bench: Bench) -> None:
     assert environ["AUTOPERF_LAUNCH_PID"] == str(pid)
     assert environ["PYTHONPATH"] == os.pathsep.join([str(TEMPLATE), str(REPOSITORY)])
     assert shown.err == ""
+
+
+def test_home_is_absolute_and_knows_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert parsed(["--home", "~/state", "x"])[0] == {"AUTOPERF_HOME": "/home/somebody/state"}
+
+
+def test_the_same_option_may_stand_twice_with_one_value() -> None:
+    assert parsed(["--home=/a", "--home=/a", "--quiet", "--quiet", "x"])[1] == ["x"]
+    with pytest.raises(LaunchError, match="--home twice"):
+        parsed(["--home=/a", "--home=/b", "x"])
+    with pytest.raises(LaunchError, match="no option --; "):
+        parsed(["--=x", "y"])
 
 
 def test_observe_is_tracing_and_nothing_else() -> None:
@@ -138,6 +152,9 @@ def test_a_missing_python_is_answered_with_the_one_there_is(bench: Bench) -> Non
     result = launch(bench, "python", "run_ui.py")
     assert result.code == 127
     assert "did you mean `autoperf run python3 run_ui.py`?" in result.err
+    (bench.folder / "bin" / "python3").unlink()
+    result = launch(bench, "python", "run_ui.py")
+    assert f"did you mean `autoperf run {sys.executable} run_ui.py`?" in result.err
 
 
 def test_loads_nothing_that_a_started_python_has_not_loaded(bench: Bench) -> None:
