@@ -225,3 +225,11 @@ def test_only_the_slowest_tools_are_listed_and_the_rest_counted() -> None:
     assert "t29" in text
     assert "t17 " not in text
     assert "and 18 more" in text
+
+
+def test_the_quick_start_is_one_block_of_two_commands() -> None:
+    done = subprocess.run(
+        [sys.executable, ".ci/quickstart.py"], cwd=REPOSITORY, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["python3", "python3"]
