@@ -67,7 +67,7 @@ class Cache(Generic[V]):
     """LRU with a time to live counted from the load, not from the last hit.
 
     ``clock`` gives monotonic seconds, ``wall_ns`` Unix time in ns; both are injected for tests. Thread-safe.
-    A load that raises is never kept: the exception passes to the caller, and whoever waited loads for himself.
+    A load that raises is never kept: its exception passes, and whoever waited loads for himself.
     """
 
     def __init__(
@@ -94,27 +94,34 @@ class Cache(Generic[V]):
         key: Hashable,
         load: Callable[[], V],
         stamp: Callable[[], Stamp],
-        *,
-        usable: Callable[[V], bool] | None = None,
     ) -> V:
-        """The value of ``key``, loaded when absent, aged, changed, or no longer ``usable``.
+        """The value of ``key``, loaded when absent, aged or changed.
 
         ``stamp()`` is taken at every call; at a load it is taken before loading, so that a change while
         loading shows at the next call. What ``load`` raises passes through.
         """
         current = stamp()
-        found = self._fresh(key, current, usable)
+        found = self._fresh(key, current)
         flight = None if found is not None else self._claim(key)
         if found is None and flight is None:
             current = stamp()
-            found = self._fresh(key, current, usable)
-        if found is None:
-            return self._load(key, load, current, flight)
-        with self._lock:
-            self._hits += 1
-        return found.value
+            found = self._fresh(key, current)
+        return self._load(key, load, current, flight) if found is None else found.value
 
-    def _fresh(self, key: Hashable, current: Stamp, usable: Callable[[V], bool] | None) -> _Entry[V] | None:
+    def find(self, key: Hashable, stamp: Stamp) -> V | None:
+        """The value of ``key`` if it is fresh, counted as a hit; None otherwise, counted when it is kept."""
+        entry = self._fresh(key, stamp)
+        return None if entry is None else entry.value
+
+    def keep(self, key: Hashable, value: V, stamp: Stamp, seconds: float) -> None:
+        """Keep what a caller loaded itself, in ``seconds``, after taking ``stamp``: a miss and a load."""
+        with self._lock:
+            self._misses += 1
+            self._loads += 1
+            self._seconds_loading += seconds
+            self._put(key, value, stamp, self._wall_ns() - int(seconds * 1e9), self._clock())
+
+    def _fresh(self, key: Hashable, current: Stamp) -> _Entry[V] | None:
         with self._lock:
             entry = self._entries.get(key)
             if entry is None:
@@ -128,13 +135,8 @@ class Cache(Generic[V]):
                 self._invalidations += 1
                 return None
             self._entries.move_to_end(key)
-        if usable is not None and not usable(entry.value):
-            with self._lock:
-                if self._entries.get(key) is entry:
-                    del self._entries[key]
-                self._invalidations += 1
-            return None
-        return entry
+            self._hits += 1
+            return entry
 
     def _claim(self, key: Hashable) -> _Flight | None:
         # A load may import what asks for the same key: the same thread never waits for itself, and two
@@ -158,15 +160,18 @@ class Cache(Generic[V]):
             with self._lock:
                 self._loads += 1
                 self._seconds_loading += self._clock() - started
-                self._entries[key] = _Entry(value, stamp, stamp.settled(seen_at), started)
-                self._entries.move_to_end(key)
-                self._shrink()
+                self._put(key, value, stamp, seen_at, started)
             return value
         finally:
             if flight is not None:
                 with self._lock:
                     del self._flights[key]
                 flight.done.set()
+
+    def _put(self, key: Hashable, value: V, stamp: Stamp, seen_at: int, started: float) -> None:
+        self._entries[key] = _Entry(value, stamp, stamp.settled(seen_at), started)
+        self._entries.move_to_end(key)
+        self._shrink()
 
     def _shrink(self) -> None:
         while len(self._entries) > self.maxsize:

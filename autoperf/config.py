@@ -1,4 +1,4 @@
-"""The options of autoperf: one typed row each, read from the environment, bad values named and passed over."""
+"""The options of autoperf: one typed row each, from the environment; bad values are passed over."""
 
 from __future__ import annotations
 
@@ -77,11 +77,17 @@ def _home(text: str) -> Path | None:
 
 OPTIONS: Final[tuple[Option, ...]] = (
     Option("features", "AUTOPERF_FEATURES", frozenset(FEATURES), parse_features, "which features are on"),
-    Option("home", "AUTOPERF_HOME", None, _home, "state directory; default is the user's XDG state directory"),
+    Option(
+        "home", "AUTOPERF_HOME", None, _home, "state directory; default is the user's XDG state directory"
+    ),
     Option("quiet", "AUTOPERF_QUIET", False, _switch, "no line on stderr at all"),
     Option("tool_cache_size", "AUTOPERF_TOOL_CACHE_SIZE", 100, _at_least(1), "tool entries kept"),
-    Option("tool_cache_ttl", "AUTOPERF_TOOL_CACHE_TTL", 300.0, _seconds, "seconds an unused tool entry is kept"),
-    Option("extension_cache_size", "AUTOPERF_EXTENSION_CACHE_SIZE", 50, _at_least(1), "extension entries kept"),
+    Option(
+        "tool_cache_ttl", "AUTOPERF_TOOL_CACHE_TTL", 300.0, _seconds, "seconds an unused tool entry is kept"
+    ),
+    Option(
+        "extension_cache_size", "AUTOPERF_EXTENSION_CACHE_SIZE", 50, _at_least(1), "extension entries kept"
+    ),
     Option(
         "extension_cache_ttl",
         "AUTOPERF_EXTENSION_CACHE_TTL",
@@ -128,9 +134,8 @@ class Config:
                     values[option.name] = option.parse(environ[option.variable])
                     sources[option.name] = option.variable
                 except ValueError as error:
-                    problems.append(
-                        f"{option.variable}={environ[option.variable]!r} is ignored: {error}; using {shown(option.default)}"
-                    )
+                    given = f"{option.variable}={environ[option.variable]!r}"
+                    problems.append(f"{given} is ignored: {error}; using {shown(option.default)}")
         if overrides:
             raise TypeError(f"no option {', '.join(sorted(overrides))}")
         known = {option.variable for option in OPTIONS} | INTERNAL_VARIABLES

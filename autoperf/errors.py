@@ -79,6 +79,9 @@ class guarded(AbstractContextManager["guarded"]):  # noqa: N801 - reads as a key
         self._seam = seam
         self.failed = False
 
+    def __enter__(self) -> guarded:
+        return self
+
     def __exit__(
         self,
         kind: type[BaseException] | None,

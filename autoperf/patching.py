@@ -56,9 +56,10 @@ class Patch:
 
 
 def wrapping(wrapper: Callable[..., Any]) -> Callable[[Any, Switch], Any]:
-    """A `Patch.build` for seams that are not called for every token: ``wrapper(wrapped, instance, args, kwargs)``.
+    """A `Patch.build` for seams that are not called for every token.
 
-    The wrapper is wrapt's, which binds like what it wraps and looks like it to `inspect`.
+    ``wrapper(wrapped, instance, args, kwargs)`` is called by wrapt's own wrapper, which binds like what it
+    wraps and looks like it to `inspect`.
     """
 
     def build(original: Any, switch: Switch) -> Any:

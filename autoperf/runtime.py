@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
-from autoperf.version import __version__
 from autoperf.agentzero import Layout
 from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.loading import ClassLoading, Loaded
@@ -21,6 +20,7 @@ from autoperf.config import Config
 from autoperf.errors import failures, guarded, say
 from autoperf.patching import PatchSet
 from autoperf.telemetry import Telemetry
+from autoperf.version import __version__
 
 _EXPIRY_INTERVAL_S: Final = 30.0
 _current: Runtime | None = None
@@ -55,7 +55,7 @@ class Runtime:
             self.caches["extensions"] = Cache(config.extension_cache_size, config.extension_cache_ttl)
         self.code = CodeCache(max(config.tool_cache_ttl, config.extension_cache_ttl))
         self.probe = Probe(None)
-        loading = ClassLoading(self.caches, self.code, shared_modules=layout.shares_modules)
+        loading = ClassLoading(self.caches, self.code)
         rows = patches(layout, config.features, self.probe, self.code, loading)
         self.patches = PatchSet(rows, on_change=self._announce_when_settled)
         self.telemetry: Telemetry | None = None
@@ -132,7 +132,11 @@ class Runtime:
             "started": self.started,
             "autoperf": __version__,
             "python": platform.python_version(),
-            "host": {"layout": self.layout.name, "generation": self.layout.generation, "root": str(self.root)},
+            "host": {
+                "layout": self.layout.name,
+                "generation": self.layout.generation,
+                "root": str(self.root),
+            },
             "features": sorted(self.config.features),
             "patches": [row.as_row() for row in self.patches.rows],
             "lookups": {"tools": probe.tool_lookups.as_row(), "extensions": probe.extension_lookups.as_row()},

@@ -24,7 +24,7 @@ class Stamp(NamedTuple):
 
     @classmethod
     def of(cls, path: str) -> Stamp:
-        """Stamp of one file. Raises ``OSError`` when the path cannot be looked at for a reason other than absence."""
+        """Stamp of one file. Raises ``OSError`` when it cannot be looked at, other than for absence."""
         try:
             seen = os.stat(path)
         except (FileNotFoundError, NotADirectoryError):
@@ -33,7 +33,7 @@ class Stamp(NamedTuple):
 
     @classmethod
     def of_names(cls, folder: str, suffix: str = "") -> Stamp:
-        """Stamp of a folder's own entry and of the names in it that end in ``suffix``; contents are not looked at."""
+        """Stamp of a folder and of the names in it that end in ``suffix``, whatever is in the files."""
         own = cls.of(folder)
         if own is ABSENT:
             return ABSENT

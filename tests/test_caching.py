@@ -103,11 +103,14 @@ def test_what_a_load_raises_passes_and_is_not_kept(cache):
     assert (info.misses, info.loads, info.hits) == (3, 1, 0)
 
 
-def test_a_value_no_longer_usable_is_loaded_again(cache):
-    get(cache, "a", "first")
-    value = cache.get_or_load("a", lambda: "second", lambda: OLD, usable=lambda v: v != "first")
-    assert value == "second"
-    assert cache.info().invalidations == 1
+def test_what_a_caller_loaded_itself_is_found_while_it_is_fresh(cache):
+    assert cache.find("a", OLD) is None
+    cache.keep("a", "mine", OLD, 0.5)
+    assert cache.find("a", OLD) == "mine"
+    assert cache.find("a", NEW) is None
+    info = cache.info()
+    assert (info.hits, info.misses, info.loads, info.invalidations) == (1, 1, 1, 1)
+    assert info.seconds_loading == 0.5
 
 
 def test_a_change_while_loading_shows_at_the_next_call(cache):

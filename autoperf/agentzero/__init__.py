@@ -46,8 +46,12 @@ def explain(root: Path) -> list[str]:
     lines = []
     for layout in LAYOUTS:
         lacking = [mark for mark in layout.marks if not source.defines(mark)]
-        lines.append(f"not {layout.generation}: no {', '.join(lacking)}" if lacking else f"is {layout.generation}")
-    return [f"{module}.py cannot be read by this Python, {why}" for module, why in source.unreadable.items()] + lines
+        lines.append(
+            f"not {layout.generation}: no {', '.join(lacking)}" if lacking else f"is {layout.generation}"
+        )
+    return [
+        f"{module}.py cannot be read by this Python, {why}" for module, why in source.unreadable.items()
+    ] + lines
 
 
 def _absence(source: Source, target: str) -> str:

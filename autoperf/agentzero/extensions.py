@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.hostcache import ExtensionClasses
-from autoperf.agentzero.probe import Lookup, Probe, is_intervention, restore
+from autoperf.agentzero.probe import Execution, Lookup, Probe, is_intervention, restore
 from autoperf.errors import guarded
 from autoperf.patching import Switch, expect_parameters
 from autoperf.telemetry import names
@@ -20,6 +20,35 @@ Call = Callable[..., Any]
 # Called for every streamed chunk, or implicitly around single functions: counted, a span only when slow.
 _FREQUENT: Final = ("stream", "_functions", "tool_output_update")
 _SLOW_NS: Final = 10_000_000
+_POINTS_KEPT: Final = 1000
+
+
+class _Point:
+    """What is the same at every call of one extension point."""
+
+    __slots__ = ("attributes", "execution", "frequent", "label")
+
+    def __init__(self, name: str, execution: Execution) -> None:
+        self.execution = execution
+        self.frequent = any(mark in name for mark in _FREQUENT)
+        self.label = f"{names.EXTENSIONS} {name}"
+        self.attributes = {names.EXTENSION_POINT: name}
+
+
+class _Points:
+    """The points of one process by name; beyond 1,000 they are no longer kept."""
+
+    def __init__(self, probe: Probe) -> None:
+        self._probe = probe
+        self._known: dict[str, _Point] = {}
+
+    def of(self, name: Any) -> _Point:
+        found = self._known.get(name)
+        if found is None:
+            found = _Point(str(name), self._probe.points.of(name))
+            if len(self._known) < _POINTS_KEPT:
+                self._known[name] = found
+        return found
 
 
 class _Timed:
@@ -29,16 +58,15 @@ class _Timed:
     find on behalf of this call arrives through a context variable.
     """
 
-    __slots__ = ("_classes", "_execution", "_lookup", "_open", "_point", "_probe", "_started", "_started_ns", "_token", "_unsure")
+    __slots__ = ("_classes", "_lookup", "_open", "_point", "_probe", "_started", "_token", "_unsure")
 
     def __init__(
-        self, probe: Probe, point: str, classes: list[type] | None = None, *, unsure: bool = False
+        self, probe: Probe, point: _Point, classes: list[type] | None = None, *, unsure: bool = False
     ) -> None:
         self._probe = probe
         self._point = point
         self._classes = classes
         self._unsure = unsure
-        self._execution = probe.points.of(point)
         self._lookup: Lookup | None = None
         self._open: AbstractContextManager[Any] | None = None
 
@@ -46,12 +74,12 @@ class _Timed:
         if self._classes is None:
             self._lookup = Lookup()
             self._token = self._probe.lookup.set(self._lookup)
-        with guarded("extension calls"):
-            # A point that ran something the last time gets an open span, so that what it calls lies below it.
-            if (self._classes or self._execution.series.count) and not _frequent(self._point):
-                self._open = self._probe.span(self._name, {names.EXTENSION_POINT: self._point})
+        point = self._point
+        # A point that ran something the last time gets an open span, so that what it calls lies below it.
+        if not point.frequent and (self._classes or point.execution.series.count):
+            with guarded("extension calls"):
+                self._open = self._probe.span(point.label, point.attributes)
                 self._open.__enter__()
-        self._started_ns = time.time_ns()
         self._started = time.perf_counter()
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
@@ -61,43 +89,37 @@ class _Timed:
         with guarded("extension calls"):
             if self._open is not None:
                 self._open.__exit__(kind, error, trace)
-            reads = 0 if self._lookup is None else self._lookup.reads
-            self._probe.extension_lookups.count(hit=not reads)
+            lookup, execution = self._lookup, self._point.execution
+            self._probe.extension_lookups.count(hit=lookup is None or not lookup.reads)
             failed = isinstance(error, Exception) and not is_intervention(error)
-            self._execution.errors += failed
+            execution.errors += failed
             # Without an answer from the host's cache, nor a loader at work, something may still have run.
-            if failed or self._classes or self._lookup is None or self._lookup.classes or self._unsure:
-                self._execution.series.add(seconds)
+            if failed or lookup is None or lookup.classes or self._unsure:
+                execution.series.add(seconds)
                 if self._open is None:
                     self._record(int(seconds * 1e9), error if failed else None)
 
-    @property
-    def _name(self) -> str:
-        return f"{names.EXTENSIONS} {self._point}"
-
     def _record(self, length_ns: int, error: BaseException | None) -> None:
-        if error is None and length_ns < _SLOW_NS and _frequent(self._point):
+        if error is None and length_ns < _SLOW_NS and self._point.frequent:
             return
-        attributes = {names.EXTENSION_POINT: self._point}
+        attributes = self._point.attributes
         if error is not None:
-            attributes[names.ERROR_TYPE] = type(error).__qualname__
-        self._probe.record(self._name, self._started_ns, self._started_ns + length_ns, attributes)
-
-
-def _frequent(point: str) -> bool:
-    return any(mark in point for mark in _FREQUENT)
+            attributes = {**attributes, names.ERROR_TYPE: type(error).__qualname__}
+        now = time.time_ns()
+        self._probe.record(self._point.label, now - length_ns, now, attributes)
 
 
 def of_agent(probe: Probe) -> Callable[[Call, Switch], Call]:
-    """For ``Agent.call_extensions(folder, **kwargs)`` (v0.8 to v0.9.2), which loads the classes at every call."""
+    """For ``Agent.call_extensions(folder, **kwargs)`` (v0.8 to v0.9.2), which loads at every call."""
 
     def build(original: Call, switch: Switch) -> Call:
         expect_parameters(original, "self", "folder")
+        points = _Points(probe)
 
         async def call_extensions(self: Any, folder: str, **kwargs: Any) -> Any:
             if not switch.on:
                 return await original(self, folder, **kwargs)
-            with _Timed(probe, folder):
+            with _Timed(probe, points.of(folder)):
                 return await original(self, folder, **kwargs)
 
         return call_extensions
@@ -110,11 +132,12 @@ def of_module(probe: Probe) -> Callable[[Call, Switch], Call]:
 
     def build(original: Call, switch: Switch) -> Call:
         expect_parameters(original, "extension_point", "agent")
+        points = _Points(probe)
 
         async def call_extensions(extension_point: str, agent: Any = None, **kwargs: Any) -> Any:
             if not switch.on:
                 return await original(extension_point, agent, **kwargs)
-            with _Timed(probe, extension_point):
+            with _Timed(probe, points.of(extension_point)):
                 return await original(extension_point, agent, **kwargs)
 
         return call_extensions
@@ -123,7 +146,7 @@ def of_module(probe: Probe) -> Callable[[Call, Switch], Call]:
 
 
 def folder_classes(probe: Probe) -> Callable[[Call, Switch], Call]:
-    """For ``_get_extensions(folder)`` (v0.9.3 to v0.9.8): notes what it finds, answers for folders that are absent."""
+    """For ``_get_extensions(folder)`` (v0.9.3 to v0.9.8): notes what is found, answers for absent folders."""
 
     def build(original: Call, switch: Switch) -> Call:
         expect_parameters(original, "folder")
@@ -170,7 +193,7 @@ def noting(probe: Probe, code: CodeCache, load: Call) -> Call:
 
 
 class Cached:
-    """For ``call_extensions_async`` and ``_sync`` (v0.9.9 on), which look their classes up in the host's cache.
+    """For ``call_extensions_async`` and ``_sync`` (v0.9.9 on), which look classes up in the host's cache.
 
     With ``fast``, a point that the host's cache knows to be empty returns at once.
     """
@@ -179,12 +202,14 @@ class Cached:
         self._probe = probe
         self._classes = classes
         self._fast = fast
+        self._points = _Points(probe)
 
     def asynchronous(self, original: Call, switch: Switch) -> Call:
         """Wrapper for the coroutine function."""
         expect_parameters(original, "extension_point", "agent")
         self._bind(original)
         probe, known, bound, fast = self._probe, self._classes.of, self._classes.bound, self._fast
+        points = self._points
         empty = 0
         probe.extension_lookups.count_hits_with(lambda: empty)
 
@@ -196,7 +221,7 @@ class Cached:
             if classes is not None and not classes:
                 empty += 1
                 return None if fast else await original(extension_point, agent, **kwargs)
-            with _Timed(probe, extension_point, classes, unsure=not bound()):
+            with _Timed(probe, points.of(extension_point), classes, unsure=not bound()):
                 return await original(extension_point, agent, **kwargs)
 
         return call_extensions_async
@@ -206,6 +231,7 @@ class Cached:
         expect_parameters(original, "extension_point", "agent")
         self._bind(original)
         probe, known, bound, fast = self._probe, self._classes.of, self._classes.bound, self._fast
+        points = self._points
         empty = 0
         probe.extension_lookups.count_hits_with(lambda: empty)
 
@@ -217,7 +243,7 @@ class Cached:
             if classes is not None and not classes:
                 empty += 1
                 return None if fast else original(extension_point, agent, **kwargs)
-            with _Timed(probe, extension_point, classes, unsure=not bound()):
+            with _Timed(probe, points.of(extension_point), classes, unsure=not bound()):
                 return original(extension_point, agent, **kwargs)
 
         return call_extensions_sync

@@ -1,4 +1,4 @@
-"""The check for a user's message or pause that the host makes at every turn: lossless, and nearly free when idle."""
+"""The host's constant check for a user's message or a pause: lossless, and nearly free when idle."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def plain(probe: Probe) -> Callable[[Check, Switch], Check]:
 
 
 def extensible(probe: Probe, points: ExtensionClasses | None) -> Callable[[Check, Switch], Check]:
-    """For hosts that wrap the check in two extension points (v0.9.9 on): idle, unless a point has an extension.
+    """For hosts that wrap the check in two extension points (v0.9.9 on): idle while both are empty.
 
     Without ``points`` nothing is cut short: the check is only counted, and a wait or a raise becomes a span.
     """

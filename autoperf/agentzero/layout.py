@@ -1,4 +1,4 @@
-"""Where one generation of the host keeps each function we touch, and how a source tree is compared with it."""
+"""Where one generation of the host keeps each function we touch, compared with a source tree."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
+
+from autoperf.agentzero.definitions import parsed
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,11 @@ class Source:
     def _read(self, module: str) -> set[str] | None:
         path = self.root.joinpath(*module.split(".")).with_suffix(".py")
         try:
-            tree = ast.parse(path.read_bytes())
+            tree = parsed(path.read_bytes())
         except SyntaxError as error:
             self.unreadable[module] = f"line {error.lineno}: {error.msg}"
             return None
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
         return set(_definitions(tree.body, ""))
 
@@ -95,6 +97,10 @@ def _definitions(body: list[ast.stmt], prefix: str) -> Iterator[str]:
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             yield from (prefix + (alias.asname or alias.name.partition(".")[0]) for alias in node.names)
         elif isinstance(node, (ast.If, ast.Try)):
-            blocks = [node.body, node.orelse, *([h.body for h in node.handlers] if isinstance(node, ast.Try) else [])]
+            blocks = [
+                node.body,
+                node.orelse,
+                *([h.body for h in node.handlers] if isinstance(node, ast.Try) else []),
+            ]
             for block in blocks:
                 yield from _definitions(block, prefix)

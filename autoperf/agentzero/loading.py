@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable
 from types import ModuleType
@@ -48,42 +47,42 @@ class ClassLoading:
     """Stands in front of the host's class loaders of one process.
 
     ``caches`` maps a kind (``"tools"``, ``"extensions"``) to its cache; a kind without one goes straight to
-    the host. ``shared_modules`` is true for hosts that import classes through ``sys.modules`` and keep them.
+    the host. For hosts that keep classes in ``sys.modules`` see `SharedLoading`.
     """
 
-    def __init__(self, caches: dict[str, Cache[Loaded]], code: CodeCache, *, shared_modules: bool) -> None:
+    def __init__(self, caches: dict[str, Cache[Loaded]], code: CodeCache) -> None:
         self.caches = caches
         self.code = code
-        self._shared_modules = shared_modules
 
     def from_file(self, original: Callable[..., list[type]], switch: Switch) -> Callable[..., list[type]]:
         """Wrapper for ``load_classes_from_file(file, base_class, one_per_file=True)``."""
 
-        def load_classes_from_file(file: Any, base_class: Any, one_per_file: bool = True) -> list[type]:
-            cache = self._cache_for(base_class) if switch.on else None
-            if cache is None:
-                return original(file, base_class, one_per_file)
-            host = _HostCall(original, (file, base_class, one_per_file))
-            return self._fenced(host, switch, lambda: self._file(cache, host))
+        def load_classes_from_file(*args: Any, **kwargs: Any) -> list[type]:
+            host = _HostCall(original, args, kwargs)
+            cache = self._cache_of(host, ("file", "base_class", "one_per_file")) if switch.on else None
+            return host() if cache is None else self._fenced(host, switch, lambda: self._file(cache, host))
 
         return load_classes_from_file
 
     def from_folder(self, original: Callable[..., list[type]], switch: Switch) -> Callable[..., list[type]]:
         """Wrapper for ``load_classes_from_folder(folder, name_pattern, base_class, one_per_file=True)``."""
 
-        def load_classes_from_folder(
-            folder: Any, name_pattern: Any, base_class: Any, one_per_file: bool = True
-        ) -> list[type]:
-            cache = self._cache_for(base_class) if switch.on else None
-            if cache is None:
-                return original(folder, name_pattern, base_class, one_per_file)
-            host = _HostCall(original, (folder, name_pattern, base_class, one_per_file))
-            return self._fenced(host, switch, lambda: self._folder(cache, host))
+        def load_classes_from_folder(*args: Any, **kwargs: Any) -> list[type]:
+            host = _HostCall(original, args, kwargs)
+            names = ("folder", "name_pattern", "base_class", "one_per_file")
+            cache = self._cache_of(host, names) if switch.on else None
+            return host() if cache is None else self._fenced(host, switch, lambda: self._folder(cache, host))
 
         return load_classes_from_folder
 
-    def _cache_for(self, base_class: Any) -> Cache[Loaded] | None:
-        kind = _KINDS.get(getattr(base_class, "__name__", ""))
+    def _cache_of(self, host: _HostCall, names: tuple[str, ...]) -> Cache[Loaded] | None:
+        """The cache for this call; None for a call that is not of the shape we know: the host answers it."""
+        if not host.fits(names):
+            return None
+        path, base_class = host.arguments[0], host.arguments[len(names) - 2]
+        if not isinstance(path, str) or not isinstance(base_class, type):
+            return None
+        kind = _KINDS.get(base_class.__name__)
         return None if kind is None else self.caches.get(kind)
 
     def _fenced(self, host: _HostCall, switch: Switch, cached: Callable[[], list[type]]) -> list[type]:
@@ -97,38 +96,31 @@ class ClassLoading:
                 switch.on = False
             if raises_under_test():
                 raise
-        return host()
+        # What the host has loaded by then is the answer: a tool's module must not be executed once more.
+        return host() if host.result is None else host.result
 
     def _file(self, cache: Cache[Loaded], host: _HostCall) -> list[type]:
         path = _absolute(host.original, host.arguments[0])
-        stamp = stamp_or_none(Stamp.of, path)
-        if stamp is None or stamp is ABSENT:
-            return host()
-        key = (path, *host.arguments[1:])
-        return self._classes(cache, key, host, lambda: Stamp.of(path))
+        return self._classes(cache, (path, *host.arguments[1:]), host, stamp_or_none(Stamp.of, path))
 
     def _folder(self, cache: Cache[Loaded], host: _HostCall) -> list[type]:
         path = _absolute(host.original, host.arguments[0])
-        look = _names if self._shared_modules else Stamp.of_contents
-        stamp = stamp_or_none(lambda folder: look(folder, ".py"), path)
-        if stamp is None or stamp is ABSENT:
-            return host()
-        key = (path, *host.arguments[1:])
-        return self._classes(cache, key, host, lambda: stamp)
+        stamp = stamp_or_none(lambda folder: Stamp.of_contents(folder, ".py"), path)
+        return self._classes(cache, (path, *host.arguments[1:]), host, stamp)
 
     def _classes(
-        self, cache: Cache[Loaded], key: tuple[Any, ...], host: _HostCall, stamp: Callable[[], Stamp]
+        self, cache: Cache[Loaded], key: tuple[Any, ...], host: _HostCall, stamp: Stamp | None
     ) -> list[type]:
+        if stamp is None or stamp is ABSENT:
+            return host()
         first = False
 
         def load() -> Loaded:
             nonlocal first
             first = True
-            if self._shared_modules:
-                self.code.count_read()
             return Loaded(host())
 
-        loaded = cache.get_or_load(key, load, stamp)
+        loaded = cache.get_or_load(key, load, lambda: stamp)
         if first:
             return list(loaded.classes)
         if loaded.reusable():
@@ -144,32 +136,60 @@ class ClassLoading:
             with self.code.watch_executions() as executed:
                 classes = host()
             loaded.classes, loaded.warm_seconds = list(classes), time.perf_counter() - started
-            loaded.guards = self._guards(loaded.classes, executed)
+            loaded.guards = self._guards(executed)
             loaded.decided = True
         cache.reexecuted()
         return classes
 
-    def _guards(self, classes: list[type], executed: list[ModuleType]) -> list[Callable[[], bool]] | None:
-        if self._shared_modules:
-            return [_SharedModule(name).holds for name in {cls.__module__ for cls in classes}]
+    def _guards(self, executed: list[ModuleType]) -> list[Callable[[], bool]] | None:
         guards = []
         for module in executed:
-            guard = _guard_of(module)
+            guard = self._guard_of(module)
             if guard is None:
                 return None
             guards.append(guard.holds)
         return guards or None
 
+    def _guard_of(self, module: ModuleType) -> purity.Guard | None:
+        path = getattr(module, "__file__", None)
+        code = None if path is None else self.code.cache.peek(path)
+        if path is None or code is None:
+            return None
+        try:
+            with open(path, "rb") as file:
+                return purity.guard(module, file.read(), code)
+        except (OSError, SyntaxError, ValueError, RecursionError):
+            return None
+
 
 class _HostCall:
-    """One call of the host's own loader; remembers what it raised, to tell its errors from ours."""
+    """One call of the host's own loader; remembers what came of it, to tell its errors from ours."""
 
-    __slots__ = ("arguments", "original", "raised")
+    __slots__ = ("_args", "_kwargs", "arguments", "original", "raised", "result")
 
-    def __init__(self, original: Callable[..., list[type]], arguments: tuple[Any, ...]) -> None:
+    def __init__(
+        self, original: Callable[..., list[type]], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
         self.original = original
-        self.arguments = arguments
+        self.arguments: tuple[Any, ...] = ()
         self.raised: BaseException | None = None
+        self.result: list[type] | None = None
+        self._args = args
+        self._kwargs = kwargs
+
+    def fits(self, names: tuple[str, ...]) -> bool:
+        """Whether the call gives these arguments and no others; the last may be missing and is True then.
+
+        If so ``arguments`` holds them in that order.
+        """
+        if self._kwargs.keys() - set(names[len(self._args) :]) or len(self._args) > len(names):
+            return False
+        given = dict(zip(names, self._args, strict=False)) | self._kwargs
+        self.arguments = tuple(given[name] for name in names[:-1] if name in given)
+        if len(self.arguments) < len(names) - 1:
+            return False
+        self.arguments += (given.get(names[-1], True),)
+        return True
 
     @property
     def name(self) -> str:
@@ -177,47 +197,14 @@ class _HostCall:
 
     def __call__(self) -> list[type]:
         try:
-            return self.original(*self.arguments)
+            self.result = self.original(*self._args, **self._kwargs)
+            return self.result
         except BaseException as error:
             self.raised = error
             raise
-
-
-class _SharedModule:
-    """A module in ``sys.modules`` whose classes stay what they were."""
-
-    __slots__ = ("_classes", "_module", "_name")
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._module = sys.modules.get(name)
-        self._classes = self._now()
-
-    def _now(self) -> list[tuple[str, type]]:
-        return [(n, v) for n, v in vars(self._module).items() if isinstance(v, type)]
-
-    def holds(self) -> bool:
-        return sys.modules.get(self._name) is self._module and self._now() == self._classes
 
 
 def _absolute(original: Callable[..., Any], path: Any) -> str:
     # The host resolves relative paths against its own root, by the function it imported for that.
     resolve = getattr(original, "__globals__", {}).get("get_abs_path")
     return str(path) if resolve is None or os.path.isabs(path) else str(resolve(path))
-
-
-def _names(folder: str, suffix: str) -> Stamp:
-    # Hosts that keep modules until restart see files come and go, not what is written into them.
-    stamp = Stamp.of_names(folder, suffix)
-    return stamp if stamp is ABSENT else Stamp(stamp.signature[1], 0)  # type: ignore[index]
-
-
-def _guard_of(module: ModuleType) -> purity.Guard | None:
-    path = getattr(module, "__file__", None)
-    if path is None:
-        return None
-    try:
-        with open(path, "rb") as file:
-            return purity.guard(module, file.read())
-    except (OSError, SyntaxError, ValueError):
-        return None

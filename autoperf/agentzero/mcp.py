@@ -22,7 +22,7 @@ def lookup(probe: Probe) -> Callable[..., Any]:
             probe.mcp_lookups += 1
             probe.mcp_found += tool is not None
             # The configuration of a project answers through the global one: watch once.
-            if tool is not None and "execute" not in vars(tool):
+            if tool is not None and "execute" not in getattr(tool, "__dict__", ()):
                 watch(probe, tool, getattr(tool, "name", ""), kind="extension")
         return tool
 
@@ -67,7 +67,8 @@ def _index(client: Any, tools: Any) -> _Index | None:
         return None
     try:
         index = _Index(tools)
+        # Not by assignment: a client may be a model that refuses attributes it does not know.
+        vars(client)[_KEPT_AS] = index
     except (KeyError, TypeError, IndexError):
         return None
-    setattr(client, _KEPT_AS, index)
     return index

@@ -10,13 +10,16 @@ from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.layout import Layout
 from autoperf.agentzero.loading import ClassLoading
 from autoperf.agentzero.probe import Probe
+from autoperf.agentzero.sharedclasses import SharedLoading
 from autoperf.patching import Patch, Switch, wrapping
 
 Build = Callable[[Any, Switch], Any]
 
 
-def patches(layout: Layout, features: frozenset[str], probe: Probe, code: CodeCache, loading: ClassLoading) -> list[Patch]:
-    """The rows of ``layout`` for the features that are on, in the order in which the host imports their modules."""
+def patches(
+    layout: Layout, features: frozenset[str], probe: Probe, code: CodeCache, loading: ClassLoading
+) -> list[Patch]:
+    """The rows of ``layout`` for the features that are on; empty when none is."""
     rows = [
         *_loading(layout, features, probe, code, loading),
         *_extensions(layout, features, probe),
@@ -43,8 +46,10 @@ def _loading(
         return
     feature = "tools" if "tools" in features else "extensions"
 
+    from_folder = (SharedLoading(loading.caches, code) if layout.shares_modules else loading).from_folder
+
     def folder(original: Any, switch: Switch) -> Any:
-        return extensions.noting(probe, code, loading.from_folder(original, switch))
+        return extensions.noting(probe, code, from_folder(original, switch))
 
     yield layout.importlib, feature, code.importlib_view
     yield layout.load_from_file, feature, loading.from_file

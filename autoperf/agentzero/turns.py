@@ -14,7 +14,7 @@ _KEYS = (names.AGENT_NAME, names.CONVERSATION_ID)
 def message(probe: Probe) -> Callable[..., Any]:
     """For ``AgentContext._process_chain(agent, msg, user=True)``: one trace per user message.
 
-    The host calls it again, with ``user=False``, to hand a subordinate's answer to its superior: the same message.
+    The host calls it again, with ``user=False``, to hand a subordinate's answer on: the same message.
     """
 
     async def process_chain(wrapped: Callable[..., Any], _instance: Any, args: Any, kwargs: Any) -> Any:

@@ -120,6 +120,7 @@ def prepare(
     provider: str = "other",
 ) -> Host:
     """Put a fresh copy of ``checkout`` into ``folder``, configured for the scripted model."""
+    describe(checkout)  # before anything is copied: is it one at all?
     shutil.rmtree(folder, ignore_errors=True)
     left_out = shutil.ignore_patterns(".venv", ".git", "__pycache__")
     shutil.copytree(checkout, folder, symlinks=True, ignore=left_out)

@@ -1,4 +1,4 @@
-"""What `autoperf run` adds to starting a command, against a plain exec and against Python starting at all."""
+"""What `autoperf run` adds to a command's start, and the bootstrap to a Python that is not the host."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from autoperf.launcher import template_folder
+
 ROUNDS = 20
+_LEFT_OUT = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH")
 
 
-def measure(rounds: int = ROUNDS) -> dict[str, float]:
+def measure(rounds: int) -> dict[str, float]:
     """Median milliseconds to start and end a program that does nothing, over ``rounds`` alternating runs.
 
     ``plain`` is the program itself, ``python`` a Python that execs it at once, ``autoperf`` the launcher.
@@ -35,8 +38,29 @@ def measure(rounds: int = ROUNDS) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def _timed(command: Sequence[str]) -> float:
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+def measure_bystander(rounds: int) -> dict[str, float]:
+    """Median milliseconds and peak KiB of a Python that does nothing, without and with the bootstrap."""
+    peak = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    folder = str(template_folder())
+    found: dict[str, list[float]] = {"bare": [], "bootstrap": [], "bare_kib": [], "bootstrap_kib": []}
+    for number in range(-1, rounds):
+        for name, path in (("bare", None), ("bootstrap", folder)):
+            environment = {k: v for k, v in os.environ.items() if k not in _LEFT_OUT}
+            if path is not None:
+                environment["PYTHONPATH"] = path
+            wall = _timed([sys.executable, "-c", "pass"], environment)
+            shown = subprocess.run(
+                [sys.executable, "-c", peak], env=environment, capture_output=True, check=True
+            )
+            if number >= 0:  # the first writes bytecode
+                found[name].append(wall)
+                found[f"{name}_kib"].append(float(shown.stdout))
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def _timed(command: Sequence[str], environment: Mapping[str, str] | None = None) -> float:
+    if environment is None:
+        environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     started = time.perf_counter()
     subprocess.run(command, stdin=subprocess.DEVNULL, check=True, env=environment)
     return (time.perf_counter() - started) * 1000

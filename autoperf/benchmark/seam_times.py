@@ -1,8 +1,8 @@
 """Times single seams of a host from inside it, and prints them as JSON.
 
-Run by path, with the host's interpreter, in the host's folder; standard library only. Times are CPU seconds of
-the whole process, our background thread included. Knows nothing of autoperf: the same script times the bare
-host and the instrumented one.
+Run by path, with the host's interpreter, in the host's folder; standard library only. Times are CPU seconds
+of the whole process, our background thread included. Knows nothing of autoperf: the same script times the
+bare host and the instrumented one.
 """
 
 from __future__ import annotations

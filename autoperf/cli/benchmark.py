@@ -111,8 +111,9 @@ def _launcher(args: argparse.Namespace, _workdir: Path) -> dict[str, Any]:
     from autoperf.benchmark import launching
 
     _progress(args, f"launcher, {launching.ROUNDS} rounds")
-    times = launching.measure()
+    times, bystander = launching.measure(launching.ROUNDS), launching.measure_bystander(launching.ROUNDS)
     return {
+        "bystander": bystander,
         "rounds": launching.ROUNDS,
         **{f"{name}_ms": value for name, value in times.items()},
         "added_ms": times["autoperf"] - times["plain"],
@@ -127,11 +128,15 @@ def _progress(args: argparse.Namespace, line: str) -> None:
 
 def _lines(part: str, data: dict[str, Any]) -> list[str]:
     if part == "launcher":
+        beside = data["bystander"]
         return [
             f"launcher, median of {data['rounds']} alternating runs",
             f"  plain exec {data['plain_ms']:.1f} ms, Python that execs {data['python_ms']:.1f} ms, "
             f"autoperf run {data['autoperf_ms']:.1f} ms",
             f"  added {data['added_ms']:.1f} ms; {data['ratio_to_python']:.2f} x a Python that execs",
+            f"a Python that is not the host: {beside['bare']:.1f} ms, with the bootstrap "
+            f"{beside['bootstrap']:.1f} ms; peak memory {beside['bare_kib']:.0f} and "
+            f"{beside['bootstrap_kib']:.0f} KiB",
         ]
     if part == "seams":
         lines = [f"{'CPU us a call':<32}{'bare':>10}{'autoperf':>10}{'ratio':>8}   rounds' ratios"]

@@ -12,7 +12,7 @@ def convert(value: float, unit: str) -> str:
     return f"{value} {unit} = {value * _METRES[unit]:g} m"
 
 
-def initialize_agent(tools: int, chunk: int) -> AgentConfig:
+def initialize_agent(tools: int = 20, chunk: int = 12) -> AgentConfig:
     """Return the configuration of a chat whose model asks for `tools` calls in each turn."""
     return AgentConfig(additional={"model": ScriptedModel(tools=tools, chunk=chunk)})
 

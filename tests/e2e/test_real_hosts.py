@@ -6,11 +6,14 @@ without it these tests are skipped.
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from autoperf.benchmark.checkout import interpreter
 from autoperf.benchmark.conversation import CONVERSATIONS, tools
 from autoperf.benchmark.instrumented import measure
 
@@ -42,3 +45,15 @@ def test_what_goes_wrong_and_what_changes(checkout: Path, name: str, tmp_path: P
     effect = measure(checkout, CONVERSATIONS[name](), tmp_path)
     assert effect.comparison.differences == []
     assert effect.failures == []
+
+
+@pytest.mark.parametrize("checkout", CHECKOUTS, ids=lambda path: path.name)
+def test_installing_changes_no_version_of_the_hosts_packages(checkout: Path) -> None:
+    pip = [interpreter(checkout), "-m", "pip"]
+    repository = Path(__file__).resolve().parents[2]
+    plan = [*pip, "install", "--dry-run", "--quiet", "--report", "-", str(repository)]
+    report = json.loads(subprocess.run(plan, capture_output=True, check=True, timeout=300).stdout)
+    listed = subprocess.run([*pip, "list", "--format", "json"], capture_output=True, check=True, timeout=120)
+    installed = {package["name"].lower() for package in json.loads(listed.stdout)}
+    planned = {item["metadata"]["name"].lower() for item in report["install"]}
+    assert planned & installed <= {"autoperf"}

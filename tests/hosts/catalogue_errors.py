@@ -44,6 +44,9 @@ def from_tools(gen: Generation) -> Iterator[Scenario]:
             name = f"tool_{kind}_{what}"
             files = {gen.tool_path(name): gen.tool(body, head=wrong(gen, kind) + DEEP)}
             yield simple(name, [call(name, text="1"), call("echo", text="after")], files)
+    name = "tool_refuses_arguments"
+    strict = gen.tool("return say(text)").replace("execute(self, **kwargs)", "execute(self, text)")
+    yield simple(name, [call(name, wrong="1"), call(name, text="right")], {gen.tool_path(name): strict})
     name = "tool_critical_twice"
     files = {gen.tool_path(name): gen.tool('journal.note("ran")\nraise ValueError("always")')}
     yield simple(name, [call(name, text=str(n)) for n in range(4)], files)

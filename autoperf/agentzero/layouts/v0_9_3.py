@@ -1,4 +1,4 @@
-"""v0.9.3 to v0.9.8.3: `python.helpers`, tools executed afresh at every call, extension classes kept for ever."""
+"""v0.9.3 to v0.9.8.3: `python.helpers`, tools executed at every call, extensions kept for ever."""
 
 from autoperf.agentzero.layout import Layout
 

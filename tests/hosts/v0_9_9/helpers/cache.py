@@ -3,11 +3,24 @@
 import fnmatch
 import threading
 import time
+from dataclasses import dataclass
 from typing import Any
 
 _lock = threading.RLock()
-_cache: dict[str, dict[Any, list]] = {}
+_cache: dict[str, dict[Any, "CacheEntry"]] = {}
+_enabled_global: bool = True
 _enabled_areas: dict[str, bool] = {}
+
+
+@dataclass(slots=True)
+class CacheEntry:
+    value: Any
+    timestamp: float
+
+
+def toggle_global(enabled: bool) -> None:
+    global _enabled_global
+    _enabled_global = enabled
 
 
 def toggle_area(area: str, enabled: bool) -> None:
@@ -19,20 +32,20 @@ def has(area: str, key: Any) -> bool:
 
 
 def add(area: str, key: Any, data: Any) -> None:
-    if _enabled_areas.get(area, True):
+    if _is_enabled(area):
         with _lock:
-            _cache.setdefault(area, {})[key] = [data, time.time()]
+            _cache.setdefault(area, {})[key] = CacheEntry(data, time.time())
 
 
 def get(area: str, key: Any, default: Any = None) -> Any:
-    if not _enabled_areas.get(area, True):
+    if not _is_enabled(area):
         return default
     with _lock:
         entry = _cache.get(area, {}).get(key)
         if entry is None:
             return default
-        entry[1] = time.time()
-        return entry[0]
+        entry.timestamp = time.time()
+        return entry.value
 
 
 def remove(area: str, key: Any) -> None:
@@ -55,11 +68,15 @@ def trim_cache(area: str, seconds: float = 300) -> None:
     cutoff = time.time() - seconds
     with _lock:
         for name in _matching(area):
-            kept = {key: entry for key, entry in _cache.get(name, {}).items() if entry[1] >= cutoff}
+            kept = {key: entry for key, entry in _cache.get(name, {}).items() if entry.timestamp >= cutoff}
             if kept:
                 _cache[name] = kept
             else:
                 _cache.pop(name, None)
+
+
+def _is_enabled(area: str) -> bool:
+    return _enabled_global and _enabled_areas.get(area, True)
 
 
 def _matching(area: str) -> list[str]:
