@@ -4,6 +4,9 @@
 import os
 import sys
 
+HELPERS = (("helpers",), ("python", "helpers"))
+MARK = b"monologue"  # a method of every generation's Agent
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -17,7 +20,7 @@ def arrive(finder: "Any", here: str, name: str, path: "Any", target: "Any") -> "
     """
     packages = os.path.join(here, "autoperf-packages")
     try:
-        for folder in [os.path.abspath(entry) for entry in sys.path]:
+        for folder in folders():
             if folder in finder.rejected or not supplies(folder, name):
                 continue
             if recognised(folder, packages):
@@ -34,12 +37,32 @@ def arrive(finder: "Any", here: str, name: str, path: "Any", target: "Any") -> "
     return None
 
 
+def folders() -> "list[str]":
+    """The entries of sys.path as absolute paths; what Python passes over is left out."""
+    found = []
+    for entry in sys.path:
+        try:  # noqa: SIM105 - contextlib is not loaded this early
+            found.append(os.path.abspath(os.fsdecode(entry)))
+        except (TypeError, OSError):
+            pass
+    return found
+
+
 def supplies(folder: str, name: str) -> bool:
-    """Whether ``folder`` may be a host that holds the module ``name``."""
-    if not os.path.isfile(os.path.join(folder, "agent.py")):
-        return False
+    """Whether ``folder`` may be a host that holds the module ``name``; decided without loading our package.
+
+    An agent.py is common: what no generation of the host lacks is looked for in its text first.
+    """
     module = os.path.join(folder, name)
-    return os.path.isdir(module) or os.path.isfile(module + ".py")
+    if not (os.path.isdir(module) or os.path.isfile(module + ".py")):
+        return False
+    if not any(os.path.isdir(os.path.join(folder, *parts)) for parts in HELPERS):
+        return False
+    try:
+        with open(os.path.join(folder, "agent.py"), "rb") as stream:
+            return MARK in stream.read()
+    except OSError:
+        return False
 
 
 def recognised(folder: str, packages: str) -> bool:

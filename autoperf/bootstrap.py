@@ -97,12 +97,21 @@ def is_server(environ: Mapping[str, str] = os.environ) -> bool:
     script = os.path.basename(sys.argv[0]) if getattr(sys, "argv", None) else ""
     if script in PREPARING:
         return False
-    multiprocessing = sys.modules.get("multiprocessing.process")
-    if multiprocessing is not None and multiprocessing.parent_process() is not None:
+    if _is_worker():
         return False
     if script == "run_ui.py":
         return True
     return environ.get(HOST_PID, str(os.getpid())) == str(os.getpid())
+
+
+def _is_worker() -> bool:
+    """Whether `multiprocessing` made this process; under spawn, from its import of the main module on."""
+    multiprocessing = sys.modules.get("multiprocessing.process")
+    if multiprocessing is None:
+        return False
+    # A spawned child names its parent only after that import, which brings the host in.
+    inheriting = getattr(multiprocessing.current_process(), "_inheriting", False)
+    return bool(inheriting) or multiprocessing.parent_process() is not None
 
 
 def switched_off(environ: Mapping[str, str] = os.environ) -> bool:

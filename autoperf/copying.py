@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+from autoperf.advice import OLDEST
 from autoperf.errors import AutoperfError
 from autoperf.installing import is_ours, template
 
@@ -23,6 +24,7 @@ _COMPILE = """
 import py_compile, sys
 py_compile.compile(sys.argv[1], invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
 """
+_MINORS = range(OLDEST[1], OLDEST[1] + 10)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -36,6 +38,8 @@ def copy(folder: Path, version: str | None = None) -> list[str]:
     ours = "{}.{}".format(*sys.version_info)
     if version is not None and not re.fullmatch(r"3\.\d+", version):
         raise AutoperfError(f"--python {version}: name a version such as 3.12")
+    if version is not None and tuple(map(int, version.split("."))) < OLDEST:
+        raise AutoperfError(f"--python {version}: autoperf needs {'.'.join(map(str, OLDEST))} or newer")
     target = folder / "sitecustomize.py"
     if target.exists() and not is_ours(target):
         raise AutoperfError(f"{target} is not ours; choose another folder")
@@ -51,19 +55,21 @@ def copy(folder: Path, version: str | None = None) -> list[str]:
             shutil.rmtree(folder / PACKAGES, ignore_errors=True)
             packages.rename(folder / PACKAGES)
         target.write_text(template(), encoding="utf-8")
-        _compile(target, version or ours)
+        _compile(target)
     except OSError as error:
         raise AutoperfError(f"{folder} cannot be written: {error.strerror or error}") from None
     return names
 
 
-def _compile(source: Path, version: str) -> None:
-    """Leave bytecode beside ``source``: a read-only mount would have every Python start compile it again."""
+def _compile(source: Path) -> None:
+    """Leave bytecode beside ``source``: a read-only mount would have every Python start compile it again.
+
+    For every version at hand, since PYTHONPATH reaches Pythons besides the host's.
+    """
     for old in (source.parent / "__pycache__").glob(f"{source.stem}.*.pyc"):
         old.unlink()
-    running = "{}.{}".format(*sys.version_info)
-    python = sys.executable if version == running else shutil.which(f"python{version}")
-    if python is not None:
+    others = (shutil.which(f"python3.{minor}") for minor in _MINORS if minor != sys.version_info[1])
+    for python in (sys.executable, *filter(None, others)):
         subprocess.run([python, "-I", "-S", "-c", _COMPILE, str(source)], capture_output=True)
 
 

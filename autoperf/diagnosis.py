@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from autoperf import bootstrap, exporting, installing
 from autoperf.config import INTERNAL_VARIABLES, OPTIONS, Config, unknown_variables
+from autoperf.copying import PACKAGES
 from autoperf.errors import AutoperfError
 from autoperf.interpreter import Interpreter, how_to_install, probe
 from autoperf.launcher import template_folder
@@ -39,6 +40,10 @@ def interpreter(python: Interpreter, environ: Mapping[str, str]) -> Iterator[Fin
     """Whether autoperf can be loaded by ``python``, and how it gets in there."""
     yield Finding("ok", "interpreter", f"Python {python.text}  {python.executable}")
     lacking = how_to_install(python)
+    copied = _self_contained(environ) if python.reached else None
+    if copied is not None:
+        yield Finding("ok", "interpreter", f"a self-contained bootstrap is on PYTHONPATH: {copied}")
+        return
     if lacking is None:
         yield Finding(
             "ok", "interpreter", f"autoperf is importable: {os.path.dirname(python.autoperf or '')}"
@@ -50,6 +55,11 @@ def interpreter(python: Interpreter, environ: Mapping[str, str]) -> Iterator[Fin
         yield Finding("problem", "interpreter", text)
         return
     yield from _way_in(python, environ)
+
+
+def _self_contained(environ: Mapping[str, str]) -> str | None:
+    entries = environ.get("PYTHONPATH", "").split(os.pathsep)
+    return next((e for e in entries if e and (Path(e) / PACKAGES / "autoperf").is_dir()), None)
 
 
 def _way_in(python: Interpreter, environ: Mapping[str, str]) -> Iterator[Finding]:
@@ -118,7 +128,7 @@ def _unreadable(root: Path) -> str | None:
             ast.parse(path.read_bytes(), str(path))
         except OSError:
             continue
-        except (SyntaxError, ValueError) as error:
+        except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
             where = f"line {error.lineno}: {error.msg}" if isinstance(error, SyntaxError) else str(error)
             running = "{}.{}".format(*sys.version_info)
             text = f"{path.relative_to(root)} cannot be read by Python {running} ({where})"

@@ -14,6 +14,7 @@ from pathlib import Path
 from autoperf.errors import AutoperfError
 
 _PATIENCE = 30.0  # seconds; a cold interpreter on a slow disk takes a few
+_REASON_SHOWN = 160  # characters; some programs repeat the whole probe
 # Runs in any Python 3, so old syntax only. What it prints besides our line is not ours and is passed over.
 _PROBE = """
 import json, os, site, sys, sysconfig
@@ -86,7 +87,7 @@ def probe(python: str, environ: Mapping[str, str] | None = None) -> Interpreter:
     lines = [line for line in done.stdout.splitlines() if line.startswith("autoperf-probe ")]
     if not lines:
         reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        raise AutoperfError(f"{python} is not a Python 3 that runs: {reason}")
+        raise AutoperfError(f"{python} is not a Python 3 that runs: {reason.strip()[:_REASON_SHOWN]}")
     row = json.loads(lines[-1].partition(" ")[2])
     row["version"], row["missing"] = tuple(row["version"]), tuple(row["missing"])
     return Interpreter(**row)

@@ -28,14 +28,26 @@ def run(arguments: list[str]) -> int:
         environ = dict(os.environ)
         if environ.get("AUTOPERF_DISABLED", "").strip().lower() in _OFF:
             environ.update(settings)
-            environ["PYTHONPATH"] = with_bootstrap(environ.get("PYTHONPATH", ""), template_folder())
+            environ["PYTHONPATH"] = with_bootstrap(environ.get("PYTHONPATH", ""), path_entry())
             if os.name != "nt":  # there the command gets another pid
                 environ["AUTOPERF_LAUNCH_PID"] = str(os.getpid())
         return execute(command, environ)
     except LaunchError as refusal:
-        if sys.stderr is not None:
-            sys.stderr.write(f"autoperf: {refusal}\n")
+        _say(str(refusal))
         return refusal.code
+    except KeyboardInterrupt:
+        return 130
+
+
+def _say(text: str) -> None:
+    """One line, whatever a name in it holds; `errors.say` would cost its imports."""
+    if sys.stderr is None:
+        return
+    try:  # noqa: SIM105 - contextlib is not loaded this early
+        # Not through sys.stderr: what a full disk refuses would fail again at exit, with another code.
+        os.write(2, os.fsencode("autoperf: {}\n".format(text.replace("\n", "\\n"))))
+    except OSError:
+        pass
 
 
 def parsed(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
@@ -94,6 +106,17 @@ def template_folder() -> str:
     raise LaunchError(f"this installation is incomplete: no sitecustomize_template in {package}")
 
 
+def path_entry() -> str:
+    """`template_folder` for PYTHONPATH; `LaunchError` when the separator in its name would cut it in two."""
+    folder = template_folder()
+    if os.pathsep in folder:
+        raise LaunchError(
+            f"PYTHONPATH cannot hold {folder}: move autoperf to a folder without {os.pathsep!r} in its name,"
+            " or use `autoperf install --python PATH`"
+        )
+    return folder
+
+
 def with_bootstrap(pythonpath: str, folder: str) -> str:
     """``pythonpath`` with ``folder`` first and once; the others, empty ones too, stay byte for byte."""
     if not pythonpath:
@@ -135,6 +158,8 @@ def _refusal(command: list[str], error: OSError) -> LaunchError:
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
         if name == "python" and python_name() != "python":
             hint = f"; did you mean `autoperf run {python_name()} {' '.join(command[1:])}`?"
+        if os.sep in name and is_file:
+            return LaunchError(f"{name}: the interpreter named in its first line is missing{hint}", 126)
         return LaunchError(f"{name}: command not found{hint}", 127)
     if os.path.isdir(name):
         return LaunchError(f"{name}: is a folder, not a command", 126)

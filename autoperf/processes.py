@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+# The system's start of a process and the wall clock may differ by a set clock.
+_CLOCK_SLACK_S: Final = 5.0
 
 
 def newest(directory: Path, limit: int = 50) -> list[dict[str, Any]]:
@@ -21,19 +23,23 @@ def newest(directory: Path, limit: int = 50) -> list[dict[str, Any]]:
 
 
 def runs(snapshot: dict[str, Any]) -> bool:
-    """Whether the process has not ended: it recorded no end, and its pid is taken."""
+    """Whether the process has not ended: it recorded no end, and its pid is taken by a process as old.
+
+    A killed process records no end, and in a container the next one soon has its pid.
+    """
     pid = snapshot.get("pid")
     if snapshot.get("ended") is not None or not isinstance(pid, int) or pid <= 0:
         return False
-    if os.name == "nt":
-        return True  # there os.kill ends the process instead of asking
+    import psutil
+
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        born = psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
         return False
-    except OSError:
+    except (psutil.Error, OSError):
         return True
-    return True
+    started = snapshot.get("started")
+    return not isinstance(started, (int, float)) or born <= started + _CLOCK_SLACK_S
 
 
 def chosen(snapshots: list[dict[str, Any]], pid: int | None = None) -> dict[str, Any] | None:

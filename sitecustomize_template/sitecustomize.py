@@ -20,7 +20,7 @@ class AutoperfFinder:
             return None
         self.thread.busy = True
         try:
-            for folder in map(os.path.abspath, sys.path):
+            for folder in folders():
                 if folder not in self.rejected and os.path.isfile(os.path.join(folder, "agent.py")):
                     return arrival()(self, HERE, name, path, target)
         except KeyboardInterrupt:
@@ -32,14 +32,26 @@ class AutoperfFinder:
         return None
 
 
+def folders():
+    """The entries of sys.path as absolute paths; what Python passes over is left out."""
+    found = []
+    for entry in sys.path:
+        try:  # noqa: SIM105 - contextlib is not loaded this early
+            found.append(os.path.abspath(os.fsdecode(entry)))
+        except (TypeError, OSError):
+            pass
+    return found
+
+
 def arrival():
     """What happens then lies in our package and is read by path: this interpreter may not have it."""
-    for folder in ("..", "../autoperf", "autoperf-packages/autoperf"):
-        source = os.path.join(HERE, folder, "arrival.py")
+    from _frozen_importlib_external import SourceFileLoader
+
+    for folder in ("autoperf-packages/autoperf", "../autoperf", ".."):
+        source = os.path.normpath(os.path.join(HERE, folder, "arrival.py"))
         if os.path.isfile(source):
-            scope = {"__file__": os.path.normpath(source), "__name__": "autoperf_arrival"}
-            with open(source, "rb") as stream:
-                exec(compile(stream.read(), scope["__file__"], "exec"), scope)
+            scope = {"__file__": source, "__name__": "autoperf_arrival"}
+            exec(SourceFileLoader("autoperf_arrival", source).get_code("autoperf_arrival"), scope)
             return scope["arrive"]
     from autoperf.arrival import arrive
 
@@ -58,9 +70,9 @@ def chain():
     from _frozen_importlib import module_from_spec
     from _frozen_importlib_external import PathFinder
 
-    folders = [os.path.abspath(entry) for entry in sys.path]
-    later = folders.index(HERE) + 1 if HERE in folders else 0
-    spec = PathFinder.find_spec("sitecustomize", [entry for entry in sys.path[later:] if entry != HERE])
+    entries = folders()
+    later = entries.index(HERE) + 1 if HERE in entries else 0
+    spec = PathFinder.find_spec("sitecustomize", [entry for entry in entries[later:] if entry != HERE])
     if spec is not None and spec.loader is not None and spec.origin is not None:
         module = sys.modules["sitecustomize"] = module_from_spec(spec)
         spec.loader.exec_module(module)

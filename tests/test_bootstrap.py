@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ ARRIVAL = {
     for name in ("arrival.py", "advice.py")
 }
 HOST = {
-    "host/agent.py": "import helpers.files\n",
+    "host/agent.py": "import helpers.files  # monologue\n",
     "host/helpers/files.py": "",
     "host/models.py": "",
     "host/run_ui.py": "import agent\nprint('host runs')\n",
@@ -69,10 +70,64 @@ def test_finders_installed_during_recognition_see_the_import_under_way(bench: Be
 
 def test_a_rejected_folder_is_asked_about_once_and_the_program_runs(bench: Bench) -> None:
     bench.write(
-        {"other/agent.py": "import models\n", "other/models.py": "", "other/go.py": "import agent, models\n"}
+        {
+            "other/agent.py": "import models  # monologue\n",
+            "other/models.py": "",
+            "other/helpers/x.py": "",
+            "other/go.py": "import agent, models\n",
+        }
     )
     result = bench.python("other/go.py")
     assert result.out.splitlines() == ["asked other False"]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"other/agent.py": "monologue = 1\n"},
+        {"other/agent.py": "import models\n", "other/helpers/x.py": ""},
+        {"other/agent.py": "import models\n", "other/python/helpers/x.py": ""},
+    ],
+    ids=["no-helpers", "helpers", "python-helpers"],
+)
+def test_a_foreign_project_with_an_agent_py_loads_nothing_of_autoperf(
+    bench: Bench, files: dict[str, str]
+) -> None:
+    seen = "import agent, models, sys\nprint([name for name in sys.modules if 'autoperf' in name])\n"
+    bench.write({**files, "other/models.py": "", "other/go.py": seen})
+    assert vars(bench.python("other/go.py")) == {"code": 0, "out": "[]\n", "err": ""}
+
+
+def test_entries_of_the_path_that_python_passes_over_change_nothing(bench: Bench) -> None:
+    program = "import sys\nsys.path[:0] = [None, b'bytes', 3]\nimport agent\n"
+    bench.write({"host/go.py": program})
+    assert vars(bench.python("host/go.py")) == {"code": 0, "out": "asked host False\n", "err": ""}
+
+
+@pytest.mark.parametrize("entry", ["", "relative"])
+def test_a_working_directory_that_is_gone_does_not_stop_the_shadowed_one(bench: Bench, entry: str) -> None:
+    bench.write({"theirs/sitecustomize.py": "print('theirs')\n", "gone/x": ""})
+    bench.path(TEMPLATE, bench.folder / "theirs")
+    # At start Python 3.11 and later refuse such a path themselves; so it is made where 3.10 has it.
+    program = (
+        "import os, shutil, sys\nshutil.rmtree('gone/x', True); os.chdir('gone')\n"
+        "shutil.rmtree(os.getcwd()); sys.path.insert(0, sys.argv[1])\n"
+        "sys.modules.pop('sitecustomize')\nsys.path.insert(0, sys.argv[2])\nimport sitecustomize"
+    )
+    result = bench.python("-c", program, entry, TEMPLATE)
+    assert (result.out.splitlines(), result.code, result.err) == (["theirs", "theirs"], 0, "")
+
+
+def test_a_foreign_arrival_py_above_a_copied_folder_is_not_run(bench: Bench) -> None:
+    bench.write(
+        {
+            "arrival.py": "print('theirs')\n",
+            "copied/sitecustomize.py": (TEMPLATE / "sitecustomize.py").read_text(),
+            **{f"copied/autoperf-packages/{n.removeprefix('fake/')}": t for n, t in ARRIVAL.items()},
+        }
+    )
+    bench.path(bench.folder / "copied", bench.folder / "fake")
+    assert bench.python("host/run_ui.py").out.splitlines() == ["asked host False", "host runs"]
 
 
 def test_nothing_of_autoperf_is_loaded_without_a_host(bench: Bench) -> None:
@@ -224,83 +279,17 @@ def test_another_environment_without_autoperf_is_silent(bench: Bench) -> None:
     assert vars(bench.run(other, "host/run_ui.py")) == {"code": 0, "out": "host runs\n", "err": ""}
 
 
-# Doubles for the parts below the bootstrap, put in place by a sitecustomize that is chained.
-DOUBLES = """
-import sys, types
-agentzero, runtime = types.ModuleType("autoperf.agentzero"), types.ModuleType("autoperf.runtime")
-running = []
-class Runtime:
-    @staticmethod
-    def start(root, layout, config):
-        print("start", root.name, layout, config.quiet)
-        running.append(config)
-agentzero.detect = lambda root: "layout" if (root / "agent.py").read_text().strip() else None
-runtime.Runtime, runtime.current = Runtime, lambda: running[0] if running else None
-sys.modules.update({"autoperf.agentzero": agentzero, "autoperf.runtime": runtime})
-"""
+def test_an_interrupt_while_the_host_arrives_is_the_host_s_own(bench: Bench) -> None:
+    bench.write({"fake/autoperf/bootstrap.py": "def recognise(folder): raise KeyboardInterrupt\n"})
+    result = bench.python("host/run_ui.py")
+    assert (result.code, result.out) == (-signal.SIGINT, "")
+    assert result.err.endswith("KeyboardInterrupt\n")
 
 
-@pytest.fixture
-def real(tmp_path: Path) -> Bench:
-    made = Bench(tmp_path)
-    made.write({**HOST, "doubles/sitecustomize.py": DOUBLES})
-    made.path(TEMPLATE, tmp_path / "doubles", REPOSITORY)
-    return made
-
-
-def test_starts_the_runtime_of_a_recognised_host(real: Bench) -> None:
-    real.environ["AUTOPERF_TOOL_CACHE_SIZE"] = "lots"
-    result = real.python("host/run_ui.py")
-    assert result.out.splitlines() == ["start host layout False", "host runs"]
-    assert result.err.count("AUTOPERF_TOOL_CACHE_SIZE") == 1
-
-
-def test_preparation_steps_and_children_are_instrumented_silently(real: Bench) -> None:
-    real.environ["AUTOPERF_TYPO"] = "1"
-    real.write({"host/prepare.py": "import agent\n", "host/child.py": "import agent\n"})
-    prepared = real.python("host/prepare.py")
-    real.write(
-        {
-            "host/start.py": "import agent, subprocess, sys\n"
-            "subprocess.check_call([sys.executable, 'host/child.py'])"
-        }
-    )
-    parent = real.python("host/start.py")
-    assert (prepared.out, prepared.err) == ("start host layout True\n", "")
-    assert sorted(parent.out.splitlines()) == ["start host layout False", "start host layout True"]
-    assert parent.err.count("AUTOPERF_TYPO") == 1
-
-
-def test_a_project_that_merely_has_an_agent_py_is_left_alone(real: Bench) -> None:
-    real.write({"host/agent.py": "\n"})
-    assert real.python("host/run_ui.py").out == "host runs\n"
-
-
-def test_a_runtime_that_fails_to_start_leaves_the_host_running(real: Bench) -> None:
-    failing = DOUBLES.replace('print("start"', 'raise RuntimeError("no room")\n        print("start"')
-    real.write({"doubles/sitecustomize.py": failing})
-    result = real.python("host/run_ui.py")
-    assert (result.code, result.out) == (0, "host runs\n")
-    assert "bootstrap: RuntimeError: no room; the host's own code runs instead" in result.err
-
-
-def test_instrument_names_a_folder_without_agent_zero(real: Bench) -> None:
-    program = (
-        "import autoperf\n"
-        "try: autoperf.instrument('doubles')\n"
-        "except Exception as e: print(type(e).__name__, e)"
-    )
-    assert "AutoperfError no Agent Zero in doubles" in real.python("-c", program).out
-    real.environ["AUTOPERF_DISABLED"] = "1"
-    assert real.python("-c", "import autoperf; print(autoperf.instrument('host'))").out == "None\n"
-
-
-def test_what_was_undone_is_not_started_again_by_the_bootstrap(real: Bench) -> None:
-    stoppable = DOUBLES.replace("append(config)", "append(Runtime())")
-    stoppable = stoppable.replace("class Runtime:", "class Runtime:\n    def stop(self): running.clear()")
-    program = "import autoperf\nautoperf.instrument('host')\nautoperf.uninstrument()\nimport agent\n"
-    real.write({"doubles/sitecustomize.py": stoppable, "host/go.py": program})
-    assert real.python("host/go.py").out == "start host layout False\n"
+def test_a_folder_that_is_merely_called_sitecustomize_is_no_module(bench: Bench) -> None:
+    bench.write({"theirs/sitecustomize/data.txt": ""})
+    bench.path(TEMPLATE, bench.folder / "theirs")
+    assert vars(bench.python("-c", "print('on')")) == {"code": 0, "out": "on\n", "err": ""}
 
 
 def test_the_bare_interpreter_of_these_tests_has_no_autoperf(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import types
 from pathlib import Path
 from typing import Any
@@ -211,6 +212,9 @@ def test_a_running_process_comes_before_a_newer_one_that_ended() -> None:
     assert processes.chosen([killed, ended]) is killed
     assert processes.chosen([]) is None
     assert not processes.runs(killed)
+    # Another process has its pid by now: this one was born long after.
+    assert not processes.runs({**alive, "started": 100.0})
+    assert processes.runs({**alive, "started": time.time()})
     text = rendering.snapshot({**alive, "started": 100.0, "updated": 199.0}, running=True, now=200.0)[0]
     assert "runs since 100 s, numbers 1.0 s old" in text
 
@@ -221,3 +225,11 @@ def test_only_the_slowest_tools_are_listed_and_the_rest_counted() -> None:
     assert "t29" in text
     assert "t17 " not in text
     assert "and 18 more" in text
+
+
+def test_the_quick_start_is_one_block_of_two_commands() -> None:
+    done = subprocess.run(
+        [sys.executable, ".ci/quickstart.py"], cwd=REPOSITORY, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["python3", "python3"]

@@ -122,6 +122,15 @@ def test_a_syntax_that_this_python_cannot_read(host: Path, monkeypatch: pytest.M
     assert f"its syntax is newer: run {host}/.venv/bin/python -m autoperf doctor {host}" in text
 
 
+@pytest.mark.parametrize(
+    "source", ["x = " + "-" * 200_000 + "1\n", "(" * 5000 + "\n"], ids=["deep", "nested"]
+)
+def test_a_source_too_deep_for_the_parser_is_a_finding(host: Path, source: str) -> None:
+    (host / "agent.py").write_text(source)
+    (text,) = levels(diagnosis.host(host)[1])
+    assert "agent.py cannot be read by Python" in text
+
+
 def test_an_interpreter_really_parses_for_us(tmp_path: Path) -> None:
     (tmp_path / "good.py").write_text("x = 1\n")
     (tmp_path / "bad.py").write_text("later x = 1\n")

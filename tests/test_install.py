@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from autoperf import copying, installing
+from autoperf import advice, copying, diagnosis, installing
 from autoperf.errors import AutoperfError
 from autoperf.interpreter import alone, probe
 from tests.interpreters import REPOSITORY, Bench, bare_python
@@ -63,6 +64,40 @@ def test_installed_hands_over_and_is_idempotent(bench: Bench, venv: Path) -> Non
     assert listing(str(site)) - before == {"autoperf", "__pycache__"} & (listing(str(site)) - before)
     assert bench.run(venv, "host/run_ui.py").out.splitlines() == ["host runs"]
     assert autoperf(bench, "uninstall", "--python", venv)[1].startswith("nothing of autoperf")
+
+
+def test_what_is_installed_can_be_read_by_every_user_and_leaves_no_bytecode(bench: Bench, venv: Path) -> None:
+    autoperf(bench, "install", "--python", venv)
+    site = Path(str(probe(str(venv), alone()).site_packages))
+    assert {path.stat().st_mode & 0o777 for path in site.glob("autoperf*")} == {0o644}
+    assert list((site / "__pycache__").glob("autoperf_startup.*.pyc"))
+    autoperf(bench, "uninstall", "--python", venv)
+    assert not list(site.rglob("autoperf*"))
+
+
+def test_what_cannot_be_removed_is_named(bench: Bench, venv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = probe(str(venv))
+    installing.install(python)
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(AutoperfError, match=r"autoperf.pth cannot be removed: Permission denied"):
+        installing.uninstall(python)
+
+
+def test_the_checkout_to_install_from_is_found_by_its_record(tmp_path: Path) -> None:
+    record = tmp_path / "site" / "autoperf-0.1.0.dist-info" / "direct_url.json"
+    record.parent.mkdir(parents=True)
+    package = str(tmp_path / "site" / "autoperf")
+    for url, found in [
+        ((tmp_path / "site").as_uri(), str(tmp_path / "site")),
+        ((tmp_path / "gone").as_uri(), None),
+        ("https://example.org/autoperf", None),
+    ]:
+        record.write_text(json.dumps({"url": url}))
+        assert advice.source_tree(package) == found
 
 
 def test_the_line_cannot_break_an_interpreter_that_lost_autoperf(bench: Bench, venv: Path) -> None:
@@ -124,7 +159,11 @@ def test_a_copied_bootstrap_needs_nothing_installed(bench: Bench) -> None:
         "autoperf-packages",
         "sitecustomize.py",
     ]
-    assert [path.suffix for path in (folder / "__pycache__").iterdir()] == [".pyc"]
+    assert {path.suffix for path in (folder / "__pycache__").iterdir()} == {".pyc"}
+    environ = {**bench.environ, "PYTHONPATH": str(folder)}
+    found = list(diagnosis.interpreter(probe(bare_python(), environ), environ))
+    assert not [finding for finding in found if finding.level == "problem"]
+    assert f"a self-contained bootstrap is on PYTHONPATH: {folder}" in found[-1].text
     assert "grpcio" not in err
     bench.path(folder)
     program = (
@@ -160,7 +199,15 @@ def test_a_copy_replaces_an_older_one_and_nothing_else(bench: Bench, monkeypatch
     monkeypatch.setattr(copying, "REQUIRED", ("wrapt",))
     folder = bench.folder / "copied"
     bench.write({"copied/autoperf-packages/stale.py": "", "copied/mine.txt": "kept"})
+    bench.write(
+        {"copied/sitecustomize.py": installing.template(), "copied/__pycache__/sitecustomize.x.pyc": ""}
+    )
     names = copying.copy(folder)
+    assert not (folder / "__pycache__" / "sitecustomize.x.pyc").exists()
+    (compiled,) = (folder / "__pycache__").glob("sitecustomize.cpython-{}{}.pyc".format(*sys.version_info))
+    # Bit 0: by hash, bit 1: checked; a time stamp would not survive an image or a mount.
+    assert int.from_bytes(compiled.read_bytes()[4:8], "little") == 0b11
+    assert not list((folder / "autoperf-packages" / "autoperf").rglob("__pycache__"))
     assert [name.split()[0] for name in names] == ["wrapt"]
     assert not (folder / "autoperf-packages" / "stale.py").exists()
     assert (folder / "mine.txt").read_text() == "kept"
@@ -175,6 +222,8 @@ def test_a_copy_that_cannot_be_made_says_why(bench: Bench, monkeypatch: pytest.M
         copying.copy(bench.folder / "file" / "below")
     with pytest.raises(AutoperfError, match="name a version such as"):
         copying.copy(bench.folder / "copied", "three")
+    with pytest.raises(AutoperfError, match=r"--python 3.9: autoperf needs 3.10 or newer"):
+        copying.copy(bench.folder / "copied", "3.9")
     monkeypatch.setattr(copying, "find_spec", lambda name: None)
     monkeypatch.setattr(copying.shutil, "which", lambda name: None)
     with pytest.raises(AutoperfError, match="need pip or uv"):

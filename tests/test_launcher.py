@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -48,6 +49,7 @@ def test_a_signal_ends_the_command_as_it_would_without_us(bench: Bench) -> None:
     assert killed.code == -signal.SIGTERM
     # A Python ignores SIGPIPE; the command must not inherit that.
     assert launch(bench, "sh", "-c", "kill -PIPE $$; echo survived").code == -signal.SIGPIPE
+    assert launch(bench, "sh", "-c", "kill -XFSZ $$; echo survived").code == -signal.SIGXFSZ
 
 
 def test_options_reach_the_command_as_environment(bench: Bench) -> None:
@@ -62,6 +64,19 @@ def test_options_reach_the_command_as_environment(bench: Bench) -> None:
     assert environ["AUTOPERF_LAUNCH_PID"] == str(pid)
     assert environ["PYTHONPATH"] == os.pathsep.join([str(TEMPLATE), str(REPOSITORY)])
     assert shown.err == ""
+
+
+def test_home_is_absolute_and_knows_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert parsed(["--home", "~/state", "x"])[0] == {"AUTOPERF_HOME": "/home/somebody/state"}
+
+
+def test_the_same_option_may_stand_twice_with_one_value() -> None:
+    assert parsed(["--home=/a", "--home=/a", "--quiet", "--quiet", "x"])[1] == ["x"]
+    with pytest.raises(LaunchError, match="--home twice"):
+        parsed(["--home=/a", "--home=/b", "x"])
+    with pytest.raises(LaunchError, match="no option --; "):
+        parsed(["--=x", "y"])
 
 
 def test_observe_is_tracing_and_nothing_else() -> None:
@@ -107,7 +122,9 @@ def test_a_line_that_makes_no_sense_is_refused(words: list[str], said: str) -> N
 
 def test_what_cannot_run_is_named_in_one_line(bench: Bench) -> None:
     bench.write({"app.py": "print('hi')\n", "tool": "not a program", "folder/x": ""})
+    bench.write({"moved": "#!/no/such/interpreter\n"})
     (bench.folder / "tool").chmod(0o755)
+    (bench.folder / "moved").chmod(0o755)
     cases: list[tuple[list[str], int, str]] = [
         ([], 2, "no command; say for example: autoperf run python run_ui.py"),
         (["no-such-program"], 127, "no-such-program: command not found"),
@@ -116,6 +133,9 @@ def test_what_cannot_run_is_named_in_one_line(bench: Bench) -> None:
         (["./folder"], 126, "./folder: is a folder"),
         (["./tool"], 126, "./tool: exec format error; did you mean"),
         (["./app.py/x"], 127, "command not found"),
+        (["./moved"], 126, "./moved: the interpreter named in its first line is missing"),
+        (["./app.py", "two\nlines"], 126, "./app.py two\\nlines`?"),
+        (["--home"], 2, "--home needs a value"),
         ([""], 2, "no command"),
     ]
     for words, code, said in cases:
@@ -132,6 +152,9 @@ def test_a_missing_python_is_answered_with_the_one_there_is(bench: Bench) -> Non
     result = launch(bench, "python", "run_ui.py")
     assert result.code == 127
     assert "did you mean `autoperf run python3 run_ui.py`?" in result.err
+    (bench.folder / "bin" / "python3").unlink()
+    result = launch(bench, "python", "run_ui.py")
+    assert f"did you mean `autoperf run {sys.executable} run_ui.py`?" in result.err
 
 
 def test_loads_nothing_that_a_started_python_has_not_loaded(bench: Bench) -> None:
@@ -140,6 +163,38 @@ def test_loads_nothing_that_a_started_python_has_not_loaded(bench: Bench) -> Non
         return {line.rpartition("|")[2].strip() for line in lines}
 
     ours = loaded("from autoperf.__main__ import main; main()", "run", "--features", "tools", "true")
-    names = {"", ".__main__", ".launcher", ".features"}
+    names = {"", ".__main__", ".launcher", ".features", ".version"}
     # os.execvpe itself loads warnings, which some versions have loaded by then.
     assert ours - loaded("0") - {"warnings"} == {"__future__"} | {f"autoperf{name}" for name in names}
+
+
+def test_a_refusal_keeps_its_code_when_nobody_can_read_it(bench: Bench) -> None:
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full on this system")
+    assert launch(bench, "sh", "-c", f"{sys.executable} -m autoperf run no-such 2>/dev/full").code == 127
+
+
+@pytest.mark.skipif(os.pathsep != ":", reason="no name can hold this separator")
+def test_a_folder_that_pythonpath_cannot_hold_is_refused_in_one_line(bench: Bench) -> None:
+    away = bench.folder / "a:b"
+    shutil.copytree(REPOSITORY / "autoperf", away / "autoperf")
+    shutil.copytree(TEMPLATE, away / "sitecustomize_template")
+    for words in (["run", "true"], ["bootstrap"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "autoperf", *words],
+            cwd=away,
+            capture_output=True,
+            text=True,
+            env=os.environ,
+        )
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2 if "run" in words else 1, "", 1)
+        assert "PYTHONPATH cannot hold" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["run", "true"], ["bootstrap"], ["install"], ["doctor"]])
+def test_an_installation_without_its_template_says_so_in_one_line(bench: Bench, words: list[str]) -> None:
+    shutil.copytree(REPOSITORY / "autoperf", bench.folder / "autoperf")
+    bench.path(bench.folder)
+    result = bench.run(sys.executable, "-m", "autoperf", *words)
+    assert (result.code, result.out, result.err.count("\n")) == (2 if "run" in words else 1, "", 1)
+    assert "this installation is incomplete" in result.err

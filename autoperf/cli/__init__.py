@@ -12,6 +12,7 @@ from typing import NoReturn, Protocol, cast
 
 from autoperf import __version__
 from autoperf.errors import AutoperfError, say
+from autoperf.launcher import LaunchError
 
 # In the order in which people need them.
 VERBS = ("run", "status", "doctor", "benchmark", "bootstrap", "install", "uninstall")
@@ -47,7 +48,7 @@ def main(arguments: list[str]) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
         return code
-    except AutoperfError as error:
+    except (AutoperfError, LaunchError) as error:
         say(str(error))
         return 1
     except BrokenPipeError:

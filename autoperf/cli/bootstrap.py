@@ -22,15 +22,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the folder, alone on stdout so that a shell can take it."""
-    from autoperf.launcher import LaunchError, template_folder
+    from autoperf.launcher import path_entry
 
     if args.copy is None:
         if args.python is not None:
             raise AutoperfError("--python goes with --copy DIR")
-        try:
-            print(template_folder())
-        except LaunchError as refusal:
-            raise AutoperfError(str(refusal)) from None
+        print(path_entry())
         return 0
     from autoperf.copying import copy
 
