@@ -11,7 +11,8 @@ from autoperf.errors import guarded
 from autoperf.patching import Switch, expect_parameters
 
 _CANDIDATES_KEPT: Final = 1000
-_FLAGS: Final = ("must_exist_completely", "include_project", "include_user", "include_default", "default_root")
+_ALL: Final = "must_exist_completely"
+_FLAGS: Final = (_ALL, "include_project", "include_user", "include_default", "default_root")
 
 
 def existing(original: Callable[..., list[str]], switch: Switch) -> Callable[..., list[str]]:
@@ -25,7 +26,7 @@ def existing(original: Callable[..., list[str]], switch: Switch) -> Callable[...
     candidates: dict[Any, tuple[str, ...] | None] = {}
 
     def paths_of(agent: Any, subpaths: tuple[str, ...], options: dict[str, Any]) -> list[str] | None:
-        if "must_exist_completely" in options or (agent and _has_project(agent, projects)):
+        if _ALL in options or (agent and _has_project(agent, projects)):
             return None
         key = (agent and agent.config.profile, subpaths, *options.items())
         known = candidates.get(key)
