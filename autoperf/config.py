@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,11 +65,16 @@ def _seconds(text: str) -> float:
 def default_home(environ: Mapping[str, str] = os.environ) -> Path:
     """The state directory when none is named: ``$XDG_STATE_HOME/autoperf``, else ``~/.local/state/autoperf``.
 
-    Source: XDG Base Directory Specification.
+    Source: XDG Base Directory Specification. A user without a home directory gets one among the temporary
+    files, named after the user's number.
     """
     base = environ.get("XDG_STATE_HOME", "")
-    root = Path(base) if os.path.isabs(base) else Path(os.path.expanduser("~")) / ".local" / "state"
-    return root / "autoperf"
+    if os.path.isabs(base):
+        return Path(base) / "autoperf"
+    home = os.path.expanduser("~")
+    if os.path.isabs(home):
+        return Path(home) / ".local" / "state" / "autoperf"
+    return Path(tempfile.gettempdir()) / f"autoperf-{os.getuid() if hasattr(os, 'getuid') else 'state'}"
 
 
 def _home(text: str) -> Path | None:

@@ -77,7 +77,11 @@ class Runtime:
         global _current
         runtime = cls(root, layout, config)
         with guarded("telemetry"):
-            runtime._start_telemetry()
+            runtime._start_telemetry(spans=config.on("trace"))
+        if runtime.telemetry is None:
+            # An OpenTelemetry of the host's that ours cannot stand on: the record of the process needs none.
+            with guarded("telemetry"):
+                runtime._start_telemetry(spans=False)
         runtime._undo.callback(runtime.patches.stop)
         runtime.patches.start()
         atexit.register(runtime._announce)
@@ -92,17 +96,17 @@ class Runtime:
             _current = None
         self._undo.close()
 
-    def _start_telemetry(self) -> None:
+    def _start_telemetry(self, *, spans: bool) -> None:
         self.telemetry = Telemetry.start(
             self.config,
             resource={"service.version": self.layout.generation},
             snapshot=self._tick,
             store_dir=self.config.state_dir,
-            spans=self.config.on("trace"),
+            spans=spans,
             control_flow=is_intervention,
         )
         self._undo.callback(self.telemetry.shutdown)
-        if self.config.on("trace"):
+        if spans:
             self.probe.tracing = self.telemetry
 
     def _tick(self) -> dict[str, Any]:
@@ -168,7 +172,7 @@ class Runtime:
             say(f"Agent Zero {self.layout.generation}, {applied} of {wanted} patches, {self._destination()}")
 
     def _destination(self) -> str:
-        if self.telemetry is None or not self.config.on("trace"):
+        if self.telemetry is None or self.probe.tracing is None:
             return "no traces"
         exporters = [str(e.get("endpoint") or e.get("kind")) for e in self.telemetry.counts()["exporters"]]
         return f"traces in {' and '.join([str(self.config.state_dir), *exporters])}"
