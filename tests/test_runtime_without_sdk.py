@@ -1,4 +1,4 @@
-"""Where OpenTelemetry's SDK cannot be loaded, patches and the process record still work, and one line says so."""
+"""Without OpenTelemetry's SDK the patches and the process record still work, and one line says so."""
 
 from __future__ import annotations
 
