@@ -8,8 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from autoperf.benchmark.comparison import compare, table
 from autoperf.benchmark.changes import CHANGES
+from autoperf.benchmark.comparison import compare, table
 from autoperf.benchmark.conversation import CONVERSATIONS, Conversation, tools
 from autoperf.benchmark.process import HostError
 from autoperf.benchmark.situations import SITUATIONS
