@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from autoperf.benchmark import conversation, embeddings
-from autoperf.benchmark.server import CHAT_MODEL, SCRIPT_ENDED, UTILITY_MODEL, ModelServer
+from autoperf.benchmark.server import CHAT_MODEL, HOLD, SCRIPT_ENDED, UTILITY_MODEL, ModelServer
 
 
 @pytest.fixture
@@ -129,3 +129,27 @@ def test_quiet_is_reported_only_when_no_request_is_open(server: ModelServer) -> 
     waiting.start()
     assert server.wait_quiet(0.01)
     waiting.join()
+
+
+def test_a_held_stream_goes_on_when_the_user_has_acted(server: ModelServer) -> None:
+    done: list[str] = []
+    server.meanwhile = lambda: done.append("acted")
+    server.script([f"ab{HOLD}cdef{HOLD}gh"])
+    chunks = streamed(post(server, "/chat/completions", model=CHAT_MODEL, stream=True))
+    text = "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks)
+    assert (text, done) == ("abcdefgh", ["acted"])
+
+
+def test_a_waiting_tool_asks_for_the_next_act_and_is_no_prompt(server: ModelServer) -> None:
+    done: list[str] = []
+    server.meanwhile = lambda: done.append("acted")
+    assert post(server, "/meanwhile") == "{}"
+    assert (done, server.requests) == (["acted"], [])
+
+
+def test_a_second_chat_has_a_script_of_its_own(server: ModelServer) -> None:
+    server.script(["for the birds"], marker="count the birds")
+    other = [{"role": "user", "content": "Please count the birds."}]
+    assert chat(server, messages=other) == "for the birds"
+    assert chat(server) == "first"
+    assert [request.script for request in server.requests] == ["count the birds", ""]

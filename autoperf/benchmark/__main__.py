@@ -8,9 +8,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+from autoperf.benchmark.changes import CHANGES
 from autoperf.benchmark.comparison import compare, table
 from autoperf.benchmark.conversation import CONVERSATIONS, Conversation, tools
 from autoperf.benchmark.process import HostError
+from autoperf.benchmark.situations import SITUATIONS
+
+_ALL = {**CONVERSATIONS, **SITUATIONS, **CHANGES}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -49,14 +53,14 @@ def main(argv: list[str] | None = None) -> int:
 def _conversation(options: argparse.Namespace) -> Conversation:
     if options.conversation == "tools":
         return tools(options.tools, options.rounds, options.length)
-    return CONVERSATIONS[options.conversation]()
+    return _ALL[options.conversation]()
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m autoperf.benchmark", description=main.__doc__)
     parser.add_argument("checkout", type=Path, help="an Agent Zero checkout; it is copied, never written to")
     parser.add_argument("--prefix", default="", help='command before the interpreter, such as "autoperf run"')
-    parser.add_argument("--conversation", choices=sorted(CONVERSATIONS), default="tools")
+    parser.add_argument("--conversation", choices=sorted(_ALL), default="tools")
     parser.add_argument("--tools", type=int, default=20, help="tool calls per message")
     parser.add_argument("--rounds", type=int, default=2, help="messages")
     parser.add_argument("--length", type=int, default=0, help="characters of each final answer, at least")

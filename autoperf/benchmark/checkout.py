@@ -15,6 +15,7 @@ from typing import Any
 from autoperf.benchmark.client import Answer, Client
 from autoperf.benchmark.conversation import Conversation
 from autoperf.benchmark.hosts import Host, configure, describe
+from autoperf.benchmark.meanwhile import Acts
 from autoperf.benchmark.process import HostError, HostHungError, HostProcess
 from autoperf.benchmark.sandbox import Sandbox, switch_off
 from autoperf.benchmark.server import ModelServer, Recorded
@@ -52,6 +53,8 @@ class Run:
     hung: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     observed: list[Any] = field(default_factory=list)
+    meanwhile: list[Any] = field(default_factory=list)
+    beside: dict[str, Any] = field(default_factory=dict)
 
 
 def interpreter(checkout: Path, fallback: str | None = None) -> str:
@@ -86,7 +89,7 @@ def run(
         environment = sandbox.environment(extra_env or {})
 
         def start() -> tuple[Host, HostProcess]:
-            host = prepare(checkout, folder, model.url, conversation.tool_files, provider)
+            host = prepare(checkout, folder, model.url, conversation, provider)
             return host, HostProcess(command, folder, environment, workdir / "output.txt")
 
         host, process = _started(start, result)
@@ -96,19 +99,26 @@ def run(
         client = Client(host, process.port)
         try:
             client.login()
+            acts = Acts(client, model)
+            time.sleep(conversation.settle)
+            model.meanwhile = acts.perform_next
             for turn in conversation.turns:
                 model.script(turn.replies)
+                acts.plan(turn.meanwhile)
                 result.turns.append(_take(process, client, turn.message))
+                acts.finish()
                 model.wait_quiet(QUIET)
                 if observe:
                     result.observed.append(observe(process))
             result.log = client.log().body
         except OSError as error:
             raise HostError(f"the host does not answer: {error}\n{process.tail()}") from error
-        result.context = client.context
+        result.context, result.meanwhile = client.context, acts.results
+        result.beside = dict.fromkeys(acts.contexts)
         cleanup.close()
         result.requests = list(model.requests)
     result.chat = _stored_chat(folder, result.context)
+    result.beside = {context: _stored_chat(folder, context) for context in result.beside}
     return result
 
 
@@ -116,7 +126,7 @@ def prepare(
     checkout: Path,
     folder: Path,
     model_url: str,
-    tool_files: Mapping[str, str] | None = None,
+    conversation: Conversation | None = None,
     provider: str = "other",
 ) -> Host:
     """Put a fresh copy of ``checkout`` into ``folder``, configured for the scripted model."""
@@ -126,8 +136,17 @@ def prepare(
     shutil.copytree(checkout, folder, symlinks=True, ignore=left_out)
     switch_off(folder)
     host = describe(folder)
-    configure(host, model_url, tool_files or {}, provider)
+    wanted = conversation or Conversation("", ())
+    places = {"{python}": interpreter(checkout), "{root}": str(folder)}
+    settings = {key: _placed(value, places) for key, value in wanted.settings.items()}
+    configure(host, model_url, wanted.tool_files, provider, settings)
     return host
+
+
+def _placed(value: Any, places: Mapping[str, str]) -> Any:
+    for mark, place in places.items():
+        value = value.replace(mark, place) if isinstance(value, str) else value
+    return value
 
 
 def _started(start: Callable[[], tuple[Host, HostProcess]], result: Run) -> tuple[Host, HostProcess]:

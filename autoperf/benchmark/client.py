@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.cookiejar
+import itertools
 import json
 import urllib.error
 import urllib.request
@@ -20,6 +21,9 @@ class Answer:
     body: Any
 
 
+_numbers = itertools.count(2)
+
+
 class Client:
     """One user of a running host; keeps the chat it is in, and the session where the host wants one.
 
@@ -29,6 +33,7 @@ class Client:
     def __init__(self, host: Host, port: int, timeout: float = 600.0) -> None:
         self.host = host
         self.context = ""
+        self._port = port
         self._base = f"http://127.0.0.1:{port}"
         self._timeout = timeout
         self._headers = {"X-API-KEY": host.api_key} if host.keyed else {}
@@ -40,6 +45,26 @@ class Client:
         """Fetch the CSRF token where the host asks for one."""
         if self.host.csrf:
             self._headers["X-CSRF-Token"] = self._request("/csrf_token").body["token"]
+
+    def another(self) -> Client:
+        """The same user in a chat that is not open yet."""
+        other = Client(self.host, self._port, self._timeout)
+        other.login()
+        # Where a chat is not asked for by name, those hosts answer in the first one.
+        other.context = "" if self.host.keyed else f"autoperf-{next(_numbers)}"
+        return other
+
+    def pause(self, paused: bool) -> Answer:
+        """Pause the chat, or let it go on; this is a request of the web interface, with its token."""
+        return self.interface("pause", {"paused": paused, "context": self.context})
+
+    def interface(self, name: str, payload: dict[str, Any] | None) -> Answer:
+        """One request of the web interface, by the name of its handler; without a payload it is a GET."""
+        prefix = self.host.message_path.rpartition("/")[0]
+        if self.host.guarded and "X-CSRF-Token" not in self._headers:
+            self._headers["Origin"] = self._base
+            self._headers["X-CSRF-Token"] = self._request(f"{prefix}/csrf_token").body["token"]
+        return self._request(f"{prefix}/{name}", payload)
 
     def send(self, text: str) -> Answer:
         """Say something in the chat and wait for the agent's answer; the first one opens the chat."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autoperf.benchmark import toolfiles
+from autoperf.benchmark.meanwhile import Act
 
 
 @dataclass(frozen=True)
@@ -16,15 +17,22 @@ class Turn:
 
     message: str
     replies: tuple[str, ...]
+    meanwhile: tuple[Act, ...] = ()
 
 
 @dataclass(frozen=True)
 class Conversation:
-    """Turns in order; ``tool_files`` maps file names to source, ``{package}`` being the host's helpers."""
+    """Turns in order; ``tool_files`` maps file names to source, ``{package}`` being the host's helpers.
+
+    ``settings`` are added to the host's; ``{python}`` and ``{root}`` in their texts are its interpreter and
+    folder. ``settle`` is how many seconds a started host needs beyond its open port.
+    """
 
     name: str
     turns: tuple[Turn, ...]
     tool_files: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    settle: float = 0.0
 
 
 def call(tool: str, **arguments: Any) -> str:
@@ -41,6 +49,11 @@ def call(tool: str, **arguments: Any) -> str:
 def answer(text: str) -> str:
     """The tool request that ends a turn."""
     return call("response", text=text)
+
+
+def echo(text: str) -> str:
+    """A request to the tool that says its text back."""
+    return call("autoperf_echo", text=text)
 
 
 def tools(count: int = 20, rounds: int = 2, length: int = 0) -> Conversation:
@@ -78,7 +91,7 @@ def errors() -> Conversation:
                     closing,
                 ),
             ),
-            Turn("Say the same thing twice.", (_echo("again"), _echo("again"), closing)),
+            Turn("Say the same thing twice.", (echo("again"), echo("again"), closing)),
             Turn("Fail in a way you can repair.", (call("autoperf_fails", kind="repairable"), closing)),
             Turn("Fail in the tool.", (call("autoperf_fails", kind="execute"), closing)),
             Turn("Fail with a cause.", (call("autoperf_fails", kind="cause"), closing)),
@@ -86,7 +99,7 @@ def errors() -> Conversation:
             Turn("Fail before the tool.", (call("autoperf_fails", kind="before"), closing)),
             Turn("Load a tool that is broken.", (call("autoperf_broken"), closing)),
             Turn("Pass wrong arguments.", (call("autoperf_strict", wrong=1), closing)),
-            Turn("Go on as if nothing had happened.", (_echo("still here"), closing)),
+            Turn("Go on as if nothing had happened.", (echo("still here"), closing)),
         ),
         {
             toolfiles.ECHO_FILE: toolfiles.ECHO,
@@ -127,10 +140,6 @@ CONVERSATIONS: Mapping[str, Callable[[], Conversation]] = {
 }
 
 
-def _echo(text: str) -> str:
-    return call("autoperf_echo", text=text)
-
-
 def _step(number: int, step: int) -> str:
     label = f"round {number}, step {step}"
     match step % 4:
@@ -141,7 +150,7 @@ def _step(number: int, step: int) -> str:
         case 3:
             return call("scheduler:list_tasks", note=label)
         case _:
-            return _echo(label)
+            return echo(label)
 
 
 def _prose(length: int) -> str:

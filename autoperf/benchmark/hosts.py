@@ -36,6 +36,7 @@ class Host:
     log_path: str
     keyed: bool
     csrf: bool
+    guarded: bool
 
     @property
     def api_key(self) -> str:
@@ -52,6 +53,7 @@ def describe(root: Path) -> Host:
     code = root if modern else root / "python"
     dotenv = (code / "helpers" / "dotenv.py").read_text(encoding="utf-8")
     settings = (code / "helpers" / "settings.py").read_text(encoding="utf-8")
+    guarded = (code / "api" / "csrf_token.py").is_file()
     keyed = (code / "api" / "api_message.py").is_file()
     prefix = "/api" if modern else ""
     return Host(
@@ -64,23 +66,35 @@ def describe(root: Path) -> Host:
         message_path=f"{prefix}/api_message" if keyed else "/message",
         log_path=f"{prefix}/api_log_get" if keyed else "/poll",
         keyed=keyed,
-        csrf=not keyed and (code / "api" / "csrf_token.py").is_file(),
+        csrf=not keyed and guarded,
+        guarded=guarded,
     )
 
 
-def configure(host: Host, model_url: str, extra_tools: Mapping[str, str], provider: str = "other") -> None:
-    """Write settings, environment and tool files into a run copy so that every model is the scripted one."""
+def configure(
+    host: Host,
+    model_url: str,
+    extra_tools: Mapping[str, str],
+    provider: str = "other",
+    extra_settings: Mapping[str, Any] | None = None,
+) -> None:
+    """Write settings, environment and files into a run copy so that every model is the scripted one.
+
+    A name in ``extra_tools`` with a slash is a path in the copy, any other the name of a tool's file.
+    """
     # The key is looked up under the provider's name, whichever of them is used.
     env = {"A0_PERSISTENT_RUNTIME_ID": RUNTIME_ID, "OTHER_API_KEY": "scripted", "OPENAI_API_KEY": "scripted"}
     _write(host.root / host.env_file, "".join(f"{key}={value}\n" for key, value in env.items()))
-    _write(host.root / host.settings_file, json.dumps(_settings(host, model_url, provider), indent=2))
+    settings = _settings(host, model_url, provider) | dict(extra_settings or {})
+    _write(host.root / host.settings_file, json.dumps(settings, indent=2))
     if host.model_config_file:
         # JSON is YAML: one writer serves config.json and presets.yaml.
         _write(
             host.root / host.model_config_file, json.dumps(_model_config(host, model_url, provider), indent=2)
         )
     for name, source in extra_tools.items():
-        _write(host.root / host.tools / name, toolfiles.render(source, host.package))
+        path = host.root / (name if "/" in name else f"{host.tools}/{name}")
+        _write(path, toolfiles.render(source, host.package, model_url))
 
 
 def _model_config_file(root: Path) -> str | None:

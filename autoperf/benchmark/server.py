@@ -8,7 +8,7 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,6 +24,9 @@ EMBEDDING_MODEL = "scripted-embedding"
 # is a valid answer to all of them and makes the host store nothing that a later prompt would depend on.
 UTILITY_REPLY = "[]"
 
+# A character of scripted replies: the stream stops here until `ModelServer.meanwhile` has returned. Not sent.
+HOLD = "~"
+
 SCRIPT_ENDED = json.dumps(
     {"thoughts": [], "tool_name": "response", "tool_args": {"text": "The script has ended."}}
 )
@@ -36,6 +39,7 @@ class Recorded:
     path: str
     model: str
     body: dict[str, Any]
+    script: str = ""
 
 
 class ModelServer:
@@ -55,7 +59,8 @@ class ModelServer:
         self.chunk_size = max(1, chunk_size)
         self.utility_reply = utility_reply
         self.requests: list[Recorded] = []
-        self._replies: deque[str] = deque(replies)
+        self.meanwhile: Callable[[], None] = _nothing
+        self._scripts: dict[str, deque[str]] = {"": deque(replies)}
         self._changed = threading.Condition()
         self._open = 0
         self._last_activity = time.monotonic()
@@ -85,22 +90,29 @@ class ModelServer:
         """Serve in the calling thread until interrupted."""
         self._http.serve_forever()
 
-    def script(self, replies: Iterable[str]) -> None:
-        """Replace what is left of the script: a turn that failed early leaves nothing to the next one."""
-        with self._changed:
-            self._replies = deque(replies)
+    def script(self, replies: Iterable[str], marker: str = "") -> None:
+        """Replace what is left of a script: a turn that failed early leaves nothing to the next one.
 
-    def reply_to(self, model: str) -> str:
+        A script with a ``marker`` answers the prompts that contain it, before the one without.
+        """
+        with self._changed:
+            self._scripts[marker] = deque(replies)
+
+    def reply_to(self, model: str, script: str = "") -> str:
         """The text to answer with: the next of the script for the chat model, else the fixed reply."""
         if model.rpartition("/")[2] != CHAT_MODEL:
             return self.utility_reply
         with self._changed:
-            return self._replies.popleft() if self._replies else SCRIPT_ENDED
+            replies = self._scripts[script]
+            return replies.popleft() if replies else SCRIPT_ENDED
 
-    def record(self, path: str, body: dict[str, Any]) -> None:
-        """Keep one request body, in order of arrival."""
+    def record(self, path: str, body: dict[str, Any]) -> str:
+        """Keep one request body, in order of arrival; return the marker of the script it belongs to."""
+        text = json.dumps(body)
         with self._changed:
-            self.requests.append(Recorded(path, str(body.get("model", "")), body))
+            script = next((m for m in self._scripts if m and json.dumps(m)[1:-1] in text), "")
+            self.requests.append(Recorded(path, str(body.get("model", "")), body, script))
+        return script
 
     def begin(self) -> None:
         """Count a request that is being answered."""
@@ -129,6 +141,10 @@ class ModelServer:
                 self._changed.wait(min(deadline - now, quiet if self._open else missing))
 
 
+def _nothing() -> None:
+    """What happens at a hold when nobody waits for it."""
+
+
 def _handler_for(server: ModelServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -146,23 +162,28 @@ def _handler_for(server: ModelServer) -> type[BaseHTTPRequestHandler]:
             server.begin()
             try:
                 body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
-                server.record(self.path, body)
-                self._answer(body)
+                if self.path.endswith("/meanwhile"):
+                    server.meanwhile()
+                    self._json({})
+                else:
+                    self._answer(body, server.record(self.path, body))
+            except ConnectionError:
+                self.close_connection = True  # An intervention ends a reply in the middle.
             finally:
                 server.end()
 
-        def _answer(self, body: dict[str, Any]) -> None:
+        def _answer(self, body: dict[str, Any], script: str) -> None:
             model = str(body.get("model", ""))
             if self.path.endswith("/embeddings"):
                 self._json(embeddings.answer(body))
             elif self.path.endswith("/chat/completions"):
-                text = server.reply_to(model)
+                text = server.reply_to(model, script)
                 if body.get("stream"):
                     self._stream(completions.events(model, text, server.chunk_size))
                 else:
                     self._json(completions.answer(model, text))
             elif self.path.endswith("/responses"):
-                text = server.reply_to(model)
+                text = server.reply_to(model, script)
                 if body.get("stream"):
                     self._stream(responses.events(body, text, server.chunk_size))
                 else:
@@ -183,8 +204,12 @@ def _handler_for(server: ModelServer) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Type", "text/event-stream")
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
+            held = False
             for event in events:
-                data = event.encode()
+                if HOLD in event and not held:
+                    held = True
+                    server.meanwhile()
+                data = event.replace(HOLD, "").encode()
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
             self.wfile.write(b"0\r\n\r\n")
 

@@ -92,6 +92,6 @@ class AutoperfWriter(Tool):
 '''
 
 
-def render(source: str, package: str) -> str:
+def render(source: str, package: str, model_url: str = "") -> str:
     """``source`` for one host; plain replacement, as the sources contain braces of their own."""
-    return source.replace("{package}", package)
+    return source.replace("{package}", package).replace("{model_url}", model_url)

@@ -117,15 +117,20 @@ def transcript(run: Run) -> Transcript:
     names) that overtake each other in the bare host too: they are compared as a sorted collection, each up
     to where the host may have cut it.
     """
-    normalise = Normaliser({run.context: "chat"})
+    others = {context: f"chat {number}" for number, context in enumerate(run.beside, 2)}
+    normalise = Normaliser({run.context: "chat", **others})
     answers = [{"status": turn.answer.status, "body": turn.answer.body} for turn in run.turns]
-    prompts = [request.body for request in run.requests if request.model == CHAT_MODEL]
+    # Two chats at once overtake each other; the prompts of each stay in order.
+    chatting = sorted((r for r in run.requests if r.model == CHAT_MODEL), key=lambda request: request.script)
+    prompts = [request.body for request in chatting]
     background = [_uncut(request.body) for request in run.requests if request.model != CHAT_MODEL]
     return Transcript(
         {
             "answers": _lines(normalise(answers)),
             "chat": _lines(normalise(run.chat)),
             "log": _lines(normalise(run.log)),
+            "meanwhile": _lines(normalise(run.meanwhile)),
+            "beside": _lines(normalise(list(run.beside.values()))),
             "prompts": tuple(
                 line
                 for number, body in enumerate(prompts, 1)

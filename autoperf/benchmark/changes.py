@@ -1,0 +1,165 @@
+"""Conversations during which tools, extensions and the instrumentation itself change or keep state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from autoperf.benchmark import situationfiles, toolfiles
+from autoperf.benchmark.conversation import Conversation, Turn, answer, call, echo
+
+# Watchdogs of v1.x see a changed file within this many seconds.
+_NOTICED = 1.2
+_TOOLS = {toolfiles.ECHO_FILE: toolfiles.ECHO, "autoperf_edits.py": situationfiles.EDITS}
+
+
+def _edit(path: str, text: str = "", wait: float = _NOTICED, **env: str) -> str:
+    return call("autoperf_edits", path=path, text=text, wait=wait, env=env)
+
+
+def overrides() -> Conversation:
+    """Tools of a profile and of the user, over a default tool: added, edited and deleted while in use."""
+    turns = [Turn("Use it.", (echo("a"), echo("b"), echo("c"), answer("Used.")))]
+    for folder in ("agents/agent0/tools", "usr/agents/agent0/tools", "usr/tools"):
+        path = f"{folder}/autoperf_echo.py"
+        version = situationfiles.OVERRIDE.replace("VERSION", folder)
+        turns.append(
+            Turn(
+                f"Override in {folder}.",
+                (
+                    _edit(path, version),
+                    *(echo("x"), echo("y"), echo("z")),
+                    _edit(path, version.replace(folder, folder + " edited")),
+                    *(echo("x"), echo("y"), echo("z")),
+                    _edit(path, version.replace("class ", "class class ")),
+                    *(echo("x"), echo("y")),
+                    _edit(path),
+                    *(echo("x"), echo("y"), echo("z")),
+                    answer("Overridden."),
+                ),
+            )
+        )
+    return Conversation("overrides", tuple(turns), _TOOLS)
+
+
+def extensions() -> Conversation:
+    """Extensions of every kind of folder: added, edited, broken and deleted while the agent works."""
+    folders = (
+        "python/extensions/message_loop_start",
+        "agents/agent0/extensions/message_loop_start",
+        "agents/agent0/extensions/message_loop_end",
+        "usr/extensions/message_loop_start",
+        "extensions/python/message_loop_start",
+        "usr/extensions/python/message_loop_start",
+        "usr/extensions/python/before_main_llm_call",
+        "usr/agents/agent0/extensions/python/message_loop_end",
+    )
+    turns = [Turn("Use it.", (echo("a"), answer("Used.")))]
+    for folder in folders:
+        path, source = f"{folder}/_77_autoperf.py", situationfiles.EXTENSION.replace("VERSION", folder)
+        turns.append(
+            Turn(
+                f"Extend {folder}.",
+                (
+                    _edit(path, source),
+                    echo("x"),
+                    _edit(path, source.replace(folder, folder + " edited")),
+                    echo("y"),
+                    _edit(path),
+                    echo("z"),
+                    answer("Extended."),
+                ),
+            )
+        )
+    return Conversation("extensions", tuple(turns), _TOOLS)
+
+
+def implicit() -> Conversation:
+    """Extensions at the implicit points around functions (v0.9.9 on), which come and go meanwhile."""
+    turns = [Turn("Use it.", (echo("a"), answer("Used.")))]
+    points = (
+        ("agent/Agent/get_tool/start", situationfiles.ARGUMENTS),
+        ("agent/Agent/get_tool/end", situationfiles.RESULT),
+        ("agent/Agent/handle_intervention/start", situationfiles.COUNTS),
+        ("agent/Agent/handle_intervention/end", situationfiles.COUNTS),
+        ("agent/Agent/process_tools/start", situationfiles.COUNTS),
+        ("agent/Agent/process_tools/end", situationfiles.RAISES),
+        ("agent/Agent/handle_intervention/start", situationfiles.RAISES),
+        ("agent/Agent/monologue/end", situationfiles.COUNTS),
+    )
+    for point, source in points:
+        path = f"usr/extensions/python/_functions/{point}/_77_autoperf.py"
+        source = source.replace("POINT", point)
+        turns.append(
+            Turn(
+                f"Extend {point}.",
+                (
+                    _edit(path, source),
+                    echo("x"),
+                    echo("y"),
+                    _edit(path),
+                    echo("z"),
+                    answer("Extended."),
+                ),
+            )
+        )
+    return Conversation("implicit", tuple(turns), _TOOLS)
+
+
+def states() -> Conversation:
+    """Tools with state in their module, class or functions, and one that reads the world when imported."""
+    use = call("autoperf_states", mark="x")
+    reads = call("autoperf_reads", note="x")
+    return Conversation(
+        "states",
+        (
+            Turn("Count.", (use, use, use, use, reads, reads, reads, answer("Counted."))),
+            Turn(
+                "Change the world.",
+                (
+                    _edit("tmp/autoperf_world.txt", "second world", wait=0, AUTOPERF_MODE="second mode"),
+                    *(reads, reads, reads, use),
+                    _edit("tmp/autoperf_world.txt", "third", wait=0, AUTOPERF_MODE="third"),
+                    *(reads, use),
+                    answer("Changed."),
+                ),
+            ),
+            Turn("Count on.", (call("autoperf_states", mark="late"), use, use, reads, answer("Counted on."))),
+        ),
+        {
+            **_TOOLS,
+            "autoperf_states.py": situationfiles.STATES,
+            "autoperf_reads.py": situationfiles.READS,
+            "tmp/autoperf_world.txt": "first world",
+        },
+    )
+
+
+def undone() -> Conversation:
+    """The instrumentation is taken back while a tool runs, and the host goes on."""
+    use = (
+        echo("a"),
+        call("call_subordinate", message="Go on.", reset="true"),
+        echo("b"),
+        answer("Gone on."),
+    )
+    return Conversation(
+        "undone",
+        (
+            Turn("Use it.", (*use, answer("Used."))),
+            Turn(
+                "Undo it.",
+                (echo("c"), call("autoperf_undoes", note="now"), echo("d"), *use, answer("Undone.")),
+            ),
+            Turn("Use it again.", (*use, answer("Used again."))),
+        ),
+        {**_TOOLS, "autoperf_undoes.py": situationfiles.UNDOES},
+    )
+
+
+CHANGES: Mapping[str, Callable[[], Conversation]] = {
+    "overrides": overrides,
+    "extensions": extensions,
+    "implicit": implicit,
+    "states": states,
+    "undone": undone,
+}
