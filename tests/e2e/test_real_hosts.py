@@ -58,7 +58,6 @@ def test_what_happens_meanwhile(checkout: Path, name: str, tmp_path: Path) -> No
     if checkout.name.startswith(_HANGS.get(name, "(none)")):
         pytest.skip(f"the bare {checkout.name} does not always finish the conversation {name}")
     effect = measure(checkout, {**SITUATIONS, **CHANGES}[name](), tmp_path)
-    assert {turn.answer.status for turn in effect.comparison.first.turns} == {200}
     assert effect.comparison.differences == []
     assert effect.failures == []
     if name == "secrets":
