@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from autoperf.benchmark import situationfiles, toolfiles
 from autoperf.benchmark.conversation import Conversation, Turn, answer, call, echo
 
-# Watchdogs of v1.x see a changed file within this many seconds.
-_NOTICED = 1.2
+# Seconds: file systems keep time in ticks.
+_NOTICED = 0.1
 _TOOLS = {toolfiles.ECHO_FILE: toolfiles.ECHO, "autoperf_edits.py": situationfiles.EDITS}
 
 
@@ -70,7 +70,9 @@ def extensions() -> Conversation:
                 ),
             )
         )
-    return Conversation("extensions", tuple(turns), _TOOLS)
+    # The watchdogs of v1.x do not see the first file of a folder that is made with it.
+    kept = {f"{folder}/.keep": "" for folder in folders if folder.startswith(("usr/", "extensions/"))}
+    return Conversation("extensions", tuple(turns), {**_TOOLS, **kept})
 
 
 def implicit() -> Conversation:
@@ -102,28 +104,36 @@ def implicit() -> Conversation:
                 ),
             )
         )
-    return Conversation("implicit", tuple(turns), _TOOLS)
+    kept = {f"usr/extensions/python/_functions/{point}/.keep": "" for point, _ in points}
+    return Conversation("implicit", tuple(turns), {**_TOOLS, **kept})
 
 
 def states() -> Conversation:
     """Tools with state in their module, class or functions, and one that reads the world when imported."""
-    use = call("autoperf_states", mark="x")
-    reads = call("autoperf_reads", note="x")
+    # No two requests in a row are the same: the host would refuse to run the second.
+    use = [call("autoperf_states", mark=f"use {number}") for number in range(12)]
+    reads = [call("autoperf_reads", note=f"reading {number}") for number in range(8)]
+
+    def change(world: str) -> str:
+        return _edit("tmp/autoperf_world.txt", f"{world} world", wait=0, AUTOPERF_MODE=f"{world} mode")
+
     return Conversation(
         "states",
         (
-            Turn("Count.", (use, use, use, use, reads, reads, reads, answer("Counted."))),
+            Turn("Count.", (*use[:4], *reads[:3], answer("Counted."))),
             Turn(
                 "Change the world.",
                 (
-                    _edit("tmp/autoperf_world.txt", "second world", wait=0, AUTOPERF_MODE="second mode"),
-                    *(reads, reads, reads, use),
-                    _edit("tmp/autoperf_world.txt", "third", wait=0, AUTOPERF_MODE="third"),
-                    *(reads, use),
+                    change("second"),
+                    *reads[3:6],
+                    *use[4:6],
+                    change("third"),
+                    reads[6],
+                    use[6],
                     answer("Changed."),
                 ),
             ),
-            Turn("Count on.", (call("autoperf_states", mark="late"), use, use, reads, answer("Counted on."))),
+            Turn("Count on.", (*use[7:], reads[7], answer("Counted on."))),
         ),
         {
             **_TOOLS,

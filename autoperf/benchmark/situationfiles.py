@@ -37,6 +37,13 @@ class AutoperfEdits(Tool):
         elif target.exists():
             target.unlink()
         os.environ.update(env or {})
+        # What the watchdogs of v0.9.9 and later do when they notice the change; here it is done at once.
+        try:
+            from {package} import cache
+
+            cache.clear_all()
+        except ImportError:
+            pass
         await asyncio.sleep(float(wait))
         return Response(message=f"edited {path}", break_loop=False)
 """

@@ -39,6 +39,23 @@ RULES = (
         numbered=True,
     ),
     Rule(
+        "job",
+        re.compile(r"(?<=[a-z]-)[0-9a-f]{8}(?=\b)(?!-)"),
+        "tools side by side (v2.6) are jobs with random identifiers",
+        numbered=True,
+    ),
+    Rule(
+        "seconds",
+        re.compile(r"(?<=duration_seconds)\W+[0-9.]+"),
+        "how long each of them took",
+    ),
+    Rule(
+        "worker",
+        re.compile(r"(?<=context_id)\W+[A-Za-z0-9]{8}\b"),
+        "each of them works in a chat of its own, with a random identifier",
+        numbered=True,
+    ),
+    Rule(
         "address", re.compile(r"\b0x[0-9a-f]{6,16}\b"), "objects without a repr are shown with their address"
     ),
     Rule("port", re.compile(r"(?<=127\.0\.0\.1:)\d{4,5}\b"), "both servers listen on whatever port was free"),
@@ -46,7 +63,9 @@ RULES = (
 
 # Values of these fields are clock readings or spans of it, mostly as bare numbers that no text rule can tell.
 # Tokens are counted over texts with the clock or the chat's random id in them; the texts are compared.
-VARYING_FIELDS = frozenset({"timestamp", "created_at", "last_message", "updated_at", "duration", "tokens"})
+VARYING_FIELDS = frozenset(
+    {"timestamp", "duration_seconds", "created_at", "last_message", "updated_at", "duration", "tokens"}
+)
 
 
 _KEPT = 12_000  # characters that fit into 5,000 tokens in any case
