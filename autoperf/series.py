@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from typing import Any
@@ -42,12 +43,11 @@ class Series:
 
         Nearest-rank definition: always a value that was measured.
         """
+        return _ranked(self._ordered(), share)
+
+    def _ordered(self) -> list[float]:
         with self._lock:
-            ordered = sorted(self._latest)
-        if not ordered:
-            return None
-        rank = max(1, -(-len(ordered) * share // 1))
-        return ordered[int(rank) - 1]
+            return sorted(self._latest)
 
     def as_row(self) -> dict[str, Any]:
         """Count and p50, p95, max, total in milliseconds, as ``status`` shows them."""
@@ -55,10 +55,17 @@ class Series:
         def ms(value: float | None) -> float | None:
             return None if value is None else round(value * 1000, 3)
 
+        ordered = self._ordered()
         return {
             "count": self.count,
-            "p50_ms": ms(self.percentile(0.5)),
-            "p95_ms": ms(self.percentile(0.95)),
+            "p50_ms": ms(_ranked(ordered, 0.5)),
+            "p95_ms": ms(_ranked(ordered, 0.95)),
             "max_ms": ms(self.maximum) if self.count else None,
             "total_ms": ms(self.total),
         }
+
+
+def _ranked(ordered: list[float], share: float) -> float | None:
+    if not ordered:
+        return None
+    return ordered[max(1, math.ceil(len(ordered) * share)) - 1]

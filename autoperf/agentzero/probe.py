@@ -38,15 +38,23 @@ class Tracing(Protocol):
 class Execution:
     """Statistics of one tool or one extension point."""
 
-    __slots__ = ("errors", "overhead", "series")
+    __slots__ = ("_row", "_seen", "errors", "overhead", "series")
 
     def __init__(self) -> None:
         self.series = Series()
         self.overhead = Series()
         self.errors = 0
+        self._seen = (-1, -1, -1)
+        self._row: dict[str, Any] = {}
 
     def as_row(self, name: str) -> dict[str, Any]:
         """As ``status`` shows it; ``overhead_ms`` is the host's and our time around the tool, in total."""
+        seen = (self.series.count, self.overhead.count, self.errors)
+        if seen != self._seen:
+            self._row, self._seen = self._described(name), seen
+        return dict(self._row)
+
+    def _described(self, name: str) -> dict[str, Any]:
         row = {"name": name, "errors": self.errors, **self.series.as_row()}
         if self.overhead.count:
             row["overhead_ms"] = round(self.overhead.total * 1000, 3)
