@@ -221,6 +221,9 @@ class Cached:
             if classes is not None and not classes:
                 empty += 1
                 return None if fast else await original(extension_point, agent, **kwargs)
+            if classes is not None and probe.tracing is None:
+                probe.extension_lookups.hits += 1
+                return await original(extension_point, agent, **kwargs)
             with _Timed(probe, points.of(extension_point), classes, unsure=not bound()):
                 return await original(extension_point, agent, **kwargs)
 
@@ -243,6 +246,9 @@ class Cached:
             if classes is not None and not classes:
                 empty += 1
                 return None if fast else original(extension_point, agent, **kwargs)
+            if classes is not None and probe.tracing is None:
+                probe.extension_lookups.hits += 1
+                return original(extension_point, agent, **kwargs)
             with _Timed(probe, points.of(extension_point), classes, unsure=not bound()):
                 return original(extension_point, agent, **kwargs)
 
