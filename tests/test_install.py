@@ -173,7 +173,8 @@ def test_a_copied_bootstrap_needs_nothing_installed(bench: Bench) -> None:
         "loaded = (autoperf, psutil, wrapt, sys.modules['google.protobuf'])\n"
         "print({module.__file__.startswith(sys.argv[1]) for module in loaded})"
     )
-    result = bench.python("-c", program, folder / "autoperf-packages")
+    # -S: the interpreter underneath may have packages of its own, and those would win.
+    result = bench.python("-S", "-c", program, folder / "autoperf-packages")
     assert (result.out, result.err) == ("{True}\n", "")
     assert bench.python("-c", "import autoperf").code == 1
 
