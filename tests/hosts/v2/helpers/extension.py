@@ -32,9 +32,10 @@ def _log_extension_call(name: str) -> None:
         return
     for key in (name, "_total"):
         _EXTENSIONS_LOG_COUNTS[key] = _EXTENSIONS_LOG_COUNTS.get(key, 0) + 1
-    if _EXTENSIONS_LOG_COUNTS["_total"] % every == 0:
-        for key, count in _EXTENSIONS_LOG_COUNTS.items():
-            print(f"{count!s:<6} {key}")
+    if _EXTENSIONS_LOG_COUNTS["_total"] % every:
+        return
+    for point, calls in _EXTENSIONS_LOG_COUNTS.items():
+        print(f"{point}: {calls} calls")
 
 
 def extensible(func):
@@ -74,24 +75,24 @@ def extensible(func):
             data["exception"] = e
 
     async def _run_async(*args, **kwargs):
-        start_point, end_point, agent, data = _prepare_inputs(args, kwargs)
-        await call_extensions_async(start_point, agent=agent, data=data)
+        before, after, agent, data = _prepare_inputs(args, kwargs)
+        await call_extensions_async(before, agent=agent, data=data)
         if _process_result(data) is _UNSET:
             _call_original(data)
             try:
                 data["result"] = await data["result"]
             except Exception as e:
                 data["exception"] = e
-        await call_extensions_async(end_point, agent=agent, data=data)
+        await call_extensions_async(after, agent=agent, data=data)
         result = _process_result(data)
         return None if result is _UNSET else result
 
     def _run_sync(*args, **kwargs):
-        start_point, end_point, agent, data = _prepare_inputs(args, kwargs)
-        call_extensions_sync(start_point, agent=agent, data=data)
+        before, after, agent, data = _prepare_inputs(args, kwargs)
+        call_extensions_sync(before, agent=agent, data=data)
         if _process_result(data) is _UNSET:
             _call_original(data)
-        call_extensions_sync(end_point, agent=agent, data=data)
+        call_extensions_sync(after, agent=agent, data=data)
         result = _process_result(data)
         return None if result is _UNSET else result
 
@@ -110,8 +111,7 @@ class Extension:
 
 async def call_extensions_async(extension_point: str, agent: "Agent|None" = None, **kwargs: Any):
     _log_extension_call(extension_point)
-    classes = _get_extension_classes(extension_point, agent=agent, **kwargs)
-    for cls in classes:
+    for cls in _get_extension_classes(extension_point, agent=agent, **kwargs):
         result = cls(agent=agent).execute(**kwargs)
         if isinstance(result, Awaitable):
             await result
@@ -119,11 +119,10 @@ async def call_extensions_async(extension_point: str, agent: "Agent|None" = None
 
 def call_extensions_sync(extension_point: str, agent: "Agent|None" = None, **kwargs: Any):
     _log_extension_call(extension_point)
-    classes = _get_extension_classes(extension_point, agent=agent, **kwargs)
-    for cls in classes:
+    for cls in _get_extension_classes(extension_point, agent=agent, **kwargs):
         result = cls(agent=agent).execute(**kwargs)
         if isinstance(result, Awaitable):
-            raise ValueError(f"Extension {cls.__name__} returned awaitable in sync mode")
+            raise ValueError(f"{cls.__name__} is asynchronous, but the call of it is not")
 
 
 def _get_extension_classes(
@@ -131,16 +130,15 @@ def _get_extension_classes(
 ) -> list[type[Extension]]:
     from helpers import subagents
 
-    cache_key = cache.determine_cache_key(agent, extension_point)
-    cached = cache.get(_CLASSES_CACHE_AREA, cache_key)
-    if cached is not None:
-        return cached
-    paths = subagents.get_paths(agent, "extensions/python", extension_point)
+    key = cache.determine_cache_key(agent, extension_point)
+    if (known := cache.get(_CLASSES_CACHE_AREA, key)) is not None:
+        return known
     unique: dict[str, type[Extension]] = {}
-    for cls in [cls for path in paths for cls in _get_extensions(path)]:
-        unique.setdefault(_get_file_from_module(cls.__module__), cls)
-    classes = sorted(unique.values(), key=lambda cls: _get_file_from_module(cls.__module__))
-    cache.add(_CLASSES_CACHE_AREA, cache_key, classes)
+    for path in subagents.get_paths(agent, "extensions/python", extension_point):
+        for cls in _get_extensions(path):
+            unique.setdefault(_get_file_from_module(cls.__module__), cls)
+    classes = [unique[name] for name in sorted(unique)]
+    cache.add(_CLASSES_CACHE_AREA, key, classes)
     return classes
 
 
@@ -150,11 +148,10 @@ def _get_file_from_module(module_name: str) -> str:
 
 def _get_extensions(folder: str) -> list[type[Extension]]:
     folder = files.get_abs_path(folder)
-    cached = cache.get(_EXTENSIONS_CACHE_AREA, folder)
-    if cached is not None:
-        return cached
+    if (known := cache.get(_EXTENSIONS_CACHE_AREA, folder)) is not None:
+        return known
     if not files.exists(folder):
         return []
-    classes = modules.load_classes_from_folder(folder, "*", Extension)
-    cache.add(_EXTENSIONS_CACHE_AREA, folder, classes)
-    return classes
+    found = modules.load_classes_from_folder(folder, "*", Extension)
+    cache.add(_EXTENSIONS_CACHE_AREA, folder, found)
+    return found

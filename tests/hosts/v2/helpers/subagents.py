@@ -29,9 +29,8 @@ def get_paths(
 
     flags = (must_exist_completely, include_project, include_user, include_default, include_plugins)
     cache_key = cache.determine_cache_key(agent, *subpaths, *flags, default_root)
-    cached = cache.get(PATHS_CACHE_AREA, cache_key)
-    if cached is not None:
-        return cached
+    if (known := cache.get(PATHS_CACHE_AREA, cache_key)) is not None:
+        return known
     profile = agent.config.profile if agent and agent.config.profile else ""
     project = (projects.get_context_project_name(agent.context) or "") if include_project and agent else ""
     roots: list[str] = []
