@@ -58,11 +58,11 @@ class AgentContext:
         self.paused = False
         addressee = self.get_agent()
         if self.task and self.task.is_alive():
-            target: Agent | None = addressee
-            while target and broadcast_level != 0:
-                target.intervention = msg
+            listener: Agent | None = addressee
+            while listener and broadcast_level != 0:
+                listener.intervention = msg
                 broadcast_level -= 1
-                target = target.data.get(Agent.DATA_NAME_SUPERIOR)
+                listener = listener.data.get(Agent.DATA_NAME_SUPERIOR)
         else:
             self.task = self.run_task(self._process_chain, addressee, msg)
         return self.task
@@ -82,13 +82,13 @@ class AgentContext:
                 agent.hist_add_user_message(msg)
             else:
                 agent.hist_add_tool_result(tool_name="call_subordinate", tool_result=msg)
-            response = await agent.monologue()
-            superior = agent.data.get(Agent.DATA_NAME_SUPERIOR)
-            if superior:
-                response = await self._process_chain(superior, response, False)
+            answer = await agent.monologue()
+            chief = agent.data.get(Agent.DATA_NAME_SUPERIOR)
+            if chief:
+                answer = await self._process_chain(chief, answer, False)
             speaker = self.get_agent()
             await extension.call_extensions_async("process_chain_end", agent=speaker, data={})
-            return response
+            return answer
         except Exception as error:
             await self.handle_exception("process_chain", error)
 
@@ -227,8 +227,8 @@ class Agent:
 
     @extension.extensible
     def read_prompt(self, file: str, **kwargs: Any) -> str:
-        dirs = subagents.get_paths(self, "prompts")
-        return files.read_prompt_file(file, _directories=dirs, **kwargs)
+        folders = subagents.get_paths(self, "prompts")
+        return files.read_prompt_file(file, _directories=folders, **kwargs)
 
     def get_data(self, field: str) -> Any:
         return self.data.get(field, None)
@@ -279,10 +279,10 @@ class Agent:
         await self.wait_if_paused()
         if self.intervention:
             said, self.intervention = self.intervention, None
-            last_tool = self.loop_data.current_tool
-            if last_tool and last_tool.progress.strip():
-                self.hist_add_tool_result(last_tool.name, last_tool.progress.strip())
-                last_tool.set_progress(None)
+            busy = self.loop_data.current_tool
+            if busy and busy.progress.strip():
+                self.hist_add_tool_result(busy.name, busy.progress.strip())
+                busy.set_progress(None)
             if progress.strip():
                 self.hist_add_ai_response(progress)
             self.hist_add_user_message(said, intervention=True)
@@ -360,9 +360,9 @@ class Agent:
             return None
 
     def _warn_missing(self, tool_name: str) -> None:
-        error_detail = f"'{tool_name}' was not found, and nothing stands in for it"
-        self.hist_add_warning(error_detail)
-        self.context.log.log(type="warning", content=f"{self.agent_name}: {error_detail}")
+        problem = f"'{tool_name}' was not found, and nothing stands in for it"
+        self.hist_add_warning(problem)
+        self.context.log.log(type="warning", content=f"{self.agent_name}: {problem}")
 
     @extension.extensible
     async def process_tools(self, msg: str) -> Any:
@@ -412,10 +412,10 @@ class Agent:
         try:
             if len(stream) < 25:
                 return
-            response = DirtyJson.parse_string(stream)
-            if isinstance(response, dict):
+            parsed = DirtyJson.parse_string(stream)
+            if isinstance(parsed, dict):
                 await extension.call_extensions_async(
-                    "response_stream", self, loop_data=self.loop_data, text=stream, parsed=response
+                    "response_stream", self, loop_data=self.loop_data, text=stream, parsed=parsed
                 )
         except Exception:
             pass

@@ -35,7 +35,7 @@ def format_error(
 
 
 def _trim(lines: list[str], start_entries: int, end_entries: int) -> list[str]:
-    if not start_entries and not end_entries:
+    if not (start_entries or end_entries):
         return []
     frames = [i for i, line in enumerate(lines) if line.strip().startswith("File ")]
     surplus = len(frames) - start_entries - end_entries

@@ -60,9 +60,9 @@ def extensible(func):
         return os.path.join(base, "start"), os.path.join(base, "end"), _get_agent(args, kwargs), data
 
     def _process_result(data):
-        exc = data.get("exception")
-        if isinstance(exc, BaseException):
-            raise exc
+        error = data.get("exception")
+        if isinstance(error, BaseException):
+            raise error
         return data.get("result")
 
     def _call_original(data):
@@ -71,8 +71,8 @@ def extensible(func):
         kwargs = kwargs if isinstance(kwargs, dict) else {}
         try:
             data["result"] = func(*args, **kwargs)
-        except Exception as e:
-            data["exception"] = e
+        except Exception as error:
+            data["exception"] = error
 
     async def _run_async(*args, **kwargs):
         before, after, agent, data = _prepare_inputs(args, kwargs)
@@ -81,11 +81,11 @@ def extensible(func):
             _call_original(data)
             try:
                 data["result"] = await data["result"]
-            except Exception as e:
-                data["exception"] = e
+            except Exception as error:
+                data["exception"] = error
         await call_extensions_async(after, agent=agent, data=data)
-        result = _process_result(data)
-        return None if result is _UNSET else result
+        value = _process_result(data)
+        return value if value is not _UNSET else None
 
     def _run_sync(*args, **kwargs):
         before, after, agent, data = _prepare_inputs(args, kwargs)
@@ -93,8 +93,8 @@ def extensible(func):
         if _process_result(data) is _UNSET:
             _call_original(data)
         call_extensions_sync(after, agent=agent, data=data)
-        result = _process_result(data)
-        return None if result is _UNSET else result
+        value = _process_result(data)
+        return value if value is not _UNSET else None
 
     return wraps(func)(_run_async if inspect.iscoroutinefunction(func) else _run_sync)
 
@@ -112,16 +112,16 @@ class Extension:
 async def call_extensions_async(extension_point: str, agent: "Agent|None" = None, **kwargs: Any):
     _log_extension_call(extension_point)
     for cls in _get_extension_classes(extension_point, agent=agent, **kwargs):
-        result = cls(agent=agent).execute(**kwargs)
-        if isinstance(result, Awaitable):
-            await result
+        outcome = cls(agent=agent).execute(**kwargs)
+        if isinstance(outcome, Awaitable):
+            await outcome
 
 
 def call_extensions_sync(extension_point: str, agent: "Agent|None" = None, **kwargs: Any):
     _log_extension_call(extension_point)
     for cls in _get_extension_classes(extension_point, agent=agent, **kwargs):
-        result = cls(agent=agent).execute(**kwargs)
-        if isinstance(result, Awaitable):
+        outcome = cls(agent=agent).execute(**kwargs)
+        if isinstance(outcome, Awaitable):
             raise ValueError(f"{cls.__name__} is asynchronous, but the call of it is not")
 
 
@@ -143,7 +143,7 @@ def _get_extension_classes(
 
 
 def _get_file_from_module(module_name: str) -> str:
-    return module_name.split(".")[-1]
+    return module_name.rpartition(".")[2]
 
 
 def _get_extensions(folder: str) -> list[type[Extension]]:

@@ -12,13 +12,14 @@ class EventLoopThread:
 
     def __new__(cls, thread_name: str = "Background"):
         with cls._lock:
-            if thread_name not in cls._instances:
+            threads = cls._instances
+            if thread_name not in threads:
                 instance = super().__new__(cls)
                 instance.loop = asyncio.new_event_loop()
                 instance.thread = threading.Thread(target=instance._run, daemon=True, name=thread_name)
                 instance.thread.start()
-                cls._instances[thread_name] = instance
-            return cls._instances[thread_name]
+                threads[thread_name] = instance
+            return threads[thread_name]
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
@@ -61,5 +62,5 @@ class DeferredTask:
         return await asyncio.wait_for(asyncio.wrap_future(self._future), timeout)
 
     def kill(self) -> None:
-        if self._future and not self._future.done():
+        if self.is_alive():
             self._future.cancel()

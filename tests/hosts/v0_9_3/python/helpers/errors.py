@@ -26,7 +26,7 @@ def format_error(e: Exception, start_entries: int = 6, end_entries: int = 4) -> 
 
 
 def _trim(lines: list[str], start_entries: int, end_entries: int) -> list[str]:
-    if not start_entries and not end_entries:
+    if not (start_entries or end_entries):
         return []
     frames = [i for i, line in enumerate(lines) if line.strip().startswith("File ")]
     surplus = len(frames) - start_entries - end_entries

@@ -35,7 +35,7 @@ async def call_extensions(extension_point: str, agent: "Agent|None" = None, **kw
 
 
 def _get_file_from_module(module_name: str) -> str:
-    return module_name.split(".")[-1]
+    return module_name.rpartition(".")[2]
 
 
 _cache: dict[str, list[type[Extension]]] = {}
