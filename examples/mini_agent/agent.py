@@ -61,7 +61,7 @@ class Agent(Memory):
         self.config = config
         self.number = number
         self.agent_name = f"A{number}"
-        self.context = context or AgentContext(config=config, agent0=self)
+        self.context = AgentContext(config, agent0=self) if context is None else context
         self.intervention: UserMessage | None = None
         self.remember_nothing()
         extension.call_extensions_sync("agent_init", self)
@@ -71,7 +71,8 @@ class Agent(Memory):
         """Work on the last user message, step by step, until there is an answer; return it."""
         while True:
             try:
-                self.loop_data = LoopData(user_message=self.last_user_message)
+                question = self.last_user_message
+                self.loop_data = LoopData(user_message=question)
                 await extension.call_extensions_async("monologue_start", self, loop_data=self.loop_data)
                 while True:
                     answer = await self._message_loop_step()
@@ -90,10 +91,10 @@ class Agent(Memory):
         try:
             await extension.call_extensions_async("message_loop_start", self, loop_data=self.loop_data)
             await self.handle_intervention()
-            prompt = await self.prepare_prompt(loop_data=self.loop_data)
+            messages = await self.prepare_prompt(loop_data=self.loop_data)
             await extension.call_extensions_async("before_main_llm_call", self, loop_data=self.loop_data)
             await self.handle_intervention()
-            llm_result = await self.call_chat_model_turn(prompt, response_callback=self._stream_callback)
+            llm_result = await self.call_chat_model_turn(messages, response_callback=self._stream_callback)
             await self.handle_intervention(llm_result.response)
             await extension.call_extensions_async("response_stream_end", self, loop_data=self.loop_data)
             await self.handle_intervention(llm_result.response)
@@ -118,14 +119,15 @@ class Agent(Memory):
         """Follow a reply as it grows; returning a text ends it there."""
         await self.handle_intervention()
         stream_data = {"chunk": chunk, "full": full}
-        tool_request = extract_tools.extract_tool_request(full)
-        if tool_request is not None:
-            await self.validate_tool_request(tool_request)
+        request = extract_tools.extract_tool_request(full)
+        if request is not None:
+            await self.validate_tool_request(request)
             await self.handle_response_stream(full)
             return full.strip()
         details = {"loop_data": self.loop_data, "stream_data": stream_data}
         await extension.call_extensions_async("response_stream_chunk", self, **details)
-        await self.handle_response_stream(stream_data["full"])
+        shown = stream_data["full"]
+        await self.handle_response_stream(shown)
         return None
 
     async def handle_response_stream(self, stream: str) -> None:
@@ -143,7 +145,8 @@ class Agent(Memory):
         """Return the messages for the model: the system prompt, the history, and what extensions add."""
         await extension.call_extensions_async("message_loop_prompts_before", self, loop_data=loop_data)
         loop_data.system = await self.get_system_prompt(loop_data)
-        loop_data.history_output = self.history.output()
+        told = self.history.output()
+        loop_data.history_output = told
         await extension.call_extensions_async("message_loop_prompts_after", self, loop_data=loop_data)
         extras = {**loop_data.extras_persistent, **loop_data.extras_temporary}
         loop_data.extras_temporary.clear()
@@ -202,11 +205,11 @@ class Agent(Memory):
         """Hold while the chat is paused; raise InterventionException if the user has said something."""
         await self.wait_if_paused()
         if self.intervention:
-            msg, self.intervention = self.intervention, None
+            said, self.intervention = self.intervention, None
             if progress.strip():
                 self.hist_add_ai_response(progress)
-            self.hist_add_user_message(msg, intervention=True)
-            raise InterventionException(msg)
+            self.hist_add_user_message(said, intervention=True)
+            raise InterventionException(said)
 
     async def wait_if_paused(self) -> None:
         """Hold while the chat is paused."""
@@ -230,11 +233,11 @@ class Agent(Memory):
     @extension.extensible
     async def process_tools(self, msg: str) -> str | None:
         """Execute the tool request that a reply consists of."""
-        tool_request = extract_tools.extract_tool_request(msg)
-        if tool_request is None:
+        request = extract_tools.extract_tool_request(msg)
+        if request is None:
             self.hist_add_warning(self.read_prompt("fw.msg_misformat.md"))
             return None
-        tool_name, tool_args = extract_tools.normalize_tool_request(tool_request)
+        tool_name, tool_args = extract_tools.normalize_tool_request(request)
         return await self._run_tool(self._find_tool(tool_name, tool_args, msg), tool_name, tool_args)
 
     async def _execute_tool_request(
@@ -300,6 +303,5 @@ class Agent(Memory):
             except Exception:
                 # A broken override must not take away the tool it overrides.
                 continue
-        return tool_class(
-            agent=self, name=name, method=method, args=args, message=message, loop_data=loop_data, **kwargs
-        )
+        given: dict[str, Any] = {"name": name, "method": method, "args": args, "message": message}
+        return tool_class(agent=self, loop_data=loop_data, **given, **kwargs)

@@ -31,10 +31,10 @@ def chat(context: AgentContext, messages: int) -> None:
 
 def transcript(context: AgentContext) -> dict[str, Any]:
     """Return all that was said, done and sent, as plain data without times: two runs give the same."""
-    agents, agent = [], context.agent0
-    while agent:
-        agents.append({"name": agent.agent_name, "history": agent.history.serialize()})
-        agent = agent.get_data(Agent.DATA_NAME_SUBORDINATE)
+    agents, speaker = [], context.agent0
+    while speaker:
+        agents.append({"name": speaker.agent_name, "history": speaker.history.serialize()})
+        speaker = speaker.get_data(Agent.DATA_NAME_SUBORDINATE)
     log = [asdict(item) for item in context.log.logs]
     calls = [item for item in log if item["type"] == "tool"]
     prompts = context.config.additional["model"].prompts

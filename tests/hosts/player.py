@@ -179,7 +179,8 @@ def driven(stage: Stage, chat: Chat) -> Any:
 
 def write(path: str, text: str, mtime_ns: int | None = None) -> None:
     global _clock
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    folder = os.path.dirname(path) or "."
+    os.makedirs(folder, exist_ok=True)
     with open(path, "w", encoding="utf-8") as handle:
         handle.write(text)
     if mtime_ns is None:

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from typing import Any
 
 THREAD_BACKGROUND = "Background"
+Work = Callable[..., Coroutine[Any, Any, Any]]
 _loops: dict[str, asyncio.AbstractEventLoop] = {}
 _lock = threading.Lock()
 
@@ -31,9 +32,7 @@ class DeferredTask:
         self._future: Future[Any] | None = None
         self._lock = threading.Lock()
 
-    def start_task(
-        self, func: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kwargs: Any
-    ) -> DeferredTask:
+    def start_task(self, func: Work, *args: Any, **kwargs: Any) -> DeferredTask:
         """Begin the coroutine and return at once."""
         # The coroutine may ask whether its own task is alive before this thread has even noted the future.
         with self._lock:
@@ -48,13 +47,13 @@ class DeferredTask:
     def result_sync(self, timeout: float | None = None) -> Any:
         """Wait, at most `timeout` seconds, and return the result or raise the coroutine's exception."""
         if self._future is None:
-            raise RuntimeError("Task was not started")
+            raise RuntimeError("there is nothing to wait for yet")
         return self._future.result(timeout)
 
     async def result(self, timeout: float | None = None) -> Any:
         """The same for a caller that runs in an event loop."""
         if self._future is None:
-            raise RuntimeError("Task was not started")
+            raise RuntimeError("there is nothing to wait for yet")
         return await asyncio.wait_for(asyncio.wrap_future(self._future), timeout)
 
     def kill(self) -> None:

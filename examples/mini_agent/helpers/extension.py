@@ -121,8 +121,8 @@ def _get_extension_classes(
 ) -> list[type[Extension]]:
     from helpers import subagents
 
-    cache_key = cache.determine_cache_key(agent, extension_point)
-    cached: list[type[Extension]] | None = cache.get(_CLASSES_CACHE_AREA, cache_key)
+    key = cache.determine_cache_key(agent, extension_point)
+    cached: list[type[Extension]] | None = cache.get(_CLASSES_CACHE_AREA, key)
     if cached is not None:
         return cached
 
@@ -132,7 +132,7 @@ def _get_extension_classes(
         for cls in _get_extensions(path):
             by_file.setdefault(cls.__module__.split(".")[-1], cls)
     classes = [by_file[name] for name in sorted(by_file)]
-    cache.add(_CLASSES_CACHE_AREA, cache_key, classes)
+    cache.add(_CLASSES_CACHE_AREA, key, classes)
     return classes
 
 
@@ -143,6 +143,6 @@ def _get_extensions(folder: str) -> list[type[Extension]]:
         return cached
     if not files.exists(folder):
         return []
-    classes = modules.load_classes_from_folder(folder, "*", Extension)  # type: ignore[type-abstract]
-    cache.add(_EXTENSIONS_CACHE_AREA, folder, classes)
-    return classes
+    found = modules.load_classes_from_folder(folder, "*", Extension)  # type: ignore[type-abstract]
+    cache.add(_EXTENSIONS_CACHE_AREA, folder, found)
+    return found

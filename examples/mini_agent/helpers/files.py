@@ -6,19 +6,19 @@ import re
 from typing import Any
 
 EXTENSIONS_DIR = "extensions"
-_base_dir = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _INCLUDE = re.compile(r'\{\{include "([^"]+)"\}\}')
 _VARIABLE = re.compile(r"\{\{(\w+)\}\}")
 
 
 def get_base_dir() -> str:
     """Return the folder that holds `agent.py`."""
-    return _base_dir
+    return _home
 
 
 def get_abs_path(*relative_paths: str) -> str:
     """Join paths below the base folder; an absolute one passes through."""
-    return os.path.join(_base_dir, *relative_paths)
+    return os.path.join(_home, *relative_paths)
 
 
 def exists(*relative_paths: str) -> bool:

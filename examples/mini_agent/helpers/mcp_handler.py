@@ -16,10 +16,10 @@ class MCPTool(Tool):
     async def execute(self, **kwargs: Any) -> Response:
         """Ask the server; its errors are told to the model."""
         try:
-            message = await MCPConfig.get_for_agent(self.agent).call_tool(self.name, kwargs)
+            answer = await MCPConfig.get_for_agent(self.agent).call_tool(self.name, kwargs)
         except (TypeError, ValueError) as error:
             raise RepairableException(f"MCP tool '{self.name}' failed: {error}") from error
-        return Response(message=message, break_loop=False)
+        return Response(message=answer, break_loop=False)
 
 
 class MCPClientBase:
@@ -105,7 +105,7 @@ class MCPConfig:
             return effective.get_tool(agent, tool_name)
         if not self.has_tool(tool_name):
             return None
-        return MCPTool(agent=agent, name=tool_name, method=None, args={}, message="", loop_data=None)
+        return MCPTool(agent, tool_name, method=None, args={}, message="", loop_data=None)
 
     async def call_tool(self, tool_name: str, input_data: dict[str, Any]) -> str:
         """Pass a call on to its server; raise ValueError if no server offers the tool."""

@@ -31,7 +31,7 @@ class ParallelJob:
     log_item: LogItem = field(repr=False)
     result: str | None = None
     error: str | None = None
-    deferred_task: DeferredTask | None = field(default=None, repr=False)
+    deferred_task: DeferredTask | None = field(repr=False, default=None)
 
     @property
     def outcome(self) -> str:
@@ -82,16 +82,16 @@ async def _run_parallel_job(parent: Agent, job: ParallelJob) -> None:
     from agent import AgentContext, LoopData
 
     # Another agent in another chat: two threads must not write into one history.
-    worker_context = AgentContext(config=replace(parent.config), id=f"{parent.context.id}/{job.id}")
-    worker_context.set_data(PARALLEL_WORKER_JOB_KEY, job.id)
-    worker = worker_context.agent0
+    own_chat = AgentContext(config=replace(parent.config), id=f"{parent.context.id}/{job.id}")
+    own_chat.set_data(PARALLEL_WORKER_JOB_KEY, job.id)
+    worker = own_chat.agent0
     worker.loop_data = LoopData()
     try:
         job.result = await execute_tool_call(worker, job.tool_name, job.tool_args, log_item=job.log_item)
     except Exception as error:
         job.error = str(error)
     finally:
-        AgentContext.remove(worker_context.id)
+        AgentContext.remove(own_chat.id)
 
 
 async def execute_tool_call(

@@ -18,5 +18,5 @@ class TextStatistics(Tool):
             raise RepairableException(f"Cannot read '{file}': {error.strerror}") from error
         words = re.findall(r"\w+", text.lower())
         lines, times = len(text.splitlines()), words.count(word.lower())
-        message = f"{lines} lines, {len(words)} words, '{word}' {times} times"
-        return Response(message=message, break_loop=False)
+        counted = f"{lines} lines, {len(words)} words, '{word}' {times} times"
+        return Response(message=counted, break_loop=False)

@@ -9,5 +9,5 @@ class Unknown(Tool):
     """Names the tools there are."""
 
     async def execute(self, **kwargs: Any) -> Response:
-        message = self.agent.read_prompt("fw.tool_not_found.md", tool_name=self.name)
-        return Response(message=message, break_loop=False)
+        names = self.agent.read_prompt("fw.tool_not_found.md", tool_name=self.name)
+        return Response(message=names, break_loop=False)

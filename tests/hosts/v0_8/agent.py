@@ -12,6 +12,8 @@ from python.helpers.defer import DeferredTask
 from python.helpers.dirty_json import DirtyJson
 from python.helpers.print_style import PrintStyle
 
+Work = Callable[..., Coroutine[Any, Any, Any]]
+
 
 class AgentContext:
     _contexts: dict[str, "AgentContext"] = {}
@@ -41,20 +43,18 @@ class AgentContext:
 
     def communicate(self, msg: "UserMessage", broadcast_level: int = 1) -> DeferredTask:
         self.paused = False
-        current_agent = self.get_agent()
+        addressee = self.get_agent()
         if self.task and self.task.is_alive():
-            target: Agent | None = current_agent
-            while target and broadcast_level != 0:
-                target.intervention = msg
+            listener: Agent | None = addressee
+            while listener and broadcast_level != 0:
+                listener.intervention = msg
                 broadcast_level -= 1
-                target = target.data.get(Agent.DATA_NAME_SUPERIOR)
+                listener = listener.data.get(Agent.DATA_NAME_SUPERIOR)
         else:
-            self.task = self.run_task(self._process_chain, current_agent, msg)
+            self.task = self.run_task(self._process_chain, addressee, msg)
         return self.task
 
-    def run_task(
-        self, func: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kwargs: Any
-    ) -> DeferredTask:
+    def run_task(self, func: Work, *args: Any, **kwargs: Any) -> DeferredTask:
         if not self.task:
             self.task = DeferredTask(thread_name=self.__class__.__name__)
         self.task.start_task(func, *args, **kwargs)
@@ -67,13 +67,13 @@ class AgentContext:
                 agent.hist_add_user_message(msg)
             else:
                 agent.hist_add_tool_result(tool_name="call_subordinate", tool_result=msg)
-            response = await agent.monologue()
-            superior = agent.data.get(Agent.DATA_NAME_SUPERIOR)
-            if superior:
-                response = await self._process_chain(superior, response, False)
-            return response
-        except Exception as e:
-            agent.handle_critical_exception(e)
+            answer = await agent.monologue()
+            chief = agent.data.get(Agent.DATA_NAME_SUPERIOR)
+            if chief:
+                answer = await self._process_chain(chief, answer, False)
+            return answer
+        except Exception as error:
+            agent.handle_critical_exception(error)
 
 
 class InterventionException(Exception):
@@ -98,25 +98,26 @@ class Agent:
         self.number = number
         self.agent_name = f"Agent {self.number}"
         self.history = history.History(self)
-        self.last_user_message: history.Message | None = None
+        self.last_user_message = None
         self.intervention: UserMessage | None = None
         self.data: dict[str, Any] = {}
 
     async def monologue(self) -> Any:
         while True:
             try:
-                self.loop_data = LoopData(user_message=self.last_user_message)
-                await self.call_extensions("monologue_start", loop_data=self.loop_data)
+                question = self.last_user_message
+                self.loop_data = LoopData(user_message=question)
+                await self._announce("monologue_start")
                 printer = PrintStyle(italic=True)
                 while True:
                     self.context.streaming_agent = self
                     self.loop_data.iteration += 1
                     self.loop_data.params_temporary = {}
-                    await self.call_extensions("message_loop_start", loop_data=self.loop_data)
+                    await self._announce("message_loop_start")
                     try:
-                        prompt = await self.prepare_prompt(loop_data=self.loop_data)
+                        messages = await self.prepare_prompt(loop_data=self.loop_data)
                         self.loop_data.params_temporary["log_item_generating"] = self.context.log.log(
-                            type="agent", heading=f"{self.agent_name}: Generating"
+                            type="agent", heading=f"{self.agent_name} is writing"
                         )
 
                         async def stream_callback(chunk: str, full: str) -> None:
@@ -124,46 +125,52 @@ class Agent:
                                 printer.stream(chunk)
                                 await self.handle_response_stream(full)
 
-                        agent_response = await self.call_chat_model(prompt, callback=stream_callback)
-                        await self.handle_intervention(agent_response)
+                        reply = await self.call_chat_model(messages, callback=stream_callback)
+                        await self.handle_intervention(reply)
 
-                        if self.loop_data.last_response == agent_response:
-                            self.hist_add_ai_response(agent_response)
+                        if self.loop_data.last_response == reply:
+                            self.hist_add_ai_response(reply)
                             warning = self.read_prompt("fw.msg_repeat.md")
                             self.hist_add_warning(message=warning)
                             self.context.log.log(type="warning", content=warning)
                         else:
-                            self.hist_add_ai_response(agent_response)
-                            tools_result = await self.process_tools(agent_response)
-                            if tools_result:
-                                return tools_result
+                            self.hist_add_ai_response(reply)
+                            outcome = await self.process_tools(reply)
+                            if outcome:
+                                return outcome
 
                     except InterventionException:
                         pass
                     except RepairableException as e:
-                        error_message = errors.format_error(e)
-                        self.hist_add_warning(error_message)
-                        PrintStyle(font_color="red").print(error_message)
-                        self.context.log.log(type="error", content=error_message)
-                    except Exception as e:
-                        self.handle_critical_exception(e)
+                        report = errors.format_error(e)
+                        self.hist_add_warning(report)
+                        PrintStyle(font_color="red").print(report)
+                        self.context.log.log(type="error", content=report)
+                    except Exception as error:
+                        self.handle_critical_exception(error)
                     finally:
-                        await self.call_extensions("message_loop_end", loop_data=self.loop_data)
+                        await self._announce("message_loop_end")
 
             except InterventionException:
                 pass
-            except Exception as e:
-                self.handle_critical_exception(e)
+            except Exception as error:
+                self.handle_critical_exception(error)
             finally:
                 self.context.streaming_agent = None
-                await self.call_extensions("monologue_end", loop_data=self.loop_data)
+                await self._announce("monologue_end")
+
+    async def _announce(self, point: str) -> None:
+        await self.call_extensions(point, loop_data=self.loop_data)
 
     async def prepare_prompt(self, loop_data: LoopData) -> list[dict[str, Any]]:
-        self.context.log.set_progress("Building prompt")
-        await self.call_extensions("message_loop_prompts_before", loop_data=loop_data)
-        loop_data.system = await self.get_system_prompt(self.loop_data)
-        loop_data.history_output = self.history.output()
-        await self.call_extensions("message_loop_prompts_after", loop_data=loop_data)
+        state = {"loop_data": loop_data}
+        self.context.log.set_progress("Composing what the model is told")
+        await self.call_extensions("message_loop_prompts_before", **state)
+        parts = await self.get_system_prompt(self.loop_data)
+        loop_data.system = parts
+        told = self.history.output()
+        loop_data.history_output = told
+        await self.call_extensions("message_loop_prompts_after", **state)
         system = {"role": "system", "content": "\n\n".join(loop_data.system)}
         extras = dict(loop_data.extras_temporary)
         loop_data.extras_temporary.clear()
@@ -172,24 +179,24 @@ class Agent:
     def handle_critical_exception(self, exception: Exception) -> None:
         if isinstance(exception, HandledException):
             raise exception
-        error_message = errors.format_error(exception)
-        PrintStyle(font_color="red").print(error_message)
+        report = errors.format_error(exception)
+        PrintStyle(font_color="red").print(report)
         self.context.log.log(
-            type="error", heading="Error", content=error_message, kvps={"text": errors.error_text(exception)}
+            type="error", heading="Failure", content=report, kvps={"text": errors.error_text(exception)}
         )
         PrintStyle(font_color="red").print(f"{self.agent_name}: {errors.error_text(exception)}")
         raise HandledException(exception)
 
     async def get_system_prompt(self, loop_data: LoopData) -> list[str]:
-        system_prompt: list[str] = []
-        await self.call_extensions("system_prompt", system_prompt=system_prompt, loop_data=loop_data)
-        return system_prompt
+        parts: list[str] = []
+        await self.call_extensions("system_prompt", system_prompt=parts, loop_data=loop_data)
+        return parts
 
     def read_prompt(self, file: str, **kwargs: Any) -> str:
-        dirs = [files.get_abs_path("prompts/default")]
+        folders = [files.get_abs_path("prompts/default")]
         if self.config.prompts_subdir:
-            dirs.insert(0, files.get_abs_path("prompts", self.config.prompts_subdir))
-        return files.read_prompt_file(file, _directories=dirs, **kwargs)
+            folders.insert(0, files.get_abs_path("prompts", self.config.prompts_subdir))
+        return files.read_prompt_file(file, _directories=folders, **kwargs)
 
     def get_data(self, field: str) -> Any:
         return self.data.get(field, None)
@@ -198,7 +205,7 @@ class Agent:
         self.data[field] = value
 
     def hist_add_message(self, ai: bool, content: Any, tokens: int = 0) -> history.Message:
-        return self.history.add_message(ai=ai, content=content, tokens=tokens)
+        return self.history.add_message(ai, content, tokens)
 
     def hist_add_user_message(self, message: UserMessage, intervention: bool = False) -> history.Message:
         self.history.new_topic()
@@ -232,33 +239,29 @@ class Agent:
         while self.context.paused:
             await asyncio.sleep(0.02)
         if self.intervention:
-            msg = self.intervention
-            self.intervention = None
+            said, self.intervention = self.intervention, None
             if progress.strip():
                 self.hist_add_ai_response(progress)
-            self.hist_add_user_message(msg, intervention=True)
-            raise InterventionException(msg)
+            self.hist_add_user_message(said, intervention=True)
+            raise InterventionException(said)
 
     async def process_tools(self, msg: str) -> Any:
-        tool_request = extract_tools.json_parse_dirty(msg)
-        if tool_request is not None:
-            raw_tool_name = tool_request.get("tool_name", "")
-            tool_args = tool_request.get("tool_args", {})
-            tool_name, tool_method = raw_tool_name, None
-            if ":" in raw_tool_name:
-                tool_name, tool_method = raw_tool_name.split(":", 1)
+        request = extract_tools.json_parse_dirty(msg)
+        if request is not None:
+            requested = request.get("tool_name", "")
+            tool_args = request.get("tool_args", {})
+            tool_name, tool_method = requested.split(":", 1) if ":" in requested else (requested, None)
 
             tool = None
             try:
                 import python.helpers.mcp_handler as mcp_helper
 
-                mcp_tool_candidate = mcp_helper.MCPConfig.get_instance().get_tool(self, tool_name)
-                if mcp_tool_candidate:
-                    tool = mcp_tool_candidate
+                servers = mcp_helper.MCPConfig.get_instance()
+                tool = servers.get_tool(self, tool_name)
             except ImportError:
-                PrintStyle().print("MCP helper module not found. Skipping MCP tool lookup.")
-            except Exception as e:
-                PrintStyle().print(f"Failed to get MCP tool '{tool_name}': {e}")
+                PrintStyle().print("No module for MCP servers: their tools are left out")
+            except Exception as error:
+                PrintStyle().print(f"Asking the MCP servers for {tool_name!r} failed: {error}")
 
             if not tool:
                 tool = self.get_tool(name=tool_name, method=tool_method, args=tool_args, message=msg)
@@ -273,22 +276,22 @@ class Agent:
                 if response.break_loop:
                     return response.message
             else:
-                error_detail = f"Tool '{raw_tool_name}' not found or could not be initialized."
-                self.hist_add_warning(error_detail)
-                self.context.log.log(type="error", content=f"{self.agent_name}: {error_detail}")
+                problem = f"'{requested}' was not found, and nothing stands in for it"
+                self.hist_add_warning(problem)
+                self.context.log.log(type="error", content=f"{self.agent_name}: {problem}")
         else:
             warning = self.read_prompt("fw.msg_misformat.md")
             self.hist_add_warning(warning)
-            self.context.log.log(type="error", content=f"{self.agent_name}: Message misformat.")
+            self.context.log.log(type="error", content=f"{self.agent_name}: the reply asks for nothing")
 
     async def handle_response_stream(self, stream: str) -> None:
         try:
             if len(stream) < 25:
                 return
-            response = DirtyJson.parse_string(stream)
-            if isinstance(response, dict):
+            parsed = DirtyJson.parse_string(stream)
+            if isinstance(parsed, dict):
                 await self.call_extensions(
-                    "response_stream", loop_data=self.loop_data, text=stream, parsed=response
+                    "response_stream", loop_data=self.loop_data, text=stream, parsed=parsed
                 )
         except Exception:
             pass
@@ -298,7 +301,7 @@ class Agent:
         from python.tools.unknown import Unknown
 
         classes = extract_tools.load_classes_from_folder("python/tools", name + ".py", Tool)
-        tool_class = classes[0] if classes else Unknown
+        tool_class = next(iter(classes), Unknown)
         return tool_class(agent=self, name=name, method=method, args=args, message=message, **kwargs)
 
     async def call_extensions(self, folder: str, **kwargs: Any) -> Any:

@@ -14,6 +14,8 @@ from python.helpers.errors import RepairableException
 from python.helpers.extension import call_extensions
 from python.helpers.print_style import PrintStyle
 
+Work = Callable[..., Coroutine[Any, Any, Any]]
+
 
 class AgentContext:
     _contexts: dict[str, "AgentContext"] = {}
@@ -43,20 +45,18 @@ class AgentContext:
 
     def communicate(self, msg: "UserMessage", broadcast_level: int = 1) -> DeferredTask:
         self.paused = False
-        current_agent = self.get_agent()
+        addressee = self.get_agent()
         if self.task and self.task.is_alive():
-            target: Agent | None = current_agent
-            while target and broadcast_level != 0:
-                target.intervention = msg
+            listener: Agent | None = addressee
+            while listener and broadcast_level != 0:
+                listener.intervention = msg
                 broadcast_level -= 1
-                target = target.data.get(Agent.DATA_NAME_SUPERIOR)
+                listener = listener.data.get(Agent.DATA_NAME_SUPERIOR)
         else:
-            self.task = self.run_task(self._process_chain, current_agent, msg)
+            self.task = self.run_task(self._process_chain, addressee, msg)
         return self.task
 
-    def run_task(
-        self, func: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kwargs: Any
-    ) -> DeferredTask:
+    def run_task(self, func: Work, *args: Any, **kwargs: Any) -> DeferredTask:
         if not self.task:
             self.task = DeferredTask(thread_name=self.__class__.__name__)
         self.task.start_task(func, *args, **kwargs)
@@ -69,13 +69,13 @@ class AgentContext:
                 agent.hist_add_user_message(msg)
             else:
                 agent.hist_add_tool_result(tool_name="call_subordinate", tool_result=msg)
-            response = await agent.monologue()
-            superior = agent.data.get(Agent.DATA_NAME_SUPERIOR)
-            if superior:
-                response = await self._process_chain(superior, response, False)
-            return response
-        except Exception as e:
-            agent.handle_critical_exception(e)
+            answer = await agent.monologue()
+            chief = agent.data.get(Agent.DATA_NAME_SUPERIOR)
+            if chief:
+                answer = await self._process_chain(chief, answer, False)
+            return answer
+        except Exception as error:
+            agent.handle_critical_exception(error)
 
 
 class InterventionException(Exception):
@@ -96,7 +96,7 @@ class Agent:
         self.number = number
         self.agent_name = f"A{self.number}"
         self.history = history.History(self)
-        self.last_user_message: history.Message | None = None
+        self.last_user_message = None
         self.intervention: UserMessage | None = None
         self.data: dict[str, Any] = {}
         nested_loop.run(self.call_extensions("agent_init"))
@@ -104,74 +104,82 @@ class Agent:
     async def monologue(self) -> Any:
         while True:
             try:
-                self.loop_data = LoopData(user_message=self.last_user_message)
-                await self.call_extensions("monologue_start", loop_data=self.loop_data)
+                question = self.last_user_message
+                self.loop_data = LoopData(user_message=question)
+                await self._announce("monologue_start")
                 printer = PrintStyle(italic=True)
                 while True:
                     self.context.streaming_agent = self
                     self.loop_data.iteration += 1
                     self.loop_data.params_temporary = {}
-                    await self.call_extensions("message_loop_start", loop_data=self.loop_data)
+                    await self._announce("message_loop_start")
                     try:
-                        prompt = await self.prepare_prompt(loop_data=self.loop_data)
-                        await self.call_extensions("before_main_llm_call", loop_data=self.loop_data)
+                        messages = await self.prepare_prompt(loop_data=self.loop_data)
+                        await self._announce("before_main_llm_call")
 
                         async def stream_callback(chunk: str, full: str) -> None:
                             await self.handle_intervention()
                             if chunk == full:
                                 printer.print("Response: ")
-                            stream_data = {"chunk": chunk, "full": full}
+                            part = {"chunk": chunk, "full": full}
                             await self.call_extensions(
-                                "response_stream_chunk", loop_data=self.loop_data, stream_data=stream_data
+                                "response_stream_chunk", loop_data=self.loop_data, stream_data=part
                             )
-                            if stream_data.get("chunk"):
-                                printer.stream(stream_data["chunk"])
-                            await self.handle_response_stream(stream_data["full"])
+                            if part.get("chunk"):
+                                printer.stream(part["chunk"])
+                            shown = part["full"]
+                            await self.handle_response_stream(shown)
 
-                        agent_response, _ = await self.call_chat_model(
-                            messages=prompt, response_callback=stream_callback
+                        reply, _ = await self.call_chat_model(
+                            messages=messages, response_callback=stream_callback
                         )
-                        await self.call_extensions("response_stream_end", loop_data=self.loop_data)
-                        await self.handle_intervention(agent_response)
+                        await self._announce("response_stream_end")
+                        await self.handle_intervention(reply)
 
-                        if self.loop_data.last_response == agent_response:
-                            self.hist_add_ai_response(agent_response)
+                        if self.loop_data.last_response == reply:
+                            self.hist_add_ai_response(reply)
                             warning = self.read_prompt("fw.msg_repeat.md")
                             self.hist_add_warning(message=warning)
                             self.context.log.log(type="warning", content=warning)
                         else:
-                            self.hist_add_ai_response(agent_response)
-                            tools_result = await self.process_tools(agent_response)
-                            if tools_result:
-                                return tools_result
+                            self.hist_add_ai_response(reply)
+                            outcome = await self.process_tools(reply)
+                            if outcome:
+                                return outcome
 
                     except InterventionException:
                         pass
                     except RepairableException as e:
-                        msg = {"message": errors.format_error(e)}
-                        await self.call_extensions("error_format", msg=msg)
-                        self.hist_add_warning(msg["message"])
-                        PrintStyle(font_color="red").print(msg["message"])
-                        self.context.log.log(type="error", content=msg["message"])
-                    except Exception as e:
-                        self.handle_critical_exception(e)
+                        notice = {"message": errors.format_error(e)}
+                        await self.call_extensions("error_format", msg=notice)
+                        self.hist_add_warning(notice["message"])
+                        PrintStyle(font_color="red").print(notice["message"])
+                        self.context.log.log(type="error", content=notice["message"])
+                    except Exception as error:
+                        self.handle_critical_exception(error)
                     finally:
-                        await self.call_extensions("message_loop_end", loop_data=self.loop_data)
+                        await self._announce("message_loop_end")
 
             except InterventionException:
                 pass
-            except Exception as e:
-                self.handle_critical_exception(e)
+            except Exception as error:
+                self.handle_critical_exception(error)
             finally:
                 self.context.streaming_agent = None
-                await self.call_extensions("monologue_end", loop_data=self.loop_data)
+                await self._announce("monologue_end")
+
+    async def _announce(self, point: str) -> None:
+        await self.call_extensions(point, loop_data=self.loop_data)
 
     async def prepare_prompt(self, loop_data: LoopData) -> list[dict[str, Any]]:
-        self.context.log.set_progress("Building prompt")
-        await self.call_extensions("message_loop_prompts_before", loop_data=loop_data)
-        loop_data.system = await self.get_system_prompt(self.loop_data)
-        loop_data.history_output = self.history.output()
-        await self.call_extensions("message_loop_prompts_after", loop_data=loop_data)
+        state = {"loop_data": loop_data}
+        self.context.log.set_progress("Composing what the model is told")
+        await self.call_extensions("message_loop_prompts_before", **state)
+        parts = await self.get_system_prompt(self.loop_data)
+        loop_data.system = parts
+        told = self.history.output()
+        loop_data.history_output = told
+        await self.call_extensions("message_loop_prompts_after", **state)
         system = {"role": "system", "content": "\n\n".join(loop_data.system)}
         extras = dict(loop_data.extras_temporary)
         loop_data.extras_temporary.clear()
@@ -180,24 +188,24 @@ class Agent:
     def handle_critical_exception(self, exception: Exception) -> None:
         if isinstance(exception, HandledException):
             raise exception
-        error_message = errors.format_error(exception)
-        PrintStyle(font_color="red").print(error_message)
+        report = errors.format_error(exception)
+        PrintStyle(font_color="red").print(report)
         self.context.log.log(
-            type="error", heading="Error", content=error_message, kvps={"text": errors.error_text(exception)}
+            type="error", heading="Failure", content=report, kvps={"text": errors.error_text(exception)}
         )
         PrintStyle(font_color="red").print(f"{self.agent_name}: {errors.error_text(exception)}")
         raise HandledException(exception)
 
     async def get_system_prompt(self, loop_data: LoopData) -> list[str]:
-        system_prompt: list[str] = []
-        await self.call_extensions("system_prompt", system_prompt=system_prompt, loop_data=loop_data)
-        return system_prompt
+        parts: list[str] = []
+        await self.call_extensions("system_prompt", system_prompt=parts, loop_data=loop_data)
+        return parts
 
     def read_prompt(self, file: str, **kwargs: Any) -> str:
-        dirs = [files.get_abs_path("prompts")]
+        folders = [files.get_abs_path("prompts")]
         if self.config.profile:
-            dirs.insert(0, files.get_abs_path("agents", self.config.profile, "prompts"))
-        return files.read_prompt_file(file, _directories=dirs, **kwargs)
+            folders.insert(0, files.get_abs_path("agents", self.config.profile, "prompts"))
+        return files.read_prompt_file(file, _directories=folders, **kwargs)
 
     def get_data(self, field: str) -> Any:
         return self.data.get(field, None)
@@ -208,7 +216,8 @@ class Agent:
     def hist_add_message(self, ai: bool, content: Any, tokens: int = 0) -> history.Message:
         content_data = {"content": content}
         nested_loop.run(self.call_extensions("hist_add_before", content_data=content_data, ai=ai))
-        return self.history.add_message(ai=ai, content=content_data["content"], tokens=tokens)
+        masked = content_data["content"]
+        return self.history.add_message(ai=ai, content=masked, tokens=tokens)
 
     def hist_add_user_message(self, message: UserMessage, intervention: bool = False) -> history.Message:
         self.history.new_topic()
@@ -224,9 +233,9 @@ class Agent:
         return self.hist_add_message(False, content={"system_warning": message})
 
     def hist_add_tool_result(self, tool_name: str, tool_result: str, **kwargs: Any) -> history.Message:
-        data = {"tool_name": tool_name, "tool_result": tool_result, **kwargs}
-        nested_loop.run(self.call_extensions("hist_add_tool_result", data=data))
-        return self.hist_add_message(False, content=data)
+        told = {"tool_name": tool_name, "tool_result": tool_result, **kwargs}
+        nested_loop.run(self.call_extensions("hist_add_tool_result", data=told))
+        return self.hist_add_message(False, content=told)
 
     async def call_chat_model(self, messages: list[dict], response_callback=None, reasoning_callback=None):
         model = models.get_chat_model(self.config.chat_model)
@@ -238,38 +247,33 @@ class Agent:
         while self.context.paused:
             await asyncio.sleep(0.02)
         if self.intervention:
-            msg = self.intervention
-            self.intervention = None
+            said, self.intervention = self.intervention, None
             if progress.strip():
                 self.hist_add_ai_response(progress)
-            self.hist_add_user_message(msg, intervention=True)
-            raise InterventionException(msg)
+            self.hist_add_user_message(said, intervention=True)
+            raise InterventionException(said)
 
     async def process_tools(self, msg: str) -> Any:
-        tool_request = extract_tools.json_parse_dirty(msg)
-        if tool_request is not None:
-            raw_tool_name = tool_request.get("tool_name", "")
-            tool_args = tool_request.get("tool_args", {})
-            tool_name, tool_method = raw_tool_name, None
-            if ":" in raw_tool_name:
-                tool_name, tool_method = raw_tool_name.split(":", 1)
+        request = extract_tools.json_parse_dirty(msg)
+        if request is not None:
+            requested = request.get("tool_name", "")
+            tool_args = request.get("tool_args", {})
+            tool_name, tool_method = requested.split(":", 1) if ":" in requested else (requested, None)
 
             tool = None
             try:
                 import python.helpers.mcp_handler as mcp_helper
 
-                mcp_tool_candidate = mcp_helper.MCPConfig.get_instance().get_tool(self, tool_name)
-                if mcp_tool_candidate:
-                    tool = mcp_tool_candidate
+                servers = mcp_helper.MCPConfig.get_instance()
+                tool = servers.get_tool(self, tool_name)
             except ImportError:
-                PrintStyle().print("MCP helper module not found. Skipping MCP tool lookup.")
-            except Exception as e:
-                PrintStyle().print(f"Failed to get MCP tool '{tool_name}': {e}")
+                PrintStyle().print("No module for MCP servers: their tools are left out")
+            except Exception as error:
+                PrintStyle().print(f"Asking the MCP servers for {tool_name!r} failed: {error}")
 
             if not tool:
-                tool = self.get_tool(
-                    name=tool_name, method=tool_method, args=tool_args, message=msg, loop_data=self.loop_data
-                )
+                wanted = {"name": tool_name, "method": tool_method, "args": tool_args, "message": msg}
+                tool = self.get_tool(**wanted, loop_data=self.loop_data)
             if tool:
                 await self.handle_intervention()
                 await tool.before_execution(**tool_args)
@@ -285,23 +289,23 @@ class Agent:
                 if response.break_loop:
                     return response.message
             else:
-                error_detail = f"Tool '{raw_tool_name}' not found or could not be initialized."
-                self.hist_add_warning(error_detail)
-                self.context.log.log(type="error", content=f"{self.agent_name}: {error_detail}")
+                problem = f"'{requested}' was not found, and nothing stands in for it"
+                self.hist_add_warning(problem)
+                self.context.log.log(type="error", content=f"{self.agent_name}: {problem}")
         else:
             warning = self.read_prompt("fw.msg_misformat.md")
             self.hist_add_warning(warning)
-            self.context.log.log(type="error", content=f"{self.agent_name}: Message misformat.")
+            self.context.log.log(type="error", content=f"{self.agent_name}: the reply asks for nothing")
 
     async def handle_response_stream(self, stream: str) -> None:
         await self.handle_intervention()
         try:
             if len(stream) < 25:
                 return
-            response = DirtyJson.parse_string(stream)
-            if isinstance(response, dict):
+            parsed = DirtyJson.parse_string(stream)
+            if isinstance(parsed, dict):
                 await self.call_extensions(
-                    "response_stream", loop_data=self.loop_data, text=stream, parsed=response
+                    "response_stream", loop_data=self.loop_data, text=stream, parsed=parsed
                 )
         except Exception:
             pass
@@ -330,10 +334,9 @@ class Agent:
                 classes = extract_tools.load_classes_from_file("python/tools/" + name + ".py", Tool)
             except Exception:
                 pass
-        tool_class = classes[0] if classes else Unknown
-        return tool_class(
-            agent=self, name=name, method=method, args=args, message=message, loop_data=loop_data, **kwargs
-        )
+        tool_class = next(iter(classes), Unknown)
+        given = {"name": name, "method": method, "args": args, "message": message}
+        return tool_class(agent=self, **given, loop_data=loop_data, **kwargs)
 
     async def call_extensions(self, extension_point: str, **kwargs: Any) -> Any:
         return await call_extensions(extension_point=extension_point, agent=self, **kwargs)

@@ -14,6 +14,8 @@ from helpers.errors import HandledException, InterventionException, RepairableEx
 from helpers.llm_result import LLMResult, function_call_output_item, original_tool_name
 from helpers.print_style import PrintStyle
 
+Work = Callable[..., Coroutine[Any, Any, Any]]
+
 
 class AgentContext:
     _contexts: dict[str, "AgentContext"] = {}
@@ -54,21 +56,19 @@ class AgentContext:
     @extension.extensible
     def communicate(self, msg: "UserMessage", broadcast_level: int = 1) -> DeferredTask:
         self.paused = False
-        current_agent = self.get_agent()
+        addressee = self.get_agent()
         if self.task and self.task.is_alive():
-            target: Agent | None = current_agent
-            while target and broadcast_level != 0:
-                target.intervention = msg
+            listener: Agent | None = addressee
+            while listener and broadcast_level != 0:
+                listener.intervention = msg
                 broadcast_level -= 1
-                target = target.data.get(Agent.DATA_NAME_SUPERIOR)
+                listener = listener.data.get(Agent.DATA_NAME_SUPERIOR)
         else:
-            self.task = self.run_task(self._process_chain, current_agent, msg)
+            self.task = self.run_task(self._process_chain, addressee, msg)
         return self.task
 
     @extension.extensible
-    def run_task(
-        self, func: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kwargs: Any
-    ) -> DeferredTask:
+    def run_task(self, func: Work, *args: Any, **kwargs: Any) -> DeferredTask:
         if not self.task:
             self.task = DeferredTask(thread_name=self.__class__.__name__)
         self.task.start_task(func, *args, **kwargs)
@@ -82,14 +82,15 @@ class AgentContext:
                 agent.hist_add_user_message(msg)
             else:
                 agent.hist_add_tool_result(tool_name="call_subordinate", tool_result=msg)
-            response = await agent.monologue()
-            superior = agent.data.get(Agent.DATA_NAME_SUPERIOR)
-            if superior:
-                response = await self._process_chain(superior, response, False)
-            await extension.call_extensions_async("process_chain_end", agent=self.get_agent(), data={})
-            return response
-        except Exception as e:
-            await self.handle_exception("process_chain", e)
+            answer = await agent.monologue()
+            chief = agent.data.get(Agent.DATA_NAME_SUPERIOR)
+            if chief:
+                answer = await self._process_chain(chief, answer, False)
+            speaker = self.get_agent()
+            await extension.call_extensions_async("process_chain_end", agent=speaker, data={})
+            return answer
+        except Exception as error:
+            await self.handle_exception("process_chain", error)
 
     @extension.extensible
     async def handle_exception(self, location: str, exception: Exception) -> None:
@@ -109,7 +110,7 @@ class Agent:
         self.number = number
         self.agent_name = f"A{self.number}"
         self.history = history.History(self)
-        self.last_user_message: history.Message | None = None
+        self.last_user_message = None
         self.intervention: UserMessage | None = None
         self.data: dict[str, Any] = {}
         extension.call_extensions_sync("agent_init", self)
@@ -118,76 +119,73 @@ class Agent:
     async def monologue(self) -> Any:
         while True:
             try:
-                self.loop_data = LoopData(user_message=self.last_user_message)
-                await extension.call_extensions_async("monologue_start", self, loop_data=self.loop_data)
+                question = self.last_user_message
+                self.loop_data = LoopData(user_message=question)
+                await self._announce("monologue_start")
                 printer = PrintStyle(italic=True)
                 while True:
                     self.context.streaming_agent = self
                     self.loop_data.iteration += 1
                     self.loop_data.params_temporary = {}
-                    await extension.call_extensions_async(
-                        "message_loop_start", self, loop_data=self.loop_data
-                    )
+                    await self._announce("message_loop_start")
                     await self.handle_intervention()
                     try:
-                        prompt = await self.prepare_prompt(loop_data=self.loop_data)
-                        await extension.call_extensions_async(
-                            "before_main_llm_call", self, loop_data=self.loop_data
-                        )
+                        messages = await self.prepare_prompt(loop_data=self.loop_data)
+                        await self._announce("before_main_llm_call")
                         await self.handle_intervention()
 
                         async def stream_callback(chunk: str, full: str) -> str | None:
                             await self.handle_intervention()
                             if chunk == full:
                                 printer.print("Response: ")
-                            stream_data = {"chunk": chunk, "full": full}
+                            part = {"chunk": chunk, "full": full}
                             stop = await self._finished_request(full)
                             await extension.call_extensions_async(
                                 "response_stream_chunk",
                                 self,
                                 loop_data=self.loop_data,
-                                stream_data=stream_data,
+                                stream_data=part,
                             )
-                            if stream_data.get("chunk"):
-                                printer.stream(stream_data["chunk"])
-                            await self.handle_response_stream(stream_data["full"])
+                            if part.get("chunk"):
+                                printer.stream(part["chunk"])
+                            shown = part["full"]
+                            await self.handle_response_stream(shown)
                             return stop
 
                         llm_result = await self.call_chat_model_turn(
-                            messages=prompt, response_callback=stream_callback
+                            messages=messages, response_callback=stream_callback
                         )
-                        agent_response = llm_result.response
-                        await self.handle_intervention(agent_response)
-                        await extension.call_extensions_async(
-                            "response_stream_end", self, loop_data=self.loop_data
-                        )
-                        await self.handle_intervention(agent_response)
+                        reply = llm_result.response
+                        await self.handle_intervention(reply)
+                        await self._announce("response_stream_end")
+                        await self.handle_intervention(reply)
 
-                        if agent_response and self.loop_data.last_response == agent_response:
-                            self.hist_add_ai_response(agent_response)
+                        if reply and self.loop_data.last_response == reply:
+                            self.hist_add_ai_response(reply)
                             warning = self.read_prompt("fw.msg_repeat.md")
                             self.hist_add_warning(message=warning)
                             self.context.log.log(type="warning", content=warning)
                         else:
-                            self.hist_add_ai_response(agent_response)
-                            tools_result = await self.process_llm_result_tools(llm_result)
-                            if tools_result:
-                                return tools_result
+                            self.hist_add_ai_response(reply)
+                            outcome = await self.process_llm_result_tools(llm_result)
+                            if outcome:
+                                return outcome
 
-                    except Exception as e:
-                        await self.handle_exception("message_loop", e)
+                    except Exception as error:
+                        await self.handle_exception("message_loop", error)
                     finally:
                         if self.context.task and self.context.task.is_alive():
-                            await extension.call_extensions_async(
-                                "message_loop_end", self, loop_data=self.loop_data
-                            )
+                            await self._announce("message_loop_end")
 
-            except Exception as e:
-                await self.handle_exception("monologue", e)
+            except Exception as error:
+                await self.handle_exception("monologue", error)
             finally:
                 self.context.streaming_agent = None
                 if self.context.task and self.context.task.is_alive():
-                    await extension.call_extensions_async("monologue_end", self, loop_data=self.loop_data)
+                    await self._announce("monologue_end")
+
+    async def _announce(self, point: str) -> None:
+        await extension.call_extensions_async(point, self, loop_data=self.loop_data)
 
     async def _finished_request(self, full: str) -> str | None:
         request = extract_tools.extract_tool_request(full)
@@ -201,11 +199,14 @@ class Agent:
 
     @extension.extensible
     async def prepare_prompt(self, loop_data: LoopData) -> list[dict[str, Any]]:
-        self.context.log.set_progress("Building prompt")
-        await extension.call_extensions_async("message_loop_prompts_before", self, loop_data=loop_data)
-        loop_data.system = await self.get_system_prompt(self.loop_data)
-        loop_data.history_output = self.history.output()
-        await extension.call_extensions_async("message_loop_prompts_after", self, loop_data=loop_data)
+        state = {"loop_data": loop_data}
+        self.context.log.set_progress("Composing what the model is told")
+        await extension.call_extensions_async("message_loop_prompts_before", self, **state)
+        parts = await self.get_system_prompt(self.loop_data)
+        loop_data.system = parts
+        told = self.history.output()
+        loop_data.history_output = told
+        await extension.call_extensions_async("message_loop_prompts_after", self, **state)
         system = {"role": "system", "content": "\n\n".join(loop_data.system)}
         extras = dict(loop_data.extras_temporary)
         loop_data.extras_temporary.clear()
@@ -218,16 +219,16 @@ class Agent:
 
     @extension.extensible
     async def get_system_prompt(self, loop_data: LoopData) -> list[str]:
-        system_prompt: list[str] = []
+        parts: list[str] = []
         await extension.call_extensions_async(
-            "system_prompt", self, system_prompt=system_prompt, loop_data=loop_data
+            "system_prompt", self, system_prompt=parts, loop_data=loop_data
         )
-        return system_prompt
+        return parts
 
     @extension.extensible
     def read_prompt(self, file: str, **kwargs: Any) -> str:
-        dirs = subagents.get_paths(self, "prompts")
-        return files.read_prompt_file(file, _directories=dirs, **kwargs)
+        folders = subagents.get_paths(self, "prompts")
+        return files.read_prompt_file(file, _directories=folders, **kwargs)
 
     def get_data(self, field: str) -> Any:
         return self.data.get(field, None)
@@ -239,7 +240,8 @@ class Agent:
     def hist_add_message(self, ai: bool, content: Any, tokens: int = 0) -> history.Message:
         content_data = {"content": content}
         extension.call_extensions_sync("hist_add_before", self, content_data=content_data, ai=ai)
-        return self.history.add_message(ai=ai, content=content_data["content"], tokens=tokens)
+        masked = content_data["content"]
+        return self.history.add_message(ai=ai, content=masked, tokens=tokens)
 
     @extension.extensible
     def hist_add_user_message(self, message: UserMessage, intervention: bool = False) -> history.Message:
@@ -259,9 +261,9 @@ class Agent:
 
     @extension.extensible
     def hist_add_tool_result(self, tool_name: str, tool_result: str, **kwargs: Any) -> history.Message:
-        data = {"tool_name": tool_name, "tool_result": tool_result, **kwargs}
-        extension.call_extensions_sync("hist_add_tool_result", self, data=data)
-        return self.hist_add_message(False, content=data)
+        told = {"tool_name": tool_name, "tool_result": tool_result, **kwargs}
+        extension.call_extensions_sync("hist_add_tool_result", self, data=told)
+        return self.hist_add_message(False, content=told)
 
     @extension.extensible
     async def call_chat_model_turn(
@@ -276,16 +278,15 @@ class Agent:
     async def handle_intervention(self, progress: str = "") -> None:
         await self.wait_if_paused()
         if self.intervention:
-            msg = self.intervention
-            self.intervention = None
-            last_tool = self.loop_data.current_tool
-            if last_tool and last_tool.progress.strip():
-                self.hist_add_tool_result(last_tool.name, last_tool.progress.strip())
-                last_tool.set_progress(None)
+            said, self.intervention = self.intervention, None
+            busy = self.loop_data.current_tool
+            if busy and busy.progress.strip():
+                self.hist_add_tool_result(busy.name, busy.progress.strip())
+                busy.set_progress(None)
             if progress.strip():
                 self.hist_add_ai_response(progress)
-            self.hist_add_user_message(msg, intervention=True)
-            raise InterventionException(msg)
+            self.hist_add_user_message(said, intervention=True)
+            raise InterventionException(said)
 
     async def wait_if_paused(self) -> None:
         while self.context.paused:
@@ -354,25 +355,25 @@ class Agent:
             import helpers.mcp_handler as mcp_helper
 
             return mcp_helper.MCPConfig.get_instance().get_tool(self, tool_name)
-        except Exception as e:
-            PrintStyle().print(f"Failed to get MCP tool '{tool_name}': {e}")
+        except Exception as error:
+            PrintStyle().print(f"Asking the MCP servers for {tool_name!r} failed: {error}")
             return None
 
     def _warn_missing(self, tool_name: str) -> None:
-        error_detail = f"Tool '{tool_name}' not found or could not be initialized."
-        self.hist_add_warning(error_detail)
-        self.context.log.log(type="warning", content=f"{self.agent_name}: {error_detail}")
+        problem = f"'{tool_name}' was not found, and nothing stands in for it"
+        self.hist_add_warning(problem)
+        self.context.log.log(type="warning", content=f"{self.agent_name}: {problem}")
 
     @extension.extensible
     async def process_tools(self, msg: str) -> Any:
-        tool_request = extract_tools.extract_tool_request(msg)
-        if tool_request is None:
+        request = extract_tools.extract_tool_request(msg)
+        if request is None:
             warning = self.read_prompt("fw.msg_misformat.md")
             self.hist_add_warning(warning)
-            self.context.log.log(type="warning", content=f"{self.agent_name}: Message misformat.")
+            self.context.log.log(type="warning", content=f"{self.agent_name}: the reply asks for nothing")
             return None
-        await self.validate_tool_request(tool_request)
-        tool_name, tool_args = extract_tools.normalize_tool_request(tool_request)
+        await self.validate_tool_request(request)
+        tool_name, tool_args = extract_tools.normalize_tool_request(request)
         tool = self._find_mcp_tool(tool_name)
         if not tool:
             tool = self.get_tool(
@@ -411,10 +412,10 @@ class Agent:
         try:
             if len(stream) < 25:
                 return
-            response = DirtyJson.parse_string(stream)
-            if isinstance(response, dict):
+            parsed = DirtyJson.parse_string(stream)
+            if isinstance(parsed, dict):
                 await extension.call_extensions_async(
-                    "response_stream", self, loop_data=self.loop_data, text=stream, parsed=response
+                    "response_stream", self, loop_data=self.loop_data, text=stream, parsed=parsed
                 )
         except Exception:
             pass
@@ -439,7 +440,6 @@ class Agent:
                 break  # also when the file holds no tool: then the tool is unknown
             except Exception:
                 continue
-        tool_class = classes[0] if classes else Unknown
-        return tool_class(
-            agent=self, name=name, method=method, args=args, message=message, loop_data=loop_data, **kwargs
-        )
+        tool_class = next(iter(classes), Unknown)
+        given = {"name": name, "method": method, "args": args, "message": message}
+        return tool_class(agent=self, **given, loop_data=loop_data, **kwargs)

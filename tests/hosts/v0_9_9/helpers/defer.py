@@ -12,20 +12,22 @@ class EventLoopThread:
 
     def __new__(cls, thread_name: str = "Background"):
         with cls._lock:
-            if thread_name not in cls._instances:
+            threads = cls._instances
+            if thread_name not in threads:
                 instance = super().__new__(cls)
                 instance.loop = asyncio.new_event_loop()
                 instance.thread = threading.Thread(target=instance._run, daemon=True, name=thread_name)
                 instance.thread.start()
-                cls._instances[thread_name] = instance
-            return cls._instances[thread_name]
+                threads[thread_name] = instance
+            return threads[thread_name]
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
         self.loop.run_forever()
 
     def run_coroutine(self, coro: Coroutine[Any, Any, Any]) -> Future:
-        return asyncio.run_coroutine_threadsafe(coro, self.loop)
+        submit = asyncio.run_coroutine_threadsafe
+        return submit(coro, self.loop)
 
 
 class DeferredTask:
@@ -35,28 +37,30 @@ class DeferredTask:
 
     def start_task(self, func: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kwargs: Any):
         self.func, self.args, self.kwargs = func, args, kwargs
-        self._future = self.event_loop_thread.run_coroutine(self._run())
+        thread = self.event_loop_thread
+        self._future = thread.run_coroutine(self._run())
         return self
 
     async def _run(self) -> Any:
-        return await self.func(*self.args, **self.kwargs)
+        coroutine = self.func(*self.args, **self.kwargs)
+        return await coroutine
 
     def is_ready(self) -> bool:
-        return self._future.done() if self._future else False
+        return self._future is not None and self._future.done()
 
     def is_alive(self) -> bool:
         return bool(self._future and not self._future.done())
 
     def result_sync(self, timeout: float | None = None) -> Any:
         if not self._future:
-            raise RuntimeError("Task was not started")
+            raise RuntimeError("nothing was started")
         return self._future.result(timeout)
 
     async def result(self, timeout: float | None = None) -> Any:
         if not self._future:
-            raise RuntimeError("Task was not started")
+            raise RuntimeError("nothing was started")
         return await asyncio.wait_for(asyncio.wrap_future(self._future), timeout)
 
     def kill(self) -> None:
-        if self._future and not self._future.done():
+        if self.is_alive():
             self._future.cancel()

@@ -17,7 +17,9 @@ def json_parse_dirty(json: str) -> dict[str, Any] | None:
         data = DirtyJson.parse_string(json.strip())
     except Exception:
         return None
-    return data if isinstance(data, dict) else None
+    if isinstance(data, dict):
+        return data
+    return None
 
 
 def extract_json_root_string(content: str) -> str | None:

@@ -18,7 +18,8 @@ def get_base_dir() -> str:
 
 
 def get_abs_path(*relative_paths: str) -> str:
-    return os.path.join(get_base_dir(), *relative_paths)
+    base = get_base_dir()
+    return os.path.join(base, *relative_paths)
 
 
 def exists(*relative_paths: str) -> bool:
@@ -50,5 +51,6 @@ def read_prompt_file(_file: str, _directories: list[str], **kwargs: Any) -> str:
         text = handle.read()
     variables = {**load_plugin_variables(_file, _directories), **kwargs}
     for key, value in variables.items():
-        text = text.replace("{{" + key + "}}", str(value))
+        mark = f"{{{{{key}}}}}"
+        text = text.replace(mark, str(value))
     return text

@@ -14,4 +14,5 @@ def get_project_meta(name: str, *sub_dirs: str) -> str:
 
 
 def get_context_project_name(context: Any) -> str | None:
-    return context.get_data(CONTEXT_DATA_KEY_PROJECT)
+    project: str | None = context.get_data(CONTEXT_DATA_KEY_PROJECT)
+    return project

@@ -47,7 +47,8 @@ class SecretsManager:
             return dict(line.rstrip("\n").split("=", 1) for line in handle if "=" in line)
 
     def create_streaming_filter(self) -> StreamingSecretsFilter:
-        return StreamingSecretsFilter(self.load_secrets())
+        secrets = self.load_secrets()
+        return StreamingSecretsFilter(secrets)
 
     def replace_placeholders(self, text: str) -> str:
         for key, value in self.load_secrets().items():

@@ -28,10 +28,9 @@ def get_paths(
     from helpers import projects
 
     flags = (must_exist_completely, include_project, include_user, include_default, include_plugins)
-    cache_key = cache.determine_cache_key(agent, *subpaths, *flags, default_root)
-    cached = cache.get(PATHS_CACHE_AREA, cache_key)
-    if cached is not None:
-        return cached
+    key = cache.determine_cache_key(agent, *subpaths, *flags, default_root)
+    if (known := cache.get(PATHS_CACHE_AREA, key)) is not None:
+        return known
     profile = agent.config.profile if agent and agent.config.profile else ""
     project = (projects.get_context_project_name(agent.context) or "") if include_project and agent else ""
     roots: list[str] = []
@@ -52,5 +51,5 @@ def get_paths(
         roots.append(files.get_abs_path(default_root))
     paths = [files.get_abs_path(root, *subpaths) for root in roots]
     paths = [path for path in paths if not must_exist_completely or files.exists(path)]
-    cache.add(PATHS_CACHE_AREA, cache_key, paths)
+    cache.add(PATHS_CACHE_AREA, key, paths)
     return paths

@@ -23,27 +23,25 @@ def format_error(
 ) -> str:
     """The traceback with its middle cut out, its last line moved to where it is wanted."""
     lines = "".join(traceback.format_exception(type(e), e, e.__traceback__)).split("\n")
-    error_message = next((line for line in reversed(lines) if re.match(r"[\w\.]+Error:\s*", line)), "")
+    error_message = next((line for line in reversed(lines) if re.match(r"[\w.]+Error:", line)), "")
     kept = _trim(lines, start_entries, end_entries)
     if error_message:
         last = max((i for i, line in enumerate(kept) if line.strip() == error_message.strip()), default=-1)
         kept = [line for i, line in enumerate(kept) if i != last]
     result = "Traceback (most recent call last):\n" + "\n".join(kept) if kept else ""
-    if error_message and error_message_position == "top":
-        result = f"{error_message}\n\n{result}" if result else error_message
-    elif error_message and error_message_position == "bottom":
-        result = f"{result}\n\n{error_message}" if result else error_message
-    return result or str(e)
+    orders = {"top": [error_message, result], "bottom": [result, error_message]}
+    paragraphs = orders.get(error_message_position, [result])
+    return "\n\n".join(filter(None, paragraphs)) or str(e)
 
 
 def _trim(lines: list[str], start_entries: int, end_entries: int) -> list[str]:
-    if not start_entries and not end_entries:
+    if not (start_entries or end_entries):
         return []
     frames = [i for i, line in enumerate(lines) if line.strip().startswith("File ")]
     surplus = len(frames) - start_entries - end_entries
     if surplus <= 0:
         return lines
-    notice = f"\n>>>  {surplus} stack lines skipped <<<\n"
+    notice = f"\n({surplus} stack lines left out)\n"
     return [*lines[: frames[surplus]], notice, *lines[frames[surplus + end_entries] :]]
 
 

@@ -32,9 +32,10 @@ def _log_extension_call(name: str) -> None:
         return
     for key in (name, "_total"):
         _EXTENSIONS_LOG_COUNTS[key] = _EXTENSIONS_LOG_COUNTS.get(key, 0) + 1
-    if _EXTENSIONS_LOG_COUNTS["_total"] % every == 0:
-        for key, count in _EXTENSIONS_LOG_COUNTS.items():
-            print(f"{count!s:<6} {key}")
+    if _EXTENSIONS_LOG_COUNTS["_total"] % every:
+        return
+    for point, calls in _EXTENSIONS_LOG_COUNTS.items():
+        print(f"{point}: {calls} calls")
 
 
 def extensible(func):
@@ -59,9 +60,9 @@ def extensible(func):
         return os.path.join(base, "start"), os.path.join(base, "end"), _get_agent(args, kwargs), data
 
     def _process_result(data):
-        exc = data.get("exception")
-        if isinstance(exc, BaseException):
-            raise exc
+        error = data.get("exception")
+        if isinstance(error, BaseException):
+            raise error
         return data.get("result")
 
     def _call_original(data):
@@ -70,30 +71,30 @@ def extensible(func):
         kwargs = kwargs if isinstance(kwargs, dict) else {}
         try:
             data["result"] = func(*args, **kwargs)
-        except Exception as e:
-            data["exception"] = e
+        except Exception as error:
+            data["exception"] = error
 
     async def _run_async(*args, **kwargs):
-        start_point, end_point, agent, data = _prepare_inputs(args, kwargs)
-        await call_extensions_async(start_point, agent=agent, data=data)
+        before, after, agent, data = _prepare_inputs(args, kwargs)
+        await call_extensions_async(before, agent=agent, data=data)
         if _process_result(data) is _UNSET:
             _call_original(data)
             try:
                 data["result"] = await data["result"]
-            except Exception as e:
-                data["exception"] = e
-        await call_extensions_async(end_point, agent=agent, data=data)
-        result = _process_result(data)
-        return None if result is _UNSET else result
+            except Exception as error:
+                data["exception"] = error
+        await call_extensions_async(after, agent=agent, data=data)
+        value = _process_result(data)
+        return value if value is not _UNSET else None
 
     def _run_sync(*args, **kwargs):
-        start_point, end_point, agent, data = _prepare_inputs(args, kwargs)
-        call_extensions_sync(start_point, agent=agent, data=data)
+        before, after, agent, data = _prepare_inputs(args, kwargs)
+        call_extensions_sync(before, agent=agent, data=data)
         if _process_result(data) is _UNSET:
             _call_original(data)
-        call_extensions_sync(end_point, agent=agent, data=data)
-        result = _process_result(data)
-        return None if result is _UNSET else result
+        call_extensions_sync(after, agent=agent, data=data)
+        value = _process_result(data)
+        return value if value is not _UNSET else None
 
     return wraps(func)(_run_async if inspect.iscoroutinefunction(func) else _run_sync)
 
@@ -110,20 +111,18 @@ class Extension:
 
 async def call_extensions_async(extension_point: str, agent: "Agent|None" = None, **kwargs: Any):
     _log_extension_call(extension_point)
-    classes = _get_extension_classes(extension_point, agent=agent, **kwargs)
-    for cls in classes:
-        result = cls(agent=agent).execute(**kwargs)
-        if isinstance(result, Awaitable):
-            await result
+    for cls in _get_extension_classes(extension_point, agent=agent, **kwargs):
+        outcome = cls(agent=agent).execute(**kwargs)
+        if isinstance(outcome, Awaitable):
+            await outcome
 
 
 def call_extensions_sync(extension_point: str, agent: "Agent|None" = None, **kwargs: Any):
     _log_extension_call(extension_point)
-    classes = _get_extension_classes(extension_point, agent=agent, **kwargs)
-    for cls in classes:
-        result = cls(agent=agent).execute(**kwargs)
-        if isinstance(result, Awaitable):
-            raise ValueError(f"Extension {cls.__name__} returned awaitable in sync mode")
+    for cls in _get_extension_classes(extension_point, agent=agent, **kwargs):
+        outcome = cls(agent=agent).execute(**kwargs)
+        if isinstance(outcome, Awaitable):
+            raise ValueError(f"{cls.__name__} is asynchronous, but the call of it is not")
 
 
 def _get_extension_classes(
@@ -131,30 +130,28 @@ def _get_extension_classes(
 ) -> list[type[Extension]]:
     from helpers import subagents
 
-    cache_key = cache.determine_cache_key(agent, extension_point)
-    cached = cache.get(_CLASSES_CACHE_AREA, cache_key)
-    if cached is not None:
-        return cached
-    paths = subagents.get_paths(agent, "extensions/python", extension_point)
+    key = cache.determine_cache_key(agent, extension_point)
+    if (known := cache.get(_CLASSES_CACHE_AREA, key)) is not None:
+        return known
     unique: dict[str, type[Extension]] = {}
-    for cls in [cls for path in paths for cls in _get_extensions(path)]:
-        unique.setdefault(_get_file_from_module(cls.__module__), cls)
-    classes = sorted(unique.values(), key=lambda cls: _get_file_from_module(cls.__module__))
-    cache.add(_CLASSES_CACHE_AREA, cache_key, classes)
+    for path in subagents.get_paths(agent, "extensions/python", extension_point):
+        for cls in _get_extensions(path):
+            unique.setdefault(_get_file_from_module(cls.__module__), cls)
+    classes = [unique[name] for name in sorted(unique)]
+    cache.add(_CLASSES_CACHE_AREA, key, classes)
     return classes
 
 
 def _get_file_from_module(module_name: str) -> str:
-    return module_name.split(".")[-1]
+    return module_name.rpartition(".")[2]
 
 
 def _get_extensions(folder: str) -> list[type[Extension]]:
     folder = files.get_abs_path(folder)
-    cached = cache.get(_EXTENSIONS_CACHE_AREA, folder)
-    if cached is not None:
-        return cached
+    if (known := cache.get(_EXTENSIONS_CACHE_AREA, folder)) is not None:
+        return known
     if not files.exists(folder):
         return []
-    classes = modules.load_classes_from_folder(folder, "*", Extension)
-    cache.add(_EXTENSIONS_CACHE_AREA, folder, classes)
-    return classes
+    found = modules.load_classes_from_folder(folder, "*", Extension)
+    cache.add(_EXTENSIONS_CACHE_AREA, folder, found)
+    return found

@@ -17,7 +17,9 @@ def json_parse_dirty(json: str) -> dict[str, Any] | None:
         data = DirtyJson.parse_string(json.strip())
     except Exception:
         return None
-    return data if isinstance(data, dict) else None
+    if isinstance(data, dict):
+        return data
+    return None
 
 
 def extract_json_root_string(content: str) -> str | None:
@@ -40,13 +42,13 @@ def extract_tool_request(content: str) -> dict[str, Any] | None:
 def normalize_tool_request(tool_request: Any) -> tuple[str, dict[str, Any]]:
     """Name and arguments; ``tool:action`` becomes the plain name with an ``action`` argument."""
     if not isinstance(tool_request, dict):
-        raise ValueError("Tool request must be a dictionary")
+        raise ValueError("A request is an object")
     name = tool_request.get("tool_name") or tool_request.get("tool")
     if not name or not isinstance(name, str):
-        raise ValueError("Tool request must have a tool_name (type string) field")
+        raise ValueError("A request names its tool: tool_name is a text")
     args = tool_request.get("tool_args", tool_request.get("args"))
     if not isinstance(args, dict):
-        raise ValueError("Tool request must have a tool_args (type dictionary) field")
+        raise ValueError("A request has arguments: tool_args is an object")
     args = dict(args)
     if ":" in name:
         name, action = name.split(":", 1)

@@ -10,11 +10,11 @@ from helpers.tool import Response, Tool
 class MCPTool(Tool):
     async def execute(self, **kwargs: Any) -> Response:
         try:
-            message = await MCPConfig.get_for_agent(self.agent).call_tool(self.name, kwargs)
+            answer = await MCPConfig.get_for_agent(self.agent).call_tool(self.name, kwargs)
         except Exception as e:
-            message = f"ERROR: {e}"
-            self.agent.context.log.log(type="warning", content=f"{self.name}: {message}")
-        return Response(message=message, break_loop=False)
+            answer = f"ERROR: {e}"
+            self.agent.context.log.log(type="warning", content=f"{self.name}: {answer}")
+        return Response(message=answer, break_loop=False)
 
 
 class MCPClientBase:
@@ -28,10 +28,7 @@ class MCPClientBase:
 
     def has_tool(self, tool_name: str) -> bool:
         with self.__lock:
-            for tool in self.tools:
-                if tool["name"] == tool_name:
-                    return True
-        return False
+            return any(tool["name"] == tool_name for tool in self.tools)
 
     def update_tools(self, functions: dict[str, Callable[[dict], str]]) -> None:
         with self.__lock:
@@ -53,7 +50,7 @@ class MCPServer:
 def _split_qualified_tool_name(tool_name: str) -> tuple[str, str]:
     server, _, tool = tool_name.partition(".")
     if not server or not tool:
-        raise ValueError(f"Tool {tool_name} not found")
+        raise ValueError(f"{tool_name} was not found on any server")
     return server, tool
 
 
@@ -90,28 +87,28 @@ class MCPConfig:
 
     def has_tool(self, tool_name: str) -> bool:
         try:
-            server_name_part, tool_name_part = _split_qualified_tool_name(tool_name)
+            owner, short = _split_qualified_tool_name(tool_name)
         except ValueError:
             return False
         with self.__lock:
             for server in self.servers:
-                if server.name == server_name_part:
-                    return server.has_tool(tool_name_part)
+                if server.name == owner:
+                    return server.has_tool(short)
             return False
 
     def get_tool(self, agent: Any, tool_name: str) -> MCPTool | None:
-        effective_config = MCPConfig.get_for_agent(agent)
-        if effective_config is not self:
-            return effective_config.get_tool(agent, tool_name)
+        own = MCPConfig.get_for_agent(agent)
+        if own is not self:
+            return own.get_tool(agent, tool_name)
         if not self.has_tool(tool_name):
             tool_name = original_tool_name(tool_name, agent.get_data(agent.DATA_NAME_RESPONSES_TOOL_NAME_MAP))
             if not self.has_tool(tool_name):
                 return None
-        return MCPTool(agent=agent, name=tool_name, method=None, args={}, message="", loop_data=None)
+        return MCPTool(agent, tool_name, method=None, args={}, message="", loop_data=None)
 
     async def call_tool(self, tool_name: str, input_data: dict[str, Any]) -> str:
-        server_name_part, tool_name_part = _split_qualified_tool_name(tool_name)
+        owner, short = _split_qualified_tool_name(tool_name)
         for server in self.servers:
-            if server.name == server_name_part and server.has_tool(tool_name_part):
-                return server.client.functions[tool_name_part](input_data)
-        raise ValueError(f"Tool {tool_name} not found")
+            if server.name == owner and server.has_tool(short):
+                return server.client.functions[short](input_data)
+        raise ValueError(f"{tool_name} was not found on any server")

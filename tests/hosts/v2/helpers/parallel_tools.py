@@ -35,15 +35,15 @@ class ParallelJob:
     result: str | None = None
     error: str | None = None
     log_item: Any = field(default=None, repr=False)
-    deferred_task: DeferredTask | None = field(default=None, repr=False)
+    deferred_task: DeferredTask | None = field(repr=False, default=None)
 
 
 def normalize_parallel_tool_calls(raw_calls: Any) -> list[NormalizedToolCall]:
     if not isinstance(raw_calls, list) or not raw_calls:
-        raise ValueError("`tool_calls` must be an array of normal tool-call objects.")
+        raise ValueError("`tool_calls` is a list of requests, and never empty")
     requests = [extract_tools.normalize_tool_request(raw) for raw in raw_calls]
     if any(name == "parallel" for name, _ in requests):
-        raise ValueError("`parallel` cannot be nested inside another `parallel` call.")
+        raise ValueError("`parallel` does not run inside itself")
     return [NormalizedToolCall(index, name, dict(args)) for index, (name, args) in enumerate(requests)]
 
 
@@ -81,11 +81,11 @@ async def _run_parallel_job(parent_context_id: str, job_id: str) -> None:
         job.result = await _run_direct_tool_job(parent_context_id, job)
         state = "success"
     except asyncio.CancelledError:
-        job.error, job.state = "Parallel job was cancelled.", "cancelled"
+        job.error, job.state = "the job was cancelled", "cancelled"
         raise
     except Exception as exc:
         job.error, state = str(exc), "error"
-        PrintStyle().print(f"Parallel job {job.id} failed: {exc}")
+        PrintStyle().print(f"{job.id} raised: {exc}")
     job.log_item.update(content=job.result if state == "success" else f"Error: {job.error}")
     job.state = state  # last: the parent stops waiting when it sees it
 
@@ -110,7 +110,7 @@ async def execute_tool_call(
 ) -> str:
     tool = _resolve_parallel_tool(agent, tool_name, tool_args, strict=True)
     if not tool:
-        raise ValueError(f"Tool '{tool_name}' not found or could not be initialized.")
+        raise ValueError(f"'{tool_name}' was not found, and nothing stands in for it")
     if log_item is not None:
         tool.get_log_object = lambda: log_item
     agent.loop_data.current_tool = tool
@@ -136,22 +136,23 @@ def _resolve_parallel_tool(
 ):
     import helpers.mcp_handler as mcp_helper
 
-    message = json.dumps({"tool_name": tool_name, "tool_args": tool_args})
+    request = json.dumps({"tool_name": tool_name, "tool_args": tool_args})
     tool = None
     try:
-        tool = mcp_helper.MCPConfig.get_instance().get_tool(agent, tool_name)
+        servers = mcp_helper.MCPConfig.get_instance()
+        tool = servers.get_tool(agent, tool_name)
         if not tool:
             tool = agent.get_tool(
                 name=tool_name,
                 method=None,
                 args=tool_args,
-                message=message,
+                message=request,
                 loop_data=getattr(agent, "loop_data", None),
             )
     except Exception as exc:
         if strict:
             raise
-        PrintStyle().print(f"Failed to initialize tool '{tool_name}' for parallel job: {exc}")
+        PrintStyle().print(f"No '{tool_name}' for a job: {exc}")
     if tool:
         tool.args = dict(tool_args)
     return tool
@@ -159,8 +160,8 @@ def _resolve_parallel_tool(
 
 def _log_parallel_child_started(agent: "Agent", job: ParallelJob) -> None:
     # a lookup that is no execution: the tool is only asked for its log item
-    tool = _resolve_parallel_tool(agent, job.tool_name, job.tool_args)
-    if tool is not None:
-        job.log_item = tool.get_log_object()
+    asked = _resolve_parallel_tool(agent, job.tool_name, job.tool_args)
+    if asked is not None:
+        job.log_item = asked.get_log_object()
     else:
-        job.log_item = agent.context.log.log(type="tool", heading=f"Using tool '{job.tool_name}'")
+        job.log_item = agent.context.log.log(type="tool", heading=f"calls '{job.tool_name}'")

@@ -5,12 +5,13 @@ from helpers.tool import Response, Tool
 
 class Delegation(Tool):
     async def execute(self, message="", reset="", **kwargs):
-        if self.agent.get_data(Agent.DATA_NAME_SUBORDINATE) is None or str(reset).lower() == "true":
-            config = initialize_agent(self.agent.config.chat_model)
-            config.profile = kwargs.get("profile") or self.agent.config.profile
-            sub = Agent(self.agent.number + 1, config, self.agent.context)
-            sub.set_data(Agent.DATA_NAME_SUPERIOR, self.agent)
-            self.agent.set_data(Agent.DATA_NAME_SUBORDINATE, sub)
-        subordinate = self.agent.get_data(Agent.DATA_NAME_SUBORDINATE)
-        subordinate.hist_add_user_message(UserMessage(message=message))
-        return Response(message=await subordinate.monologue(), break_loop=False)
+        chief = self.agent
+        if str(reset).lower() == "true" or chief.get_data(Agent.DATA_NAME_SUBORDINATE) is None:
+            settings = initialize_agent(chief.config.chat_model)
+            settings.profile = kwargs.get("profile") or chief.config.profile
+            junior = Agent(chief.number + 1, settings, chief.context)
+            junior.set_data(Agent.DATA_NAME_SUPERIOR, chief)
+            chief.set_data(Agent.DATA_NAME_SUBORDINATE, junior)
+        junior = chief.get_data(Agent.DATA_NAME_SUBORDINATE)
+        junior.hist_add_user_message(UserMessage(message=message))
+        return Response(message=await junior.monologue(), break_loop=False)

@@ -7,13 +7,14 @@ class ParallelTool(Tool):
         self.log = None
 
     async def after_execution(self, response, **kwargs):
-        self.agent.hist_add_tool_result(self.name, response.message.strip(), **(response.additional or {}))
+        extra = response.additional or {}
+        self.agent.hist_add_tool_result(self.name, response.message.strip(), **extra)
 
     async def execute(self, tool_calls=None, **kwargs):
         try:
             calls = parallel_tools.normalize_parallel_tool_calls(tool_calls)
-        except ValueError as exc:
-            return Response(message=f"Error: {exc}", break_loop=False)
+        except ValueError as wrong:
+            return Response(message=f"Error: {wrong}", break_loop=False)
         jobs = await parallel_tools.start_parallel_jobs(self.agent, calls)
         results = await parallel_tools.await_parallel_jobs(self.agent, [job.id for job in jobs])
         return Response(message=parallel_tools.format_parallel_results(results), break_loop=False)

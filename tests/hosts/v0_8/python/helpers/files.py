@@ -12,7 +12,8 @@ def get_base_dir() -> str:
 
 
 def get_abs_path(*relative_paths: str) -> str:
-    return os.path.join(get_base_dir(), *relative_paths)
+    base = get_base_dir()
+    return os.path.join(base, *relative_paths)
 
 
 def exists(*relative_paths: str) -> bool:
@@ -31,5 +32,6 @@ def read_prompt_file(_file: str, _directories: list[str], **kwargs: Any) -> str:
     with open(find_file_in_dirs(_file, _directories), encoding="utf-8") as handle:
         text = handle.read()
     for key, value in kwargs.items():
-        text = text.replace("{{" + key + "}}", str(value))
+        mark = f"{{{{{key}}}}}"
+        text = text.replace(mark, str(value))
     return text

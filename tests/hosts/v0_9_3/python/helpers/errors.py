@@ -17,7 +17,7 @@ def error_text(e: Exception) -> str:
 def format_error(e: Exception, start_entries: int = 6, end_entries: int = 4) -> str:
     """The traceback with its middle cut out: which frames stay depends on how many there are."""
     lines = "".join(traceback.format_exception(type(e), e, e.__traceback__)).split("\n")
-    error_message = next((line for line in reversed(lines) if re.match(r"[\w\.]+Error:\s*", line)), "")
+    error_message = next((line for line in reversed(lines) if re.match(r"[\w.]+Error:", line)), "")
     kept = _trim(lines, start_entries, end_entries)
     if not kept:
         return error_message or str(e)
@@ -26,13 +26,13 @@ def format_error(e: Exception, start_entries: int = 6, end_entries: int = 4) -> 
 
 
 def _trim(lines: list[str], start_entries: int, end_entries: int) -> list[str]:
-    if not start_entries and not end_entries:
+    if not (start_entries or end_entries):
         return []
     frames = [i for i, line in enumerate(lines) if line.strip().startswith("File ")]
     surplus = len(frames) - start_entries - end_entries
     if surplus <= 0:
         return lines
-    notice = f"\n>>>  {surplus} stack lines skipped <<<\n"
+    notice = f"\n({surplus} stack lines left out)\n"
     return [*lines[: frames[surplus]], notice, *lines[frames[surplus + end_entries] :]]
 
 

@@ -20,21 +20,22 @@ class Extension:
 
 
 async def call_extensions(extension_point: str, agent: "Agent|None" = None, **kwargs: Any) -> Any:
-    defaults = await _get_extensions("python/extensions/" + extension_point)
+    folder = f"python/extensions/{extension_point}"
+    defaults = await _get_extensions(folder)
     classes = defaults
 
     if agent and agent.config.profile:
         own = await _get_extensions("agents/" + agent.config.profile + "/extensions/" + extension_point)
         if own:
             unique = {_get_file_from_module(cls.__module__): cls for cls in defaults + own}
-            classes = sorted(unique.values(), key=lambda cls: _get_file_from_module(cls.__module__))
+            classes = [unique[name] for name in sorted(unique)]
 
     for cls in classes:
         await cls(agent=agent).execute(**kwargs)
 
 
 def _get_file_from_module(module_name: str) -> str:
-    return module_name.split(".")[-1]
+    return module_name.rpartition(".")[2]
 
 
 _cache: dict[str, list[type[Extension]]] = {}
@@ -46,6 +47,6 @@ async def _get_extensions(folder: str):
         return _cache[folder]
     if not files.exists(folder):
         return []
-    classes = extract_tools.load_classes_from_folder(folder, "*", Extension)
-    _cache[folder] = classes
-    return classes
+    found = extract_tools.load_classes_from_folder(folder, "*", Extension)
+    _cache[folder] = found
+    return found

@@ -18,7 +18,9 @@ def json_parse_dirty(json: str) -> dict[str, Any] | None:
         data = DirtyJson.parse_string(json.strip())
     except Exception:
         return None
-    return data if isinstance(data, dict) else None
+    if isinstance(data, dict):
+        return data
+    return None
 
 
 def import_module(file_path: str) -> ModuleType:

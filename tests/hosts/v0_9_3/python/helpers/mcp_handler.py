@@ -9,11 +9,11 @@ from python.helpers.tool import Response, Tool
 class MCPTool(Tool):
     async def execute(self, **kwargs: Any) -> Response:
         try:
-            message = await MCPConfig.get_instance().call_tool(self.name, kwargs)
+            answer = await MCPConfig.get_instance().call_tool(self.name, kwargs)
         except Exception as e:
-            message = f"ERROR: {e}"
-            self.agent.context.log.log(type="warning", content=f"{self.name}: {message}")
-        return Response(message=message, break_loop=False)
+            answer = f"ERROR: {e}"
+            self.agent.context.log.log(type="warning", content=f"{self.name}: {answer}")
+        return Response(message=answer, break_loop=False)
 
 
 class MCPClientBase:
@@ -27,10 +27,7 @@ class MCPClientBase:
 
     def has_tool(self, tool_name: str) -> bool:
         with self.__lock:
-            for tool in self.tools:
-                if tool["name"] == tool_name:
-                    return True
-        return False
+            return any(tool["name"] == tool_name for tool in self.tools)
 
     def update_tools(self, functions: dict[str, Callable[[dict], str]]) -> None:
         with self.__lock:
@@ -62,23 +59,21 @@ class MCPConfig:
     def has_tool(self, tool_name: str) -> bool:
         if "." not in tool_name:
             return False
-        server_name_part, tool_name_part = tool_name.split(
-            "."
-        )  # more than one dot is an error, as in the host
+        owner, short = tool_name.split(".")  # more than one dot is an error, as in the host
         with self.__lock:
             for server in self.servers:
-                if server.name == server_name_part:
-                    return server.has_tool(tool_name_part)
+                if server.name == owner:
+                    return server.has_tool(short)
             return False
 
     def get_tool(self, agent: Any, tool_name: str) -> MCPTool | None:
         if not self.has_tool(tool_name):
             return None
-        return MCPTool(agent=agent, name=tool_name, method=None, args={}, message="", loop_data=None)
+        return MCPTool(agent, tool_name, method=None, args={}, message="", loop_data=None)
 
     async def call_tool(self, tool_name: str, input_data: dict[str, Any]) -> str:
-        server_name_part, tool_name_part = tool_name.split(".")
+        owner, short = tool_name.split(".")
         for server in self.servers:
-            if server.name == server_name_part and server.has_tool(tool_name_part):
-                return server.client.functions[tool_name_part](input_data)
-        raise ValueError(f"Tool {tool_name} not found")
+            if server.name == owner and server.has_tool(short):
+                return server.client.functions[short](input_data)
+        raise ValueError(f"{tool_name} was not found on any server")

@@ -8,7 +8,7 @@ from python.helpers import extract_tools, files, journal
 if TYPE_CHECKING:
     from agent import Agent
 
-_cache: dict[str, list[type["Extension"]]] = {}
+_cache: dict[str, list[type]] = {}
 
 
 class Extension:
@@ -24,18 +24,18 @@ class Extension:
 async def call_extensions(extension_point: str, agent: "Agent|None" = None, **kwargs: Any) -> Any:
     from python.helpers import subagents
 
-    paths = subagents.get_paths(agent, "extensions", extension_point, default_root="python")
     unique: dict[str, type[Extension]] = {}
-    for cls in [cls for path in paths for cls in _get_extensions(path)]:
-        unique.setdefault(_get_file_from_module(cls.__module__), cls)  # the first path that has it wins
-    classes = sorted(unique.values(), key=lambda cls: _get_file_from_module(cls.__module__))
+    for path in subagents.get_paths(agent, "extensions", extension_point, default_root="python"):
+        for cls in _get_extensions(path):
+            unique.setdefault(_get_file_from_module(cls.__module__), cls)  # the first path that has it wins
+    classes = [unique[name] for name in sorted(unique)]
 
     for cls in classes:
         await cls(agent=agent).execute(**kwargs)
 
 
 def _get_file_from_module(module_name: str) -> str:
-    return module_name.split(".")[-1]
+    return module_name.rpartition(".")[2]
 
 
 def _get_extensions(folder: str):
@@ -44,6 +44,6 @@ def _get_extensions(folder: str):
         return _cache[folder]
     if not files.exists(folder):
         return []
-    classes = extract_tools.load_classes_from_folder(folder, "*", Extension)
-    _cache[folder] = classes
-    return classes
+    found = extract_tools.load_classes_from_folder(folder, "*", Extension)
+    _cache[folder] = found
+    return found

@@ -44,18 +44,20 @@ class Tool:
     async def execute(self, **kwargs: Any) -> Response: ...
 
     async def before_execution(self, **kwargs: Any):
-        PrintStyle(bold=True).print(f"{self.agent.agent_name}: Using tool '{self.name}'")
+        PrintStyle(bold=True).print(f"{self.agent.agent_name} calls '{self.name}'")
         self.log = self.get_log_object()
         for key, value in self.args.items():
             PrintStyle().stream(f"{key}: {value}")
 
     async def after_execution(self, response: Response, **kwargs: Any):
-        text = response.message.strip()
-        self.agent.hist_add_tool_result(self.name, text, **(response.additional or {}))
-        PrintStyle().print(f"{self.agent.agent_name}: Response from tool '{self.name}': {text}")
-        self.log.update(content=text)
+        answer = response.message.strip()
+        extra = response.additional or {}
+        self.agent.hist_add_tool_result(self.name, answer, **extra)
+        PrintStyle().print(f"'{self.name}' answered {self.agent.agent_name}: {answer}")
+        self.log.update(content=answer)
 
     def get_log_object(self):
         name = f"{self.name}:{self.method}" if self.method else self.name
-        heading = f"icon://construction {self.agent.agent_name}: Using tool '{name}'"
-        return self.agent.context.log.log(type="tool", heading=heading, content="", kvps=self.args)
+        heading = f"{self.agent.agent_name} calls '{name}'"
+        log = self.agent.context.log
+        return log.log(type="tool", heading=heading, content="", kvps=self.args)

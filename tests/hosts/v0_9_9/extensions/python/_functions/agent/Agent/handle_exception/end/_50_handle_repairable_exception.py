@@ -6,11 +6,12 @@ from helpers.print_style import PrintStyle
 
 class HandleRepairableException(Extension):
     async def execute(self, data={}, **kwargs):
-        if not self.agent or not isinstance(data.get("exception"), RepairableException):
+        error = data.get("exception")
+        if not self.agent or not isinstance(error, RepairableException):
             return
-        msg = {"message": errors.format_error(data["exception"])}
-        await extension.call_extensions_async("error_format", agent=self.agent, msg=msg)
-        self.agent.hist_add_warning(msg["message"])
-        PrintStyle(font_color="red").print(msg["message"])
-        self.agent.context.log.log(type="warning", content=msg["message"])
+        notice = {"message": errors.format_error(error)}
+        await extension.call_extensions_async("error_format", agent=self.agent, msg=notice)
+        self.agent.hist_add_warning(notice["message"])
+        PrintStyle(font_color="red").print(notice["message"])
+        self.agent.context.log.log(type="warning", content=notice["message"])
         data["exception"] = None

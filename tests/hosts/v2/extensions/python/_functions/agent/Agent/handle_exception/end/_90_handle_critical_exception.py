@@ -6,11 +6,11 @@ from helpers.print_style import PrintStyle
 
 class HandleCriticalException(Extension):
     async def execute(self, data={}, **kwargs):
-        exception = data.get("exception")
-        if not self.agent or not exception or isinstance(exception, HandledException):
+        error = data.get("exception")
+        if not self.agent or not error or isinstance(error, HandledException):
             return
-        error_message = errors.format_error(exception)
-        PrintStyle(font_color="red").print(error_message)
-        self.agent.context.log.log(type="error", content=error_message)
-        PrintStyle(font_color="red").print(f"{self.agent.agent_name}: {errors.error_text(exception)}")
-        data["exception"] = HandledException(exception)
+        report = errors.format_error(error)
+        PrintStyle(font_color="red").print(report)
+        self.agent.context.log.log(type="error", content=report)
+        PrintStyle(font_color="red").print(f"{self.agent.agent_name}: {errors.error_text(error)}")
+        data["exception"] = HandledException(error)

@@ -16,16 +16,16 @@ class RetryCriticalException(Extension):
         if not exception or isinstance(exception, (HandledException, RepairableException)):
             self.agent.set_data(DATA_NAME_COUNTER, 0)
             return
-        counter = self.agent.get_data(DATA_NAME_COUNTER) or 0
-        if counter >= 1:
+        tries = self.agent.get_data(DATA_NAME_COUNTER) or 0
+        if tries >= 1:
             return
-        self.agent.set_data(DATA_NAME_COUNTER, counter + 1)
-        error_message = errors.format_error(exception)
+        self.agent.set_data(DATA_NAME_COUNTER, tries + 1)
+        report = errors.format_error(exception)
         self.agent.context.log.log(
-            type="warning", heading="Critical error, retrying...", content=error_message
+            type="warning", heading="Unexpected: once more", content=report
         )
         await asyncio.sleep(0.01)
         await self.agent.handle_intervention()
-        facing = self.agent.read_prompt("fw.msg_critical_error.md", error_message=error_message)
+        facing = self.agent.read_prompt("fw.msg_critical_error.md", error_message=report)
         self.agent.hist_add_warning(message=facing)
         data["exception"] = None
