@@ -258,7 +258,9 @@ def test_start_and_end_extensions_replace_what_they_like(name, told):
     assert results(told(name)["get_tool_start_result"])[0].startswith("given/None")
     assert results(told(name)["get_tool_end_rescues"])[0].startswith("rescued/None")
     assert "raised in start" in warnings(told(name)["get_tool_start_raises"])[0]
-    assert "is asynchronous, but the call of it is not" in json.dumps(told(name)["get_tool_start_awaitable"]["chats"])
+    assert "is asynchronous, but the call of it is not" in json.dumps(
+        told(name)["get_tool_start_awaitable"]["chats"]
+    )
     assert len(results(told(name)["intervention_start_skips"])) == 2
     assert kinds(told(name)["cancelled_skips_end"], "wrong") == []
     assert "Agent" in told(name)["extensions_log"]["stdout"]
