@@ -89,7 +89,11 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("quiet", "AUTOPERF_QUIET", False, _switch, "no line on stderr at all"),
     Option("tool_cache_size", "AUTOPERF_TOOL_CACHE_SIZE", 100, _at_least(1), "tool entries kept"),
     Option(
-        "tool_cache_ttl", "AUTOPERF_TOOL_CACHE_TTL", 300.0, _seconds, "seconds an unused tool entry is kept"
+        "tool_cache_ttl",
+        "AUTOPERF_TOOL_CACHE_TTL",
+        300.0,
+        _seconds,
+        "seconds a tool entry is kept after it was loaded",
     ),
     Option(
         "extension_cache_size", "AUTOPERF_EXTENSION_CACHE_SIZE", 50, _at_least(1), "extension entries kept"
@@ -99,7 +103,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "AUTOPERF_EXTENSION_CACHE_TTL",
         300.0,
         _seconds,
-        "seconds an unused extension entry is kept",
+        "seconds an extension entry is kept after it was loaded",
     ),
     Option("store_max_mb", "AUTOPERF_STORE_MAX_MB", 64, _at_least(1), "size limit of the local store in MiB"),
 )
