@@ -96,10 +96,9 @@ class Telemetry:
     ) -> Telemetry:
         """Start recording: ``resource`` describes the service, ``snapshot()`` the process, every second.
 
-        Without ``spans`` only the record of the process is kept, and OpenTelemetry is not imported.
-        ``control_flow`` tells exceptions with which the host steers itself from failures.
-        ``snapshot`` is called on our thread and returns something JSON can hold. Raises ``ImportError`` when
-        OpenTelemetry's SDK is missing.
+        Without ``spans`` only the record is kept, and OpenTelemetry is not imported. ``control_flow`` tells
+        exceptions with which the host steers itself from failures. ``snapshot`` is called on our thread and
+        returns what JSON can hold. Raises ``ImportError`` when OpenTelemetry's SDK is missing.
         """
         telemetry = cls(config, resource, snapshot, store_dir, spans=spans, control_flow=control_flow)
         telemetry._begin()
