@@ -6,7 +6,6 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Final
@@ -73,11 +72,10 @@ class guarded(AbstractContextManager["guarded"]):  # noqa: N801 - reads as a key
     interrupts) always passes. Never put host code inside.
     """
 
-    __slots__ = ("_seam", "failed")
+    __slots__ = ("_seam",)
 
     def __init__(self, seam: str) -> None:
         self._seam = seam
-        self.failed = False
 
     def __enter__(self) -> guarded:
         return self
@@ -90,7 +88,6 @@ class guarded(AbstractContextManager["guarded"]):  # noqa: N801 - reads as a key
     ) -> bool:
         if error is None or not isinstance(error, Exception):
             return False
-        self.failed = True
         failures.record(self._seam, error)
         return not raises_under_test()
 
@@ -110,10 +107,3 @@ def say(line: str) -> None:
         stream.flush()
     except (OSError, ValueError):
         pass
-
-
-def attempt(seam: str, action: Callable[[], Any]) -> Any:
-    """Run ``action`` inside the fence; its result, or None when it failed."""
-    with guarded(seam):
-        return action()
-    return None

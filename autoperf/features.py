@@ -9,7 +9,6 @@ FEATURES: dict[str, str] = {
     "mcp": "MCP tool names are looked up in an index instead of a scan",
     "trace": "spans and execution statistics, into the local store and to OTLP when configured",
 }
-OBSERVE_ONLY = frozenset({"trace"})
 
 
 def parse_features(text: str) -> frozenset[str]:

@@ -20,7 +20,7 @@ from autoperf.caching import Cache
 from autoperf.config import Config
 from autoperf.errors import failures, guarded, say
 from autoperf.patching import PatchSet
-from autoperf.telemetry import Telemetry
+from autoperf.telemetry import Telemetry, names
 from autoperf.version import __version__
 
 _EXPIRY_INTERVAL_S: Final = 30.0
@@ -78,7 +78,7 @@ class Runtime:
         runtime = cls(root, layout, config)
         with guarded("telemetry"):
             runtime._start_telemetry(spans=config.on("trace"))
-        if runtime.telemetry is None:
+        if runtime.telemetry is None and config.on("trace"):
             # An OpenTelemetry of the host's that ours cannot stand on: the record of the process needs none.
             with guarded("telemetry"):
                 runtime._start_telemetry(spans=False)
@@ -99,7 +99,7 @@ class Runtime:
     def _start_telemetry(self, *, spans: bool) -> None:
         self.telemetry = Telemetry.start(
             self.config,
-            resource={"service.version": self.layout.generation},
+            resource={names.SERVICE_VERSION: self.layout.generation},
             snapshot=self._tick,
             store_dir=self.config.state_dir,
             spans=spans,

@@ -63,9 +63,10 @@ class CodeCache:
             self.count_read()
             return code
 
-        if stamp_or_none(Stamp.of, path) in (None, ABSENT):
+        stamp = stamp_or_none(Stamp.of, path)
+        if stamp is None or stamp is ABSENT:
             return load()
-        return self.cache.get_or_load(path, load, lambda: Stamp.of(path))
+        return self.cache.get_or_load(path, load, lambda: stamp)
 
     def importlib_view(self, original: ModuleType, switch: Switch) -> ModuleType:
         """Stands for ``importlib`` in the host module that loads by path; its specs carry our loader."""

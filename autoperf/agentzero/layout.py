@@ -6,8 +6,12 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Final
 
 from autoperf.agentzero.definitions import parsed
+
+# The base class asked for, and the cache that keeps its subclasses: the same in every generation.
+CACHE_OF_BASE: Final = {"Tool": "tools", "Extension": "extensions"}
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,15 @@ import os
 import time
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, Final
+from typing import Any
 
 from autoperf.agentzero import purity
 from autoperf.agentzero.codecache import CodeCache
+from autoperf.agentzero.layout import CACHE_OF_BASE
 from autoperf.caching import Cache
 from autoperf.errors import failures, raises_under_test
 from autoperf.patching import DISABLE_AFTER_FAILURES, Switch
 from autoperf.stamps import ABSENT, Stamp, stamp_or_none
-
-_KINDS: Final = {"Tool": "tools", "Extension": "extensions"}
 
 
 class Loaded:
@@ -82,7 +81,7 @@ class ClassLoading:
         path, base_class = host.arguments[0], host.arguments[len(names) - 2]
         if not isinstance(path, str) or not isinstance(base_class, type):
             return None
-        kind = _KINDS.get(base_class.__name__)
+        kind = CACHE_OF_BASE.get(base_class.__name__)
         return None if kind is None else self.caches.get(kind)
 
     def _fenced(self, host: _HostCall, switch: Switch, cached: Callable[[], list[type]]) -> list[type]:

@@ -8,15 +8,14 @@ import time
 from collections.abc import Callable
 from fnmatch import fnmatch
 from types import ModuleType
-from typing import Any, Final
+from typing import Any
 
 from autoperf.agentzero.codecache import CodeCache
+from autoperf.agentzero.layout import CACHE_OF_BASE
 from autoperf.caching import Cache
 from autoperf.errors import guarded
 from autoperf.patching import Switch, expect_parameters
 from autoperf.stamps import Stamp
-
-_KINDS: Final = {"Tool": "tools", "Extension": "extensions"}
 
 
 class SharedClasses:
@@ -88,7 +87,7 @@ class SharedLoading:
     def _cache_for(self, args: tuple[Any, ...]) -> Cache[Any] | None:
         if len(args) not in (3, 4):
             return None
-        return self._caches.get(_KINDS.get(getattr(args[2], "__name__", ""), ""))
+        return self._caches.get(CACHE_OF_BASE.get(getattr(args[2], "__name__", ""), ""))
 
     def _stamp(self, folder: str, resolve: Callable[[str], str]) -> Stamp | None:
         path = self._absolute.get(folder)
