@@ -12,6 +12,8 @@ from typing import Any, Final
 from autoperf.features import FEATURES as FEATURES
 from autoperf.features import parse_features as parse_features
 
+# From the least to the most.
+DETAILS: Final = ("turn", "step", "all")
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"", "0", "false", "no", "off"})
 
@@ -62,6 +64,12 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _detail(text: str) -> str:
+    if text.strip().lower() not in DETAILS:
+        raise ValueError(f"use {', '.join(DETAILS[:-1])} or {DETAILS[-1]}")
+    return text.strip().lower()
+
+
 def default_home(environ: Mapping[str, str] = os.environ) -> Path:
     """The state directory when none is named: ``$XDG_STATE_HOME/autoperf``, else ``~/.local/state/autoperf``.
 
@@ -105,6 +113,13 @@ OPTIONS: Final[tuple[Option, ...]] = (
         _seconds,
         "seconds an extension entry is kept after it was loaded",
     ),
+    Option(
+        "detail",
+        "AUTOPERF_DETAIL",
+        "step",
+        _detail,
+        f"how much of a turn becomes spans: {', '.join(DETAILS)}",
+    ),
     Option("store_max_mb", "AUTOPERF_STORE_MAX_MB", 64, _at_least(1), "size limit of the local store in MiB"),
 )
 
@@ -120,6 +135,7 @@ class Config:
     tool_cache_ttl: float = 300.0
     extension_cache_size: int = 50
     extension_cache_ttl: float = 300.0
+    detail: str = "step"
     store_max_mb: int = 64
     sources: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 from autoperf.agentzero.hostcache import ExtensionClasses
 from autoperf.series import Series
+from autoperf.telemetry import names
 
 _NAME_LENGTH: Final = 100
 _NAMES_KEPT: Final = 1000
@@ -27,11 +28,24 @@ class Tracing(Protocol):
     """The part of telemetry that wrappers use; see `autoperf.telemetry.Telemetry`."""
 
     def span(
-        self, name: str, attributes: dict[str, Any] | None = None, *, new_trace: bool = False
+        self,
+        name: str,
+        attributes: dict[str, Any] | None = None,
+        kind: str = names.INTERNAL,
+        *,
+        new_trace: bool = False,
+        from_ns: int = 0,
     ) -> AbstractContextManager[SpanHandle]:
-        """A span around a block; with ``new_trace`` the root of a trace of its own."""
+        """A span around a block; with ``new_trace`` a root; with ``from_ns`` only if it took that long."""
 
-    def record(self, name: str, start_ns: int, end_ns: int, attributes: dict[str, Any] | None = None) -> None:
+    def record(
+        self,
+        name: str,
+        start_ns: int,
+        end_ns: int,
+        attributes: dict[str, Any] | None = None,
+        kind: str = names.INTERNAL,
+    ) -> None:
         """A span after the fact, child of the current one; Unix time in ns."""
 
 

@@ -18,7 +18,18 @@ TOOL_LOOKUP: Final = "tool_lookup"
 EXTENSIONS: Final = "extensions"
 INTERVENTION: Final = "intervention"
 MESSAGE: Final = "user_message"  # the root: one user message and all that answers it
-MCP_LOOKUP: Final = "mcp_lookup"
+STEP: Final = "step"  # one iteration of the agent's loop: prompt, model, tool
+PREPARE_PROMPT: Final = "prepare_prompt"
+SYSTEM_PROMPT: Final = "system_prompt"
+EXTENSION: Final = "extension"  # one class of an extension point
+COMPRESS_HISTORY: Final = "compress_history"
+MEMORY_RECALL: Final = "memory_recall"
+BACKGROUND: Final = "background"  # the root of what an extension set going beside the turn
+SCHEDULED_TASK: Final = "scheduled_task"
+MCP_SESSION: Final = "mcp_session"  # from opening a session to its end
+MCP_CONNECT: Final = "mcp_connect"  # starting or reaching the server, up to the first operation
+MCP_TOOLS_CALL: Final = "tools/call"
+MCP_TOOLS_LIST: Final = "tools/list"
 
 # Span kinds. OpenTelemetry trace API, SpanKind.
 INTERNAL: Final = "internal"
@@ -37,8 +48,25 @@ TOOL_NAME: Final = "gen_ai.tool.name"
 TOOL_TYPE: Final = "gen_ai.tool.type"
 TOOL_CALL_ID: Final = "gen_ai.tool.call.id"
 REQUEST_MODEL: Final = "gen_ai.request.model"
+REQUEST_STREAM: Final = "gen_ai.request.stream"  # bool
+RESPONSE_MODEL: Final = "gen_ai.response.model"
+FINISH_REASONS: Final = "gen_ai.response.finish_reasons"  # list of str
+TIME_TO_FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chunk"  # s
+# Only what the provider itself reported; never a count of ours.
 INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
 OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
+CACHED_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
+REASONING_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
+TOKEN_TYPE: Final = "gen_ai.token.type"  # metrics only: input, output
+# Content; only when OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT asks for it.
+INPUT_MESSAGES: Final = "gen_ai.input.messages"
+OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
+SYSTEM_INSTRUCTIONS: Final = "gen_ai.system_instructions"
+TOOL_ARGUMENTS: Final = "gen_ai.tool.call.arguments"
+TOOL_RESULT: Final = "gen_ai.tool.call.result"
+
+# Model Context Protocol attributes. Semantic conventions for MCP (status Development).
+MCP_METHOD: Final = "mcp.method.name"
 
 # Errors: the class of the exception, never its text. General attributes, error.
 ERROR_TYPE: Final = "error.type"
@@ -55,9 +83,28 @@ INTERRUPTED: Final = (
     "autoperf.interrupted"  # class name: cancelled or stopped from outside, which is no error
 )
 CACHE_HIT: Final = "autoperf.cache.hit"  # bool: found without loading
-SOURCE_FILE: Final = "autoperf.source.file"  # base name of the file that was loaded
+SOURCE_FILE: Final = "autoperf.source.file"  # relative to the host's folder, or to the home directory as ~
+STEP_NUMBER: Final = "autoperf.step.number"  # counted from 0 in each monologue, as the host does
+SPANS_OMITTED: Final = "autoperf.spans.omitted"  # spans a step did not get because it had its share
 EXTENSION_POINT: Final = "autoperf.extension.point"
+EXTENSION_CLASS: Final = "autoperf.extension.class"
 EXTENSION_COUNT: Final = "autoperf.extension.count"  # how many ran
 BREAK_LOOP: Final = "autoperf.tool.break_loop"  # bool: the tool ended the turn
 WAITED: Final = "autoperf.intervention.waited"  # seconds
 RAISED: Final = "autoperf.intervention.raised"  # bool: a user's message was handed to the agent
+MODEL_ROLE: Final = "autoperf.model.role"  # chat or utility: what the host calls the model for
+MCP_SERVER: Final = "autoperf.mcp.server"  # the server's name in the host's settings
+# On a chat span: how the answer came in, and what the framework did between its chunks.
+CHUNKS: Final = "autoperf.stream.chunks"
+TOKENS_PER_SECOND: Final = "autoperf.stream.tokens_per_second"  # the provider's count, first to last chunk
+CALLBACK_SECONDS: Final = "autoperf.stream.callback.seconds"  # in all callbacks together
+CALLBACK_SLOWEST: Final = "autoperf.stream.callback.slowest_seconds"  # in the longest single one
+CALLBACK_SLOWEST_POINT: Final = "autoperf.stream.callback.slowest_extension_point"
+CALLBACK_SLOWEST_EXTENSION: Final = "autoperf.stream.callback.slowest_extension"  # class names
+
+# Instruments. GenAI client, agent and tool metrics; process metrics; the last group is our own.
+OPERATION_DURATION: Final = "gen_ai.client.operation.duration"  # s
+TOKEN_USAGE: Final = "gen_ai.client.token.usage"  # {token}
+FIRST_CHUNK_DURATION: Final = "gen_ai.client.operation.time_to_first_chunk"  # s
+EXECUTE_TOOL_DURATION: Final = "gen_ai.execute_tool.duration"  # s
+INVOKE_AGENT_DURATION: Final = "gen_ai.invoke_agent.duration"  # s

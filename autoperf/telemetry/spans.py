@@ -8,10 +8,13 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import contextvars
+import threading
+import time
+import weakref
 from collections.abc import Callable, Mapping
 from enum import Enum
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
@@ -27,6 +30,8 @@ _NAME_LENGTH: Final = 200
 _TEXT_LENGTH: Final = 1000
 _KINDS: Final = {kind.name.lower(): kind for kind in SpanKind}
 _ERROR: Final = Status(StatusCode.ERROR)
+# The SDK's spans know their parent's ids only; whether it has ended, its object tells.
+_PARENTS: Final[weakref.WeakKeyDictionary[Span, Span]] = weakref.WeakKeyDictionary()
 
 
 class ActiveSpan:
@@ -35,32 +40,29 @@ class ActiveSpan:
     Do not keep it open over a ``yield`` of a generator: whoever runs in between would become its child.
     """
 
-    __slots__ = ("_attributes", "_control_flow", "_kind", "_name", "_new_trace", "_span", "_token", "_tracer")
+    __slots__ = ("_control_flow", "_from_ns", "_make", "_new_trace", "_span", "_token")
 
     def __init__(
         self,
-        tracer: Tracer,
-        name: str,
-        attributes: Mapping[str, Any] | None,
-        kind: str,
+        make: Make,
         new_trace: bool,
         control_flow: Callable[[BaseException], bool],
+        from_ns: int = 0,
     ) -> None:
-        self._control_flow = control_flow
-        self._tracer = tracer
-        self._name = name
-        self._attributes = attributes
-        self._kind = kind
+        self._make = make
         self._new_trace = new_trace
+        self._control_flow = control_flow
+        self._from_ns = from_ns
         self._span: Span | None = None
         self._token: Any = None
 
     def __enter__(self) -> ActiveSpan:
         with guarded("telemetry:span start"):
-            self._span = span = start_span(
-                self._tracer, self._name, self._attributes, self._kind, new_trace=self._new_trace
-            )
-            self._token = context_api.attach(trace_api.set_span_in_context(span))
+            if self._from_ns and not self._new_trace:
+                self._span = _Pending(self._make)
+            else:
+                self._span = start_span(self._make, new_trace=self._new_trace)
+            self._token = context_api.attach(trace_api.set_span_in_context(self._span))
         return self
 
     def set(self, key: str, value: Any) -> None:
@@ -75,44 +77,112 @@ class ActiveSpan:
         with guarded("telemetry:span end"):
             if self._token is not None:
                 _detach(self._token)
-            if self._span is not None:
+            span = self._span
+            if isinstance(span, _Pending):
+                span = span.ended(self._from_ns, failed=error is not None)
+            if span is not None:
                 if error is not None:
-                    _record_error(self._span, error, self._control_flow(error))
-                self._span.end()
+                    _record_error(span, error, self._control_flow(error))
+                span.end()
         return False
 
 
+class Make(NamedTuple):
+    """What a span is made of: attributes as the caller gave them, ``kind`` one of those in `names`."""
+
+    tracer: Tracer
+    name: str
+    attributes: Mapping[str, Any] | None
+    kind: str = names.INTERNAL
+
+
+class _Pending(trace_api.NonRecordingSpan):
+    """Stands for a span that is only made when something begins below it, or when it took long enough.
+
+    To others it looks like the span above it, so that their spans have a parent that exists.
+    """
+
+    def __init__(self, make: Make) -> None:
+        self._above = trace_api.get_current_span()
+        super().__init__(self._above.get_span_context())
+        self._make = make
+        self._start_ns = time.time_ns()
+        self._set: dict[str, Any] = {}
+        self._real: Span | None = None
+        self._over = False
+        self._lock = threading.Lock()
+
+    @property
+    def end_time(self) -> int | None:
+        """As on the SDK's spans: None while this goes on."""
+        return 0 if self._over else None
+
+    @property
+    def above(self) -> Span:
+        """What was current when this began."""
+        return self._above
+
+    def set_attribute(self, key: str, value: Any) -> None:
+        """Keep it for the span that may be made."""
+        self._set[key] = value
+        if self._real is not None:
+            self._real.set_attribute(key, value)
+
+    def made(self) -> Span:
+        """The real span, made now if it was not."""
+        with self._lock:  # two threads may begin something below it at once
+            if self._real is None:
+                make = self._make._replace(attributes={**(self._make.attributes or {}), **self._set})
+                self._real = start_span(make, above=self._above, start_ns=self._start_ns)
+            return self._real
+
+    def ended(self, from_ns: int, *, failed: bool) -> Span | None:
+        """The real span, to be ended; None when it was too short to be one."""
+        self._over = True
+        if self._real is None and not failed and time.time_ns() - self._start_ns < from_ns:
+            return None
+        return self.made()
+
+
 def start_span(
-    tracer: Tracer,
-    name: str,
-    attributes: Mapping[str, Any] | None,
-    kind: str = names.INTERNAL,
-    *,
-    new_trace: bool = False,
-    start_ns: int | None = None,
+    make: Make, *, new_trace: bool = False, above: Span | None = None, start_ns: int | None = None
 ) -> Span:
     """Start a span below the current one; with ``new_trace`` as the root of its own trace, linked to it.
 
-    Work that goes on in the background carries the context of the turn that began it. Once that turn has
-    ended, its spans begin traces of their own as well: nothing hangs below what has ended.
+    Work that goes on in the background carries the context of the turn that began it: its spans hang below
+    the nearest one that still goes on, and where all have ended they begin traces of their own. Nothing
+    hangs below what has ended.
     """
+    current = trace_api.get_current_span() if above is None else above
+    parent = current
+    while getattr(parent, "end_time", None) is not None:
+        parent = _above(parent)
+    new_trace = new_trace or (parent is not current and not parent.get_span_context().is_valid)
     links = []
-    current = trace_api.get_current_span()
-    new_trace = new_trace or getattr(current, "end_time", None) is not None
     if new_trace:
         cause = current.get_span_context()
         links = [Link(cause)] if cause.is_valid else []
-    return tracer.start_span(
-        clean(name, _NAME_LENGTH),
-        context=context_api.Context() if new_trace else None,
-        kind=_KINDS[kind],
-        attributes={key: plain(value) for key, value in (attributes or {}).items() if value is not None},
+    elif isinstance(parent, _Pending):
+        parent = parent.made()
+    span = make.tracer.start_span(
+        clean(make.name, _NAME_LENGTH),
+        context=context_api.Context() if new_trace else trace_api.set_span_in_context(parent),
+        kind=_KINDS[make.kind],
+        attributes={key: plain(value) for key, value in (make.attributes or {}).items() if value is not None},
         links=links,
         start_time=start_ns,
         # The SDK would store the exception's text, and that is the user's.
         record_exception=False,
         set_status_on_exception=False,
     )
+    if not new_trace and span.is_recording():
+        _PARENTS[span] = parent
+    return span
+
+
+def _above(span: Span) -> Span:
+    """The span that ``span`` was begun below, or the invalid one."""
+    return span.above if isinstance(span, _Pending) else _PARENTS.get(span, trace_api.INVALID_SPAN)
 
 
 def current_trace_id() -> str | None:

@@ -152,24 +152,34 @@ class Telemetry:
         kind: str = names.INTERNAL,
         *,
         new_trace: bool = False,
+        from_ns: int = 0,
     ) -> ActiveSpan | NoSpan:
         """A span for a ``with`` block, below the current one, or with ``new_trace`` in a trace of its own.
 
-        ``kind`` is one of the span kinds in `names`. A trace of its own is linked to the current span.
+        ``kind`` is one of the span kinds in `names`. A trace of its own is linked to the current span. With
+        ``from_ns`` there is a span only if it took as many ns, failed, or something began below it.
         """
         tracer = self._tracer or self._begin_in_child()
         if tracer is None:
             return _NO_SPAN
-        return self._spans.ActiveSpan(tracer, name, attributes, kind, new_trace, self._control_flow)
+        make = self._spans.Make(tracer, name, attributes, kind)
+        span: ActiveSpan = self._spans.ActiveSpan(make, new_trace, self._control_flow, from_ns)
+        return span
 
     def record(
-        self, name: str, start_ns: int, end_ns: int, attributes: Mapping[str, Any] | None = None
+        self,
+        name: str,
+        start_ns: int,
+        end_ns: int,
+        attributes: Mapping[str, Any] | None = None,
+        kind: str = names.INTERNAL,
     ) -> None:
         """A span after the fact, below the current one; times in ns since the epoch."""
         tracer = self._tracer or self._begin_in_child()
         if tracer is not None:
             with guarded("telemetry:record"):
-                self._spans.start_span(tracer, name, attributes, start_ns=start_ns).end(end_ns)
+                make = self._spans.Make(tracer, name, attributes, kind)
+                self._spans.start_span(make, start_ns=start_ns).end(end_ns)
 
     def current_trace_id(self) -> str | None:
         """The trace going on here, as 32 hex digits."""
