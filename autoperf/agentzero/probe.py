@@ -181,6 +181,25 @@ class Step:
         self.own_seconds = 0.0
 
 
+class Turn:
+    """One monologue as the wrappers inside it see it: whose it is, and what its present step may still have.
+
+    ``role`` is what the host calls the model for at this moment: ``chat``, ``utility``, or empty.
+    """
+
+    __slots__ = ("agent", "conversation", "role")
+
+    def __init__(self, agent: str, conversation: str) -> None:
+        self.agent = agent
+        self.conversation = conversation
+        self.role = ""
+
+    def attributes(self) -> dict[str, Any]:
+        """The agent and the chat, for any span inside."""
+        given = {names.AGENT_NAME: self.agent, names.CONVERSATION_ID: self.conversation}
+        return {key: value for key, value in given.items() if value}
+
+
 class Lookup:
     """What one extension call, in the context it runs in, found and had to read."""
 
@@ -212,14 +231,23 @@ class Probe:
         self.extension_classes = ExtensionClasses()
         self.mcp_lookups = 0
         self.mcp_found = 0
+        self.turn: ContextVar[Turn | None] = ContextVar("autoperf_turn", default=None)
         self.step: ContextVar[Step | None] = ContextVar("autoperf_step", default=None)
         self.lookup: ContextVar[Lookup | None] = ContextVar("autoperf_lookup", default=None)
 
     def span(
-        self, name: str, attributes: dict[str, Any] | None = None, *, new_trace: bool = False
+        self,
+        name: str,
+        attributes: dict[str, Any] | None = None,
+        kind: str = names.INTERNAL,
+        *,
+        new_trace: bool = False,
+        from_ns: int = 0,
     ) -> AbstractContextManager[Any]:
-        """A span around a block, or nothing when tracing is off."""
-        return NO_SPAN if self.tracing is None else self.tracing.span(name, attributes, new_trace=new_trace)
+        """A span around a block, or nothing when tracing is off; see `Tracing.span`."""
+        if self.tracing is None:
+            return NO_SPAN
+        return self.tracing.span(name, attributes, kind, new_trace=new_trace, from_ns=from_ns)
 
     def pulse(self) -> tuple[int, ...]:
         """Numbers that have moved whenever anything here has; cheap to compare."""
