@@ -1,0 +1,82 @@
+"""Write traces from the local store to a file that others open.
+
+`jaeger` is what Jaeger's UI opens by upload (Search, Upload); `otlp-json` opens
+there too, and is what any OTLP/HTTP endpoint takes at /v1/traces as
+application/json. Paths in the home directory are shortened to ~.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from autoperf.cli.selection import directory, home_argument, whole, written
+from autoperf.errors import AutoperfError, say
+from autoperf.history import SPANS_READ, History
+from autoperf.insight import jaeger, otlpjson
+from autoperf.insight.counters import process_of
+from autoperf.insight.summary import Summary
+from autoperf.tables import SpanRow
+from autoperf.telemetry import names
+from autoperf.version import __version__
+
+FORMATS: Final = ("jaeger", "otlp-json")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """``[ID...] [--format FORMAT] [--last N] [--output FILE] [--home DIR]``."""
+    parser.add_argument("ids", metavar="ID", nargs="*", help="default: the newest user message")
+    parser.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="default: jaeger")
+    parser.add_argument("--last", metavar="N", type=whole, help="the last N traces instead")
+    parser.add_argument("--output", "-o", metavar="FILE", default="-", help="default: stdout")
+    home_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write one document; exit 1 when a trace is not there or the file cannot be written."""
+    if args.ids and args.last:
+        raise AutoperfError("give ids, or --last N, not both")
+    with History(directory(args.home)) as history:
+        chosen = _chosen(history, args.ids, args.last)
+        traces = [history.spans(one.trace_id) for one in chosen]
+        resources = _resources(history.processes(), traces)
+    if args.format == "jaeger":
+        found = jaeger.document(traces, resources)
+    else:
+        found = otlpjson.document(traces, resources, __version__)
+    written(args.output, (json.dumps(found, ensure_ascii=True, separators=(",", ":")), "\n"))
+    for one, rows in zip(chosen, traces, strict=True):
+        if len(rows) == SPANS_READ < one.spans:
+            say(f"trace {one.trace_id}: the first {SPANS_READ:,} of {one.spans:,} spans")
+    return 0
+
+
+def _chosen(history: History, ids: Sequence[str], last: int | None) -> list[Summary]:
+    if last:
+        found = list(itertools.islice(history.traces(), last))
+        if not found:
+            history.find(None)
+        return found
+    by_id = {one.trace_id: one for one in map(history.find, ids)}
+    return list(by_id.values()) or [history.find(None)]
+
+
+def _resources(
+    processes: Sequence[dict[str, Any]], traces: Sequence[Sequence[SpanRow]]
+) -> dict[int, dict[str, Any]]:
+    """Resource attributes by pid, as far as the record of the process tells them."""
+    resources: dict[int, dict[str, Any]] = {}
+    for row in itertools.chain.from_iterable(traces):
+        if row.pid in resources:
+            continue
+        resource: dict[str, Any] = {names.SERVICE_NAME: names.DEFAULT_SERVICE}
+        process = process_of(processes, row.pid, row.start_ns)
+        if process is not None:
+            resource[names.SERVICE_VERSION] = (process.get("host") or {}).get("generation")
+            resource[names.SERVICE_INSTANCE_ID] = process.get("instance")
+        resource["process.pid"] = row.pid
+        resources[row.pid] = {key: value for key, value in resource.items() if value is not None}
+    return resources

@@ -1,0 +1,24 @@
+"""Attribute values as both file formats want them: typed, finite, without the user's home directory."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from autoperf.shortening import homeless
+
+
+def shareable(value: Any) -> str | bool | int | float | list[Any]:
+    """``value`` as text, bool, int (64 bits), float or a list of these; home directories become ``~``."""
+    if isinstance(value, str):
+        # Lone surrogates are no UTF-8.
+        return homeless(value.encode("utf-8", "replace").decode("utf-8"))
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return value if -(2**63) <= value < 2**63 else str(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, (list, tuple)):
+        return [shareable(item) for item in value]
+    return shareable(str(value))
