@@ -134,8 +134,8 @@ def process(pid: int, *, features: Sequence[str], started_ms: float = -1000) -> 
         },
         "caches": {
             "tools": {
-                "hits": 190, "loads": 10, "evictions": 0, "invalidations": 2, "reexecutions": 0, "maxsize": 100,
-                "currsize": 8, "seconds_loading": 0.03, "seconds_saved": 0.8,
+                "hits": 190, "loads": 10, "evictions": 0, "invalidations": 2, "reexecutions": 0,
+                "maxsize": 100, "currsize": 8, "seconds_loading": 0.03, "seconds_saved": 0.8,
             }
         },
     }  # fmt: skip

@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the page, or print the report; exit 1 when there is no trace."""
     report = collect(directory(args.home), args.last, args.baseline and args.baseline.absolute())
     if args.html:
-        from autoperf.insight.page import page
+        from autoperf.page import page
 
         written(args.html, page(report))
         if args.html != "-":

@@ -10,7 +10,7 @@ from typing import TextIO
 
 
 def columns(text: str) -> int:
-    """How many columns text without control characters takes: East Asian wide characters and emoji two, accents none."""
+    """How many columns `printable` text takes: wide characters and emoji two, accents none."""
     return len(text) if text.isascii() else sum(map(_columns, text))
 
 
@@ -21,7 +21,7 @@ def _columns(char: str) -> int:
 
 
 def cut(text: str, width: int) -> str:
-    """The beginning of text without control characters, ``width`` columns at most, ``..`` for what is missing."""
+    """The beginning of `printable` text, ``width`` columns at most, ``..`` for what is missing."""
     if columns(text) <= width:
         return text
     taken, used = [], 0

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from autoperf.insight.tree import Node
-
-# A child that took less than a tenth of its parent does not explain it.
-_WORTH: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class CriticalPath:
     """By span id: when, in ns since the epoch, the trace's end depended on it or on what ran below it.
 
-    ``slowest`` are the ids from the root downwards, at each level the one that was waited for longest, as
-    far as that explains a tenth of the time above it.
+    ``slowest`` are the ids from the root downwards, at each level the one that was waited for longest, until
+    a span was itself at work for longer than that.
     """
 
     waited: dict[str, list[tuple[int, int]]]
@@ -54,7 +50,8 @@ def _slowest(root: Node, waited: dict[str, list[tuple[int, int]]]) -> tuple[str,
     path, node = [root.row.span_id], root
     while node.children:
         slowest = max(node.children, key=cost)
-        if cost(slowest) * _WORTH < cost(node) or not cost(slowest):
+        own = cost(node) - sum(map(cost, node.children))
+        if cost(slowest) <= own:
             break
         node = slowest
         path.append(node.row.span_id)

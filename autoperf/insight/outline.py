@@ -27,7 +27,8 @@ class Line:
         """``execute_tool search``, or ``12 x tool_lookup``: text of strangers, to be made harmless."""
         first = self.nodes[0].name
         if len(self.nodes) == 1:
-            return first
+            number = self.nodes[0].row.attributes.get(names.STEP_NUMBER)
+            return f"{first} {number}" if first == names.STEP and isinstance(number, int) else first
         alike = all(node.name == first for node in self.nodes)
         return f"{len(self.nodes):,} x {first if alike else operation(first)}"
 

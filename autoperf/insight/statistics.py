@@ -11,7 +11,6 @@ from autoperf.insight.layers import operation
 from autoperf.insight.tree import Node
 from autoperf.series import ranked
 from autoperf.telemetry import names
-from autoperf.wording import is_number
 
 # Distinct names are the host's, or a model's inventions: a bound for memory and for the page.
 _KEYS_KEPT: Final = 2000
@@ -53,7 +52,7 @@ class Timings:
                 continue
             self._put(_key(node), node.duration_ns / 1e6, node.failed)
             first = attributes.get(names.TIME_TO_FIRST_CHUNK)
-            if is_number(first):
+            if isinstance(first, (int, float)):
                 self._put((FIRST_CHUNK, node.name.partition(" ")[2]), first * 1e3, False)
 
     def _put(self, key: tuple[str, str], milliseconds: float, failed: bool) -> None:
