@@ -126,7 +126,8 @@ def process(pid: int, *, features: Sequence[str], started_ms: float = -1000) -> 
     started = T0 / 1e9 + started_ms / 1e3
     return {
         "pid": pid, "started": started, "updated": started + 100, "ended": started + 100,
-        "instance": f"instance-{pid}", "features": list(features),
+        "instance": f"instance-{pid}", "resource": {"service.name": "my-agent", "service.version": "v1.7"},
+        "features": list(features),
         "host": {"generation": "v0.9.9 - v2.6", "root": "/srv/a0"},
         "lookups": {
             "tools": {"lookups": 200, "hits": 190, "misses": 10, "hit_rate": 0.95},

@@ -19,8 +19,8 @@ from autoperf.history import SPANS_READ, History
 from autoperf.insight import jaeger, otlpjson
 from autoperf.insight.counters import process_of
 from autoperf.insight.summary import Summary
+from autoperf.insight.values import Described
 from autoperf.tables import SpanRow
-from autoperf.telemetry import names
 from autoperf.version import __version__
 
 FORMATS: Final = ("jaeger", "otlp-json")
@@ -41,14 +41,12 @@ def run(args: argparse.Namespace) -> int:
         raise AutoperfError("give ids, or --last N, not both")
     with History(directory(args.home)) as history:
         chosen = _chosen(history, args.ids, args.last)
-        traces = [history.spans(one.trace_id) for one in chosen]
-        resources = _resources(history.processes(), traces)
-    if args.format == "jaeger":
-        found = jaeger.document(traces, resources)
-    else:
-        found = otlpjson.document(traces, resources, __version__)
+        processes = history.processes()
+        traces = [_described(history.spans(one.trace_id), processes) for one in chosen]
+    document = jaeger.document if args.format == "jaeger" else otlpjson.document
+    found = document(traces, __version__)
     written(args.output, (json.dumps(found, ensure_ascii=True, separators=(",", ":")), "\n"))
-    for one, rows in zip(chosen, traces, strict=True):
+    for one, (rows, _) in zip(chosen, traces, strict=True):
         if len(rows) == SPANS_READ < one.spans:
             say(f"trace {one.trace_id}: the first {SPANS_READ:,} of {one.spans:,} spans")
     return 0
@@ -64,19 +62,8 @@ def _chosen(history: History, ids: Sequence[str], last: int | None) -> list[Summ
     return list(by_id.values()) or [history.find(None)]
 
 
-def _resources(
-    processes: Sequence[dict[str, Any]], traces: Sequence[Sequence[SpanRow]]
-) -> dict[int, dict[str, Any]]:
-    """Resource attributes by pid, as far as the record of the process tells them."""
-    resources: dict[int, dict[str, Any]] = {}
-    for row in itertools.chain.from_iterable(traces):
-        if row.pid in resources:
-            continue
-        resource: dict[str, Any] = {names.SERVICE_NAME: names.DEFAULT_SERVICE}
-        process = process_of(processes, row.pid, row.start_ns)
-        if process is not None:
-            resource[names.SERVICE_VERSION] = (process.get("host") or {}).get("generation")
-            resource[names.SERVICE_INSTANCE_ID] = process.get("instance")
-        resource["process.pid"] = row.pid
-        resources[row.pid] = {key: value for key, value in resource.items() if value is not None}
-    return resources
+def _described(rows: Sequence[SpanRow], processes: Sequence[dict[str, Any]]) -> Described:
+    """With the resource of each process as it recorded it; where that record has gone, none."""
+    first = {row.pid: row.start_ns for row in reversed(rows)}
+    found = {pid: process_of(processes, pid, start_ns) or {} for pid, start_ns in first.items()}
+    return rows, {pid: process.get("resource") or {} for pid, process in found.items()}

@@ -9,19 +9,18 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from autoperf.insight.values import shareable
+from autoperf.insight.values import Described, shareable
 from autoperf.tables import SpanRow
 from autoperf.telemetry import names
 
 _TYPES: Final = {bool: "bool", int: "int64", float: "float64", str: "string"}
 
 
-def document(
-    traces: Sequence[Sequence[SpanRow]], resources: Mapping[int, Mapping[str, Any]]
-) -> dict[str, Any]:
-    """``{"data": [...]}`` for the spans of each trace; ``resources`` holds resource attributes by pid."""
+def document(traces: Sequence[Described], version: str) -> dict[str, Any]:
+    """``{"data": [...]}`` for ``traces``; ``version`` is ours: that of the spans' instrumentation scope."""
+    scope = [_tag("otel.scope.name", "autoperf"), _tag("otel.scope.version", version)]
     return {
-        "data": [_trace(rows, resources) for rows in traces if rows],
+        "data": [_trace(rows, resources, scope) for rows, resources in traces if rows],
         "total": 0,
         "limit": 0,
         "offset": 0,
@@ -29,11 +28,13 @@ def document(
     }
 
 
-def _trace(rows: Sequence[SpanRow], resources: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+def _trace(
+    rows: Sequence[SpanRow], resources: Mapping[int, Mapping[str, Any]], scope: list[dict[str, Any]]
+) -> dict[str, Any]:
     keys = {pid: f"p{number}" for number, pid in enumerate(dict.fromkeys(row.pid for row in rows), 1)}
     return {
         "traceID": rows[0].trace_id,
-        "spans": [_span(row, keys[row.pid]) for row in rows],
+        "spans": [_span(row, keys[row.pid], scope) for row in rows],
         "processes": {key: _process(resources.get(pid, {})) for pid, key in keys.items()},
         "warnings": None,
     }
@@ -47,11 +48,11 @@ def _process(resource: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _span(row: SpanRow, process: str) -> dict[str, Any]:
+def _span(row: SpanRow, process: str, scope: list[dict[str, Any]]) -> dict[str, Any]:
     references = [("CHILD_OF", row.trace_id, row.parent_id)] if row.parent_id else []
     references += [("FOLLOWS_FROM", trace_id, span_id) for trace_id, span_id in row.links]
     tags = [_tag(key, value) for key, value in row.attributes.items()]
-    tags.append(_tag("span.kind", row.kind))
+    tags += [*scope, _tag("span.kind", row.kind)]
     if row.status != "unset":
         tags.append(_tag("otel.status_code", row.status.upper()))
     if row.status == "error":

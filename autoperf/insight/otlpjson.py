@@ -6,10 +6,11 @@ strings, enumerations as numbers, keys in lowerCamelCase.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from autoperf.insight.values import shareable
+from autoperf.insight.values import Described, shareable
 from autoperf.tables import SpanRow
 from autoperf.telemetry import names
 
@@ -17,26 +18,26 @@ _KINDS: Final = {names.INTERNAL: 1, names.SERVER: 2, names.CLIENT: 3, names.PROD
 _STATUS: Final = {"unset": 0, "ok": 1, "error": 2}
 
 
-def document(
-    traces: Sequence[Sequence[SpanRow]], resources: Mapping[int, Mapping[str, Any]], version: str
-) -> dict[str, Any]:
-    """One request for all ``traces``; ``resources`` holds resource attributes by pid, ``version`` is ours."""
-    by_pid: dict[int, list[SpanRow]] = {}
-    for rows in traces:
+def document(traces: Sequence[Described], version: str) -> dict[str, Any]:
+    """One request for all ``traces``; ``version`` is ours: that of the spans' instrumentation scope."""
+    groups: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {}
+    for rows, resources in traces:
+        # By process; the same process in several traces is one resource.
+        keys = {}
+        for pid in {row.pid for row in rows}:
+            described = _attributes({names.SERVICE_NAME: names.DEFAULT_SERVICE, **resources.get(pid, {})})
+            keys[pid] = json.dumps(described)
+            groups.setdefault(keys[pid], (described, []))
         for row in rows:
-            by_pid.setdefault(row.pid, []).append(row)
+            groups[keys[row.pid]][1].append(_span(row))
     scope = {"name": "autoperf", "version": version}
     return {
         "resourceSpans": [
             {
-                "resource": {
-                    "attributes": _attributes(
-                        {names.SERVICE_NAME: names.DEFAULT_SERVICE, **resources.get(pid, {})}
-                    )
-                },
-                "scopeSpans": [{"scope": scope, "spans": [_span(row) for row in rows]}],
+                "resource": {"attributes": described},
+                "scopeSpans": [{"scope": scope, "spans": spans}],
             }
-            for pid, rows in by_pid.items()
+            for described, spans in groups.values()
         ]
     }
 

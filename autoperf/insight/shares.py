@@ -18,7 +18,7 @@ def shares(tree: Tree) -> dict[str, float]:
         events.append((node.end_ns, 0, node))
     # Ends before starts: at one instant a span that follows another does not run beside it.
     events.sort(key=lambda event: event[:2])
-    share: dict[str, float] = {}
+    share = {node.row.span_id: 0.0 for node in tree.spans()}
     open_children: dict[str, int] = {}
     running: set[str] = set()
     joined: dict[str, float] = {}  # innermost spans, with the clock's reading when they became that
@@ -27,7 +27,7 @@ def shares(tree: Tree) -> dict[str, float]:
 
     def leave(span_id: str) -> None:
         if span_id in joined:
-            share[span_id] = share.get(span_id, 0.0) + clock - joined.pop(span_id)
+            share[span_id] += clock - joined.pop(span_id)
 
     for now, starts, node in events:
         if joined:
@@ -36,7 +36,6 @@ def shares(tree: Tree) -> dict[str, float]:
         span_id, above = node.row.span_id, node.parent.row.span_id if node.parent else ""
         if starts:
             if node.duration_ns == 0:
-                share[span_id] = 0.0
                 continue
             running.add(span_id)
             open_children[above] = open_children.get(above, 0) + 1

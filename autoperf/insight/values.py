@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autoperf.shortening import homeless
+from autoperf.tables import SpanRow
+
+# The spans of one trace, and the resource attributes of the processes that recorded them, by pid.
+Described = tuple[Sequence[SpanRow], Mapping[int, Mapping[str, Any]]]
 
 
 def shareable(value: Any) -> str | bool | int | float | list[Any]:

@@ -68,8 +68,8 @@ def changes(report: Report) -> str:
     now = sum(trace.summary.by_user for trace in report.traces)
     lead = (
         f"Before: {text(before.description)}, {before.messages:,} messages. After: {now:,} messages. The "
-        "ratio is the median before divided by the median after: above 1 is faster now. Only runs that did the "
-        "same can be compared; look at the counts."
+        "ratio is the median before divided by the median after: above 1 is faster now. Only runs that did "
+        "the same can be compared; look at the counts."
     )
     rows = [
         (

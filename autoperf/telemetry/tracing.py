@@ -113,6 +113,7 @@ class Telemetry:
         self._started = time.time()
         self._saved = ""
         self._instance = str(uuid.uuid4())
+        self._described_by: dict[str, Any] = {}
         self._store: Store = Store.open(
             self._store_dir, max_bytes=self._config.store_max_mb << 20, report=self._report
         )
@@ -138,6 +139,7 @@ class Telemetry:
         self._processor = provider.Processor(self._take)
         resource = {names.SERVICE_INSTANCE_ID: self._instance, **self._resource}
         ours = provider.make_provider(resource)
+        self._described_by = dict(ours.resource.attributes)
         ours.add_span_processor(self._processor)
         self._tracer = ours.get_tracer(provider.SCOPE)
         self._in_host_provider = False
@@ -221,6 +223,7 @@ class Telemetry:
             "pid": os.getpid(),
             "parent_pid": os.getppid(),
             "instance": self._instance,
+            "resource": self._described_by,
             "started": self._started,
             "updated": now,
             "ended": now if ended else None,
