@@ -14,6 +14,7 @@ BLOCKS: Final = "█░"
 PLAIN: Final = "#."
 _DEEPEST: Final = 12
 _TIME_COLUMNS: Final = 9
+_NARROWEST: Final = 10
 _LAYER_COLOURS: Final = {
     "model": "35", "tools": "36", "prompt": "33", "extensions": "34", "waiting": "37", "agent": "90",
 }  # fmt: skip
@@ -24,7 +25,7 @@ _BOLD: Final = "1"
 def drawn(waterfall: Waterfall, width: int, blocks: str = PLAIN, *, colour: bool = False) -> list[str]:
     """Lines of ``width`` columns at most; without ``colour`` not a single escape."""
     labels = [_label(bar) for bar in waterfall.bars]
-    most = max(24, width * 45 // 100)
+    most = min(max(24, width * 45 // 100), width - _TIME_COLUMNS - 4 - _NARROWEST)
     name_width = min(most, max(columns(label) for label in labels))
     axis = width - name_width - _TIME_COLUMNS - 4
     lines = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
@@ -116,7 +117,7 @@ def report_lines(report: Report, width: int) -> list[str]:
         *layer_lines(report.layers),
     ]
     if (own := own_line(report)) is not None:
-        lines.append(f"  {own}")
+        lines += textwrap.wrap(own, width, initial_indent="  ", subsequent_indent="  ")
     for heading, timings in (("tool", report.tools), ("model", report.models)):
         lines += ["", *_timings(heading, timings, width)] if timings else []
     lookups = [
