@@ -1,6 +1,6 @@
-"""Tell where the time went in the last traces; with --html FILE as one page for a browser.
+"""Tell where the time went in the last traces, as text or as one HTML page.
 
-The page needs no network and no server. Before/after: --baseline DIR compares
+The page (--html FILE) needs no network and no server. Before/after: --baseline DIR compares
 with the traces of another --home. Without it, traces recorded by processes
 under `autoperf run --observe` are the "before", those of processes with more
 switched on the "after". Compare runs that did the same: counts are shown.
