@@ -1,9 +1,10 @@
-"""Tell where the time went in the last traces, as text or as one HTML page.
+"""Tell where the time went in the last traces, as text or as one page.
 
-The page (--html FILE) needs no network and no server. Before/after: --baseline DIR compares
-with the traces of another --home. Without it, traces recorded by processes
-under `autoperf run --observe` are the "before", those of processes with more
-switched on the "after". Compare runs that did the same: counts are shown.
+The page (--html FILE) needs no network and no server. Before/after:
+--baseline DIR compares with the traces of another --home. Without it, traces
+recorded by processes under `autoperf run --observe` are the "before", those of
+processes with more switched on the "after". Percentiles of each kind of span
+are compared, with counts: only runs that did the same can be compared.
 """
 
 from __future__ import annotations
