@@ -24,7 +24,7 @@ _OBSERVED: Final = "traces recorded with --observe"
 
 
 def collect(directory: Path, last: int, baseline: Path | None = None) -> Report:
-    """The last ``last`` user messages in ``directory`` and as many other traces, newest first.
+    """The last ``last`` user messages in ``directory``, newest first, then as many other traces.
 
     Before/after: with ``baseline`` the traces of that directory are the "before". Without one, traces of
     processes that ran under ``--observe`` are, when others ran with more on; at most ``last`` of each.
@@ -37,6 +37,8 @@ def collect(directory: Path, last: int, baseline: Path | None = None) -> Report:
         report = Report(homeless(str(directory)), time.time(), __version__, span_cost_s=span_seconds())
         report.left_out += skipped
         report.left_out += _fill(report, history, now)
+        if not report.traces:
+            raise AutoperfError("the traces have just made room for newer ones: ask again")
         report.processes = _recorders(processes, now)
         if observed and baseline is None:
             messages, timings = _timed(history, observed)
@@ -64,8 +66,7 @@ def _chosen(
             older += 1
     left_out = [f"Older traces: {older:,}; --last N takes more."] if older else []
     now, observed = (
-        sorted(groups.get((apart, True), []) + groups.get((apart, False), []), key=lambda one: -one.start_ns)
-        for apart in (False, True)
+        groups.get((apart, True), []) + groups.get((apart, False), []) for apart in (False, True)
     )
     return (now, observed, left_out) if now else (observed, [], left_out)
 
@@ -77,7 +78,7 @@ def _fill(report: Report, history: History, chosen: Sequence[Summary]) -> list[s
             unread += 1
             continue
         rows = history.spans(summary.trace_id)
-        if rows:  # evicted meanwhile, else
+        if rows:  # it may have made room for newer ones since it was listed
             cut += max(0, summary.spans - len(rows)) if len(rows) == SPANS_READ else 0
             report.add(summary, rows)
             undrawn += report.traces[-1].waterfall is None

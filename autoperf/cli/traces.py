@@ -10,6 +10,7 @@ import argparse
 import itertools
 import json
 from collections.abc import Callable
+from typing import Final
 
 from autoperf.cli import bars, terminal
 from autoperf.cli.listing import headline, layer_lines, listed
@@ -22,16 +23,18 @@ from autoperf.insight.tree import build
 from autoperf.insight.waterfall import waterfall
 from autoperf.shortening import homeless
 
+_GLANCE: Final = 60
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """``[filters] [--home DIR] [--json]``, or ``show [ID] [--all]``."""
     parser.add_argument("--chat", metavar="ID", help="of this chat; the beginning of its id is enough")
     parser.add_argument("--agent", metavar="NAME", help="in which this agent took part, such as A0")
     parser.add_argument("--tool", metavar="NAME", help="in which this tool was used")
-    parser.add_argument("--messages", action="store_true", help="of user messages, no background work")
     parser.add_argument("--errors", action="store_true", help="in which something failed")
     parser.add_argument("--since", metavar="WHEN", type=moment, help="2h, 3d, or 2025-01-31T08:00")
     parser.add_argument("--longer-than", metavar="TIME", type=seconds, help="1.5 (seconds), 300ms, 2m")
+    parser.add_argument("--all", action="store_true", help="with background work in which nothing failed")
     parser.add_argument("--limit", metavar="N", type=whole, default=20, help="at most so many; default 20")
     home_argument(parser)
     parser.add_argument("--json", action="store_true", help="the same as JSON")
@@ -62,7 +65,8 @@ def _list(args: argparse.Namespace, history: History) -> int:
     elif found:
         print("\n".join(listed(found, terminal.width_of())))
     else:
-        say(f"no such trace in {homeless(str(history.path))}")
+        more = "" if args.all else "; --all looks at background work too"
+        say(f"no such trace in {homeless(str(history.path))}{more}")
     return 0 if found else 1
 
 
@@ -72,7 +76,7 @@ def _filter(args: argparse.Namespace) -> Callable[[Summary], bool]:
             (args.chat is None or (one.chat or "").startswith(args.chat))
             and (args.agent is None or args.agent.lower() in map(str.lower, one.agents))
             and (args.tool is None or args.tool in one.tools)
-            and (not args.messages or one.by_user)
+            and (args.all or one.errors > 0 or not one.in_background)
             and (not args.errors or one.errors > 0)
             and (args.longer_than is None or one.seconds > args.longer_than)
         )
@@ -89,7 +93,7 @@ def _show(args: argparse.Namespace, history: History) -> int:
         print(json.dumps([row._asdict() for row in rows], indent=2))
         return 0
     tree = build(rows)
-    drawn = waterfall(tree, limit=SPANS_READ if args.all else 400, whole=args.all)
+    drawn = waterfall(tree, fit=_GLANCE, limit=SPANS_READ if args.all else 400, whole=args.all)
     blocks = bars.BLOCKS if terminal.can_write(bars.BLOCKS) else bars.PLAIN
     width = terminal.width_of()
     print("\n".join([*headline(summary), "", *bars.drawn(drawn, width, blocks, colour=terminal.in_colour())]))

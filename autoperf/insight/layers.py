@@ -35,8 +35,8 @@ _LAYER_OF: Final = {
 }
 EXPLANATION: Final = (
     "Wall-clock time: each moment counts for the innermost work that was going on, and work that ran side by "
-    "side shares the moment equally, so the parts add up to the whole. What no other span covers is the "
-    "agent's own code."
+    "side shares the moment equally, so the parts add up to the whole. Extensions that build the prompt "
+    "count as prompt. What no other span covers is the agent's own code."
 )
 
 
@@ -50,10 +50,20 @@ def layer_of(name: str) -> str:
     return _LAYER_OF.get(operation(name), "agent")
 
 
+def layers_of(tree: Tree) -> dict[str, str]:
+    """The layer of every span, by its id: `layer_of`, but an extension that builds the prompt is prompt."""
+    found: dict[str, str] = {}
+    for node in tree.spans():
+        layer = layer_of(node.name)
+        above = found.get(node.parent.row.span_id) if node.parent else None
+        found[node.row.span_id] = "prompt" if (layer, above) == ("extensions", "prompt") else layer
+    return found
+
+
 def seconds_by_layer(tree: Tree) -> dict[str, float]:
     """Seconds of the wall clock by layer, those with none left out; see `shares` for what they mean."""
     sums = dict.fromkeys(LAYERS, 0.0)
     share = shares(tree)
-    for node in tree.spans():
-        sums[layer_of(node.name)] += share.get(node.row.span_id, 0.0) / 1e9
+    for span_id, layer in layers_of(tree).items():
+        sums[layer] += share[span_id] / 1e9
     return {layer: seconds for layer, seconds in sums.items() if seconds > 0}

@@ -10,7 +10,7 @@ from autoperf.insight.layers import operation
 from autoperf.insight.tree import Node, Tree
 from autoperf.telemetry import names
 
-_CHEAP_SHARE: Final = 0.01
+_CHEAP_SHARES: Final = (0.01, 0.02, 0.04, 0.08)
 _ALIKE_SHOWN: Final = 25
 
 
@@ -51,29 +51,43 @@ class Outline:
     left_out: int
 
 
-def outline(tree: Tree, slowest: Collection[str], *, limit: int = 1000, whole: bool = False) -> Outline:
+def outline(
+    tree: Tree, slowest: Collection[str], *, fit: int, limit: int = 1000, whole: bool = False
+) -> Outline:
     """At most ``limit`` lines; ``whole`` folds nothing.
 
-    Folded are siblings of one kind that each took under 1 % of the trace, and of many of one kind all
-    but the 25 slowest. What failed or was cut off is not folded for being quick, nor is the slowest path.
+    Folded are siblings of one kind that each took under 1 % of the trace, and of many of one kind all but
+    the 25 slowest. What failed or was cut off is not folded for being quick, nor is the slowest path. Where
+    that leaves more than ``fit`` lines, the 1 % become 2, 4, 8, and what holds only quick spans stays closed.
     """
-    cheap_ns = tree.root.duration_ns * _CHEAP_SHARE
     notable = set(slowest) | _troubled(tree)
+    for share in _CHEAP_SHARES:
+        cheap_ns = 0 if whole else tree.root.duration_ns * share
+        found = _drawn(tree, notable, cheap_ns, limit, whole, terse=share > _CHEAP_SHARES[0])
+        if whole or len(found.lines) <= fit:
+            break
+    return found
+
+
+def _drawn(
+    tree: Tree, notable: Collection[str], cheap_ns: float, limit: int, whole: bool, *, terse: bool
+) -> Outline:
     lines: list[Line] = []
     todo = [Line(0, (tree.root,))]
     shown = 0
     while todo and len(lines) < limit:
         line = todo.pop()
-        node = line.nodes[0]
-        below: list[Line] = []
         if len(line.nodes) == 1 and not line.hidden:
+            groups = _groups(line.nodes[0].children, notable, cheap_ns, whole)
+            if terse and not any(opened for _, opened in groups):
+                line = Line(line.depth, line.nodes, _below(line.nodes))
+                groups = []
             below = [
-                Line(line.depth + 1, tuple(group), 0 if opened else _below(group))
-                for group, opened in _groups(node.children, notable, cheap_ns, whole)
+                Line(line.depth + 1, tuple(group), 0 if opened else _below(group)) for group, opened in groups
             ]
+            todo.extend(reversed(below))
         lines.append(line)
         shown += len(line.nodes) + line.hidden
-        todo.extend(reversed(below))
     total = sum(1 for _ in tree.root.walk())
     return Outline(tuple(lines), total - shown)
 

@@ -16,6 +16,7 @@ from autoperf.tables import SpanRow
 from autoperf.telemetry import names
 
 LINES_PER_TRACE: Final = 250
+_LINES_AT_A_GLANCE: Final = 120
 LINES_PER_REPORT: Final = 4000
 
 
@@ -61,7 +62,8 @@ class Report:
         tree = build(rows)
         drawn = None
         if self._lines < LINES_PER_REPORT:
-            drawn = waterfall(tree, limit=min(LINES_PER_TRACE, LINES_PER_REPORT - self._lines))
+            limit = min(LINES_PER_TRACE, LINES_PER_REPORT - self._lines)
+            drawn = waterfall(tree, fit=_LINES_AT_A_GLANCE, limit=limit)
             self._lines += len(drawn.bars)
         self.timings.add(tree.spans())
         self.spans += len(rows)

@@ -43,6 +43,11 @@ class Summary:
         """Whether it is the trace of a user's message, and not of background work or a scheduled task."""
         return self.name is not None and operation(self.name) == names.MESSAGE
 
+    @property
+    def in_background(self) -> bool:
+        """Whether it is neither a user's message nor a scheduled task, but goes on beside or before them."""
+        return self.name is not None and operation(self.name) not in (names.MESSAGE, names.SCHEDULED_TASK)
+
     def as_row(self) -> dict[str, Any]:
         """As ``--json`` prints it."""
         return asdict(self) | {"seconds": round(self.seconds, 6), "tool_calls": self.tool_calls}

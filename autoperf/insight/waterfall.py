@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from autoperf.insight.criticalpath import critical_path
-from autoperf.insight.layers import layer_of
+from autoperf.insight.layers import layers_of
 from autoperf.insight.outline import Line, outline
 from autoperf.insight.tree import Tree
 from autoperf.telemetry import names
@@ -53,13 +53,14 @@ class Waterfall:
     notes: tuple[str, ...]
 
 
-def waterfall(tree: Tree, *, limit: int = 1000, whole: bool = False) -> Waterfall:
-    """Bars for ``tree``, ``limit`` at most; see `outline` for what is folded."""
+def waterfall(tree: Tree, *, fit: int, limit: int = 1000, whole: bool = False) -> Waterfall:
+    """Bars for ``tree``, ``limit`` at most; see `outline` for what is folded, and ``fit``."""
     path = critical_path(tree.root)
-    lines = outline(tree, path.slowest, limit=limit, whole=whole)
+    lines = outline(tree, path.slowest, fit=fit, limit=limit, whole=whole)
     start = min(node.start_ns for node in tree.root.walk())
     span = max(max(node.end_ns for node in tree.root.walk()) - start, 1)
     slowest = set(path.slowest)
+    layers = layers_of(tree)
 
     def bar(line: Line) -> Bar:
         first = line.nodes[0]
@@ -68,7 +69,7 @@ def waterfall(tree: Tree, *, limit: int = 1000, whole: bool = False) -> Waterfal
         return Bar(
             line.depth,
             line.label,
-            layer_of(first.name),
+            layers.get(first.row.span_id, "agent"),
             _on_axis(((node.start_ns, node.end_ns) for node in line.nodes), start, span),
             _on_axis(moments, start, span),
             line.duration_ns / 1e9,

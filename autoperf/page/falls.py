@@ -32,7 +32,10 @@ def messages(report: Report) -> Iterator[str]:
         'aria-label="show only traces with this text"> '
         '<label><input type="checkbox" id="failed"> failed only</label></p>\n'
     )
+    beside = [trace for trace in report.traces if not trace.summary.by_user]
     for trace in report.traces:
+        if beside and trace is beside[0]:
+            yield "<h3>Beside the messages: background work, scheduled tasks, start-up</h3>"
         yield _trace(trace, longest, opened=trace is opened)
     yield '<p class="none" hidden>No trace has that.</p></section>\n'
 
