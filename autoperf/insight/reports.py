@@ -16,7 +16,7 @@ from autoperf.tables import SpanRow
 from autoperf.telemetry import names
 
 LINES_PER_TRACE: Final = 250
-_LINES_AT_A_GLANCE: Final = 120
+_LINES_AT_A_GLANCE: Final = 80
 LINES_PER_REPORT: Final = 4000
 
 

@@ -101,7 +101,7 @@ def _on_axis(intervals: Iterable[tuple[int, int]], start: int, span: int) -> tup
 
 
 def _notes(tree: Tree, left_out: int) -> tuple[str, ...]:
-    notes = []
+    notes = [f"Set going by trace {trace_id[:8]}." for trace_id, _ in tree.root.row.links]
     if not tree.complete:
         notes.append("The root is not recorded: the turn still goes on, or its process was killed.")
     if tree.orphans:

@@ -35,8 +35,12 @@ def messages(report: Report) -> Iterator[str]:
     beside = [trace for trace in report.traces if not trace.summary.by_user]
     for trace in report.traces:
         if beside and trace is beside[0]:
-            yield "<h3>Beside the messages: background work, scheduled tasks, start-up</h3>"
+            state = " open" if len(beside) == len(report.traces) else ""
+            heading = f"{len(beside):,} traces of background work, scheduled tasks and start-up"
+            yield f'<details class="beside"{state}><summary>{heading}</summary>\n'
         yield _trace(trace, longest, opened=trace is opened)
+    if beside:
+        yield "</details>\n"
     yield '<p class="none" hidden>No trace has that.</p></section>\n'
 
 

@@ -4,6 +4,7 @@
   const find = document.getElementById("find");
   const failed = document.getElementById("failed");
   const traces = [...document.querySelectorAll(".trace")];
+  const beside = document.querySelector(".beside");
   const none = document.querySelector(".none");
   const filter = () => {
     const wanted = find.value.trim().toLowerCase();
@@ -14,6 +15,7 @@
       shown += fits ? 1 : 0;
     }
     none.hidden = shown > 0;
+    if (beside && (wanted || failed.checked)) beside.open = true;
   };
   find.addEventListener("input", filter);
   failed.addEventListener("change", filter);

@@ -69,7 +69,7 @@ def changes(report: Report) -> str:
     lead = (
         f"Before: {text(before.description)}, {before.messages:,} messages. After: {now:,} messages. The "
         "ratio is the median before divided by the median after: above 1 is faster now. Only runs that did "
-        "the same can be compared; look at the counts."
+        "the same, on a machine as busy, can be compared; look at the counts."
     )
     rows = [
         (
