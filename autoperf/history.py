@@ -43,6 +43,9 @@ class History:
         with self._readable():
             self._connection = open_reading(self.path)
             found = tables.schema_of(self._connection)
+        if not found:
+            self.close()
+            raise AutoperfError(f"{homeless(str(self.path))} holds no trace yet")
         if found > tables.SCHEMA_VERSION:
             self.close()
             raise AutoperfError(
@@ -149,4 +152,5 @@ def _pairs(text: str) -> list[list[str]]:
         found = json.loads(text)
     except ValueError:
         return []
-    return [pair for pair in found if isinstance(pair, list) and len(pair) == 2]
+    pairs = found if isinstance(found, list) else []
+    return [pair for pair in pairs if isinstance(pair, list) and len(pair) == 2]
