@@ -40,7 +40,7 @@ def collect(directory: Path, last: int, baseline: Path | None = None) -> Report:
         if not report.traces:
             raise AutoperfError("the traces have just made room for newer ones: ask again")
         report.processes = _recorders(processes, now)
-        if observed and baseline is None:
+        if observed:
             messages, timings = _timed(history, observed)
             report.compare(_OBSERVED, messages, timings)
     if baseline is not None:

@@ -27,7 +27,7 @@ def facts(report: Report) -> str:
         ("median message", milliseconds(seconds[(len(seconds) - 1) // 2] * 1000) if seconds else "-"),
         ("model calls", count(report.total("model_calls"))),
         ("tool calls", count(report.total("tool_calls"))),
-        ("tokens in / out", f"{_short(tokens_in)} / {_short(tokens_out)}"),
+        ("reported tokens, in / out", f"{_short(tokens_in)} / {_short(tokens_out)}"),
         ("errors", count(report.total("errors"))),
         ("tool look-ups kept", percent(hit_rate(lookups))),
     ]
