@@ -40,6 +40,9 @@ class Layout:
     format_error: str | None
     mcp_get_tool: str | None
     mcp_has_tool: str | None
+    mcp_session: str | None
+    compress_history: str | None
+    recall_memory: tuple[str, ...]
     shares_modules: bool
     extensible: bool
     optional: tuple[str, ...] = ()

@@ -48,6 +48,9 @@ class Tracing(Protocol):
     ) -> None:
         """A span after the fact, child of the current one; Unix time in ns."""
 
+    def measure(self, name: str, value: float, attributes: dict[str, Any]) -> None:
+        """One value for the histogram ``name``."""
+
 
 class Execution:
     """Statistics of one tool or one extension point."""
@@ -174,18 +177,16 @@ class Interventions:
 class Step:
     """One pass of the host through its tool processing, to tell the tool's own time from the rest."""
 
-    __slots__ = ("own_seconds", "tool")
+    __slots__ = ("call_id", "own_seconds", "tool")
 
-    def __init__(self) -> None:
+    def __init__(self, call_id: str | None = None) -> None:
+        self.call_id = call_id  # of the native call that is answered here
         self.tool: str | None = None
         self.own_seconds = 0.0
 
 
 class Turn:
-    """One monologue as the wrappers inside it see it: whose it is, and what its present step may still have.
-
-    ``role`` is what the host calls the model for at this moment: ``chat``, ``utility``, or empty.
-    """
+    """One monologue as the wrappers inside it see it. ``role`` is what the host calls the model for at this moment: ``chat``, ``utility``, or empty."""
 
     __slots__ = ("agent", "conversation", "role")
 
@@ -231,6 +232,7 @@ class Probe:
         self.extension_classes = ExtensionClasses()
         self.mcp_lookups = 0
         self.mcp_found = 0
+        self.root = ""  # the host's folder
         self.turn: ContextVar[Turn | None] = ContextVar("autoperf_turn", default=None)
         self.step: ContextVar[Step | None] = ContextVar("autoperf_step", default=None)
         self.lookup: ContextVar[Lookup | None] = ContextVar("autoperf_lookup", default=None)
@@ -248,6 +250,11 @@ class Probe:
         if self.tracing is None:
             return NO_SPAN
         return self.tracing.span(name, attributes, kind, new_trace=new_trace, from_ns=from_ns)
+
+    def measure(self, name: str, value: float, attributes: dict[str, Any]) -> None:
+        """One value for the histogram ``name``, in the unit that `names` gives."""
+        if self.tracing is not None:
+            self.tracing.measure(name, value, attributes)
 
     def pulse(self) -> tuple[int, ...]:
         """Numbers that have moved whenever anything here has; cheap to compare."""

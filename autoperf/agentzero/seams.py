@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from autoperf.agentzero import extensions, interventions, mcp, paths, tools, tracebacks, turns
+from autoperf.agentzero import extensions, interventions, mcp, memory, paths, tools, tracebacks, turns
 from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.layout import Layout
 from autoperf.agentzero.loading import ClassLoading
@@ -25,6 +25,7 @@ def patches(
         *_extensions(layout, features, probe),
         *_tools(layout, features, probe, code),
         *_mcp(layout, features, probe),
+        *_memory(layout, features, probe),
         *_turns(layout, features, probe),
     ]
     if rows:
@@ -84,6 +85,15 @@ def _mcp(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row
         yield layout.mcp_get_tool, "mcp" if "mcp" in features else "trace", wrapping(mcp.lookup(probe))
     if "mcp" in features:
         yield layout.mcp_has_tool, "mcp", mcp.has_tool
+    if "trace" in features:
+        yield layout.mcp_session, "trace", wrapping(mcp.session(probe))
+
+
+def _memory(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row]:
+    if "trace" in features:
+        yield layout.compress_history, "trace", wrapping(memory.compression(probe))
+        for target in layout.recall_memory:
+            yield target, "trace", wrapping(memory.recall(probe))
 
 
 def _turns(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row]:

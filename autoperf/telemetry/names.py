@@ -70,6 +70,7 @@ MCP_METHOD: Final = "mcp.method.name"
 
 # Errors: the class of the exception, never its text. General attributes, error.
 ERROR_TYPE: Final = "error.type"
+MCP_TOOL_ERROR: Final = "tool_error"  # its value where an MCP tool answered with an error
 
 # Resource. Resource conventions, service and telemetry SDK.
 SERVICE_NAME: Final = "service.name"
@@ -94,6 +95,7 @@ WAITED: Final = "autoperf.intervention.waited"  # seconds
 RAISED: Final = "autoperf.intervention.raised"  # bool: a user's message was handed to the agent
 MODEL_ROLE: Final = "autoperf.model.role"  # chat or utility: what the host calls the model for
 MCP_SERVER: Final = "autoperf.mcp.server"  # the server's name in the host's settings
+MEMORY_RESULTS: Final = "autoperf.memory.results"  # how many memories were found
 # On a chat span: how the answer came in, and what the framework did between its chunks.
 CHUNKS: Final = "autoperf.stream.chunks"
 TOKENS_PER_SECOND: Final = "autoperf.stream.tokens_per_second"  # the provider's count, first to last chunk

@@ -20,7 +20,7 @@ from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 
-from autoperf.errors import guarded
+from autoperf.errors import class_name, guarded
 from autoperf.telemetry import names
 
 if TYPE_CHECKING:
@@ -66,10 +66,15 @@ class ActiveSpan:
         return self
 
     def set(self, key: str, value: Any) -> None:
-        """Set one attribute; None sets nothing, a value that no attribute can hold leaves its class name."""
+        """Set one attribute; None sets nothing, a value that no attribute can hold leaves its class name.
+
+        With an error type the span has failed, also where the host made an answer of the failure.
+        """
         with guarded("telemetry:span attribute"):
             if self._span is not None and value is not None:
                 self._span.set_attribute(key, plain(value))
+                if key == names.ERROR_TYPE:
+                    self._span.set_status(_ERROR)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -216,7 +221,7 @@ def clean(text: str, length: int) -> str:
 
 
 def _record_error(span: Span, error: BaseException, stopped: bool) -> None:
-    name = _class_name(error)
+    name = class_name(error)
     # Cancelling, closing and interrupting come from outside: the span was stopped, it did not fail.
     stopped = stopped or isinstance(error, concurrent.futures.CancelledError)
     if isinstance(error, Exception) and not stopped:
@@ -224,11 +229,6 @@ def _record_error(span: Span, error: BaseException, stopped: bool) -> None:
         span.set_status(_ERROR)
     else:
         span.set_attribute(names.INTERRUPTED, name)
-
-
-def _class_name(error: BaseException) -> str:
-    kind = type(error)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _detach(token: Any) -> None:

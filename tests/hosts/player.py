@@ -115,7 +115,7 @@ class Stage:
         """The server says anew what it offers; configuration, server and client stay the same objects."""
         servers = self.host.mcp_handler.MCPConfig.get_instance().servers
         (server,) = (server for server in servers if server.name == name)
-        server.client.update_tools({tool: (lambda args, tool=tool: f"mcp {tool}: {args}") for tool in tools})
+        server.client.refresh({tool: (lambda args, tool=tool: f"mcp {tool}: {args}") for tool in tools})
 
     def do_mcp_disable(self, name: str, tools: list[str]) -> None:
         (server,) = (server for server in self.host.mcp_handler.MCPConfig.get_instance().servers if server.name == name)

@@ -25,6 +25,13 @@ V0_8 = Layout(
     format_error="python.helpers.errors:format_error",
     mcp_get_tool="python.helpers.mcp_handler:MCPConfig.get_tool",
     mcp_has_tool="python.helpers.mcp_handler:MCPClientBase.has_tool",
+    mcp_session="python.helpers.mcp_handler:MCPClientBase._execute_with_session",
+    compress_history="python.helpers.history:History.compress",
+    recall_memory=("python.helpers.memory:Memory.search_similarity_threshold",),
     shares_modules=True,
     extensible=False,
+    optional=(
+        "python.helpers.history:History.compress",
+        "python.helpers.memory:Memory.search_similarity_threshold",
+    ),
 )

@@ -25,7 +25,14 @@ V0_9_3 = Layout(
     format_error="python.helpers.errors:format_error",
     mcp_get_tool="python.helpers.mcp_handler:MCPConfig.get_tool",
     mcp_has_tool="python.helpers.mcp_handler:MCPClientBase.has_tool",
+    mcp_session="python.helpers.mcp_handler:MCPClientBase._execute_with_session",
+    compress_history="python.helpers.history:History.compress",
+    recall_memory=("python.helpers.memory:Memory.search_similarity_threshold",),
     shares_modules=False,
     extensible=False,
-    optional=("python.helpers.subagents:get_paths",),
+    optional=(
+        "python.helpers.subagents:get_paths",
+        "python.helpers.history:History.compress",
+        "python.helpers.memory:Memory.search_similarity_threshold",
+    ),
 )

@@ -26,7 +26,18 @@ V0_9_9 = Layout(
     format_error="helpers.errors:format_error",
     mcp_get_tool="helpers.mcp_handler:MCPConfig.get_tool",
     mcp_has_tool="helpers.mcp_handler:MCPClientBase.has_tool",
+    mcp_session="helpers.mcp_handler:MCPClientBase._execute_with_session",
+    compress_history="helpers.history:History.compress",
+    recall_memory=(
+        "plugins._memory.helpers.memory:Memory.search_similarity_threshold",
+        "plugins._memory.helpers.memory:Memory.search_similarity_threshold_with_scores",
+    ),
     shares_modules=False,
     extensible=True,
-    optional=("agent:Agent._execute_tool_request",),
+    optional=(
+        "agent:Agent._execute_tool_request",
+        "helpers.history:History.compress",
+        "plugins._memory.helpers.memory:Memory.search_similarity_threshold",
+        "plugins._memory.helpers.memory:Memory.search_similarity_threshold_with_scores",
+    ),
 )
