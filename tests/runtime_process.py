@@ -31,6 +31,7 @@ class Conversation:
             "initialize",
             f"{self.package}.defer",
             f"{self.package}.mcp_handler",
+            GENERATIONS[name].memory_module,
         ):
             importlib.import_module(module)
         self.agent, self.models = sys.modules["agent"], sys.modules["models"]

@@ -186,7 +186,10 @@ class Step:
 
 
 class Turn:
-    """One monologue as the wrappers inside it see it. ``role`` is what the host calls the model for at this moment: ``chat``, ``utility``, or empty."""
+    """One monologue as the wrappers inside it see it.
+
+    ``role`` is what the host calls the model for at this moment: ``chat``, ``utility``, or empty.
+    """
 
     __slots__ = ("agent", "conversation", "role")
 

@@ -29,6 +29,7 @@ class Host:
         self.initialize = importlib.import_module("initialize")
         for name in ("journal", "errors", "mcp_handler", "extension", "defer"):
             setattr(self, name, importlib.import_module(f"{gen.package}.{name}"))
+        importlib.import_module(gen.memory_module)
         self.cache = importlib.import_module("helpers.cache") if gen.extensible else None
 
 
