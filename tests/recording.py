@@ -6,46 +6,39 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from autoperf.telemetry import names
-
-
-class Handle:
-    """An open span: what was set on it."""
-
-    def __init__(self, attributes: dict[str, Any]) -> None:
-        self.attributes = attributes
-
-    def set(self, key: str, value: Any) -> None:
-        """Set one attribute."""
-        self.attributes[key] = value
-
 
 class Recording:
-    """Spans around a block (``opened``) and after the fact (``recorded``): name and attributes."""
+    """Names and attributes of spans: around a block (``opened``) and after the fact (``recorded``).
+
+    ``from_ns`` holds, for each opened one, how long it must take to be kept; ``measured`` is for histograms.
+    ``order`` tells of beginnings (``+name``), ends (``-name``, ``!name Class``) and measurements (``=name``).
+    """
 
     def __init__(self) -> None:
         self.opened: list[tuple[str, dict[str, Any]]] = []
         self.recorded: list[tuple[str, dict[str, Any]]] = []
-        self.measured: list[tuple[str, dict[str, Any]]] = []
         self.lengths: list[int] = []
+        self.from_ns: list[int] = []
         self.order: list[str] = []
+        self.measured: list[tuple[str, float, dict[str, Any]]] = []
 
     @contextmanager
     def span(
         self,
         name: str,
         attributes: dict[str, Any] | None = None,
-        kind: str = names.INTERNAL,
+        kind: str = "internal",
         *,
         new_trace: bool = False,
         from_ns: int = 0,
-    ) -> Iterator[Any]:
-        """A span around a block; what is set on it joins its attributes."""
-        handle = Handle(dict(attributes or {}))
-        self.opened.append((name, handle.attributes))
+    ) -> Iterator[Handle]:
+        """A span around a block."""
+        held = dict(attributes or {})
+        self.opened.append((name, held))
+        self.from_ns.append(from_ns)
         self.order.append(f"+{name}")
         try:
-            yield handle
+            yield Handle(held)
         except BaseException as error:
             self.order.append(f"!{name} {type(error).__name__}")
             raise
@@ -57,7 +50,7 @@ class Recording:
         start_ns: int,
         end_ns: int,
         attributes: dict[str, Any] | None = None,
-        kind: str = names.INTERNAL,
+        kind: str = "internal",
     ) -> None:
         """A span after the fact."""
         self.recorded.append((name, attributes or {}))
@@ -65,5 +58,17 @@ class Recording:
 
     def measure(self, name: str, value: float, attributes: dict[str, Any]) -> None:
         """One value for a histogram."""
-        self.measured.append((name, attributes))
+        self.measured.append((name, value, attributes))
         self.order.append(f"={name}")
+
+
+class Handle:
+    """An open span: what is set on it joins its attributes."""
+
+    def __init__(self, attributes: dict[str, Any]) -> None:
+        self._attributes = attributes
+
+    def set(self, key: str, value: Any) -> None:
+        """Set one attribute; None sets nothing."""
+        if value is not None:
+            self._attributes[key] = value

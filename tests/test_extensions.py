@@ -123,14 +123,22 @@ def test_exceptions_pass_and_end_the_point_as_they_do_bare(old, probe, error, er
     assert points(probe) == {"start": (1, errors)}
 
 
-def test_a_point_that_runs_something_gets_a_span_at_once_the_next_time(old, probe, tracing):
-    old.points["start"] = [appending("a")]
+def test_a_point_that_runs_something_gets_a_span_when_it_takes_a_millisecond(old, probe, tracing):
+    old.points["start"] = [appending("a"), lambda ran, **kwargs: asyncio.sleep(0.002)]
     call = calling(old, probe)
     call("start")
     assert ([len(tracing.opened), len(tracing.recorded)]) == [0, 1]
     call("start")
     assert ([len(tracing.opened), len(tracing.recorded)]) == [1, 1]
     assert tracing.opened[0][0] == tracing.recorded[0][0] == "extensions start"
+    assert tracing.from_ns == [1_000_000]
+
+
+def test_a_point_that_is_done_at_once_is_counted_without_a_span(old, probe, tracing):
+    old.points["start"] = [appending("a")]
+    calling(old, probe)("start")
+    assert tracing.opened == tracing.recorded == []
+    assert points(probe) == {"start": (1, 0)}
 
 
 @pytest.mark.parametrize(

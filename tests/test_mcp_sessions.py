@@ -125,7 +125,7 @@ def test_a_call_is_a_session_that_connects_and_then_asks(client, tracing):
 def test_a_listing_is_one_too(client, tracing):
     assert asyncio.run(client(Server()).update_tools()) == ["a"]
     assert [name for name, _ in tracing.opened] == ["mcp_session", "mcp_connect", "tools/list"]
-    assert tracing.opened[2][1][names.TOOL_NAME] is None
+    assert tracing.opened[2][1] == {names.MCP_SERVER: "srv", names.MCP_METHOD: "tools/list"}
 
 
 @pytest.mark.parametrize(

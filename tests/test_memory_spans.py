@@ -58,21 +58,8 @@ def test_a_search_that_fails_passes(probe, tracing):
     assert tracing.order[-1] == f"!{names.MEMORY_RECALL} LookupError"
 
 
-class Wanted(Recording):
-    """Keeps from which length on a span is wanted."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.from_ns: list[int] = []
-
-    def span(self, name: str, *args: Any, from_ns: int = 0, **kwargs: Any) -> Any:
-        self.from_ns.append(from_ns)
-        return super().span(name, *args, **kwargs)
-
-
 @pytest.mark.parametrize("compressed", [True, False])
-def test_compression_is_a_span_from_a_millisecond_on(compressed):
-    tracing = Wanted()
+def test_compression_is_a_span_from_a_millisecond_on(tracing, compressed):
     history = SimpleNamespace(agent=SimpleNamespace(agent_name="A1", context=SimpleNamespace(id="chat")))
 
     async def compress() -> bool:

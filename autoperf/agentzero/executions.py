@@ -72,7 +72,7 @@ class _Watched:
             names.OPERATION_NAME: names.EXECUTE_TOOL,
             names.TOOL_NAME: name,
             names.TOOL_TYPE: kind,
-            names.MCP_SERVER: server,
+            **({} if server is None else {names.MCP_SERVER: server}),
             **agent_attributes(getattr(tool, "agent", None), (names.AGENT_NAME, names.CONVERSATION_ID)),
         }
 

@@ -55,7 +55,8 @@ class _Operation(NamedTuple):
         return cls(server, method, tool)
 
     def attributes(self) -> dict[str, Any]:
-        return {**self.server, names.MCP_METHOD: self.method, names.TOOL_NAME: self.tool}
+        tool = {} if self.tool is None else {names.TOOL_NAME: self.tool}
+        return {**self.server, names.MCP_METHOD: self.method, **tool}
 
     def failed(self, kind: str) -> None:
         """The host tells the model of a failed call, and the execution ends as if all were well."""

@@ -13,10 +13,14 @@ V0_8 = Layout(
     get_tool="agent:Agent.get_tool",
     process_message="agent:AgentContext._process_chain",
     monologue="agent:Agent.monologue",
+    prepare_prompt="agent:Agent.prepare_prompt",
+    system_prompt="agent:Agent.get_system_prompt",
+    scheduled_task="python.helpers.task_scheduler:TaskScheduler._run_task",
     process_tools=("agent:Agent.process_tools",),
     handle_intervention="agent:Agent.handle_intervention",
     call_extensions="agent:Agent.call_extensions",
     call_extensions_sync=None,
+    make_extension="python.helpers.extension:Extension.__init__",
     folder_extensions=None,
     existing_paths=None,
     load_from_file=None,
@@ -33,5 +37,6 @@ V0_8 = Layout(
     optional=(
         "python.helpers.history:History.compress",
         "python.helpers.memory:Memory.search_similarity_threshold",
+        "python.helpers.task_scheduler:TaskScheduler._run_task",
     ),
 )
