@@ -10,7 +10,8 @@ import pytest
 
 from autoperf.agentzero import extensions
 from autoperf.agentzero.codecache import CodeCache
-from autoperf.agentzero.probe import Probe
+from autoperf.agentzero.probe import Probe, Turn
+from autoperf.agentzero.turn import NEVER_NS
 from autoperf.errors import AutoperfError
 from autoperf.patching import Switch
 from tests.recording import Recording
@@ -27,7 +28,9 @@ def tracing() -> Recording:
 
 @pytest.fixture
 def probe(tracing: Recording) -> Probe:
-    return Probe(tracing)
+    made = Probe(tracing)
+    made.turn.set(Turn("A0", "chat"))
+    return made
 
 
 @pytest.fixture
@@ -132,6 +135,16 @@ def test_a_point_that_runs_something_gets_a_span_when_it_takes_a_millisecond(old
     assert ([len(tracing.opened), len(tracing.recorded)]) == [1, 1]
     assert tracing.opened[0][0] == tracing.recorded[0][0] == "extensions start"
     assert tracing.from_ns == [1_000_000]
+
+
+def test_outside_of_a_turn_only_what_fails_is_a_trace(old, probe, tracing):
+    probe.turn.set(None)
+    old.points["job_loop"] = [lambda ran, **kwargs: asyncio.sleep(0.002)]
+    call = calling(old, probe)
+    call("job_loop")
+    call("job_loop")
+    assert (tracing.recorded, set(tracing.from_ns)) == ([], {NEVER_NS})
+    assert points(probe) == {"job_loop": (2, 0)}
 
 
 def test_a_point_that_is_done_at_once_is_counted_without_a_span(old, probe, tracing):

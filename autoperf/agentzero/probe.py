@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 from autoperf.agentzero.background import Origin, end_with, left
 from autoperf.agentzero.counters import Executions, Interventions, Lookups
 from autoperf.agentzero.hostcache import ExtensionClasses
+from autoperf.agentzero.turn import NEVER_NS
 from autoperf.agentzero.turn import Turn as Turn
 from autoperf.errors import guarded
 from autoperf.telemetry import names
@@ -150,9 +151,11 @@ class Probe:
             self.tracing.measure(name, value, attributes)
 
     def threshold(self, usual_ns: int) -> int:
-        """How many ns a short piece of work has to take here to become a span."""
+        """How many ns a short piece of work has to take here to become a span; outside of a turn, ever."""
+        if self.detail == "all":
+            return usual_ns
         turn = self.turn.get()
-        return usual_ns if turn is None or self.detail == "all" else turn.threshold(usual_ns)
+        return NEVER_NS if turn is None else turn.threshold(usual_ns)
 
     def _shown(self, name: str) -> bool:
         return self.detail != "turn" or name.partition(" ")[0] in names.OF_A_TURN

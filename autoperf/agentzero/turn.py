@@ -1,4 +1,4 @@
-"""One monologue as the wrappers inside it see it: whose it is, its step, and how many spans that may have."""
+"""A message or a monologue as the wrappers in it see it: whose it is, and its step's share of spans."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from autoperf.telemetry import names
 
 # Of the short-lived pieces alone: prompt, model call and tool come on top, 40 in all at most.
 _SHARE: Final = 20
-_NEVER_NS: Final = 1 << 62
+NEVER_NS: Final = 1 << 62
 
 OpenSpan = Callable[[str, dict[str, Any]], AbstractContextManager[Any]]
 
 
 class Turn:
-    """Made at the start of a monologue, current in its context until its end.
+    """Made at the start of a message and of a monologue, current in its context until its end.
 
     ``role`` is what the host calls the model for at this moment: ``chat``, ``utility``, or empty.
     """
@@ -60,7 +60,7 @@ class Turn:
 
     def threshold(self, usual_ns: int) -> int:
         """How long a short piece of work has to take to become a span; ever, once the share is used up."""
-        return usual_ns if self._left > 0 else _NEVER_NS
+        return usual_ns if self._left > 0 else NEVER_NS
 
     def spend(self) -> None:
         """One short piece of work took long enough to be a span, and became one or had no share left."""

@@ -25,8 +25,13 @@ def message(probe: Probe) -> Callable[..., Any]:
         by_user = kwargs.get("user", args[2] if len(args) > 2 else True)
         if not by_user:
             return await wrapped(*args, **kwargs)
-        with probe.span(names.MESSAGE, agent_attributes(agent, _KEYS), new_trace=True):
-            return await wrapped(*args, **kwargs)
+        attributes = agent_attributes(agent, _KEYS)
+        token = probe.turn.set(_turn(attributes))
+        try:
+            with probe.span(names.MESSAGE, attributes, new_trace=True):
+                return await wrapped(*args, **kwargs)
+        finally:
+            restore(probe.turn, token)
 
     return process_chain
 
@@ -36,7 +41,7 @@ def monologue(probe: Probe) -> Callable[..., Any]:
 
     async def run_monologue(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
         attributes = {names.OPERATION_NAME: names.INVOKE_AGENT, **agent_attributes(instance, _KEYS)}
-        turn = Turn(attributes.get(names.AGENT_NAME, ""), attributes.get(names.CONVERSATION_ID, ""))
+        turn = _turn(attributes)
         label = f"{names.INVOKE_AGENT} {turn.agent}".rstrip()
         started = time.perf_counter()
         failed: dict[str, Any] = {}
@@ -58,6 +63,10 @@ def monologue(probe: Probe) -> Callable[..., Any]:
             restore(probe.turn, token)
 
     return run_monologue
+
+
+def _turn(attributes: dict[str, Any]) -> Turn:
+    return Turn(attributes.get(names.AGENT_NAME, ""), attributes.get(names.CONVERSATION_ID, ""))
 
 
 def prompt(probe: Probe) -> Callable[..., Any]:
