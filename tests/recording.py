@@ -4,7 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
+
+
+@dataclass
+class RecordedSpan:
+    """A span around a block: its attributes, those set later included, and how it ended."""
+
+    name: str
+    kind: str
+    attributes: dict[str, Any]
+    error: str = ""
+    ended: bool = False
+
+    def set(self, key: str, value: Any) -> None:
+        """Set one attribute, as long as the span is open."""
+        assert not self.ended
+        if value is not None:
+            self.attributes[key] = value
 
 
 class Recording:
@@ -14,16 +32,36 @@ class Recording:
         self.opened: list[tuple[str, dict[str, Any]]] = []
         self.recorded: list[tuple[str, dict[str, Any]]] = []
         self.lengths: list[int] = []
+        self.spans: list[RecordedSpan] = []
+        self.measured: list[tuple[str, float, dict[str, Any]]] = []
 
     @contextmanager
     def span(
-        self, name: str, attributes: dict[str, Any] | None = None, *, new_trace: bool = False
-    ) -> Iterator[Any]:
+        self,
+        name: str,
+        attributes: dict[str, Any] | None = None,
+        kind: str = "internal",
+        *,
+        new_trace: bool = False,
+    ) -> Iterator[RecordedSpan]:
         """A span around a block."""
         self.opened.append((name, attributes or {}))
-        yield None
+        span = RecordedSpan(name, kind, dict(attributes or {}))
+        self.spans.append(span)
+        try:
+            yield span
+        except BaseException as error:
+            span.error = type(error).__name__
+            raise
+        finally:
+            span.ended = True
 
     def record(self, name: str, start_ns: int, end_ns: int, attributes: dict[str, Any] | None = None) -> None:
         """A span after the fact."""
         self.recorded.append((name, attributes or {}))
         self.lengths.append(end_ns - start_ns)
+
+    def measure(self, name: str, value: float, attributes: dict[str, Any]) -> None:
+        """One value of an instrument, which belongs to the span that is still open."""
+        assert not self.spans or not self.spans[-1].ended
+        self.measured.append((name, value, attributes))

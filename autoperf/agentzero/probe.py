@@ -8,7 +8,9 @@ from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar, Token
 from typing import Any, Final, Protocol
 
+from autoperf.agentzero.content import Content
 from autoperf.agentzero.hostcache import ExtensionClasses
+from autoperf.agentzero.streams import Caller, Stream
 from autoperf.series import Series
 from autoperf.telemetry import names
 
@@ -47,6 +49,9 @@ class Tracing(Protocol):
         kind: str = names.INTERNAL,
     ) -> None:
         """A span after the fact, child of the current one; Unix time in ns."""
+
+    def measure(self, name: str, value: float, attributes: dict[str, Any]) -> None:
+        """One value for the instrument of that name in `names`, in the unit noted there."""
 
 
 class Execution:
@@ -182,17 +187,13 @@ class Step:
 
 
 class Turn:
-    """One monologue as the wrappers inside it see it: whose it is, and what its present step may still have.
+    """One monologue as the wrappers inside it see it: whose it is."""
 
-    ``role`` is what the host calls the model for at this moment: ``chat``, ``utility``, or empty.
-    """
-
-    __slots__ = ("agent", "conversation", "role")
+    __slots__ = ("agent", "conversation")
 
     def __init__(self, agent: str, conversation: str) -> None:
         self.agent = agent
         self.conversation = conversation
-        self.role = ""
 
     def attributes(self) -> dict[str, Any]:
         """The agent and the chat, for any span inside."""
@@ -231,7 +232,10 @@ class Probe:
         self.extension_classes = ExtensionClasses()
         self.mcp_lookups = 0
         self.mcp_found = 0
+        self.content = Content()
         self.turn: ContextVar[Turn | None] = ContextVar("autoperf_turn", default=None)
+        self.caller: ContextVar[Caller | None] = ContextVar("autoperf_caller", default=None)
+        self.stream: ContextVar[Stream | None] = ContextVar("autoperf_stream", default=None)
         self.step: ContextVar[Step | None] = ContextVar("autoperf_step", default=None)
         self.lookup: ContextVar[Lookup | None] = ContextVar("autoperf_lookup", default=None)
 
@@ -269,6 +273,11 @@ class Probe:
         """A span after the fact, or nothing when tracing is off."""
         if self.tracing is not None:
             self.tracing.record(name, start_ns, end_ns, attributes)
+
+    def measure(self, name: str, value: float, attributes: dict[str, Any]) -> None:
+        """One value for an instrument, or nothing when tracing is off; see `Tracing.measure`."""
+        if self.tracing is not None:
+            self.tracing.measure(name, value, attributes)
 
 
 class _NoSpan:

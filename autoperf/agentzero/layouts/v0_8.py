@@ -27,4 +27,17 @@ V0_8 = Layout(
     mcp_has_tool="python.helpers.mcp_handler:MCPClientBase.has_tool",
     shares_modules=True,
     extensible=False,
+    model_calls=("models:LiteLLMChatWrapper.unified_call",),
+    model_requests=("models:acompletion",),
+    model_chunks=("models:_parse_chunk",),
+    langchain_chunks="models:parse_chunk",
+    chat_calls=("agent:Agent.call_chat_model",),
+    utility_calls=("agent:Agent.call_utility_model",),
+    optional=(
+        "models:LiteLLMChatWrapper.unified_call",
+        "models:acompletion",
+        "models:_parse_chunk",
+        "models:parse_chunk",
+        "agent:Agent.call_utility_model",
+    ),
 )

@@ -27,5 +27,15 @@ V0_9_3 = Layout(
     mcp_has_tool="python.helpers.mcp_handler:MCPClientBase.has_tool",
     shares_modules=False,
     extensible=False,
-    optional=("python.helpers.subagents:get_paths",),
+    model_calls=("models:LiteLLMChatWrapper.unified_call",),
+    model_requests=("models:acompletion",),
+    model_chunks=("models:_parse_chunk",),
+    chat_calls=("agent:Agent.call_chat_model",),
+    utility_calls=("agent:Agent.call_utility_model",),
+    optional=(
+        "python.helpers.subagents:get_paths",
+        "models:acompletion",
+        "models:_parse_chunk",
+        "agent:Agent.call_utility_model",
+    ),
 )
