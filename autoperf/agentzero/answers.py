@@ -2,7 +2,7 @@
 
 The host never asks for usage, and litellm keeps what is sent all the same from it: a chunk of usage alone is
 dropped, usage in other chunks is taken out of them and stays on litellm's stream object. What it puts into
-their place at the end is its own count, and so is the usage of providers that send none: neither is read here.
+their place at the end is its own count, as is the usage of providers that send none: neither is read here.
 """
 
 from __future__ import annotations
