@@ -49,6 +49,13 @@ class Layout:
     recall_memory: tuple[str, ...]
     shares_modules: bool
     extensible: bool
+    model_calls: tuple[str, ...] = ()
+    model_requests: tuple[str, ...] = ()
+    model_chunks: tuple[str, ...] = ()
+    model_events: str | None = None
+    langchain_chunks: str | None = None
+    chat_calls: tuple[str, ...] = ()
+    utility_calls: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
 
     def targets(self) -> Iterator[str]:

@@ -7,8 +7,10 @@ from contextvars import ContextVar, Token
 from typing import Any, Final, Protocol
 
 from autoperf.agentzero.background import Origin, end_with, left
+from autoperf.agentzero.content import Content
 from autoperf.agentzero.counters import Executions, Interventions, Lookups
 from autoperf.agentzero.hostcache import ExtensionClasses
+from autoperf.agentzero.streams import Caller, Stream
 from autoperf.agentzero.turn import NEVER_NS
 from autoperf.agentzero.turn import Turn as Turn
 from autoperf.errors import guarded
@@ -104,7 +106,10 @@ class Probe:
         self.mcp_lookups = 0
         self.mcp_found = 0
         self.root = ""  # the host's folder
+        self.content = Content()
         self.turn: ContextVar[Turn | None] = ContextVar("autoperf_turn", default=None)
+        self.caller: ContextVar[Caller | None] = ContextVar("autoperf_caller", default=None)
+        self.stream: ContextVar[Stream | None] = ContextVar("autoperf_stream", default=None)
         self.origin: ContextVar[Origin | None] = ContextVar("autoperf_origin", default=None)
         self.point: ContextVar[Point | None] = ContextVar("autoperf_point", default=None)
         self.step: ContextVar[Step | None] = ContextVar("autoperf_step", default=None)

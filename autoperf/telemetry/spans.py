@@ -72,7 +72,7 @@ class ActiveSpan:
         """
         with guarded("telemetry:span attribute"):
             if self._span is not None and value is not None:
-                self._span.set_attribute(key, plain(value))
+                self._span.set_attribute(key, _attribute(key, value))
                 if key == names.ERROR_TYPE:
                     self._span.set_status(_ERROR)
 
@@ -173,7 +173,9 @@ def start_span(
         clean(make.name, _NAME_LENGTH),
         context=context_api.Context() if new_trace else trace_api.set_span_in_context(parent),
         kind=_KINDS[make.kind],
-        attributes={key: plain(value) for key, value in (make.attributes or {}).items() if value is not None},
+        attributes={
+            key: _attribute(key, value) for key, value in (make.attributes or {}).items() if value is not None
+        },
         links=links,
         start_time=start_ns,
         # The SDK would store the exception's text, and that is the user's.
@@ -194,6 +196,10 @@ def current_trace_id() -> str | None:
     """The id of the trace that is going on here, as 32 hex digits."""
     context = trace_api.get_current_span().get_span_context()
     return f"{context.trace_id:032x}" if context.is_valid else None
+
+
+def _attribute(key: str, value: Any) -> Any:
+    return clean(value, len(value)) if key in names.CONTENT and type(value) is str else plain(value)
 
 
 def plain(value: Any) -> Any:

@@ -34,10 +34,18 @@ V0_9_3 = Layout(
     recall_memory=("python.helpers.memory:Memory.search_similarity_threshold",),
     shares_modules=False,
     extensible=False,
+    model_calls=("models:LiteLLMChatWrapper.unified_call",),
+    model_requests=("models:acompletion",),
+    model_chunks=("models:_parse_chunk",),
+    chat_calls=("agent:Agent.call_chat_model",),
+    utility_calls=("agent:Agent.call_utility_model",),
     optional=(
         "python.helpers.subagents:get_paths",
         "python.helpers.history:History.compress",
         "python.helpers.memory:Memory.search_similarity_threshold",
         "python.helpers.task_scheduler:TaskScheduler._run_task",
+        "models:acompletion",
+        "models:_parse_chunk",
+        "agent:Agent.call_utility_model",
     ),
 )
