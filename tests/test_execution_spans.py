@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from autoperf.agentzero.content import Content
 from autoperf.agentzero.executions import current_outcome, watch
 from autoperf.agentzero.tools import lookup, step
 from autoperf.telemetry import names
@@ -143,3 +144,19 @@ def test_the_lookup_tells_the_source_file_from_the_hosts_folder_on(probe, tracin
     lookup(probe, None)(lambda *a: namespace["Own"](), None, ("own",), {})
     ((_, attributes),) = tracing.recorded
     assert attributes[names.SOURCE_FILE] == "tools/own.py"
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_arguments_and_result_are_there_only_when_asked_for(probe, tracing, on):
+    class Telling(Tool):
+        async def execute(self, **kwargs: Any) -> Any:
+            kwargs["text"] = "changed by the tool"
+            return SimpleNamespace(message="the result", break_loop=False)
+
+    probe.content = Content(10, on=on)
+    tool = Telling()
+    watch(probe, tool, "telling", kind="function")
+    asyncio.run(tool.execute(text="the argument"))
+    ((_, attributes),) = tracing.opened
+    expected = ('{"text": …', "the result") if on else (None, None)
+    assert (attributes.get(names.TOOL_ARGUMENTS), attributes.get(names.TOOL_RESULT)) == expected

@@ -20,6 +20,7 @@ AGENT = TESTS.parent / "examples" / "mini_agent"
 TEMPLATE = TESTS.parent / "sitecustomize_template"
 HOSTS = ["v0_8", "v0_9_3", "v0_9_8", "v0_9_9", "v2"]
 MARKER = "MARKER"
+SECRET = "MARKER-hidden-secret"
 
 
 def environment(home: Path, endpoint: str, **more: str) -> dict[str, str]:
@@ -97,6 +98,34 @@ def test_nothing_private_leaves(host: str, tmp_path: Path) -> None:
             texts = value if isinstance(value, list) else [value]
             for text in texts:
                 assert not str(text).startswith(("/", home)), f"{key} is a path of this machine: {text}"
+
+
+@pytest.mark.parametrize("host", ["v0_9_8", "v0_9_9", "v2"])
+def test_what_is_asked_for_is_captured_masked_and_cut(host: str, tmp_path: Path) -> None:
+    asked = {"OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "true", "AUTOPERF_CONTENT_LIMIT": "200"}
+    with HttpCollector() as collector:
+        output = run(
+            [TESTS / "privacy_process.py", TESTS / "hosts" / host],
+            environment(tmp_path, collector.endpoint, **asked),
+        )
+    spans, everything = stored(tmp_path)
+    sent = json.dumps([collector.spans, collector.resources], default=str)
+    for text in (output, everything, sent, *(str(content) for content in files(tmp_path).values())):
+        assert SECRET not in text
+    tools = [span["attributes"] for span in spans if span["name"].startswith(names.EXECUTE_TOOL)]
+    told = {
+        (tool[names.TOOL_NAME], tool[names.TOOL_ARGUMENTS]): tool.get(names.TOOL_RESULT) for tool in tools
+    }
+    assert told["echo", '{"text": "MARKER-argument"}'] == "echo/None: MARKER-argument"
+    alias = "§§secret(AUTOPERF_TOKEN)"
+    assert told["echo", json.dumps({"text": alias}, ensure_ascii=False)] == f"echo/None: {alias}"
+    assert told["fails", '{"text": "MARKER-argument"}'] is None
+    shown = told["shows", '{"text": "MARKER-argument"}']
+    assert shown.startswith("MARKER-result long long")
+    assert len(shown) == 200
+    for span in spans:
+        kept = {key: value for key, value in span["attributes"].items() if key not in names.CONTENT}
+        assert MARKER not in json.dumps([span["name"], kept]), "exception texts and names are no content"
 
 
 def test_nothing_of_a_whole_conversation_leaves(tmp_path: Path) -> None:

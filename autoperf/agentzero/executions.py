@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -51,7 +52,7 @@ def watch(probe: Probe, tool: Any, name: Any, *, kind: str, server: str | None =
         vars(tool).pop("execute", None)
         step = probe.step.get()
         try:
-            return watched.run(execute(*args, **kwargs), step, begin)
+            return watched.run(execute(*args, **kwargs), kwargs, step, begin)
         except Exception:
             watched.count(0.0, True, step, begin)
             raise
@@ -76,7 +77,9 @@ class _Watched:
             **agent_attributes(getattr(tool, "agent", None), (names.AGENT_NAME, names.CONVERSATION_ID)),
         }
 
-    async def run(self, execution: Awaitable[Any], step: Step | None, begin: Any) -> Any:
+    async def run(
+        self, execution: Awaitable[Any], arguments: dict[str, Any], step: Step | None, begin: Any
+    ) -> Any:
         started = time.perf_counter()
         outcome = Outcome()
         tokens = (
@@ -84,11 +87,8 @@ class _Watched:
             # What a tool runs beside itself is part of its own time, and answers no call of the model.
             (self._probe.step, self._probe.step.set(None)),
         )
-        attributes = self._attributes
-        if step is not None and step.call_id:
-            attributes = {**attributes, names.TOOL_CALL_ID: step.call_id}
         try:
-            with self._probe.span(f"{names.EXECUTE_TOOL} {self._name}", attributes) as span:
+            with self._span(arguments, step) as span:
                 try:
                     response = await execution
                 except Exception as error:
@@ -104,8 +104,21 @@ class _Watched:
                 restore(variable, token)
             self.count(time.perf_counter() - started, bool(outcome.error), step, begin)
 
+    def _span(self, arguments: dict[str, Any], step: Step | None) -> AbstractContextManager[Any]:
+        attributes = self._attributes
+        if step is not None and step.call_id:
+            attributes = {**attributes, names.TOOL_CALL_ID: step.call_id}
+        captured = self._captured(arguments)
+        if captured is not None:
+            attributes = {**attributes, names.TOOL_ARGUMENTS: captured}
+        return self._probe.span(f"{names.EXECUTE_TOOL} {self._name}", attributes)
+
+    def _captured(self, value: Any) -> str | None:
+        return self._probe.content.text(getattr(self._tool, "agent", None), value)
+
     def _ended(self, span: Any, response: Any, outcome: Outcome) -> None:
         with guarded("execute"):
+            span.set(names.TOOL_RESULT, self._captured(getattr(response, "message", None)))
             ends_turn = getattr(response, "break_loop", None)
             if isinstance(ends_turn, bool):
                 span.set(names.BREAK_LOOP, ends_turn)
