@@ -107,8 +107,7 @@ class Call:
                 if turn is not None:
                     turn.begin_step(probe.span)
         self._point_token = probe.point.set(self)
-        # A point that ran something the last time gets an open span, so that what it calls lies below it.
-        if not point.frequent and (self._classes or point.execution.series.count):
+        if not point.frequent and (self._classes is None or self._classes):
             with guarded("extension calls"):
                 opened = probe.span(point.label, point.attributes, from_ns=probe.threshold(_SLOW_NS))
                 opened.__enter__()
@@ -176,20 +175,18 @@ class Call:
         found = bool(self._classes) if lookup is None else bool(lookup.classes)
         if failed or found or self._unsure:
             execution.series.add(seconds)
-            if self._open is None:
+            if self._point.frequent:
                 self._record(int(seconds * 1e9), error if failed else None)
 
     def _record(self, length_ns: int, error: BaseException | None) -> None:
-        slow_ns = _FREQUENT_SLOW_NS if self._point.frequent else _SLOW_NS
-        if error is None and length_ns < self._probe.threshold(slow_ns):
-            self._spend(length_ns / 1e9, slow_ns)
+        self._spend(length_ns / 1e9, _FREQUENT_SLOW_NS)
+        if error is None and length_ns < self._probe.threshold(_FREQUENT_SLOW_NS):
             return
         attributes = self._point.attributes
         if error is not None:
             attributes = {**attributes, names.ERROR_TYPE: type(error).__qualname__}
         now = time.time_ns()
         self._probe.record(self._point.label, now - length_ns, now, attributes)
-        self._spend(length_ns / 1e9, slow_ns)
 
     def _spend(self, seconds: float, from_ns: int) -> None:
         turn = self._probe.turn.get()
