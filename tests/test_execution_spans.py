@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from types import SimpleNamespace
 from typing import Any
 
@@ -132,7 +133,22 @@ def test_a_failure_that_the_host_made_an_answer_of_is_an_error_all_the_same(prob
     assert (attributes[names.TOOL_TYPE], attributes[names.MCP_SERVER]) == ("extension", "server")
     assert tracing.measured[0][2][names.ERROR_TYPE] == "ConnectionError"
     assert rows(probe) == {"server.remote": (1, 1)}
-    assert current_outcome() is None
+
+
+@pytest.mark.parametrize("error", [None, ValueError("x")])
+def test_after_an_execution_its_context_is_as_before(probe, error):
+    tool = Tool(error)
+    watch(probe, tool, "echo", kind="function")
+
+    async def process() -> None:
+        before = probe.step.get()
+        assert before is not None
+        with contextlib.suppress(ValueError):
+            await tool.execute()
+        assert probe.step.get() is before
+        assert current_outcome() is None
+
+    asyncio.run(step(probe)(process, None, (), {}))
 
 
 def test_the_lookup_tells_the_source_file_from_the_hosts_folder_on(probe, tracing, tmp_path):

@@ -195,6 +195,8 @@ def test_what_the_host_made_an_answer_of_is_an_error_of_the_tool(client, tracing
     assert answer.startswith("ERROR") == (kind not in (None, "tool_error"))
     (attributes,) = (given for name, given in tracing.opened if name == "execute_tool srv.one")
     assert attributes.get(names.ERROR_TYPE) == kind
+    calls = [given.get(names.ERROR_TYPE) for name, given in tracing.opened if name == "tools/call one"]
+    assert calls == ([] if kind == "ConnectionError" else [kind if kind == "tool_error" else None])
     (row,) = probe.tools.as_rows()
     assert row["errors"] == (kind is not None)
 
