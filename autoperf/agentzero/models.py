@@ -10,7 +10,7 @@ from typing import Any, Final
 from autoperf.agentzero import answers, messages
 from autoperf.agentzero.probe import Probe, agent_attributes, is_intervention, restore
 from autoperf.agentzero.streams import Caller, Stream
-from autoperf.errors import guarded
+from autoperf.errors import class_name, guarded
 from autoperf.patching import Switch, expect_parameters
 from autoperf.telemetry import names
 
@@ -93,7 +93,7 @@ class _Chat:
                     self._tell_content(span, result)
                 return result
             except Exception as error:
-                failure = "" if is_intervention(error) else type(error).__qualname__
+                failure = "" if is_intervention(error) else class_name(error)
                 raise
             finally:
                 restore(self.probe.stream, token)

@@ -20,7 +20,7 @@ from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 
-from autoperf.errors import guarded
+from autoperf.errors import class_name, guarded
 from autoperf.telemetry import names
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ def clean(text: str, length: int) -> str:
 
 
 def _record_error(span: Span, error: BaseException, stopped: bool) -> None:
-    name = _class_name(error)
+    name = class_name(error)
     # Cancelling, closing and interrupting come from outside: the span was stopped, it did not fail.
     stopped = stopped or isinstance(error, concurrent.futures.CancelledError)
     if isinstance(error, Exception) and not stopped:
@@ -230,11 +230,6 @@ def _record_error(span: Span, error: BaseException, stopped: bool) -> None:
         span.set_status(_ERROR)
     else:
         span.set_attribute(names.INTERRUPTED, name)
-
-
-def _class_name(error: BaseException) -> str:
-    kind = type(error)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _detach(token: Any) -> None:
