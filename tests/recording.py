@@ -26,12 +26,18 @@ class RecordedSpan:
 
 
 class Recording:
-    """Names and attributes of spans: around a block (``opened``) and after the fact (``recorded``)."""
+    """Names and attributes of spans: around a block (``opened``) and after the fact (``recorded``).
+
+    ``from_ns`` holds, for each opened one, how long it must take to be kept; ``measured`` is for histograms.
+    ``order`` tells of beginnings (``+name``), ends (``-name``, ``!name Class``) and measurements (``=name``).
+    """
 
     def __init__(self) -> None:
         self.opened: list[tuple[str, dict[str, Any]]] = []
         self.recorded: list[tuple[str, dict[str, Any]]] = []
         self.lengths: list[int] = []
+        self.from_ns: list[int] = []
+        self.order: list[str] = []
         self.spans: list[RecordedSpan] = []
         self.measured: list[tuple[str, float, dict[str, Any]]] = []
 
@@ -43,25 +49,39 @@ class Recording:
         kind: str = "internal",
         *,
         new_trace: bool = False,
+        from_ns: int = 0,
     ) -> Iterator[RecordedSpan]:
         """A span around a block."""
-        self.opened.append((name, attributes or {}))
         span = RecordedSpan(name, kind, dict(attributes or {}))
         self.spans.append(span)
+        self.opened.append((name, span.attributes))
+        self.from_ns.append(from_ns)
+        self.order.append(f"+{name}")
         try:
             yield span
         except BaseException as error:
             span.error = type(error).__name__
+            self.order.append(f"!{name} {span.error}")
             raise
+        else:
+            self.order.append(f"-{name}")
         finally:
             span.ended = True
 
-    def record(self, name: str, start_ns: int, end_ns: int, attributes: dict[str, Any] | None = None) -> None:
+    def record(
+        self,
+        name: str,
+        start_ns: int,
+        end_ns: int,
+        attributes: dict[str, Any] | None = None,
+        kind: str = "internal",
+    ) -> None:
         """A span after the fact."""
         self.recorded.append((name, attributes or {}))
         self.lengths.append(end_ns - start_ns)
 
     def measure(self, name: str, value: float, attributes: dict[str, Any]) -> None:
-        """One value of an instrument, which belongs to the span that is still open."""
-        assert not self.spans or not self.spans[-1].ended
+        """One value of an instrument, which belongs to a span that is still open."""
+        assert not self.spans or not all(span.ended for span in self.spans)
         self.measured.append((name, value, attributes))
+        self.order.append(f"={name}")
