@@ -27,6 +27,7 @@ _PROVIDERS: Final = {
     "google": "gcp.gemini",
     "mistral": "mistral_ai",
     "mistralai": "mistral_ai",
+    "other": "openai",  # of the host's: anything that speaks OpenAI's protocol
     "vertex_ai": "gcp.vertex_ai",
     "watsonx": "ibm.watsonx.ai",
     "xai": "x_ai",
