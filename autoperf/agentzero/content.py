@@ -76,9 +76,12 @@ class Content:
         for part in parts:
             cut = dict(part)
             for key in ("content", "arguments"):
-                if isinstance(part.get(key), str):
-                    cut[key] = part[key] if len(part[key]) <= left else part[key][: max(0, left - 1)] + "…"
-                    left -= len(cut[key])
+                if part.get(key) is None:
+                    continue
+                text = part[key] if isinstance(part[key], str) else _json(part[key])
+                if len(text) > left:
+                    text = cut[key] = text[: max(0, left - 1)] + "…"
+                left -= len(text)
             fitting.append(cut)
         return fitting, left
 

@@ -16,14 +16,16 @@ def prompt(args: Any, kwargs: Any) -> list[Message]:
     ``unified_call(system_message, user_message, messages)``, ``call_utility_model(system, message)`` or
     ``call_chat_model(prompt)`` with a template of LangChain's.
     """
-    given = {**dict(zip(_PROMPT_PLACES, args, strict=False)), **kwargs}
+    template_first = bool(args) and not isinstance(args[0], str)
+    places = ("prompt",) if template_first else _PROMPT_PLACES
+    given = {**dict(zip(places, args, strict=False)), **kwargs}
     found = []
     system = given.get("system_message") or given.get("system")
     user = given.get("user_message") or given.get("message")
     template = given.get("prompt")
     if system:
         found.append(_message("system", system))
-    for message in given.get("messages") or getattr(template, "messages", None) or []:
+    for message in given.get("messages") or getattr(template, "messages", template) or []:
         found.append(_of_langchain(message))
     if user:
         found.append(_message("user", user))

@@ -10,11 +10,12 @@ from typing import Any, Final
 from autoperf.agentzero import answers, messages
 from autoperf.agentzero.probe import Probe, agent_attributes, is_intervention, restore
 from autoperf.agentzero.streams import Caller, Stream
-from autoperf.errors import guarded
+from autoperf.errors import class_name, guarded
 from autoperf.patching import Switch, expect_parameters
 from autoperf.telemetry import names
 
 _KEYS: Final = (names.AGENT_NAME, names.CONVERSATION_ID)
+_MEASURED_BY: Final = (names.OPERATION_NAME, names.PROVIDER_NAME, names.REQUEST_MODEL)
 _CALLBACKS: Final = ("response_callback", "reasoning_callback", "tokens_callback", "callback")
 # Where callbacks may stand among positional arguments; the rate limiter's, behind them, is none of a stream.
 _CALLBACK_PLACES: Final = range(1, 6)
@@ -27,6 +28,7 @@ _PROVIDERS: Final = {
     "google": "gcp.gemini",
     "mistral": "mistral_ai",
     "mistralai": "mistral_ai",
+    "other": "openai",  # of the host's: anything that speaks OpenAI's protocol
     "vertex_ai": "gcp.vertex_ai",
     "watsonx": "ibm.watsonx.ai",
     "xai": "x_ai",
@@ -55,8 +57,8 @@ def call(probe: Probe) -> Callable[..., Any]:
             return await wrapped(*args, **kwargs)
         chat: _Chat | None = None
         with guarded("chat span"):
-            provider = str(getattr(instance, "provider", ""))
-            chat = _Chat(probe, provider, str(getattr(instance, "model_name", "")), args, kwargs)
+            model = str(getattr(instance, "provider", "")), str(getattr(instance, "model_name", ""))
+            chat = _Chat(probe, probe.caller.get(), model, args, kwargs)
         return await (wrapped(*args, **kwargs) if chat is None else chat.run(wrapped))
 
     return unified
@@ -65,14 +67,18 @@ def call(probe: Probe) -> Callable[..., Any]:
 class _Chat:
     """One call of a model: its span from beginning to end."""
 
-    def __init__(self, probe: Probe, provider: str, model: str, args: Any, kwargs: Any) -> None:
+    def __init__(
+        self, probe: Probe, caller: Caller | None, model: tuple[str, str], args: Any, kwargs: Any
+    ) -> None:
         self.probe = probe
         self.stream = Stream()
-        self.caller = probe.caller.get()
-        self.provider = (provider or model.partition("/")[0]).lower()
-        self.model = model.removeprefix(f"{provider}/") or UNKNOWN
+        self.caller = caller
+        provider, name = model
+        self.provider = (provider or name.partition("/")[0]).lower()
+        self.model = name.removeprefix(f"{provider}/") or UNKNOWN
         self.prompt = messages.prompt(args, kwargs) if probe.content.on else []
         self.args, self.kwargs = self._with_time_taken(args, kwargs)
+        self.known_before = self._known_before()
         self.started = time.perf_counter()
 
     def _with_time_taken(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
@@ -85,15 +91,17 @@ class _Chat:
 
     async def run(self, wrapped: Callable[..., Any]) -> Any:
         failure = ""
-        with self.probe.span(f"{names.CHAT} {self.model}", self._known_before(), names.CLIENT) as span:
+        with self.probe.span(f"{names.CHAT} {self.model}", self.known_before, names.CLIENT) as span:
             token = self.probe.stream.set(self.stream)
+            with guarded("chat content"):
+                self._tell_prompt(span)
             try:
                 result = await wrapped(*self.args, **self.kwargs)
                 with guarded("chat content"):
-                    self._tell_content(span, result)
+                    self._tell_answer(span, result)
                 return result
             except Exception as error:
-                failure = "" if is_intervention(error) else type(error).__qualname__
+                failure = "" if is_intervention(error) else class_name(error)
                 raise
             finally:
                 restore(self.probe.stream, token)
@@ -144,16 +152,20 @@ class _Chat:
             if tokens is not None:
                 measure(names.TOKEN_USAGE, tokens, {**shared, names.TOKEN_TYPE: kind})
 
-    def _tell_content(self, span: Any, result: Any) -> None:
-        content = self.probe.content
-        if not content.on:
-            return
-        owner = self.caller.agent if self.caller is not None else None
-        system, conversation = messages.apart(self.prompt)
-        span.set(names.SYSTEM_INSTRUCTIONS, content.parts(owner, system))
-        span.set(names.INPUT_MESSAGES, content.messages(owner, conversation))
-        reason = self.stream.finished(self.provider).finish_reason
-        span.set(names.OUTPUT_MESSAGES, content.messages(owner, messages.output(result, reason)))
+    def _tell_prompt(self, span: Any) -> None:
+        if self.probe.content.on:
+            owner = self._owner()
+            system, conversation = messages.apart(self.prompt)
+            span.set(names.SYSTEM_INSTRUCTIONS, self.probe.content.parts(owner, system))
+            span.set(names.INPUT_MESSAGES, self.probe.content.messages(owner, conversation))
+
+    def _tell_answer(self, span: Any, result: Any) -> None:
+        if self.probe.content.on:
+            told = messages.output(result, self.stream.finished(self.provider).finish_reason)
+            span.set(names.OUTPUT_MESSAGES, self.probe.content.messages(self._owner(), told))
+
+    def _owner(self) -> Any:
+        return None if self.caller is None else self.caller.agent
 
 
 def request(probe: Probe) -> Callable[..., Any]:
@@ -251,9 +263,9 @@ class LangChain:
                 config = getattr(getattr(instance, "config", None), f"{role}_model", None)
                 provider = getattr(config, "provider", "")
                 provider = provider.name if isinstance(provider, Enum) else str(provider)
-                chat = _Chat(self.probe, provider, str(getattr(config, "name", "")), args, kwargs)
-                chat.caller = Caller(instance, role)
-                chat.stream.streamed = True
+                model = provider, str(getattr(config, "name", ""))
+                chat = _Chat(self.probe, Caller(instance, role), model, args, kwargs)
+                chat.stream.streamed = chat.known_before[names.REQUEST_STREAM] = True
             return await (wrapped(*args, **kwargs) if chat is None else chat.run(wrapped))
 
         return call_model
