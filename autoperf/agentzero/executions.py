@@ -62,11 +62,12 @@ def watch(probe: Probe, tool: Any, name: Any, *, kind: str, server: str | None =
 
 
 class _Watched:
-    __slots__ = ("_attributes", "_label", "_name", "_probe", "_tool")
+    __slots__ = ("_agent", "_attributes", "_label", "_name", "_probe", "_tool")
 
     def __init__(self, probe: Probe, tool: Any, name: str, kind: str, server: str | None) -> None:
         self._probe = probe
         self._tool = tool
+        self._agent = getattr(tool, "agent", None)
         self._name = name
         self._label = UNKNOWN if type(tool).__name__ == "Unknown" else name
         self._attributes = {
@@ -74,7 +75,7 @@ class _Watched:
             names.TOOL_NAME: name,
             names.TOOL_TYPE: kind,
             **({} if server is None else {names.MCP_SERVER: server}),
-            **agent_attributes(getattr(tool, "agent", None), (names.AGENT_NAME, names.CONVERSATION_ID)),
+            **agent_attributes(self._agent, (names.AGENT_NAME, names.CONVERSATION_ID)),
         }
 
     async def run(
@@ -114,7 +115,7 @@ class _Watched:
         return self._probe.span(f"{names.EXECUTE_TOOL} {self._name}", attributes)
 
     def _captured(self, value: Any) -> str | None:
-        return self._probe.content.text(getattr(self._tool, "agent", None), value)
+        return self._probe.content.text(self._agent, value)
 
     def _ended(self, span: Any, response: Any, outcome: Outcome) -> None:
         with guarded("execute"):
