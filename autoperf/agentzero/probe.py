@@ -171,11 +171,11 @@ class Probe:
             if found is None or self.tracing is None:
                 return
             origin, task = found
-            turn = self.turn.get()
-            if turn is not None:
-                self.turn.set(turn.beside())
+            turn = origin.turn
+            self.turn.set(turn.beside() if turn is not None else None)
             attributes = turn.attributes() if turn is not None else {}
-            root = self.tracing.span(origin.label, attributes, new_trace=True)
+            # A task in which nothing becomes a span leaves no empty trace behind.
+            root = self.tracing.span(origin.label, attributes, new_trace=True, from_ns=NEVER_NS)
             root.__enter__()
             end_with(task, root)
 

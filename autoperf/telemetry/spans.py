@@ -58,8 +58,8 @@ class ActiveSpan:
 
     def __enter__(self) -> ActiveSpan:
         with guarded("telemetry:span start"):
-            if self._from_ns and not self._new_trace:
-                self._span = _Pending(self._make)
+            if self._from_ns:
+                self._span = _Pending(self._make, self._new_trace)
             else:
                 self._span = start_span(self._make, new_trace=self._new_trace)
             self._token = context_api.attach(trace_api.set_span_in_context(self._span))
@@ -104,13 +104,16 @@ class Make(NamedTuple):
 class _Pending(trace_api.NonRecordingSpan):
     """Stands for a span that is only made when something begins below it, or when it took long enough.
 
-    To others it looks like the span above it, so that their spans have a parent that exists.
+    To others it looks like the span above it, so that their spans have a parent that exists; one with a trace
+    of its own looks like none.
     """
 
-    def __init__(self, make: Make) -> None:
+    def __init__(self, make: Make, new_trace: bool) -> None:
         self._above = trace_api.get_current_span()
-        super().__init__(self._above.get_span_context())
+        seen = trace_api.INVALID_SPAN if new_trace else self._above
+        super().__init__(seen.get_span_context())
         self._make = make
+        self._new_trace = new_trace
         self._start_ns = time.time_ns()
         self._set: dict[str, Any] = {}
         self._real: Span | None = None
@@ -138,7 +141,9 @@ class _Pending(trace_api.NonRecordingSpan):
         with self._lock:  # two threads may begin something below it at once
             if self._real is None:
                 make = self._make._replace(attributes={**(self._make.attributes or {}), **self._set})
-                self._real = start_span(make, above=self._above, start_ns=self._start_ns)
+                self._real = start_span(
+                    make, new_trace=self._new_trace, above=self._above, start_ns=self._start_ns
+                )
             return self._real
 
     def ended(self, from_ns: int, *, failed: bool) -> Span | None:
