@@ -59,6 +59,33 @@ def test_requests_made_again_are_one_span(host, tracing):
     assert only(tracing).error == ""
 
 
+def test_no_callback_stays_none(host, tracing):
+    assert ask(host, whole("one"), callback=None) == ("one", "")
+    assert host.callbacks_seen == [(None, None, None, None)]
+
+
+def test_whether_it_is_streamed_is_what_the_host_asked_for(host, tracing):
+    host.answers.append(whole("one"))
+    asyncio.run(host.LiteLLMChatWrapper().unified_call(user_message="hi", tokens_callback=follow))
+    assert host.requests[0][1] is False
+    assert only(tracing).attributes[names.REQUEST_STREAM] is False
+
+
+def test_on_whose_behalf_it_was_is_forgotten_when_it_is_over(host, tracing):
+    host.answers += [host.Completion([piece("one")]), host.Completion([piece("two")])]
+
+    async def both() -> None:
+        await host.Agent().call_chat_model([], response_callback=follow)
+        assert host.probe.caller.get() is None
+        assert host.probe.stream.get() is None
+        await host.LiteLLMChatWrapper().unified_call(user_message="hi", response_callback=follow)
+
+    asyncio.run(both())
+    first, second = tracing.spans
+    assert names.MODEL_ROLE in first.attributes
+    assert names.MODEL_ROLE not in second.attributes
+
+
 @pytest.mark.parametrize("where", ["request", "callback"])
 def test_what_fails_is_the_hosts_and_so_is_its_trace(host, tracing, where):
     error = ValueError("private")
@@ -110,8 +137,6 @@ def test_a_call_in_the_middle_of_another_counts_for_itself(host, tracing):
     assert outer.attributes[names.CHUNKS] == 2
     assert names.OUTPUT_TOKENS not in outer.attributes
     assert (outer.attributes[names.MODEL_ROLE], inner.attributes[names.MODEL_ROLE]) == ("chat", "utility")
-    assert host.probe.stream.get() is None
-    assert host.probe.caller.get() is None
 
 
 def test_without_tracing_nothing_is_touched(host):

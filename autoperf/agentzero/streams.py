@@ -173,4 +173,4 @@ class Stream:
     def _tokens_per_second(self) -> float | None:
         seconds = self.last - self.first
         tokens = self.found.usage.output_tokens
-        return tokens / seconds if tokens and self.chunks > 1 and seconds > 0 else None
+        return tokens / seconds if tokens and seconds > 0 else None
