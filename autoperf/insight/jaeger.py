@@ -57,7 +57,6 @@ def _span(row: SpanRow, process: str, scope: list[dict[str, Any]]) -> dict[str, 
         tags.append(_tag("otel.status_code", row.status.upper()))
     if row.status == "error":
         tags.append(_tag("error", True))
-    start = row.start_ns // 1000
     return {
         "traceID": row.trace_id,
         "spanID": row.span_id,
@@ -67,8 +66,8 @@ def _span(row: SpanRow, process: str, scope: list[dict[str, Any]]) -> dict[str, 
             {"refType": kind, "traceID": trace_id, "spanID": span_id}
             for kind, trace_id, span_id in references
         ],
-        "startTime": start,
-        "duration": max(0, row.end_ns // 1000 - start),
+        "startTime": row.start_ns // 1000,
+        "duration": max(0, row.end_ns - row.start_ns) // 1000,
         "tags": tags,
         "logs": [],
         "processID": process,
