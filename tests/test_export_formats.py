@@ -14,13 +14,18 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from autoperf import cli
 from autoperf.insight import jaeger, otlpjson
-from autoperf.insight.values import shareable
+from autoperf.insight.values import Described, shareable
 from tests.trace_rows import NASTY, Trace, keep, process, turn
 
 RESOURCES = {100: {"service.name": "my-agent", "service.version": "v1.7"}}
 
 
-def parsed(document: dict[str, Any]) -> ExportTraceServiceRequest:
+def document(form: Any, traces: list[Described], version: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads("".join(form.pieces(traces, version)))
+    return found
+
+
+def parsed(found: dict[str, Any]) -> ExportTraceServiceRequest:
     """As a protobuf reader takes it, whose bytes are base64 where OTLP writes hex."""
 
     def rewritten(value: Any, key: str = "") -> Any:
@@ -33,14 +38,14 @@ def parsed(document: dict[str, Any]) -> ExportTraceServiceRequest:
         return value
 
     message = ExportTraceServiceRequest()
-    json_format.Parse(json.dumps(rewritten(json.loads(json.dumps(document)))), message)
+    json_format.Parse(json.dumps(rewritten(found)), message)
     return message
 
 
 def test_otlp_json_reads_back_as_the_spans_that_were_stored() -> None:
     trace = turn(3)
     trace.rows[0] = trace.rows[0]._replace(links=[["ab" * 16, "cd" * 8]])
-    request = parsed(otlpjson.document([(trace.rows, RESOURCES)], "9.9"))
+    request = parsed(document(otlpjson, [(trace.rows, RESOURCES)], "9.9"))
     (resource,) = request.resource_spans
     assert {one.key: one.value.string_value for one in resource.resource.attributes} == RESOURCES[100]
     (scope,) = resource.scope_spans
@@ -60,8 +65,8 @@ def test_otlp_json_types_and_integers_as_text() -> None:
     trace = Trace(1)
     given = {"b": True, "i": 2**53 + 1, "f": 0.5, "s": "x", "l": ["a", 1], "nan": float("nan"), "big": 2**70}
     trace.span("x", 0, 1, attributes=given)
-    document = otlpjson.document([(trace.rows, {})], "1")
-    span = document["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
+    found = document(otlpjson, [(trace.rows, {})], "1")
+    span = found["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
     assert {one["key"]: one["value"] for one in span["attributes"]} == {
         "b": {"boolValue": True},
         "i": {"intValue": str(2**53 + 1)},
@@ -72,22 +77,24 @@ def test_otlp_json_types_and_integers_as_text() -> None:
         "big": {"stringValue": str(2**70)},
     }
     assert isinstance(span["startTimeUnixNano"], str)
-    parsed(document)
+    parsed(found)
 
 
 def test_processes_that_shared_a_pid_stay_two_resources() -> None:
     one, two = turn(1), turn(2)
     other = {100: {"service.name": "my-agent", "service.instance.id": "second"}}
-    document = otlpjson.document([(one.rows, RESOURCES), (two.rows, other), (one.rows[:1], RESOURCES)], "1")
-    assert [len(r["scopeSpans"][0]["spans"]) for r in document["resourceSpans"]] == [
-        len(one.rows) + 1, len(two.rows),
-    ]  # fmt: skip
+    found = document(otlpjson, [(one.rows, RESOURCES), (two.rows, other)], "1")
+    instances = [
+        [one["value"]["stringValue"] for one in resource["resource"]["attributes"]]
+        for resource in found["resourceSpans"]
+    ]
+    assert instances == [["my-agent", "v1.7"], ["my-agent", "second"]]
 
 
 def test_jaeger_json_is_what_its_query_api_answers() -> None:
     trace = turn(3)
     trace.rows[0] = trace.rows[0]._replace(links=[["ab" * 16, "cd" * 8]])
-    (found,) = jaeger.document([(trace.rows, RESOURCES)], "9.9")["data"]
+    (found,) = document(jaeger, [(trace.rows, RESOURCES)], "9.9")["data"]
     assert found["traceID"] == trace.trace_id
     assert found["processes"] == {
         "p1": {
@@ -112,7 +119,7 @@ def test_jaeger_json_is_what_its_query_api_answers() -> None:
 def test_jaeger_tags_have_jaegers_types() -> None:
     trace = Trace(1)
     trace.span("x", 5, 1, attributes={"b": True, "i": 3, "f": 0.5, "l": ["a", 1], "autoperf.cut_off": True})
-    (found,) = jaeger.document([(trace.rows, {})], "1")["data"]
+    (found,) = document(jaeger, [(trace.rows, {})], "1")["data"]
     (span,) = found["spans"]
     tags = {tag["key"]: (tag["type"], tag["value"]) for tag in span["tags"]}
     assert tags["b"] == ("bool", True)
@@ -145,13 +152,13 @@ def test_the_command_writes_a_file_that_reads_back(tmp_path: Path, format_: str)
     target = tmp_path / "out.json"
     words = ["export", f"{9:032x}", "--home", str(home), "--format", format_, "-o", str(target)]
     assert cli.main(words) == 0
-    document = json.loads(target.read_text("ascii"))
+    found = json.loads(target.read_text("ascii"))
     if format_ == "jaeger":
-        spans = document["data"][0]["spans"]
-        assert document["data"][0]["processes"]["p1"]["serviceName"] == "my-agent"
+        spans = found["data"][0]["spans"]
+        assert found["data"][0]["processes"]["p1"]["serviceName"] == "my-agent"
     else:
-        parsed(document)
-        spans = document["resourceSpans"][0]["scopeSpans"][0]["spans"]
+        parsed(found)
+        spans = found["resourceSpans"][0]["scopeSpans"][0]["spans"]
     assert len(spans) == len(nasty.rows)
     assert target.stat().st_mode & 0o777 == 0o600
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -42,12 +41,12 @@ def run(args: argparse.Namespace) -> int:
     with History(directory(args.home)) as history:
         chosen = _chosen(history, args.ids, args.last)
         processes = history.processes()
-        traces = [_described(history.spans(one.trace_id), processes) for one in chosen]
-    document = jaeger.document if args.format == "jaeger" else otlpjson.document
-    found = document(traces, __version__)
-    written(args.output, (json.dumps(found, ensure_ascii=True, separators=(",", ":")), "\n"))
-    for one, (rows, _) in zip(chosen, traces, strict=True):
-        if len(rows) == SPANS_READ < one.spans:
+        # Read one by one as they are written: a store may hold more than fits into memory as objects.
+        traces = (_described(history.spans(one.trace_id), processes) for one in chosen)
+        form = jaeger if args.format == "jaeger" else otlpjson
+        written(args.output, form.pieces(traces, __version__))
+    for one in chosen:
+        if one.spans > SPANS_READ:
             say(f"trace {one.trace_id}: the first {SPANS_READ:,} of {one.spans:,} spans")
     return 0
 

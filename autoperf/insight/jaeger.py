@@ -6,26 +6,26 @@ Source: Jaeger, ``model/json/model.go``; times in us since the epoch, ids in hex
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from autoperf.insight.values import Described, shareable
+from autoperf.insight.values import Described, shareable, to_text
 from autoperf.tables import SpanRow
 from autoperf.telemetry import names
 
 _TYPES: Final = {bool: "bool", int: "int64", float: "float64", str: "string"}
 
 
-def document(traces: Sequence[Described], version: str) -> dict[str, Any]:
-    """``{"data": [...]}`` for ``traces``; ``version`` is ours: that of the spans' instrumentation scope."""
+def pieces(traces: Iterable[Described], version: str) -> Iterator[str]:
+    """The text of one file with ``traces``, one by one; ``version`` is ours, for the spans' scope."""
     scope = [_tag("otel.scope.name", "autoperf"), _tag("otel.scope.version", version)]
-    return {
-        "data": [_trace(rows, resources, scope) for rows, resources in traces if rows],
-        "total": 0,
-        "limit": 0,
-        "offset": 0,
-        "errors": None,
-    }
+    yield '{"data":['
+    first = True
+    for rows, resources in traces:
+        if rows:
+            yield ("" if first else ",") + to_text(_trace(rows, resources, scope))
+            first = False
+    yield '],"total":0,"limit":0,"offset":0,"errors":null}\n'
 
 
 def _trace(

@@ -6,11 +6,10 @@ strings, enumerations as numbers, keys in lowerCamelCase.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from autoperf.insight.values import Described, shareable
+from autoperf.insight.values import Described, shareable, to_text
 from autoperf.tables import SpanRow
 from autoperf.telemetry import names
 
@@ -18,28 +17,22 @@ _KINDS: Final = {names.INTERNAL: 1, names.SERVER: 2, names.CLIENT: 3, names.PROD
 _STATUS: Final = {"unset": 0, "ok": 1, "error": 2}
 
 
-def document(traces: Sequence[Described], version: str) -> dict[str, Any]:
-    """One request for all ``traces``; ``version`` is ours: that of the spans' instrumentation scope."""
-    groups: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {}
-    for rows, resources in traces:
-        # By process; the same process in several traces is one resource.
-        keys = {}
-        for pid in {row.pid for row in rows}:
-            described = _attributes({names.SERVICE_NAME: names.DEFAULT_SERVICE, **resources.get(pid, {})})
-            keys[pid] = json.dumps(described)
-            groups.setdefault(keys[pid], (described, []))
-        for row in rows:
-            groups[keys[row.pid]][1].append(_span(row))
+def pieces(traces: Iterable[Described], version: str) -> Iterator[str]:
+    """The text of one file with ``traces``, one by one; ``version`` is ours, for the spans' scope."""
     scope = {"name": "autoperf", "version": version}
-    return {
-        "resourceSpans": [
-            {
-                "resource": {"attributes": described},
+    yield '{"resourceSpans":['
+    first = True
+    for rows, resources in traces:
+        for pid in dict.fromkeys(row.pid for row in rows):
+            described = {names.SERVICE_NAME: names.DEFAULT_SERVICE, **resources.get(pid, {})}
+            spans = [_span(row) for row in rows if row.pid == pid]
+            one = {
+                "resource": {"attributes": _attributes(described)},
                 "scopeSpans": [{"scope": scope, "spans": spans}],
             }
-            for described, spans in groups.values()
-        ]
-    }
+            yield ("" if first else ",") + to_text(one)
+            first = False
+    yield "]}\n"
 
 
 def _span(row: SpanRow) -> dict[str, Any]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from autoperf.shortening import homeless
 from autoperf.tables import SpanRow
 
 # The spans of one trace, and the resource attributes of the processes that recorded them, by pid.
 Described = tuple[Sequence[SpanRow], Mapping[int, Mapping[str, Any]]]
+# ASCII, so that no reader can mistake the encoding.
+to_text: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 def shareable(value: Any) -> str | bool | int | float | list[Any]:
