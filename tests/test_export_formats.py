@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from autoperf import cli
 from autoperf.insight import jaeger, otlpjson
 from autoperf.insight.values import Described, shareable
+from autoperf.telemetry import names
+from tests.interpreters import REPOSITORY
 from tests.trace_rows import NASTY, Trace, keep, process, turn
 
 RESOURCES = {100: {"service.name": "my-agent", "service.version": "v1.7"}}
@@ -204,3 +209,24 @@ def test_a_folder_is_no_file_to_write(tmp_path: Path, capsys: pytest.CaptureFixt
     assert cli.main(["export", "--home", home, "-o", str(tmp_path)]) == 1
     assert "is a directory" in capsys.readouterr().err
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".autoperf-")]
+
+
+def test_a_real_run_is_exported_under_the_name_that_it_was_given(tmp_path: Path) -> None:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("AUTOPERF_", "OTEL_"))}
+    variables = {**clean, "PYTHONPATH": str(REPOSITORY), "OTEL_SERVICE_NAME": "my-zero"}
+    ours = [sys.executable, "-m", "autoperf"]
+    agent = [sys.executable, str(REPOSITORY / "examples" / "mini_agent" / "run_ui.py")]
+    subprocess.run(
+        [*ours, "run", "--quiet", "--home", str(tmp_path), *agent],
+        env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True, timeout=120,
+    )  # fmt: skip
+    done = subprocess.run(
+        [*ours, "export", "--home", str(tmp_path)], env=clean | {"PYTHONPATH": str(REPOSITORY)},
+        capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    (trace,) = json.loads(done.stdout)["data"]
+    (described,) = trace["processes"].values()
+    tags = {tag["key"]: tag["value"] for tag in described["tags"]}
+    assert described["serviceName"] == "my-zero"
+    assert {names.SERVICE_INSTANCE_ID, names.SERVICE_VERSION} <= tags.keys()
+    assert trace["spans"][0]["operationName"] == names.MESSAGE
