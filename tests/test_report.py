@@ -174,6 +174,13 @@ def test_observed_runs_are_the_before(home: Path) -> None:
     assert "2.00x" in Page("".join(page(report))).text
 
 
+def test_a_ratio_of_a_few_measurements_gets_no_colour(home: Path, tmp_path: Path) -> None:
+    assert "2.00x" in made(home).text
+    assert not made(home).with_class("good")
+    many = keep(tmp_path / "many", turn(5, steps=12, speed=0.5))
+    assert made(home, baseline=many).with_class("good"), "12 prompts against 16"
+
+
 def test_another_directory_is_the_before_when_named(home: Path, tmp_path: Path) -> None:
     other = keep(tmp_path / "other", turn(9, pid=300, speed=0.5))
     report = collect(home, 50, other)

@@ -15,6 +15,7 @@ from autoperf.wording import count, milliseconds, percent
 
 _ROWS: Final = 25
 _CHANGES: Final = 10
+_ENOUGH: Final = 10
 
 
 def facts(report: Report) -> str:
@@ -78,7 +79,7 @@ def changes(report: Report) -> str:
             _pair(one),
             f"{milliseconds(one.before.p50_ms)} → {milliseconds(one.after.p50_ms)}",
             f"{milliseconds(one.before.p95_ms)} → {milliseconds(one.after.p95_ms)}",
-            _ratio(one.ratio),
+            _ratio(one),
         )
         for one in before.changes[: 4 * _ROWS]
     ]
@@ -103,7 +104,7 @@ def timings(report: Report) -> str:
         ]
         head = ("model", "", "calls", "failed", "p50", "p95", "max", "total", "first chunk, p50")
         body += table(head, rows, 7)
-    return section("Tools and models", body)
+    return section("Tools and models", body, "Bars: the median, the 95th percentile, the maximum.")
 
 
 def others(report: Report) -> str:
@@ -185,10 +186,13 @@ def _what(row: Timing) -> str:
     return f"{text(row.kind)} {name(row.name)}" if row.name else text(row.kind)
 
 
-def _ratio(ratio: float | None) -> str:
-    if ratio is None:
+def _ratio(one: Change) -> str:
+    if one.ratio is None:
         return "-"
-    return element("span", f"{ratio:.2f}x", "good" if ratio > 1.1 else "bad" if ratio < 0.9 else "")
+    # A colour is a claim: not for a handful of measurements, nor for what may be noise.
+    enough = min(one.before.count, one.after.count) >= _ENOUGH
+    kind = "good" if one.ratio > 1.1 else "bad" if one.ratio < 0.9 else ""
+    return element("span", f"{one.ratio:.2f}x", kind if enough else "")
 
 
 def _median(row: Timing | None) -> str:
