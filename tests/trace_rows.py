@@ -150,3 +150,12 @@ def keep(directory: Path, *traces: Trace, processes: Sequence[Mapping[str, Any]]
         for record in processes:
             assert store.save_process(record)
     return directory
+
+
+def before_and_after(directory: Path) -> Path:
+    """Two messages observed only, two with everything on, which makes prompts twice as fast."""
+    before = [turn(n, pid=100, at_ms=n * 10_000, steps=4) for n in (1, 2)]
+    after = [turn(n, pid=200, at_ms=n * 10_000, steps=4, speed=2.0) for n in (3, 4)]
+    everything = ["extensions", "interventions", "mcp", "tools", "trace"]
+    records = [process(100, features=["trace"]), process(200, features=everything)]
+    return keep(directory, *before, *after, processes=records)
