@@ -9,8 +9,8 @@ from autoperf.agentzero.probe import Probe, agent_attributes
 from autoperf.errors import guarded
 from autoperf.telemetry import names
 
-# Nearly every call finds that the history is short enough, and says so in some microseconds.
-_COMPRESSED_NS: Final = 1_000_000
+# Nearly every call only counts and finds that the history is short enough: that is no span of its own.
+_COUNTING_NS: Final = 100_000_000
 _KEYS: Final = (names.AGENT_NAME, names.CONVERSATION_ID)
 
 
@@ -30,13 +30,16 @@ def recall(probe: Probe) -> Callable[..., Any]:
 
 
 def compression(probe: Probe) -> Callable[..., Any]:
-    """For ``History.compress()``: a span where it asked a model, or took long enough to have done much."""
+    """For ``History.compress()``: a span where it compressed something, asked a model, or took long."""
 
     async def compress(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
         attributes: dict[str, Any] = {}
         with guarded("History.compress"):
             attributes = agent_attributes(getattr(instance, "agent", None), _KEYS)
-        with probe.span(names.COMPRESS_HISTORY, attributes, from_ns=_COMPRESSED_NS):
-            return await wrapped(*args, **kwargs)
+        with probe.span(names.COMPRESS_HISTORY, attributes, from_ns=_COUNTING_NS) as span:
+            compressed = await wrapped(*args, **kwargs)
+            if compressed is True:
+                span.set(names.COMPRESSED, True)
+            return compressed
 
     return compress

@@ -36,7 +36,10 @@ class Tracing(Protocol):
         new_trace: bool = False,
         from_ns: int = 0,
     ) -> AbstractContextManager[SpanHandle]:
-        """A span around a block; with ``new_trace`` a root; with ``from_ns`` only if it took that long."""
+        """A span around a block; with ``new_trace`` a root; with ``from_ns`` only if it took that long.
+
+        Or if it failed, or something began below it, or an attribute was set on it.
+        """
 
     def record(
         self,

@@ -113,6 +113,7 @@ EXTENSION_COUNT: Final = "autoperf.extension.count"  # how many ran
 BREAK_LOOP: Final = "autoperf.tool.break_loop"  # bool: the tool ended the turn
 WAITED: Final = "autoperf.intervention.waited"  # seconds
 RAISED: Final = "autoperf.intervention.raised"  # bool: a user's message was handed to the agent
+COMPRESSED: Final = "autoperf.history.compressed"  # bool: messages were shortened or summed up
 MODEL_ROLE: Final = "autoperf.model.role"  # chat or utility: what the host calls the model for
 MCP_SERVER: Final = "autoperf.mcp.server"  # the server's name in the host's settings
 MEMORY_RESULTS: Final = "autoperf.memory.results"  # how many memories were found

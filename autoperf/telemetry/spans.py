@@ -147,9 +147,9 @@ class _Pending(trace_api.NonRecordingSpan):
             return self._real
 
     def ended(self, from_ns: int, *, failed: bool) -> Span | None:
-        """The real span, to be ended; None when it was too short to be one."""
+        """The real span, to be ended; None when it was too short to be one and nothing was said of it."""
         self._over = True
-        if self._real is None and not failed and time.time_ns() - self._start_ns < from_ns:
+        if self._real is None and not failed and not self._set and time.time_ns() - self._start_ns < from_ns:
             return None
         return self.made()
 
