@@ -55,6 +55,9 @@ def test_a_look_alike(host, tmp_path):
         assert found[names.CHUNKS] >= 1
         assert 0 < found[names.CALLBACK_SLOWEST] <= found[names.CALLBACK_SECONDS]
         assert names.OUTPUT_TOKENS not in found
+    slowest = {span["attributes"].get(names.CALLBACK_SLOWEST_POINT) for span in spans}
+    assert slowest & {"response_stream", "response_stream_chunk"}
+    assert any(span["attributes"].get(names.CALLBACK_SLOWEST_EXTENSION) for span in spans)
 
 
 def test_the_mini_agent_whose_model_says_what_it_costs(tmp_path):
