@@ -59,7 +59,7 @@ class ActiveSpan:
     def __enter__(self) -> ActiveSpan:
         with guarded("telemetry:span start"):
             if self._from_ns and not self._new_trace:
-                self._span = _Pending(self._make)
+                self._span = _Pending(self._make, self._from_ns)
             else:
                 self._span = start_span(self._make, new_trace=self._new_trace)
             self._token = context_api.attach(trace_api.set_span_in_context(self._span))
@@ -68,7 +68,8 @@ class ActiveSpan:
     def set(self, key: str, value: Any) -> None:
         """Set one attribute; None sets nothing, a value that no attribute can hold leaves its class name."""
         with guarded("telemetry:span attribute"):
-            if self._span is not None and value is not None:
+            cut_off = getattr(self._span, "end_time", None) is not None
+            if self._span is not None and value is not None and not cut_off:
                 self._span.set_attribute(key, plain(value))
 
     def __exit__(
@@ -79,8 +80,8 @@ class ActiveSpan:
                 _detach(self._token)
             span = self._span
             if isinstance(span, _Pending):
-                span = span.ended(self._from_ns, failed=error is not None)
-            if span is not None:
+                span = span.ended(failed=error is not None)
+            if span is not None and span.is_recording():  # else it was cut off
                 if error is not None:
                     _record_error(span, error, self._control_flow(error))
                 span.end()
@@ -102,7 +103,7 @@ class _Pending(trace_api.NonRecordingSpan):
     To others it looks like the span above it, so that their spans have a parent that exists.
     """
 
-    def __init__(self, make: Make) -> None:
+    def __init__(self, make: Make, from_ns: int) -> None:
         self._above = trace_api.get_current_span()
         super().__init__(self._above.get_span_context())
         self._make = make
@@ -110,7 +111,9 @@ class _Pending(trace_api.NonRecordingSpan):
         self._set: dict[str, Any] = {}
         self._real: Span | None = None
         self._over = False
+        self._from_ns = from_ns
         self._lock = threading.Lock()
+        _PENDING[id(self)] = self
 
     @property
     def end_time(self) -> int | None:
@@ -136,12 +139,35 @@ class _Pending(trace_api.NonRecordingSpan):
                 self._real = start_span(make, above=self._above, start_ns=self._start_ns)
             return self._real
 
-    def ended(self, from_ns: int, *, failed: bool) -> Span | None:
+    def ended(self, *, failed: bool) -> Span | None:
         """The real span, to be ended; None when it was too short to be one."""
         self._over = True
-        if self._real is None and not failed and time.time_ns() - self._start_ns < from_ns:
+        _PENDING.pop(id(self), None)
+        if self._real is None and not failed and not self.lasts():
             return None
         return self.made()
+
+    def lasts(self) -> bool:
+        """Whether it has taken long enough by now."""
+        return time.time_ns() - self._start_ns >= self._from_ns
+
+
+# Those that have not ended, by their id: at the end of the process some of them are worth a span.
+_PENDING: Final[dict[int, _Pending]] = {}
+
+
+def make_pending() -> None:
+    """Make those spans that stand for work which is going on and has taken long enough."""
+    for pending in list(_PENDING.values()):
+        with guarded("telemetry:pending"):
+            if pending.lasts():
+                pending.made()
+    forget_pending()
+
+
+def forget_pending() -> None:
+    """Leave them, as in a forked child, to others."""
+    _PENDING.clear()
 
 
 def start_span(
