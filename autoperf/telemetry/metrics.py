@@ -177,16 +177,16 @@ class Metrics:
             sender.close()
 
     def counts(self) -> dict[str, Any]:
-        """Collections sent, waiting and dropped, and every exporter with its problem."""
+        """Collections waiting and dropped, and for every exporter how many arrived and what is wrong."""
         return {
             "host_provider": self._in_host_provider,
-            "sent": self._pipeline.delivered,
             "waiting": self._pipeline.waiting,
             "dropped": self._pipeline.dropped,
             "exporters": [
                 {
                     "kind": sender.target.kind,
                     "endpoint": sender.target.endpoint,
+                    "sent": sender.sent,
                     "problem": sender.problem,
                     "refused": sender.refused,
                 }

@@ -88,6 +88,7 @@ class Sender:
         self.target = target
         self.problem: str | None = None
         self.refused = False
+        self.sent = 0
         self._signal = signal
         self._report = report
         self._said = False
@@ -109,6 +110,7 @@ class Sender:
             reason = self._hush.last or "not accepted"
         except Exception as error:  # The network, the TLS setup, a missing package: the target's, not ours.
             arrived, reason = False, f"{type(error).__name__}: {error}"
+        self.sent += arrived
         self.problem = None if arrived else " ".join(reason.split())[:200]
         if not arrived and self._signal == METRICS and _NOT_TAKEN.search(reason):
             self.refused, self.problem = True, "takes no metrics"

@@ -81,6 +81,11 @@ class Outlets:
             if self.metrics is not None:
                 self.metrics.use(host)
 
+    @property
+    def wanted_metrics(self) -> Metrics | None:
+        """The metrics while anybody takes them."""
+        return self.metrics if self.metrics is not None and self.metrics.wanted else None
+
     def _measure(self, targets: list[Target], base: Mapping[str, Any]) -> Metrics:
         from autoperf.telemetry.metrics import Metrics
 

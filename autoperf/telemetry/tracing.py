@@ -199,9 +199,7 @@ class Telemetry:
             self._tracer = host.get_tracer(self._provider_module.SCOPE)
         with guarded("telemetry:metrics"):
             outlets.use_host_meters()
-            self._metrics = (
-                outlets.metrics if outlets.metrics is not None and outlets.metrics.wanted else None
-            )
+            self._metrics = outlets.wanted_metrics
 
     def counts(self) -> dict[str, Any]:
         """Spans taken, spans that reached neither store nor disk, and each exporter's own numbers."""
