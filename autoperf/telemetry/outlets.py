@@ -61,7 +61,7 @@ class Outlets:
         """Measure, if the standard variables name somewhere for metrics to go."""
         from autoperf.telemetry import otlp
 
-        self._resource = resource
+        self._resource, self._calm = resource, otlp.Calm()
         targets, problems = otlp.targets(signal=otlp.METRICS)
         for problem in problems:
             self._report(problem)
@@ -70,8 +70,9 @@ class Outlets:
 
     def use_host_meters(self) -> None:
         """Measure into the metrics provider that the host has made global, if it has."""
-        if "opentelemetry.sdk.metrics" not in sys.modules:
-            return  # then neither we nor the host can have one
+        api = sys.modules.get("opentelemetry.metrics._internal")
+        if getattr(api, "_METER_PROVIDER", None) is None or not (self.metrics or self._calm.reached()):
+            return  # nobody has set one, or importing what asks it would cross the host's own imports
         from autoperf.telemetry.meters import host_provider
 
         host = host_provider()
