@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -62,7 +63,7 @@ class Metrics:
         }
         self._vitals = Vitals()
         self._state: dict[str, Any] = {}
-        self._read_at = -_FRESH_S
+        self._read_at = -math.inf
         self._reading = threading.Lock()
         self.loops = Loops()
         self._senders = [
@@ -103,7 +104,7 @@ class Metrics:
     def measure(self, name: str, value: float, attributes: Mapping[str, Any] | None) -> None:
         """Record one value of a histogram; what is no number of 0 or more is passed over."""
         with guarded("telemetry:measure"):
-            if 0 <= value < float("inf"):
+            if 0 <= value < math.inf:
                 given = {k: plain(v) for k, v in (attributes or {}).items() if v is not None}
                 self._record[name](value, given)
 
@@ -122,7 +123,7 @@ class Metrics:
         return found
 
     def _now(self) -> dict[str, Any]:
-        # All instruments of one collection see the same moment.
+        # All instruments of one collection, which a provider of the host's does not announce, see one moment.
         with self._reading:
             if time.monotonic() - self._read_at >= _FRESH_S:
                 self._state = {**self._snapshot(), "process": self._vitals.read()}
@@ -147,6 +148,7 @@ class Metrics:
         open_to = [sender for sender in self._senders if not sender.refused]
         if self._in_host_provider or not open_to:
             return
+        self._read_at = -math.inf
         data = self._reader.take()
         if data is not None:
             self._pipeline.put(_Export(data, open_to))
