@@ -128,7 +128,7 @@ class _Pending(trace_api.NonRecordingSpan):
     def set_attribute(self, key: str, value: Any) -> None:
         """Keep it for the span that may be made."""
         self._set[key] = value
-        if self._real is not None:
+        if self._real is not None and self._real.is_recording():
             self._real.set_attribute(key, value)
 
     def made(self) -> Span:
