@@ -10,7 +10,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -201,8 +201,21 @@ def _exporter(target: Target, signal: str) -> Any:
     context_api.attach(context_api.set_value(key, True))
     module, _, name = _EXPORTERS[signal, target.kind].partition(":")
     # One thread at a time: the two exporters of a protocol share most of their modules.
-    with _making:
+    with _making, _quiet_grpc() if target.kind == "otlp-grpc" else contextlib.nullcontext():
         return getattr(importlib.import_module(module), name)()
+
+
+@contextlib.contextmanager
+def _quiet_grpc() -> Iterator[None]:
+    """Have gRPC's C library, which reads this once as it starts, write only errors to the host's stderr."""
+    ours = "GRPC_VERBOSITY" not in os.environ
+    if ours:
+        os.environ["GRPC_VERBOSITY"] = "ERROR"
+    try:
+        yield
+    finally:
+        if ours:
+            os.environ.pop("GRPC_VERBOSITY", None)
 
 
 class _Hush(logging.Filter):
@@ -234,5 +247,7 @@ class _Hush(logging.Filter):
         if record.thread != self._thread:
             return True
         if record.levelno >= logging.WARNING:
-            self.last = record.getMessage()
+            message = record.getMessage()
+            # That it gave up is no reason; why, it has said before.
+            self.last = self.last if self.last and "max retries" in message.lower() else message
         return False

@@ -207,7 +207,7 @@ def _wait(event: threading.Event, deadline: float) -> bool:
 
 
 def _origin(target: Target) -> str:
-    return urlsplit(target.endpoint).netloc or target.endpoint
+    return urlsplit(target.endpoint).netloc or target.endpoint.partition("/")[0]
 
 
 def _pipeline(sender: Sender) -> Pipeline[ReadableSpan]:
