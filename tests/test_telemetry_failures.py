@@ -126,10 +126,10 @@ def test_a_collector_restarted_in_mid_run_gets_what_came_meanwhile(
         assert telemetry.flush(20)
     with telemetry.span("meanwhile"):
         pass
-    assert telemetry.flush(20)
+    given_up = telemetry.flush(5)  # before 1.30 or so, gRPC goes on trying for a minute
     (exporter,) = telemetry.counts()["exporters"]
     assert (exporter["sent"], exporter["waiting"], exporter["dropped"]) == (1, 1, 0)
-    assert exporter["problem"]
+    assert bool(exporter["problem"]) == given_up
     with make(port=first.port) as second:
         with telemetry.span("after"):
             pass
@@ -141,7 +141,7 @@ def test_a_collector_restarted_in_mid_run_gets_what_came_meanwhile(
     (exporter,) = telemetry.counts()["exporters"]
     assert (exporter["sent"], exporter["dropped"], exporter["problem"]) == (3, 0, None)
     out, err = capsys.readouterr()
-    assert (out, err.count("\n")) == ("", 1)
+    assert (out, err.count("\n")) == ("", int(given_up))
 
 
 def test_more_than_fits_is_dropped_for_the_exporter_and_counted_but_stored(
