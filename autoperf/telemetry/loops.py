@@ -15,7 +15,7 @@ from typing import Final
 _LOOPS_KEPT: Final = 64
 _ROUND_TRIPS_KEPT: Final = 1024
 # Host loops made for a single call come and go by the thousand; those that chats wait for stay.
-_LONG_LIVED_S: Final = 5.0
+_LONG_LIVED_S: Final = 2.0
 
 
 class _Loop:
