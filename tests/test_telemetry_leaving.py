@@ -101,6 +101,38 @@ def test_a_forked_child_that_execs_or_leaves_at_once_touches_nothing(tmp_path: P
     assert len(Store.open(tmp_path).processes()) == 1
 
 
+def test_a_forked_child_without_spans_is_left_alone_also_when_its_exec_fails(tmp_path: Path) -> None:
+    code = """
+        program = Path(sys.argv[1]) / "program"
+        program.write_bytes(bytes(64))
+        program.chmod(0o755)
+        child = os.fork()
+        if child == 0:
+            before = os.execv
+            try:
+                os.execv(program, ["x"])
+            except OSError:
+                print(os.execv is before, flush=True)
+            os._exit(0)
+        os.waitpid(child, 0)
+    """
+    assert run(code, tmp_path).stdout == "True\n"
+
+
+def test_a_child_forked_while_a_span_is_being_made_still_ends(tmp_path: Path) -> None:
+    code = """
+        with telemetry.span("turn"), telemetry.span("maybe", from_ns=1) as maybe:
+            maybe._span._lock.acquire()  # as by a thread that is not there in the child
+            child = os.fork()
+            if child == 0:
+                with telemetry.span("in child", new_trace=True): os._exit(0)
+            os.waitpid(child, 0)
+            maybe._span._lock.release()
+    """
+    assert run(code, tmp_path).returncode == 0
+    assert set(attributes(tmp_path)) == {"turn", "maybe", "in child"}
+
+
 def test_a_forked_child_that_has_spans_keeps_them(tmp_path: Path) -> None:
     code = """
         child = os.fork()

@@ -19,7 +19,7 @@ from autoperf.config import Config
 from autoperf.telemetry import Telemetry, instruments, names
 from autoperf.telemetry.loops import Loops
 from autoperf.telemetry.vitals import Vitals
-from tests.collector import GrpcCollector, HttpCollector
+from tests.collector import GrpcCollector, HttpCollector, refused_endpoint
 from tests.conftest import Clock
 from tests.telemetry_process import begin, run, stored
 
@@ -56,7 +56,7 @@ def values(metric: Any) -> dict[tuple[str, ...], float]:
 
 
 def test_what_is_measured_arrives_with_buckets_and_the_span_as_example(
-    tmp_path: Path, collector: HttpCollector
+    tmp_path: Path, collector: HttpCollector, caplog: pytest.LogCaptureFixture
 ) -> None:
     telemetry = begin(tmp_path)
     with telemetry.span("execute_tool x"):
@@ -67,6 +67,7 @@ def test_what_is_measured_arrives_with_buckets_and_the_span_as_example(
         for nonsense in (-1, math.nan, math.inf):
             telemetry.measure(names.TOKEN_USAGE, nonsense, {})
     telemetry.shutdown()
+    assert caplog.records == [], "nothing for the host's logs"
     (found,) = collector.metrics
     (point,) = found[names.EXECUTE_TOOL_DURATION].histogram.data_points
     assert (point.count, point.sum) == (2, 0.6)
@@ -244,6 +245,40 @@ def test_a_forked_child_counts_only_its_own(tmp_path: Path) -> None:
     assert (names.EXECUTE_TOOL_DURATION in child, names.INVOKE_AGENT_DURATION in child) == (False, True)
     assert values(parent[names.CACHE_HITS]) == {("tools",): 5}
     assert values(child[names.CACHE_HITS]) == {("tools",): 2}
+
+
+def test_after_an_exec_that_failed_counting_begins_anew(tmp_path: Path, collector: HttpCollector) -> None:
+    telemetry = begin(tmp_path, **SNAPSHOT)
+    telemetry.shutdown()
+    telemetry.resume()
+    with telemetry.span("later"):
+        pass
+    telemetry.shutdown()
+    before, after = collector.metrics
+    assert (values(before[names.INTERVENTION_CHECKS]), values(after[names.INTERVENTION_CHECKS])) == (
+        {(): 12},
+        {(): 0},
+    )
+    assert values(after[names.CACHE_SIZE]) == {("tools",): 3, ("code",): 7}, "what is there, is there"
+
+
+@pytest.mark.parametrize("spans_too", [True, False])
+def test_a_dead_collector_is_spoken_of_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], spans_too: bool
+) -> None:
+    endpoint = refused_endpoint()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", f"{endpoint}/v1/metrics")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+    if spans_too:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", f"{endpoint}/v1/traces")
+    telemetry = begin(tmp_path)
+    with telemetry.span("x"):
+        telemetry.measure(names.OPERATION_DURATION, 1.0)
+    telemetry.flush(30)
+    telemetry.shutdown()
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert err.startswith(f"autoperf: no {'traces' if spans_too else 'metrics'} reach {endpoint}")
 
 
 # -- event loops

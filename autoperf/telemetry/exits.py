@@ -67,7 +67,7 @@ class Exits:
         def leave(*args: Any, **kwargs: Any) -> Any:
             leaving = False
             with guarded(f"telemetry:os.{name}"):
-                leaving = bool(self._replaced) and self._ending.alive() and _leads_away(name, args)
+                leaving = self._ending.alive() and _leads_away(name, args)
                 if leaving:
                     self._finish()
             try:

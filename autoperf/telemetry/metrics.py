@@ -74,7 +74,7 @@ class Metrics:
         self._due = time.monotonic() + self._interval
         provider, self._reader = meters.make_provider(resource, environ)
         self._in_host_provider = False
-        self._record = meters.make_instruments(provider, self._observe_ours)
+        self._record = meters.make_instruments(provider, self._observe)
         self._pipeline: Pipeline[_Export] = Pipeline(
             "metrics",
             self._deliver,
@@ -109,9 +109,6 @@ class Metrics:
                 self._record[name](value, given)
 
     # -- reading
-
-    def _observe_ours(self, row: instruments.Observed) -> Iterable[instruments.Reading]:
-        return () if self._in_host_provider else self._observe(row)
 
     def _observe(self, row: instruments.Observed) -> list[instruments.Reading]:
         found: list[instruments.Reading] = []
