@@ -111,16 +111,25 @@ class Sender:
         except Exception as error:  # The network, the TLS setup, a missing package: the target's, not ours.
             arrived, reason = False, f"{type(error).__name__}: {error}"
         self.sent += arrived
-        self.problem = None if arrived else " ".join(reason.split())[:200]
         if not arrived and self._signal == METRICS and _NOT_TAKEN.search(reason):
             self.refused, self.problem = True, "takes no metrics"
             return True
-        if self.problem and not self._said:
-            self._said = True
-            kept = ", the local store has them" if self._signal == TRACES else ""
-            where = f"no {self._signal} reach {self.target.endpoint}"
-            self._report(f"{where} ({self.problem}); retrying{kept}")
+        self.problem = None
+        if not arrived:
+            self._fail(reason, "; retrying")
         return arrived
+
+    def give_up(self) -> None:
+        """Say what is wrong when there is no more time to wait for an answer."""
+        self._fail(self._hush.last or self.problem or "no answer in time", "")
+
+    def _fail(self, reason: str, then: str) -> None:
+        self.problem = " ".join(reason.split())[:200]
+        if not self._said:
+            self._said = True
+            kept = f"{',' if then else ';'} the local store has them" if self._signal == TRACES else ""
+            where = f"no {self._signal} reach {self.target.endpoint}"
+            self._report(f"{where} ({self.problem}){then}{kept}")
 
     def deliver_spans(self, spans: Sequence[ReadableSpan]) -> bool:
         """`deliver` those of ``spans`` that were sampled."""
@@ -237,7 +246,8 @@ class _Hush(logging.Filter):
             if isinstance(logger, logging.Logger) and name.split(".")[0] in _NOISY
         ]
         for logger in self._loggers:
-            logger.addFilter(self)
+            # Before the SDK's own, which swallow what looks like a repetition: it may be another exporter's.
+            logger.filters.insert(0, self)
 
     def remove(self) -> None:
         for logger in self._loggers:

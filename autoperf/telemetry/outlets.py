@@ -41,6 +41,7 @@ class Outlets:
         self._snapshot = snapshot
         self._described: dict[str, Any] = {}
         self._started = time.time()
+        self._over = False
         self._saved = ""
         self._store = Store.open(directory, max_bytes=max_bytes, report=report)
         self._to_store: Pipeline[ReadableSpan] = Pipeline("store", self._deliver, tick=self.tick)
@@ -152,8 +153,8 @@ class Outlets:
                 "kind": sender.target.kind,
                 "endpoint": sender.target.endpoint,
                 "sent": pipeline.delivered,
-                "waiting": pipeline.waiting,
-                "dropped": pipeline.dropped,
+                "waiting": 0 if self._over else pipeline.waiting,
+                "dropped": pipeline.dropped + (pipeline.waiting if self._over else 0),
                 "problem": sender.problem,
             }
             for sender, pipeline in self._senders
@@ -186,7 +187,10 @@ class Outlets:
         waits += [] if self.metrics is None else [self.metrics.finish()]
         for event in waits:
             _wait(event, deadline)
-        for sender, _ in self._senders:
+        self._over = True
+        for sender, pipeline in self._senders:
+            if pipeline.waiting:
+                sender.give_up()
             sender.close()
         if self.metrics is not None:
             self.metrics.close()
