@@ -33,6 +33,10 @@ def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"OTEL_TRACES_EXPORTER": "otlp"}, [Target("otlp-http", "http://localhost:4318/v1/traces")]),
         ({"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:1"}, []),
         ({"OTEL_SDK_DISABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:1"}, []),
+        (
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://me:secret@c:1"},
+            [Target("otlp-http", "https://c:1/v1/traces")],
+        ),
         ({"OTEL_TRACES_EXPORTER": "console"}, [Target("console", "stdout")]),
     ],
 )

@@ -42,7 +42,7 @@ def targets(environ: Mapping[str, str] = os.environ, signal: str = TRACES) -> tu
     OTLP endpoint has to be named: no port is tried by default.
     Source: OpenTelemetry specification, SDK environment variables and OTLP exporter.
     """
-    endpoint, protocol = setting(environ, signal, "ENDPOINT"), setting(environ, signal, "PROTOCOL")
+    endpoint, protocol = _public(setting(environ, signal, "ENDPOINT")), setting(environ, signal, "PROTOCOL")
     variable = f"OTEL_{signal.upper()}_EXPORTER"
     wanted = [name.strip().lower() for name in environ.get(variable, "").split(",") if name.strip()]
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true" or "none" in wanted:
@@ -59,7 +59,7 @@ def targets(environ: Mapping[str, str] = os.environ, signal: str = TRACES) -> tu
         else:
             if protocol not in ("", "http/protobuf"):
                 problems.append(f"OTLP protocol {protocol} is not supported: http/protobuf is used")
-            found.append(Target("otlp-http", _http_endpoint(environ, signal)))
+            found.append(Target("otlp-http", _public(_http_endpoint(environ, signal))))
     return found, problems
 
 
@@ -67,6 +67,11 @@ def setting(environ: Mapping[str, str], signal: str, name: str) -> str:
     """The value of one OTLP exporter variable: the one for ``signal`` wins over the general one."""
     specific = environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_{name}", "").strip()
     return specific or environ.get(f"OTEL_EXPORTER_OTLP_{name}", "").strip()
+
+
+def _public(endpoint: str) -> str:
+    # What is shown and stored holds no password; the exporter reads the variable itself.
+    return re.sub(r"//[^/@]*@", "//", endpoint)
 
 
 def _http_endpoint(environ: Mapping[str, str], signal: str) -> str:
