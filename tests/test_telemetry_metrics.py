@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import math
 import os
 import threading
@@ -17,10 +16,7 @@ from opentelemetry.sdk import metrics as sdk
 
 from autoperf.config import Config
 from autoperf.telemetry import Telemetry, instruments, names
-from autoperf.telemetry.loops import Loops
-from autoperf.telemetry.vitals import Vitals
 from tests.collector import GrpcCollector, HttpCollector, refused_endpoint
-from tests.conftest import Clock
 from tests.telemetry_process import begin, run, stored
 
 SNAPSHOT = {
@@ -281,54 +277,6 @@ def test_a_dead_collector_is_spoken_of_once(
     assert err.startswith(f"autoperf: no {'traces' if spans_too else 'metrics'} reach {endpoint}")
 
 
-# -- event loops
-
-
-def test_a_loop_that_is_held_up_shows_how_long() -> None:
-    clock = Clock()
-    loops = Loops(clock)
-
-    async def host() -> None:
-        loops.note()
-        loops.ask()  # not yet: it is not known for long
-        clock.now += 10
-        loops.ask()
-        clock.now += 0.25  # blocking
-        loops.ask()  # it still owes an answer
-        await asyncio.sleep(0)
-        loops.ask()
-        await asyncio.sleep(0)
-
-    asyncio.run(host())
-    assert [(round(lag, 6), thread) for lag, thread in loops.answers()] == [
-        (0.25, "MainThread"),
-        (0, "MainThread"),
-    ]
-    assert loops.answers() == []
-
-
-def test_loops_are_held_weakly_and_their_threads_named_without_numbers() -> None:
-    clock = Clock()
-    loops = Loops(clock)
-    lags: list[tuple[float, str]] = []
-
-    async def host() -> None:
-        loops.note()
-        clock.now += 10
-        loops.ask()
-        await asyncio.sleep(0)
-        lags.extend(loops.answers())
-
-    thread = threading.Thread(target=lambda: asyncio.run(host()), name="Thread-17 (worker)")
-    thread.start()
-    thread.join()
-    assert lags == [(0, "Thread")]
-    loops.note()  # no loop runs here
-    gc.collect()
-    assert loops._known == {}
-    loops.ask()
-
-
 def test_spans_tell_which_loops_there_are(tmp_path: Path, collector: HttpCollector) -> None:
     telemetry = begin(tmp_path)
 
@@ -339,19 +287,6 @@ def test_spans_tell_which_loops_there_are(tmp_path: Path, collector: HttpCollect
 
     assert asyncio.run(host()) == 1
     telemetry.shutdown()
-
-
-# -- the process
-
-
-def test_cpu_is_a_share_of_the_time_since_the_last_reading() -> None:
-    clock = Clock()
-    vitals = Vitals(clock)
-    clock.now += 1000
-    row = vitals.read()
-    assert 0 <= row["cpu_user"] < 0.5
-    assert row["files"] >= 3
-    assert "cpu_user" not in vitals.read(), "no time has passed"
 
 
 def test_quiet_and_without_spans_there_are_no_metrics(tmp_path: Path, collector: HttpCollector) -> None:
