@@ -182,6 +182,22 @@ def test_long_work_that_was_only_to_be_a_span_if_long_is_cut_off_too(tmp_path: P
     assert by_name["long"]["parent_id"] == by_name["turn"]["span_id"]
 
 
+def test_an_error_told_of_work_that_may_become_a_span_makes_it_a_failed_one(tmp_path: Path) -> None:
+    telemetry = begin(tmp_path)
+    with telemetry.span("short", from_ns=10**12) as span:
+        span.set(names.ERROR_TYPE, "tool_error")
+    with telemetry.span("outer", from_ns=10**12) as span:
+        with telemetry.span("inner"):
+            pass
+        span.set(names.ERROR_TYPE, "tool_error")
+    telemetry.shutdown()
+    assert {span["name"]: span["status"] for span in stored(tmp_path)} == {
+        "short": "error",
+        "outer": "error",
+        "inner": "unset",
+    }
+
+
 def test_what_ends_after_it_was_cut_off_stays_silent(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
