@@ -21,6 +21,7 @@ from autoperf.caching import Cache
 from autoperf.config import Config
 from autoperf.errors import failures, guarded, say
 from autoperf.patching import PatchSet
+from autoperf.revisions import revision
 from autoperf.telemetry import Telemetry, names
 from autoperf.version import __version__
 
@@ -102,7 +103,7 @@ class Runtime:
     def _start_telemetry(self, *, spans: bool) -> None:
         self.telemetry = Telemetry.start(
             self.config,
-            resource={names.SERVICE_VERSION: self.layout.generation},
+            resource={names.SERVICE_VERSION: self._host_version()},
             snapshot=self._tick,
             store_dir=self.config.state_dir,
             spans=spans,
@@ -111,6 +112,12 @@ class Runtime:
         self._undo.callback(self.telemetry.shutdown)
         if spans:
             self.probe.tracing = self.telemetry
+
+    def _host_version(self) -> str:
+        version = None
+        with guarded("service.version"):
+            version = revision(self.root)
+        return version or self.layout.generation
 
     def _tick(self) -> dict[str, Any]:
         # Telemetry's thread asks every second; what is idle work for us happens here, off the host's loop.

@@ -131,14 +131,20 @@ def _counters(row: dict[str, Any]) -> list[str]:
         lines.append(
             f"  spans: {count(spans.get('spans'))} to {where}; {count(spans.get('dropped'))} dropped"
         )
+    metrics = spans.get("metrics") or {}
+    if metrics:
+        host = ["a provider of the host's"] if metrics.get("host_provider") else []
+        where = ", ".join([*host, *map(_exporter, metrics.get("exporters") or [])])
+        lines.append(f"  metrics to {where}; {count(metrics.get('dropped'))} dropped")
     return lines
 
 
 def _exporter(one: Any) -> str:
     if not isinstance(one, dict):
         return str(one)
-    problem = f" ({one['problem']})" if one.get("problem") else ""
-    return f"{one.get('endpoint') or one.get('kind')}{problem}"
+    lost = f"{count(one['dropped'])} lost" if one.get("dropped") else ""
+    notes = ", ".join(filter(None, (lost, one.get("problem"))))
+    return f"{one.get('endpoint') or one.get('kind')}{f' ({notes})' if notes else ''}"
 
 
 def _tools(row: dict[str, Any]) -> list[str]:

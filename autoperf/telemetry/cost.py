@@ -20,7 +20,7 @@ def span_seconds() -> float | None:
         from autoperf.telemetry import provider, spans
     except ImportError:
         return None
-    made = provider.make_provider({})
+    made = provider.make_provider(provider.make_resource({}))
     made.add_span_processor(provider.Processor(lambda _span: None))
     attributes = {names.OPERATION_NAME: names.EXECUTE_TOOL, names.TOOL_NAME: "x", names.AGENT_NAME: "x"}
     make = spans.Make(made.get_tracer(provider.SCOPE), names.EXECUTE_TOOL, attributes)

@@ -132,3 +132,26 @@ TOKEN_USAGE: Final = "gen_ai.client.token.usage"  # {token}
 FIRST_CHUNK_DURATION: Final = "gen_ai.client.operation.time_to_first_chunk"  # s
 EXECUTE_TOOL_DURATION: Final = "gen_ai.execute_tool.duration"  # s
 INVOKE_AGENT_DURATION: Final = "gen_ai.invoke_agent.duration"  # s
+LOOP_LAG: Final = "autoperf.event_loop.lag"  # s: how late the loop comes to what another thread asks of it
+CPU_UTILIZATION: Final = "process.cpu.utilization"  # 1: share of the CPUs this process may use
+MEMORY_USAGE: Final = "process.memory.usage"  # By: resident
+THREAD_COUNT: Final = "process.thread.count"
+# Before the conventions renamed it: process.open_file_descriptor.count.
+OPEN_FILES: Final = "process.unix.file_descriptor.count"
+CONTEXT_SWITCHES: Final = "process.context_switches"
+CACHE_HITS: Final = "autoperf.cache.hits"
+CACHE_MISSES: Final = "autoperf.cache.misses"
+CACHE_EVICTIONS: Final = "autoperf.cache.evictions"  # for want of room
+CACHE_SIZE: Final = "autoperf.cache.size"
+# s: at every hit, the measured time of the same entry's own load with its file in the system's cache.
+CACHE_SAVED: Final = "autoperf.cache.saved"
+EXTENSION_CALLS: Final = "autoperf.extension.calls"
+INTERVENTION_CHECKS: Final = "autoperf.intervention.checks"
+INTERVENTION_WAITS: Final = "autoperf.intervention.waits"
+INTERVENTION_RAISES: Final = "autoperf.intervention.raises"
+
+# Attributes of metrics only. Process conventions; the others are our own.
+CPU_MODE: Final = "cpu.mode"  # user, system
+CONTEXT_SWITCH_TYPE: Final = "process.context_switch.type"  # voluntary, involuntary
+CACHE_NAME: Final = "autoperf.cache.name"
+LOOP_THREAD: Final = "autoperf.event_loop.thread"  # the thread's name, without its number

@@ -59,7 +59,7 @@ class ActiveSpan:
     def __enter__(self) -> ActiveSpan:
         with guarded("telemetry:span start"):
             if self._from_ns:
-                self._span = _Pending(self._make, self._new_trace)
+                self._span = _Pending(self._make, self._new_trace, self._from_ns)
             else:
                 self._span = start_span(self._make, new_trace=self._new_trace)
             self._token = context_api.attach(trace_api.set_span_in_context(self._span))
@@ -71,7 +71,8 @@ class ActiveSpan:
         With an error type the span has failed, also where the host made an answer of the failure.
         """
         with guarded("telemetry:span attribute"):
-            if self._span is not None and value is not None:
+            cut_off = getattr(self._span, "end_time", None) is not None
+            if self._span is not None and value is not None and not cut_off:
                 self._span.set_attribute(key, _attribute(key, value))
                 if key == names.ERROR_TYPE:
                     self._span.set_status(_ERROR)
@@ -84,8 +85,8 @@ class ActiveSpan:
                 _detach(self._token)
             span = self._span
             if isinstance(span, _Pending):
-                span = span.ended(self._from_ns, failed=error is not None)
-            if span is not None:
+                span = span.ended(failed=error is not None)
+            if span is not None and span.is_recording():  # else it was cut off
                 if error is not None:
                     _record_error(span, error, self._control_flow(error))
                 span.end()
@@ -108,7 +109,7 @@ class _Pending(trace_api.NonRecordingSpan):
     of its own looks like none.
     """
 
-    def __init__(self, make: Make, new_trace: bool) -> None:
+    def __init__(self, make: Make, new_trace: bool, from_ns: int) -> None:
         self._above = trace_api.get_current_span()
         seen = trace_api.INVALID_SPAN if new_trace else self._above
         super().__init__(seen.get_span_context())
@@ -118,7 +119,9 @@ class _Pending(trace_api.NonRecordingSpan):
         self._set: dict[str, Any] = {}
         self._real: Span | None = None
         self._over = False
+        self._from_ns = from_ns
         self._lock = threading.Lock()
+        _PENDING[id(self)] = self
 
     @property
     def end_time(self) -> int | None:
@@ -133,8 +136,10 @@ class _Pending(trace_api.NonRecordingSpan):
     def set_attribute(self, key: str, value: Any) -> None:
         """Keep it for the span that may be made."""
         self._set[key] = value
-        if self._real is not None:
+        if self._real is not None and self._real.is_recording():
             self._real.set_attribute(key, value)
+            if key == names.ERROR_TYPE:
+                self._real.set_status(_ERROR)
 
     def made(self) -> Span:
         """The real span, made now if it was not."""
@@ -144,14 +149,39 @@ class _Pending(trace_api.NonRecordingSpan):
                 self._real = start_span(
                     make, new_trace=self._new_trace, above=self._above, start_ns=self._start_ns
                 )
+                if names.ERROR_TYPE in self._set:
+                    self._real.set_status(_ERROR)
             return self._real
 
-    def ended(self, from_ns: int, *, failed: bool) -> Span | None:
+    def ended(self, *, failed: bool) -> Span | None:
         """The real span, to be ended; None when it was too short to be one and nothing was said of it."""
         self._over = True
-        if self._real is None and not failed and not self._set and time.time_ns() - self._start_ns < from_ns:
+        _PENDING.pop(id(self), None)
+        if self._real is None and not failed and not self.worth():
             return None
         return self.made()
+
+    def worth(self) -> bool:
+        """Whether it has taken long enough by now, or something was said of it."""
+        return bool(self._set) or time.time_ns() - self._start_ns >= self._from_ns
+
+
+# Those that have not ended, by their id: at the end of the process some of them are worth a span.
+_PENDING: Final[dict[int, _Pending]] = {}
+
+
+def make_pending() -> None:
+    """Make those spans that stand for work which is going on and is worth it."""
+    for pending in list(_PENDING.values()):
+        with guarded("telemetry:pending"):
+            if pending.worth():
+                pending.made()
+    forget_pending()
+
+
+def forget_pending() -> None:
+    """Leave them, as in a forked child, to others."""
+    _PENDING.clear()
 
 
 def start_span(
