@@ -14,9 +14,15 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-NAMES = ("jaeger-all-in-one", "all-in-one", "jaeger")
+import pytest
+
+from autoperf.store import Store
+from autoperf.telemetry import names
+from tests.conventions import operation
+
+NAMES = ("jaeger-all-in-one", "all-in-one")
 # Every port that Jaeger v1 opens by itself is named here, so that several can run on one machine.
 _TCP = {
     "admin": "admin.http.host-port",
@@ -50,6 +56,11 @@ def executable() -> str | None:
     return next(filter(None, (shutil.which(name, path=os.pathsep.join(folders)) for name in NAMES)), None)
 
 
+needs_jaeger = pytest.mark.skipif(
+    executable() is None, reason="there is no Jaeger here: neither JAEGER_BIN nor an all-in-one on PATH"
+)
+
+
 @dataclass(frozen=True)
 class Span:
     """One span as Jaeger has it; times in us, ``service`` is what it knows of the process."""
@@ -71,8 +82,8 @@ class Span:
 class Jaeger:
     """Starts with ``with``; ``endpoints`` are the OTLP ones, by protocol as the standard variable has it."""
 
-    def __init__(self, binary: str, folder: Path) -> None:
-        self._binary = binary
+    def __init__(self, folder: Path) -> None:
+        self._binary = executable() or NAMES[0]
         self._output = folder / "jaeger.txt"
         self._ports = {
             **dict(zip(_TCP, _free(len(_TCP), socket.SOCK_STREAM), strict=True)),
@@ -165,6 +176,45 @@ def _spans(trace: dict[str, Any]) -> Iterator[Span]:
                 **{tag["key"]: tag["value"] for tag in process["tags"]},
             },
         )
+
+
+class Traces(NamedTuple):
+    """What Jaeger has, and what the local store has of the same run."""
+
+    services: list[str]
+    spans: list[Span]
+    stored: list[dict[str, object]]
+
+    def of(self, kind: str) -> list[Span]:
+        return [span for span in self.spans if operation(span.name) == kind]
+
+    def above(self, span: Span, *skipped: str) -> Span | None:
+        """The nearest span above that is none of the ``skipped`` kinds."""
+        by_id = {(one.trace_id, one.span_id): one for one in self.spans}
+        parent = by_id.get((span.trace_id, span.parent_id or ""))
+        while parent is not None and operation(parent.name) in skipped:
+            parent = by_id.get((parent.trace_id, parent.parent_id or ""))
+        return parent
+
+    def kind_above(self, span: Span, *skipped: str) -> str | None:
+        parent = self.above(span, *skipped)
+        return None if parent is None else operation(parent.name)
+
+    def below(self, span: Span) -> list[Span]:
+        """All spans beneath ``span`` up to the next agent, which counts its own steps."""
+        children = [
+            one for one in self.spans if (one.trace_id, one.parent_id) == (span.trace_id, span.span_id)
+        ]
+        own = [one for one in children if operation(one.name) != names.INVOKE_AGENT]
+        return own + [deeper for one in own for deeper in self.below(one)]
+
+
+def collected(jaeger: Jaeger, home: Path) -> Traces:
+    """All that the store has, and as many from Jaeger."""
+    with Store.open(home) as store:
+        stored = [span for trace in store.traces(limit=1000) for span in store.spans(trace["trace_id"])]
+    spans = jaeger.spans(names.DEFAULT_SERVICE, len(stored))
+    return Traces(jaeger.services(), spans, stored)
 
 
 def _free(count: int, kind: socket.SocketKind) -> list[int]:

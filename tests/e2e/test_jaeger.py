@@ -13,63 +13,26 @@ import sys
 import uuid
 from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from autoperf.store import Store
 from autoperf.telemetry import names
 from tests.conventions import operation, violations
-from tests.jaeger import Jaeger, Span, executable
+from tests.jaeger import Jaeger, Traces, collected, needs_jaeger
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MINI_AGENT = REPOSITORY / "examples" / "mini_agent" / "run_ui.py"
-BINARY = executable()
 MESSAGES, TOOLS = 2, 11  # every kind of call that the script has, in each message
 SPANS_A_STEP = 40
 EXTENSIONS = (names.EXTENSIONS, names.EXTENSION)
 
-pytestmark = pytest.mark.skipif(
-    BINARY is None, reason="there is no Jaeger here: neither JAEGER_BIN nor an all-in-one on PATH"
-)
-
-
-class Traces(NamedTuple):
-    """What Jaeger has, and what the local store has of the same run."""
-
-    services: list[str]
-    spans: list[Span]
-    stored: list[dict[str, object]]
-
-    def of(self, kind: str) -> list[Span]:
-        return [span for span in self.spans if operation(span.name) == kind]
-
-    def above(self, span: Span, *skipped: str) -> Span | None:
-        """The nearest span above that is none of the ``skipped`` kinds."""
-        by_id = {(one.trace_id, one.span_id): one for one in self.spans}
-        parent = by_id.get((span.trace_id, span.parent_id or ""))
-        while parent is not None and operation(parent.name) in skipped:
-            parent = by_id.get((parent.trace_id, parent.parent_id or ""))
-        return parent
-
-    def kind_above(self, span: Span, *skipped: str) -> str | None:
-        parent = self.above(span, *skipped)
-        return None if parent is None else operation(parent.name)
-
-    def below(self, span: Span) -> list[Span]:
-        """All spans beneath ``span`` up to the next agent, which counts its own steps."""
-        children = [
-            one for one in self.spans if (one.trace_id, one.parent_id) == (span.trace_id, span.span_id)
-        ]
-        own = [one for one in children if operation(one.name) != names.INVOKE_AGENT]
-        return own + [deeper for one in own for deeper in self.below(one)]
+pytestmark = needs_jaeger
 
 
 @pytest.fixture(scope="module", params=["http/protobuf", "grpc"])
 def traces(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Traces:
     folder = tmp_path_factory.mktemp("jaeger")
-    assert BINARY is not None
-    with Jaeger(BINARY, folder) as jaeger:
+    with Jaeger(folder) as jaeger:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("AUTOPERF_", "OTEL_"))}
         variables = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": jaeger.endpoints[request.param],
@@ -89,14 +52,6 @@ def traces(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         )
         assert done.returncode == 0, done.stderr
         return collected(jaeger, folder / "state")
-
-
-def collected(jaeger: Jaeger, home: Path) -> Traces:
-    """All that the store has, and as many from Jaeger."""
-    with Store.open(home) as store:
-        stored = [span for trace in store.traces(limit=1000) for span in store.spans(trace["trace_id"])]
-    spans = jaeger.spans(names.DEFAULT_SERVICE, len(stored))
-    return Traces(jaeger.services(), spans, stored)
 
 
 def test_every_span_arrives_as_it_was_recorded(traces: Traces) -> None:
