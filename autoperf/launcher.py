@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import sys
 
-USAGE = "autoperf run [--features LIST] [--observe] [--home DIR] [--quiet] CMD..."
+USAGE = "autoperf run [--features LIST] [--observe] [--detail LEVEL] [--home DIR] [--quiet] CMD..."
 _OFF = ("", "0", "false", "no", "off")
 
 
@@ -60,11 +60,10 @@ def parsed(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
             break
         if option in ("--observe", "--quiet") and not has_value:
             name, value = ("AUTOPERF_FEATURES", "trace") if option == "--observe" else ("AUTOPERF_QUIET", "1")
-        elif option in ("--features", "--home"):
+        elif option in _WITH_VALUE:
             if not has_value and not rest:
                 raise LaunchError(f"{option} needs a value: {USAGE}")
-            value = value if has_value else rest.pop(0)
-            name, value = _features(value) if option == "--features" else ("AUTOPERF_HOME", _folder(value))
+            name, value = _WITH_VALUE[option](value if has_value else rest.pop(0))
         else:
             raise LaunchError(f"no option {option}; options stand before the command: {USAGE}")
         if settings.get(name, value) != value:
@@ -87,10 +86,19 @@ def _features(text: str) -> tuple[str, str]:
     return "AUTOPERF_FEATURES", text
 
 
-def _folder(text: str) -> str:
+def _folder(text: str) -> tuple[str, str]:
     if not text:
         raise LaunchError("--home needs the name of a folder")
-    return os.path.abspath(os.path.expanduser(text))
+    return "AUTOPERF_HOME", os.path.abspath(os.path.expanduser(text))
+
+
+def _detail(text: str) -> tuple[str, str]:
+    if text not in ("turn", "step", "all"):
+        raise LaunchError(f"--detail {text}: use turn, step or all")
+    return "AUTOPERF_DETAIL", text
+
+
+_WITH_VALUE = {"--features": _features, "--home": _folder, "--detail": _detail}
 
 
 def template_folder() -> str:

@@ -55,7 +55,7 @@ class Runtime:
         if config.on("extensions"):
             self.caches["extensions"] = Cache(config.extension_cache_size, config.extension_cache_ttl)
         self.code = CodeCache(max(config.tool_cache_ttl, config.extension_cache_ttl))
-        self.probe = Probe(None)
+        self.probe = Probe(None, config.detail)
         loading = ClassLoading(self.caches, self.code)
         rows = patches(layout, config.features, self.probe, self.code, loading)
         source = Source(root)

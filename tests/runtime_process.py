@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import json
 import os
@@ -170,6 +171,9 @@ def before(name: str, autoperf: Any, targets: list[str]) -> dict[str, Any]:
 def running(name: str, autoperf: Any, targets: list[str]) -> dict[str, Any]:
     """Undone in the middle of a turn, and instrumented again in the middle of another."""
     talk = Conversation(name)
+    for target in targets:  # what the host imports only during a turn has to be known bare as well
+        with contextlib.suppress(ImportError):
+            importlib.import_module(target.partition(":")[0])
     bare = owners(targets)
     autoperf.instrument(os.getcwd())
     answers = [talk.say(REPLIES, lambda number: autoperf.uninstrument() if number == 2 else None)]

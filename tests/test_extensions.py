@@ -10,7 +10,8 @@ import pytest
 
 from autoperf.agentzero import extensions
 from autoperf.agentzero.codecache import CodeCache
-from autoperf.agentzero.probe import Probe
+from autoperf.agentzero.probe import Probe, Turn
+from autoperf.agentzero.turn import NEVER_NS
 from autoperf.errors import AutoperfError
 from autoperf.patching import Switch
 from tests.recording import Recording
@@ -27,7 +28,9 @@ def tracing() -> Recording:
 
 @pytest.fixture
 def probe(tracing: Recording) -> Probe:
-    return Probe(tracing)
+    made = Probe(tracing)
+    made.turn.set(Turn("A0", "chat"))
+    return made
 
 
 @pytest.fixture
@@ -100,7 +103,7 @@ def test_empty_points_are_counted_as_lookups_only(old, probe, tracing):
         call("nothing")
     assert points(probe) == {"nothing": (0, 0)}
     assert probe.extension_lookups.as_row() == {"lookups": 3, "hits": 3, "misses": 0, "hit_rate": 1.0}
-    assert tracing.opened == tracing.recorded == []
+    assert (tracing.recorded, set(tracing.from_ns)) == ([], {1_000_000}), "a span only if it took that long"
 
 
 def test_a_call_that_had_to_read_is_a_miss(old, probe):
@@ -123,14 +126,22 @@ def test_exceptions_pass_and_end_the_point_as_they_do_bare(old, probe, error, er
     assert points(probe) == {"start": (1, errors)}
 
 
-def test_a_point_that_runs_something_gets_a_span_at_once_the_next_time(old, probe, tracing):
-    old.points["start"] = [appending("a")]
+def test_a_point_that_runs_something_gets_a_span_when_it_takes_a_millisecond(old, probe, tracing):
+    old.points["start"] = [appending("a"), lambda ran, **kwargs: asyncio.sleep(0.002)]
     call = calling(old, probe)
     call("start")
-    assert ([len(tracing.opened), len(tracing.recorded)]) == [0, 1]
-    call("start")
-    assert ([len(tracing.opened), len(tracing.recorded)]) == [1, 1]
-    assert tracing.opened[0][0] == tracing.recorded[0][0] == "extensions start"
+    assert [name for name, _ in tracing.opened] == ["extensions start"]
+    assert (tracing.from_ns, tracing.recorded) == ([1_000_000], [])
+
+
+def test_outside_of_a_turn_only_what_fails_is_a_trace(old, probe, tracing):
+    probe.turn.set(None)
+    old.points["job_loop"] = [lambda ran, **kwargs: asyncio.sleep(0.002)]
+    call = calling(old, probe)
+    call("job_loop")
+    call("job_loop")
+    assert (tracing.recorded, set(tracing.from_ns)) == ([], {NEVER_NS})
+    assert points(probe) == {"job_loop": (2, 0)}
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,11 @@ def test_the_same_option_may_stand_twice_with_one_value() -> None:
         parsed(["--=x", "y"])
 
 
+def test_detail_is_passed_on() -> None:
+    assert parsed(["--detail=all", "x"]) == ({"AUTOPERF_DETAIL": "all"}, ["x"])
+    assert parsed(["--detail", "turn", "x"]) == ({"AUTOPERF_DETAIL": "turn"}, ["x"])
+
+
 def test_observe_is_tracing_and_nothing_else() -> None:
     assert parsed(["--observe", "--", "x", "-y"]) == ({"AUTOPERF_FEATURES": "trace"}, ["x", "-y"])
 
@@ -111,6 +116,8 @@ def test_the_kill_switch_changes_nothing_in_the_environment(bench: Bench) -> Non
         (["--features", "speed", "x"], "no feature 'speed'; there are tools"),
         (["--features=tools", "--observe", "x"], "contradict"),
         (["--home=", "x"], "--home needs"),
+        (["--detail", "token", "x"], "--detail token: use turn, step or all"),
+        (["--detail=", "x"], "use turn, step or all"),
         (["--quiet=1", "x"], "no option --quiet"),
     ],
 )

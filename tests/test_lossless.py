@@ -24,6 +24,8 @@ TESTS = Path(__file__).resolve().parent
 TEMPLATE = TESTS.parent / "sitecustomize_template"
 HOSTS = ["v0_8", "v0_9_3", "v0_9_8", "v0_9_9", "v2"]
 FEATURE_SETS = ["all", *FEATURES]
+# What is on, and how much of it becomes spans.
+CASES = [*((features, "step") for features in FEATURE_SETS), ("all", "turn"), ("all", "all")]
 
 
 def play(host: str, environment: dict[str, str]) -> dict[str, Any]:
@@ -58,14 +60,15 @@ def difference(expected: Any, found: Any) -> str:
     return "\n".join(list(difflib.unified_diff(*lines, "bare", "instrumented", lineterm="", n=2))[:30])
 
 
-@pytest.mark.parametrize("features", FEATURE_SETS)
+@pytest.mark.parametrize(("features", "detail"), CASES)
 @pytest.mark.parametrize("host", HOSTS)
-def test_transcripts_are_equal(host: str, features: str, tmp_path: Path) -> None:
+def test_transcripts_are_equal(host: str, features: str, detail: str, tmp_path: Path) -> None:
     environment = {
         # The repository's own path serves an interpreter in which autoperf is not installed.
         "PYTHONPATH": os.pathsep.join([str(TEMPLATE), str(TESTS.parent)]),
         "AUTOPERF_HOME": str(tmp_path),
         "AUTOPERF_FEATURES": features,
+        "AUTOPERF_DETAIL": detail,
     }
     expected, found = bare(host), play(host, environment)
     assert list(found) == list(expected)

@@ -30,11 +30,13 @@ def detect(root: Path) -> Layout | None:
 
 
 def survey(root: Path, layout: Layout) -> list[Seam]:
-    """Every seam of ``layout`` and whether the source in ``root`` has it."""
+    """Every seam of ``layout`` and whether the source in ``root`` has it; optional ones only where it has."""
     source = Source(root)
     seams = []
     for target in layout.targets():
         present = source.defines(target)
+        if not present and target in layout.optional:
+            continue
         reason = "" if present else _absence(source, target)
         seams.append(Seam(target, present, reason))
     return seams

@@ -4,109 +4,17 @@ from __future__ import annotations
 
 import inspect
 import os
-import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Any, Final
+from typing import Any
 
 from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.hostcache import ExtensionClasses
-from autoperf.agentzero.probe import Execution, Lookup, Probe, is_intervention, restore
+from autoperf.agentzero.points import EDGES, Points
+from autoperf.agentzero.probe import Probe
 from autoperf.errors import guarded
 from autoperf.patching import Switch, expect_parameters
-from autoperf.telemetry import names
 
 Call = Callable[..., Any]
-# Called for every streamed chunk, or implicitly around single functions: counted, a span only when slow.
-_FREQUENT: Final = ("stream", "_functions", "tool_output_update")
-_SLOW_NS: Final = 10_000_000
-_POINTS_KEPT: Final = 1000
-
-
-class _Point:
-    """What is the same at every call of one extension point."""
-
-    __slots__ = ("attributes", "execution", "frequent", "label")
-
-    def __init__(self, name: str, execution: Execution) -> None:
-        self.execution = execution
-        self.frequent = any(mark in name for mark in _FREQUENT)
-        self.label = f"{names.EXTENSIONS} {name}"
-        self.attributes = {names.EXTENSION_POINT: name}
-
-
-class _Points:
-    """The points of one process by name; beyond 1,000 they are no longer kept."""
-
-    def __init__(self, probe: Probe) -> None:
-        self._probe = probe
-        self._known: dict[str, _Point] = {}
-
-    def of(self, name: Any) -> _Point:
-        found = self._known.get(name)
-        if found is None:
-            found = _Point(str(name), self._probe.points.of(name))
-            if len(self._known) < _POINTS_KEPT:
-                self._known[name] = found
-        return found
-
-
-class _Timed:
-    """One extension call that may run something: its lookup, its statistics, and a span for it.
-
-    ``classes`` are the point's classes where they are known beforehand. Where they are not, what the loaders
-    find on behalf of this call arrives through a context variable.
-    """
-
-    __slots__ = ("_classes", "_lookup", "_open", "_point", "_probe", "_started", "_token", "_unsure")
-
-    def __init__(
-        self, probe: Probe, point: _Point, classes: list[type] | None = None, *, unsure: bool = False
-    ) -> None:
-        self._probe = probe
-        self._point = point
-        self._classes = classes
-        self._unsure = unsure
-        self._lookup: Lookup | None = None
-        self._open: AbstractContextManager[Any] | None = None
-
-    def __enter__(self) -> None:
-        if self._classes is None:
-            self._lookup = Lookup()
-            self._token = self._probe.lookup.set(self._lookup)
-        point = self._point
-        # A point that ran something the last time gets an open span, so that what it calls lies below it.
-        if not point.frequent and (self._classes or point.execution.series.count):
-            with guarded("extension calls"):
-                self._open = self._probe.span(point.label, point.attributes)
-                self._open.__enter__()
-        self._started = time.perf_counter()
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        seconds = time.perf_counter() - self._started
-        if self._lookup is not None:
-            restore(self._probe.lookup, self._token)
-        with guarded("extension calls"):
-            if self._open is not None:
-                self._open.__exit__(kind, error, trace)
-            lookup, execution = self._lookup, self._point.execution
-            self._probe.extension_lookups.count(hit=lookup is None or not lookup.reads)
-            failed = isinstance(error, Exception) and not is_intervention(error)
-            execution.errors += failed
-            # Without an answer from the host's cache, nor a loader at work, something may still have run.
-            if failed or lookup is None or lookup.classes or self._unsure:
-                execution.series.add(seconds)
-                if self._open is None:
-                    self._record(int(seconds * 1e9), error if failed else None)
-
-    def _record(self, length_ns: int, error: BaseException | None) -> None:
-        if error is None and length_ns < _SLOW_NS and self._point.frequent:
-            return
-        attributes = self._point.attributes
-        if error is not None:
-            attributes = {**attributes, names.ERROR_TYPE: type(error).__qualname__}
-        now = time.time_ns()
-        self._probe.record(self._point.label, now - length_ns, now, attributes)
 
 
 def of_agent(probe: Probe) -> Callable[[Call, Switch], Call]:
@@ -114,12 +22,12 @@ def of_agent(probe: Probe) -> Callable[[Call, Switch], Call]:
 
     def build(original: Call, switch: Switch) -> Call:
         expect_parameters(original, "self", "folder")
-        points = _Points(probe)
+        points = Points(probe)
 
         async def call_extensions(self: Any, folder: str, **kwargs: Any) -> Any:
             if not switch.on:
                 return await original(self, folder, **kwargs)
-            with _Timed(probe, points.of(folder)):
+            with points.call(folder):
                 return await original(self, folder, **kwargs)
 
         return call_extensions
@@ -132,15 +40,30 @@ def of_module(probe: Probe) -> Callable[[Call, Switch], Call]:
 
     def build(original: Call, switch: Switch) -> Call:
         expect_parameters(original, "extension_point", "agent")
-        points = _Points(probe)
+        points = Points(probe)
 
         async def call_extensions(extension_point: str, agent: Any = None, **kwargs: Any) -> Any:
             if not switch.on:
                 return await original(extension_point, agent, **kwargs)
-            with _Timed(probe, points.of(extension_point)):
+            with points.call(extension_point):
                 return await original(extension_point, agent, **kwargs)
 
         return call_extensions
+
+    return build
+
+
+def instances(probe: Probe) -> Callable[[Call, Switch], Call]:
+    """For ``Extension.__init__(agent, ...)``: every generation makes an extension right before it runs it."""
+
+    def build(original: Call, switch: Switch) -> Call:
+        def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it stands in its place
+            point = probe.point.get()
+            if point is not None and switch.on:
+                point.begins(type(self))
+            original(self, *args, **kwargs)
+
+        return __init__
 
     return build
 
@@ -202,7 +125,7 @@ class Cached:
         self._probe = probe
         self._classes = classes
         self._fast = fast
-        self._points = _Points(probe)
+        self._points = Points(probe)
 
     def asynchronous(self, original: Call, switch: Switch) -> Call:
         """Wrapper for the coroutine function."""
@@ -218,13 +141,17 @@ class Cached:
             if not switch.on:
                 return await original(extension_point, agent, **kwargs)
             classes = known(extension_point, agent)
-            if classes is not None and not classes:
+            if (
+                classes is not None
+                and not classes
+                and (extension_point not in EDGES or probe.tracing is None)
+            ):
                 empty += 1
                 return None if fast else await original(extension_point, agent, **kwargs)
             if classes is not None and probe.tracing is None:
                 probe.extension_lookups.hits += 1
                 return await original(extension_point, agent, **kwargs)
-            with _Timed(probe, points.of(extension_point), classes, unsure=not bound()):
+            with points.call(extension_point, classes, unsure=not bound()):
                 return await original(extension_point, agent, **kwargs)
 
         return call_extensions_async
@@ -249,7 +176,7 @@ class Cached:
             if classes is not None and probe.tracing is None:
                 probe.extension_lookups.hits += 1
                 return original(extension_point, agent, **kwargs)
-            with _Timed(probe, points.of(extension_point), classes, unsure=not bound()):
+            with points.call(extension_point, classes, unsure=not bound()):
                 return original(extension_point, agent, **kwargs)
 
         return call_extensions_sync

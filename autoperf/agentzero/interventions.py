@@ -92,7 +92,9 @@ def _busy(original: Check, probe: Probe, switch: Switch) -> Check:
                 probe.interventions.waited += paused
                 probe.interventions.raised += outcome == "raised"
                 if paused or pending:
-                    attributes = {names.WAITED: paused, names.RAISED: outcome == "raised"}
-                    probe.record(names.INTERVENTION, started, time.time_ns(), attributes)
+                    ended = time.time_ns()
+                    waited = (ended - started) / 1e9 if paused else 0.0
+                    attributes = {names.WAITED: waited, names.RAISED: outcome == "raised"}
+                    probe.record(names.INTERVENTION, started, ended, attributes)
 
     return handle

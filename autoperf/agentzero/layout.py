@@ -28,10 +28,14 @@ class Layout:
     get_tool: str | None
     process_message: str | None
     monologue: str | None
+    prepare_prompt: str | None
+    system_prompt: str | None
+    scheduled_task: str | None
     process_tools: tuple[str, ...]
     handle_intervention: str | None
     call_extensions: str | None
     call_extensions_sync: str | None
+    make_extension: str | None
     folder_extensions: str | None
     existing_paths: str | None
     load_from_file: str | None

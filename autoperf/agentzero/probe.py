@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar, Token
 from typing import Any, Final, Protocol
 
+from autoperf.agentzero.background import Origin, end_with, left
+from autoperf.agentzero.counters import Executions, Interventions, Lookups
 from autoperf.agentzero.hostcache import ExtensionClasses
-from autoperf.series import Series
+from autoperf.agentzero.turn import NEVER_NS
+from autoperf.agentzero.turn import Turn as Turn
+from autoperf.errors import guarded
 from autoperf.telemetry import names
-
-_NAME_LENGTH: Final = 100
-_NAMES_KEPT: Final = 1000
-OTHER: Final = "(other)"
 
 
 class SpanHandle(Protocol):
@@ -48,127 +46,8 @@ class Tracing(Protocol):
     ) -> None:
         """A span after the fact, child of the current one; Unix time in ns."""
 
-
-class Execution:
-    """Statistics of one tool or one extension point."""
-
-    __slots__ = ("_row", "_seen", "errors", "overhead", "series")
-
-    def __init__(self) -> None:
-        self.series = Series()
-        self.overhead = Series()
-        self.errors = 0
-        self._seen = (-1, -1, -1)
-        self._row: dict[str, Any] = {}
-
-    def as_row(self, name: str) -> dict[str, Any]:
-        """As ``status`` shows it; ``overhead_ms`` is the host's and our time around the tool, in total."""
-        seen = (self.series.count, self.overhead.count, self.errors)
-        if seen != self._seen:
-            self._row, self._seen = self._described(name), seen
-        return dict(self._row)
-
-    def _described(self, name: str) -> dict[str, Any]:
-        row = {"name": name, "errors": self.errors, **self.series.as_row()}
-        if self.overhead.count:
-            row["overhead_ms"] = round(self.overhead.total * 1000, 3)
-        return row
-
-
-class Executions:
-    """Statistics by name; beyond 1,000 names the rest is counted under ``(other)``. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._by_name: dict[str, Execution] = {}
-        self._lock = threading.Lock()
-
-    def of(self, name: Any) -> Execution:
-        """The statistics of ``name``, which is cut at 100 characters."""
-        key = str(name)[:_NAME_LENGTH]
-        found = self._by_name.get(key)
-        if found is not None:
-            return found
-        with self._lock:
-            if len(self._by_name) >= _NAMES_KEPT:
-                key = OTHER
-            return self._by_name.setdefault(key, Execution())
-
-    def count(self) -> int:
-        """How many executions there were in all."""
-        return sum(execution.series.count for execution in list(self._by_name.values()))
-
-    def forked(self) -> None:
-        """Replace every lock; see `Probe.forked`."""
-        self._lock = threading.Lock()
-        for execution in self._by_name.values():
-            execution.series.forked()
-            execution.overhead.forked()
-
-    def as_rows(self) -> list[dict[str, Any]]:
-        """One row a name, most time first."""
-        rows = [execution.as_row(name) for name, execution in list(self._by_name.items())]
-        return sorted(rows, key=lambda row: -row["total_ms"])
-
-
-class Lookups:
-    """How many lookups there were, and how many of them needed a source file to be read.
-
-    One lookup is one ``get_tool`` or one extension call. It is a hit when nothing was read from a source
-    file: the class was kept, or kept code was executed again, or there verifiably was nothing to load.
-    """
-
-    __slots__ = ("_counters", "hits", "misses")
-
-    def __init__(self) -> None:
-        self._counters: list[Callable[[], int]] = []
-        self.hits = 0
-        self.misses = 0
-
-    def count_hits_with(self, counter: Callable[[], int]) -> None:
-        """Add a wrapper's own counter of hits: a closure variable is the cheapest thing to count with."""
-        self._counters.append(counter)
-
-    def count(self, *, hit: bool) -> None:
-        """Count one lookup."""
-        if hit:
-            self.hits += 1
-        else:
-            self.misses += 1
-
-    def as_row(self) -> dict[str, Any]:
-        """Lookups, hits, misses and the share of hits (None before the first lookup)."""
-        total = self.total()
-        hits = total - self.misses
-        rate = round(hits / total, 4) if total else None
-        return {"lookups": total, "hits": hits, "misses": self.misses, "hit_rate": rate}
-
-    def total(self) -> int:
-        """All lookups."""
-        return self.hits + self.misses + sum(counter() for counter in self._counters)
-
-
-class Interventions:
-    """Idle checks are only counted; waits and raised interventions also become spans."""
-
-    __slots__ = ("_idle", "busy", "raised", "waited")
-
-    def __init__(self) -> None:
-        self._idle: list[Callable[[], int]] = []
-        self.busy = 0
-        self.waited = 0
-        self.raised = 0
-
-    def count_idle_with(self, counter: Callable[[], int]) -> None:
-        """Add a wrapper's own counter of idle checks: nothing counts cheaper than a closure variable."""
-        self._idle.append(counter)
-
-    def as_row(self) -> dict[str, int]:
-        """All calls, and those that waited or raised."""
-        return {"calls": self.total(), "waited": self.waited, "raised": self.raised}
-
-    def total(self) -> int:
-        """All checks."""
-        return self.busy + sum(counter() for counter in self._idle)
+    def measure(self, name: str, value: float, attributes: dict[str, Any]) -> None:
+        """One value for the histogram ``name``."""
 
 
 class Step:
@@ -181,25 +60,6 @@ class Step:
         self.own_seconds = 0.0
 
 
-class Turn:
-    """One monologue as the wrappers inside it see it: whose it is, and what its present step may still have.
-
-    ``role`` is what the host calls the model for at this moment: ``chat``, ``utility``, or empty.
-    """
-
-    __slots__ = ("agent", "conversation", "role")
-
-    def __init__(self, agent: str, conversation: str) -> None:
-        self.agent = agent
-        self.conversation = conversation
-        self.role = ""
-
-    def attributes(self) -> dict[str, Any]:
-        """The agent and the chat, for any span inside."""
-        given = {names.AGENT_NAME: self.agent, names.CONVERSATION_ID: self.conversation}
-        return {key: value for key, value in given.items() if value}
-
-
 class Lookup:
     """What one extension call, in the context it runs in, found and had to read."""
 
@@ -208,6 +68,13 @@ class Lookup:
     def __init__(self) -> None:
         self.classes = 0
         self.reads = 0
+
+
+class Point(Protocol):
+    """The extension call that goes on here."""
+
+    def begins(self, extension: type) -> None:
+        """An extension has been made, and is about to run."""
 
 
 def restore(variable: ContextVar[Any], token: Token[Any]) -> None:
@@ -219,10 +86,14 @@ def restore(variable: ContextVar[Any], token: Token[Any]) -> None:
 
 
 class Probe:
-    """Counters of one process; ``tracing`` is None when spans and execution statistics are off."""
+    """Counters of one process; ``tracing`` is None when spans and execution statistics are off.
 
-    def __init__(self, tracing: Tracing | None) -> None:
+    ``detail`` is ``turn``, ``step`` or ``all``: which spans there are.
+    """
+
+    def __init__(self, tracing: Tracing | None, detail: str = "step") -> None:
         self.tracing = tracing
+        self.detail = detail
         self.tools = Executions()
         self.points = Executions()
         self.tool_lookups = Lookups()
@@ -232,6 +103,8 @@ class Probe:
         self.mcp_lookups = 0
         self.mcp_found = 0
         self.turn: ContextVar[Turn | None] = ContextVar("autoperf_turn", default=None)
+        self.origin: ContextVar[Origin | None] = ContextVar("autoperf_origin", default=None)
+        self.point: ContextVar[Point | None] = ContextVar("autoperf_point", default=None)
         self.step: ContextVar[Step | None] = ContextVar("autoperf_step", default=None)
         self.lookup: ContextVar[Lookup | None] = ContextVar("autoperf_lookup", default=None)
 
@@ -244,10 +117,60 @@ class Probe:
         new_trace: bool = False,
         from_ns: int = 0,
     ) -> AbstractContextManager[Any]:
-        """A span around a block, or nothing when tracing is off; see `Tracing.span`."""
-        if self.tracing is None:
+        """A span around a block, or nothing where ``detail`` leaves it out; see `Tracing.span`."""
+        if self.tracing is None or not self._shown(name):
             return NO_SPAN
+        if new_trace:
+            self.origin.set(None)
+        elif self.origin.get() is not None:
+            self._begin_background()
+        if self.detail == "all":
+            from_ns = 0
         return self.tracing.span(name, attributes, kind, new_trace=new_trace, from_ns=from_ns)
+
+    def record(
+        self,
+        name: str,
+        start_ns: int,
+        end_ns: int,
+        attributes: dict[str, Any],
+        kind: str = names.INTERNAL,
+    ) -> None:
+        """A span after the fact, or nothing where ``detail`` leaves it out."""
+        if self.tracing is None or not self._shown(name):
+            return
+        if self.origin.get() is not None:
+            self._begin_background()
+        self.tracing.record(name, start_ns, end_ns, attributes, kind)
+
+    def measure(self, name: str, value: float, attributes: dict[str, Any]) -> None:
+        """One value for the histogram ``name``, in the unit that `names` gives."""
+        if self.tracing is not None:
+            self.tracing.measure(name, value, attributes)
+
+    def threshold(self, usual_ns: int) -> int:
+        """How many ns a short piece of work has to take here to become a span; outside of a turn, ever."""
+        if self.detail == "all":
+            return usual_ns
+        turn = self.turn.get()
+        return NEVER_NS if turn is None else turn.threshold(usual_ns)
+
+    def _shown(self, name: str) -> bool:
+        return self.detail != "turn" or name.partition(" ")[0] in names.OF_A_TURN
+
+    def _begin_background(self) -> None:
+        with guarded("background"):
+            found = left(self.origin)
+            if found is None or self.tracing is None:
+                return
+            origin, task = found
+            turn = self.turn.get()
+            if turn is not None:
+                self.turn.set(turn.beside())
+            attributes = turn.attributes() if turn is not None else {}
+            root = self.tracing.span(origin.label, attributes, new_trace=True)
+            root.__enter__()
+            end_with(task, root)
 
     def pulse(self) -> tuple[int, ...]:
         """Numbers that have moved whenever anything here has; cheap to compare."""
@@ -264,11 +187,6 @@ class Probe:
         """In a child made by fork: locks that another thread held at that moment would stay held for ever."""
         self.tools.forked()
         self.points.forked()
-
-    def record(self, name: str, start_ns: int, end_ns: int, attributes: dict[str, Any]) -> None:
-        """A span after the fact, or nothing when tracing is off."""
-        if self.tracing is not None:
-            self.tracing.record(name, start_ns, end_ns, attributes)
 
 
 class _NoSpan:

@@ -61,6 +61,8 @@ def _extensions(layout: Layout, features: frozenset[str], probe: Probe) -> Itera
     if not features & {"extensions", "trace"}:
         return
     feature = "extensions" if "extensions" in features else "trace"
+    if "trace" in features:
+        yield layout.make_extension, "trace", extensions.instances(probe)
     if layout.extensible:
         calls = extensions.Cached(probe, probe.extension_classes, fast="extensions" in features)
         yield layout.call_extensions, feature, calls.asynchronous
@@ -97,5 +99,8 @@ def _turns(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[R
     if "trace" in features:
         yield layout.process_message, "trace", wrapping(turns.message(probe))
         yield layout.monologue, "trace", wrapping(turns.monologue(probe))
+        yield layout.prepare_prompt, "trace", wrapping(turns.prompt(probe))
+        yield layout.system_prompt, "trace", wrapping(turns.system_prompt(probe))
+        yield layout.scheduled_task, "trace", wrapping(turns.scheduled(probe))
         for target in layout.process_tools:
             yield target, "trace", wrapping(tools.step(probe))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
-from autoperf.agentzero.probe import Probe, agent_attributes
+from autoperf.agentzero.background import Origin
+from autoperf.agentzero.probe import Probe, Turn, agent_attributes, is_intervention, restore
+from autoperf.errors import guarded
 from autoperf.telemetry import names
 
 _KEYS = (names.AGENT_NAME, names.CONVERSATION_ID)
@@ -22,8 +25,13 @@ def message(probe: Probe) -> Callable[..., Any]:
         by_user = kwargs.get("user", args[2] if len(args) > 2 else True)
         if not by_user:
             return await wrapped(*args, **kwargs)
-        with probe.span(names.MESSAGE, agent_attributes(agent, _KEYS), new_trace=True):
-            return await wrapped(*args, **kwargs)
+        attributes = agent_attributes(agent, _KEYS)
+        token = probe.turn.set(_turn(attributes))
+        try:
+            with probe.span(names.MESSAGE, attributes, new_trace=True):
+                return await wrapped(*args, **kwargs)
+        finally:
+            restore(probe.turn, token)
 
     return process_chain
 
@@ -33,8 +41,60 @@ def monologue(probe: Probe) -> Callable[..., Any]:
 
     async def run_monologue(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
         attributes = {names.OPERATION_NAME: names.INVOKE_AGENT, **agent_attributes(instance, _KEYS)}
-        label = f"{names.INVOKE_AGENT} {attributes.get(names.AGENT_NAME, '')}".rstrip()
-        with probe.span(label, attributes):
-            return await wrapped(*args, **kwargs)
+        turn = _turn(attributes)
+        label = f"{names.INVOKE_AGENT} {turn.agent}".rstrip()
+        started = time.perf_counter()
+        failed: dict[str, Any] = {}
+        token = probe.turn.set(turn)
+        try:
+            with probe.span(label, attributes):
+                try:
+                    return await wrapped(*args, **kwargs)
+                except Exception as error:
+                    failed = {} if is_intervention(error) else {names.ERROR_TYPE: type(error).__qualname__}
+                    raise
+                finally:
+                    with guarded("monologue"):
+                        # What a cancelled monologue leaves open; the host calls no end of the step then.
+                        turn.end_step()
+                        measured = {names.OPERATION_NAME: names.INVOKE_AGENT, **failed}
+                        probe.measure(names.INVOKE_AGENT_DURATION, time.perf_counter() - started, measured)
+        finally:
+            restore(probe.turn, token)
 
     return run_monologue
+
+
+def _turn(attributes: dict[str, Any]) -> Turn:
+    return Turn(attributes.get(names.AGENT_NAME, ""), attributes.get(names.CONVERSATION_ID, ""))
+
+
+def prompt(probe: Probe) -> Callable[..., Any]:
+    """For ``Agent.prepare_prompt(loop_data)``."""
+    return _spanned(probe, names.PREPARE_PROMPT)
+
+
+def system_prompt(probe: Probe) -> Callable[..., Any]:
+    """For ``Agent.get_system_prompt(loop_data)``."""
+    return _spanned(probe, names.SYSTEM_PROMPT)
+
+
+def _spanned(probe: Probe, name: str) -> Callable[..., Any]:
+    async def run(wrapped: Callable[..., Any], _instance: Any, args: Any, kwargs: Any) -> Any:
+        with probe.span(name):
+            return await wrapped(*args, **kwargs)
+
+    return run
+
+
+def scheduled(probe: Probe) -> Callable[..., Any]:
+    """For ``TaskScheduler._run_task(task, ...)``, which starts a task of the scheduler's and returns."""
+
+    async def run_task(wrapped: Callable[..., Any], _instance: Any, args: Any, kwargs: Any) -> Any:
+        token = probe.origin.set(Origin(names.SCHEDULED_TASK))
+        try:
+            return await wrapped(*args, **kwargs)
+        finally:
+            restore(probe.origin, token)
+
+    return run_task

@@ -105,6 +105,8 @@ def run(
             for turn in conversation.turns:
                 model.script(turn.replies)
                 acts.plan(turn.meanwhile)
+                if turn.fresh:
+                    client.leave()
                 result.turns.append(_take(process, client, turn.message))
                 acts.finish()
                 model.wait_quiet(QUIET)

@@ -50,9 +50,13 @@ class Client:
         """The same user in a chat that is not open yet."""
         other = Client(self.host, self._port, self._timeout)
         other.login()
-        # Where a chat is not asked for by name, those hosts answer in the first one.
-        other.context = "" if self.host.keyed else f"autoperf-{next(_numbers)}"
+        other.leave()
         return other
+
+    def leave(self) -> None:
+        """The next message opens a new chat."""
+        # Where a chat is not asked for by name, those hosts answer in the first one.
+        self.context = "" if self.host.keyed else f"autoperf-{next(_numbers)}"
 
     def pause(self, paused: bool) -> Answer:
         """Pause the chat, or let it go on; this is a request of the web interface, with its token."""

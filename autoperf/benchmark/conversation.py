@@ -13,11 +13,15 @@ from autoperf.benchmark.meanwhile import Act
 
 @dataclass(frozen=True)
 class Turn:
-    """One user message and the replies of the chat model until the agent answers it."""
+    """One user message and the replies of the chat model until the agent answers it.
+
+    With ``fresh`` it is said in a new chat.
+    """
 
     message: str
     replies: tuple[str, ...]
     meanwhile: tuple[Act, ...] = ()
+    fresh: bool = False
 
 
 @dataclass(frozen=True)

@@ -236,3 +236,26 @@ class AutoperfUndoes(Tool):
     async def execute(self, **kwargs):
         return Response(message=", ".join(leftovers()) or "as it was", break_loop=False)
 """
+
+# Has the host's scheduler work on a task and waits for it, so that the replies keep their order.
+SCHEDULES = """\
+import asyncio
+
+from {package}.task_scheduler import AdHocTask, TaskScheduler, TaskState
+from {package}.tool import Response, Tool
+
+
+class AutoperfSchedules(Tool):
+    async def execute(self, prompt="", **kwargs):
+        scheduler = TaskScheduler.get()
+        task = AdHocTask.create(name="autoperf", system_prompt="", prompt=prompt, token="1")
+        await scheduler.add_task(task)
+        await scheduler.run_task_by_uuid(task.uuid)
+        for _ in range(600):
+            await asyncio.sleep(0.05)
+            found = scheduler.get_task_by_uuid(task.uuid)
+            if found.last_run and found.state == TaskState.IDLE:
+                await scheduler.remove_task_by_uuid(task.uuid)
+                return Response(message=f"{{found.last_result}}", break_loop=False)
+        return Response(message="it never ended", break_loop=False)
+"""

@@ -20,10 +20,6 @@ def _held(text: str) -> str:
     return call("autoperf_echo", text=f"before the hold {HOLD}{text} " + "and on it goes " * 20)
 
 
-_WAITS = call("autoperf_waits", note="long")
-_TOOLS = {toolfiles.ECHO_FILE: toolfiles.ECHO, "autoperf_waits.py": situationfiles.WAITS}
-
-
 def interruptions() -> Conversation:
     """Messages and pauses while a tool runs, while a reply streams, and while a subordinate works."""
     closing = answer("I go on with something else.")
@@ -170,8 +166,22 @@ def parallel() -> Conversation:
     )
 
 
+def scheduled() -> Conversation:
+    """A task of the host's scheduler, in a chat of its own, started in the middle of a turn."""
+    use = (
+        call("autoperf_schedules", prompt="Do this by the clock."),
+        echo("by the clock"),
+        answer("Ticked."),
+    )
+    files = {**TOOLS, "autoperf_schedules.py": situationfiles.SCHEDULES}
+    return Conversation(
+        "scheduled", (Turn("Schedule it.", (*use, echo("after"), answer("Scheduled."))),), files
+    )
+
+
 SITUATIONS: Mapping[str, Callable[[], Conversation]] = {
     "interruptions": interruptions,
+    "scheduled": scheduled,
     "chats": chats,
     "secrets": secrets,
     "servers": servers,

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-PARTS = ("conversation", "seams", "launcher")
+PARTS = ("conversation", "seams", "tracing", "launcher")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", choices=PARTS, action="append", help="one part; can be repeated")
     parser.add_argument("--python", help="the checkout's interpreter; default: its .venv, else this one")
     parser.add_argument("--features", default="all", help="as for `autoperf run`")
-    parser.add_argument("--rounds", type=int, default=3, help="alternating rounds for the seams")
+    parser.add_argument("--rounds", type=int, default=3, help="alternating rounds for seams and tracing")
     parser.add_argument("--provider", default="other", help="model provider (v2.6: openai means Responses)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
 
@@ -107,6 +107,30 @@ def _seams(args: argparse.Namespace, workdir: Path) -> dict[str, Any]:
     }
 
 
+def _tracing(args: argparse.Namespace, workdir: Path) -> dict[str, Any]:
+    from autoperf.benchmark import instrumented, tracing
+
+    workdir.mkdir()
+    checkout = args.path.resolve()
+    cost = tracing.measure(
+        checkout,
+        workdir,
+        instrumented.prefix(checkout, workdir, args.python),
+        workdir / "state",
+        pairs=2 * args.rounds,
+        python=args.python,
+        provider=args.provider,
+        progress=lambda line: _progress(args, line),
+    )
+    return {
+        "without": list(cost.without),
+        "traced": list(cost.traced),
+        "cpu_added": cost.median(0),
+        "cpu_added_each": cost.added(0),
+        "wall_added": cost.median(1),
+    }
+
+
 def _launcher(args: argparse.Namespace, _workdir: Path) -> dict[str, Any]:
     from autoperf.benchmark import launching
 
@@ -137,6 +161,13 @@ def _lines(part: str, data: dict[str, Any]) -> list[str]:
             f"a Python that is not the host: {beside['bare']:.1f} ms, with the bootstrap "
             f"{beside['bootstrap']:.1f} ms; peak memory {beside['bare_kib']:.0f} and "
             f"{beside['bootstrap_kib']:.0f} KiB",
+        ]
+    if part == "tracing":
+        all_pairs = ", ".join(f"{added:+.1%}" for added in data["cpu_added_each"])
+        return [
+            f"a message of 20 tools and a 20 KB answer: tracing adds {data['cpu_added']:+.1%} CPU and "
+            f"{data['wall_added']:+.1%} wall time",
+            f"  median of {len(data['traced'])} pairs in one process; CPU of each: {all_pairs}",
         ]
     if part == "seams":
         lines = [f"{'CPU us a call':<32}{'bare':>10}{'autoperf':>10}{'ratio':>8}   rounds' ratios"]

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import argparse
 
+from autoperf.config import DETAILS
 from autoperf.features import FEATURES
+from autoperf.launcher import USAGE
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """For ``--help`` only: the launcher reads its line itself, to lose no time."""
-    parser.usage = "autoperf run [--features LIST] [--observe] [--home DIR] [--quiet] CMD..."
+    parser.usage = USAGE
     listed = "; ".join(f"{name}: {meaning}" for name, meaning in FEATURES.items())
     parser.add_argument(
         "--features", metavar="LIST", help=f"which are on, or -NAME to take one away. {listed}"
     )
     parser.add_argument("--observe", action="store_true", help="trace and measure, change nothing else")
+    parser.add_argument("--detail", choices=DETAILS, help="how much of a turn becomes spans; default: step")
     parser.add_argument("--home", metavar="DIR", help="where the local store lies")
     parser.add_argument("--quiet", action="store_true", help="no line of ours on stderr")
     parser.add_argument(
@@ -29,8 +32,7 @@ def run(args: argparse.Namespace) -> int:
     """Launch; reached only when somebody parsed the line first."""
     from autoperf import launcher
 
-    ours = [
-        f"--{name}={value}" for name in ("features", "home") if (value := getattr(args, name)) is not None
-    ]
+    valued = {name: getattr(args, name) for name in ("features", "home", "detail")}
+    ours = [f"--{name}={value}" for name, value in valued.items() if value is not None]
     ours += [f"--{name}" for name in ("observe", "quiet") if getattr(args, name)]
     return launcher.run([*ours, *args.command])

@@ -31,6 +31,22 @@ MCP_CONNECT: Final = "mcp_connect"  # starting or reaching the server, up to the
 MCP_TOOLS_CALL: Final = "tools/call"
 MCP_TOOLS_LIST: Final = "tools/list"
 
+# What is left at the detail "turn"; only our own names have to be told from what may follow them.
+OF_A_TURN: Final = frozenset(
+    (
+        MESSAGE,
+        INVOKE_AGENT,
+        CHAT,
+        EXECUTE_TOOL,
+        INTERVENTION,
+        BACKGROUND,
+        SCHEDULED_TASK,
+        MCP_SESSION,
+        MCP_CONNECT,
+        MCP_TOOLS_CALL,
+    )
+)
+
 # Span kinds. OpenTelemetry trace API, SpanKind.
 INTERNAL: Final = "internal"
 CLIENT: Final = "client"

@@ -181,6 +181,9 @@ class Telemetry:
                 make = self._spans.Make(tracer, name, attributes, kind)
                 self._spans.start_span(make, start_ns=start_ns).end(end_ns)
 
+    def measure(self, name: str, value: float, attributes: Mapping[str, Any]) -> None:
+        """One value for the histogram ``name``."""
+
     def current_trace_id(self) -> str | None:
         """The trace going on here, as 32 hex digits."""
         return self._spans.current_trace_id() if self._begun and self._processor is not None else None

@@ -1,0 +1,56 @@
+"""Work that a turn sets going and does not wait for: a trace of its own, linked to the turn."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractContextManager
+from contextvars import ContextVar
+from typing import Any
+
+from autoperf.errors import guarded
+
+
+class Origin:
+    """Where a task came from: ``label`` names what started it, ``task`` is the one that did.
+
+    Tasks copy the context they are created in, so that one made while this is current carries it along; that
+    it runs in another task than ``task`` tells it from work done on the spot.
+    """
+
+    __slots__ = ("label", "task")
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self.task = current_task()
+
+
+def current_task() -> asyncio.Task[Any] | None:
+    """The task that runs here; None in a thread without a loop."""
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
+
+
+def left(variable: ContextVar[Origin | None]) -> tuple[Origin, asyncio.Task[Any]] | None:
+    """The origin and the task, once, where a task has begun to run beside what set it going; else None."""
+    origin = variable.get()
+    if origin is None:
+        return None
+    task = current_task()
+    if task is None or task is origin.task:
+        return None
+    variable.set(None)  # in the context of this task alone
+    return origin, task
+
+
+def end_with(task: asyncio.Task[Any], root: AbstractContextManager[Any]) -> None:
+    """Close ``root`` when ``task`` is done, with the exception it ended with."""
+
+    def done(_: object) -> None:
+        with guarded("background"):
+            # Not task.exception(): that would keep asyncio from reporting one that nobody asks for.
+            error = None if task.cancelled() else getattr(task, "_exception", None)
+            root.__exit__(type(error) if error else None, error, None)
+
+    task.add_done_callback(done)

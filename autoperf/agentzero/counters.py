@@ -1,0 +1,135 @@
+"""Counters of one process: lookups, executions and intervention checks, as `status` shows them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+from autoperf.series import Series
+
+_NAME_LENGTH: Final = 100
+_NAMES_KEPT: Final = 1000
+OTHER: Final = "(other)"
+
+
+class Execution:
+    """Statistics of one tool or one extension point."""
+
+    __slots__ = ("_row", "_seen", "errors", "overhead", "series")
+
+    def __init__(self) -> None:
+        self.series = Series()
+        self.overhead = Series()
+        self.errors = 0
+        self._seen = (-1, -1, -1)
+        self._row: dict[str, Any] = {}
+
+    def as_row(self, name: str) -> dict[str, Any]:
+        """As ``status`` shows it; ``overhead_ms`` is the host's and our time around the tool, in total."""
+        seen = (self.series.count, self.overhead.count, self.errors)
+        if seen != self._seen:
+            self._row, self._seen = self._described(name), seen
+        return dict(self._row)
+
+    def _described(self, name: str) -> dict[str, Any]:
+        row = {"name": name, "errors": self.errors, **self.series.as_row()}
+        if self.overhead.count:
+            row["overhead_ms"] = round(self.overhead.total * 1000, 3)
+        return row
+
+
+class Executions:
+    """Statistics by name; beyond 1,000 names the rest is counted under ``(other)``. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, Execution] = {}
+        self._lock = threading.Lock()
+
+    def of(self, name: Any) -> Execution:
+        """The statistics of ``name``, which is cut at 100 characters."""
+        key = str(name)[:_NAME_LENGTH]
+        found = self._by_name.get(key)
+        if found is not None:
+            return found
+        with self._lock:
+            if len(self._by_name) >= _NAMES_KEPT:
+                key = OTHER
+            return self._by_name.setdefault(key, Execution())
+
+    def count(self) -> int:
+        """How many executions there were in all."""
+        return sum(execution.series.count for execution in list(self._by_name.values()))
+
+    def forked(self) -> None:
+        """Replace every lock; see `Probe.forked`."""
+        self._lock = threading.Lock()
+        for execution in self._by_name.values():
+            execution.series.forked()
+            execution.overhead.forked()
+
+    def as_rows(self) -> list[dict[str, Any]]:
+        """One row a name, most time first."""
+        rows = [execution.as_row(name) for name, execution in list(self._by_name.items())]
+        return sorted(rows, key=lambda row: -row["total_ms"])
+
+
+class Lookups:
+    """How many lookups there were, and how many of them needed a source file to be read.
+
+    One lookup is one ``get_tool`` or one extension call. It is a hit when nothing was read from a source
+    file: the class was kept, or kept code was executed again, or there verifiably was nothing to load.
+    """
+
+    __slots__ = ("_counters", "hits", "misses")
+
+    def __init__(self) -> None:
+        self._counters: list[Callable[[], int]] = []
+        self.hits = 0
+        self.misses = 0
+
+    def count_hits_with(self, counter: Callable[[], int]) -> None:
+        """Add a wrapper's own counter of hits: a closure variable is the cheapest thing to count with."""
+        self._counters.append(counter)
+
+    def count(self, *, hit: bool) -> None:
+        """Count one lookup."""
+        if hit:
+            self.hits += 1
+        else:
+            self.misses += 1
+
+    def as_row(self) -> dict[str, Any]:
+        """Lookups, hits, misses and the share of hits (None before the first lookup)."""
+        total = self.total()
+        hits = total - self.misses
+        rate = round(hits / total, 4) if total else None
+        return {"lookups": total, "hits": hits, "misses": self.misses, "hit_rate": rate}
+
+    def total(self) -> int:
+        """All lookups."""
+        return self.hits + self.misses + sum(counter() for counter in self._counters)
+
+
+class Interventions:
+    """Idle checks are only counted; waits and raised interventions also become spans."""
+
+    __slots__ = ("_idle", "busy", "raised", "waited")
+
+    def __init__(self) -> None:
+        self._idle: list[Callable[[], int]] = []
+        self.busy = 0
+        self.waited = 0
+        self.raised = 0
+
+    def count_idle_with(self, counter: Callable[[], int]) -> None:
+        """Add a wrapper's own counter of idle checks: nothing counts cheaper than a closure variable."""
+        self._idle.append(counter)
+
+    def as_row(self) -> dict[str, int]:
+        """All calls, and those that waited or raised."""
+        return {"calls": self.total(), "waited": self.waited, "raised": self.raised}
+
+    def total(self) -> int:
+        """All checks."""
+        return self.busy + sum(counter() for counter in self._idle)

@@ -1,0 +1,194 @@
+"""One call of an extension point: its lookup, its statistics, and spans for what took time in it."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AbstractContextManager
+from contextvars import Token
+from typing import Any, Final
+
+from autoperf.agentzero.background import Origin
+from autoperf.agentzero.counters import Execution
+from autoperf.agentzero.probe import Lookup, Probe, is_intervention, restore
+from autoperf.errors import guarded
+from autoperf.telemetry import names
+
+# Called for every streamed chunk, or implicitly around single functions: counted, a span only when slow.
+_FREQUENT: Final = ("stream", "_functions", "tool_output_update")
+_FREQUENT_SLOW_NS: Final = 10_000_000
+_SLOW_NS: Final = 1_000_000
+# The tasks that extensions of these points create outlive the step.
+_BACKGROUND: Final = frozenset(("monologue_start", "monologue_end", "message_loop_end", "process_chain_end"))
+_STEP_BEGINS: Final = "message_loop_start"
+_STEP_ENDS: Final = "message_loop_end"
+# Called once a step, and worth a look even where no extension is there.
+EDGES: Final = frozenset((_STEP_BEGINS, _STEP_ENDS))
+_POINTS_KEPT: Final = 1000
+
+
+class _Known:
+    """What is the same at every call of one extension point."""
+
+    __slots__ = ("attributes", "background", "execution", "frequent", "label", "name")
+
+    def __init__(self, name: str, execution: Execution) -> None:
+        self.name = name
+        self.execution = execution
+        self.frequent = any(mark in name for mark in _FREQUENT)
+        self.background = name in _BACKGROUND
+        self.label = f"{names.EXTENSIONS} {name}"
+        self.attributes = {names.EXTENSION_POINT: name}
+
+
+class Points:
+    """The points of one process by name; beyond 1,000 they are no longer kept."""
+
+    def __init__(self, probe: Probe) -> None:
+        self._probe = probe
+        self._known: dict[str, _Known] = {}
+
+    def call(self, name: Any, classes: list[type] | None = None, *, unsure: bool = False) -> Call:
+        """A block around one call of the point ``name``.
+
+        ``classes`` are its classes where they are known beforehand. Where they are not, what the loaders find
+        on behalf of this call arrives through a context variable; with ``unsure`` they may have been missed.
+        """
+        found = self._known.get(name)
+        if found is None:
+            found = _Known(str(name), self._probe.points.of(name))
+            if len(self._known) < _POINTS_KEPT:
+                self._known[name] = found
+        return Call(self._probe, found, classes, unsure)
+
+
+class Call:
+    """One extension call that may run something."""
+
+    __slots__ = (
+        "_classes",
+        "_extension",
+        "_lookup",
+        "_lookup_token",
+        "_open",
+        "_open_extension",
+        "_origin_token",
+        "_point",
+        "_point_token",
+        "_probe",
+        "_ran",
+        "_since",
+        "_slowest",
+        "_started",
+        "_unsure",
+    )
+
+    def __init__(self, probe: Probe, point: _Known, classes: list[type] | None, unsure: bool) -> None:
+        self._probe = probe
+        self._point = point
+        self._classes = classes
+        self._unsure = unsure
+        self._lookup: Lookup | None = None
+        self._open: AbstractContextManager[Any] | None = None
+        self._open_extension: AbstractContextManager[Any] | None = None
+        self._origin_token: Token[Any] | None = None
+        self._ran = 0
+        self._extension = ""
+        self._since = 0.0
+        self._slowest = ("", 0.0)
+
+    def __enter__(self) -> None:
+        probe, point = self._probe, self._point
+        if self._classes is None:
+            self._lookup = Lookup()
+            self._lookup_token = probe.lookup.set(self._lookup)
+        if point.name == _STEP_BEGINS:
+            with guarded("steps"):
+                turn = probe.turn.get()
+                if turn is not None:
+                    turn.begin_step(probe.span)
+        self._point_token = probe.point.set(self)
+        if not point.frequent and (self._classes is None or self._classes):
+            with guarded("extension calls"):
+                opened = probe.span(point.label, point.attributes, from_ns=probe.threshold(_SLOW_NS))
+                opened.__enter__()
+                self._open = opened
+        self._started = time.perf_counter()
+
+    def begins(self, extension: type) -> None:
+        """An extension of this call has been made and is about to run: what ran until now has ended."""
+        with guarded("extension calls"):
+            now = time.perf_counter()
+            self._extension_ended(now, None)
+            self._extension, self._since = extension.__name__, now
+            self._ran += 1
+            probe, point = self._probe, self._point
+            if point.background:
+                token = probe.origin.set(Origin(f"{names.BACKGROUND} {self._extension}"))
+                self._origin_token = self._origin_token or token
+            if self._open is not None:
+                label = f"{names.EXTENSION} {self._extension}"
+                attributes = {**point.attributes, names.EXTENSION_CLASS: self._extension}
+                opened = probe.span(label, attributes, from_ns=probe.threshold(2 * _SLOW_NS))
+                opened.__enter__()
+                self._open_extension = opened
+
+    def _extension_ended(self, now: float, error: BaseException | None) -> None:
+        if not self._extension:
+            return
+        seconds = now - self._since
+        if seconds > self._slowest[1]:
+            self._slowest = (self._extension, seconds)
+        opened, self._open_extension = self._open_extension, None
+        if opened is not None:
+            opened.__exit__(type(error) if error else None, error, None)
+            self._spend(seconds, 2 * _SLOW_NS)
+        self._extension = ""
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        now = time.perf_counter()
+        seconds = now - self._started
+        probe, point = self._probe, self._point
+        if self._lookup is not None:
+            restore(probe.lookup, self._lookup_token)
+        with guarded("extension calls"):
+            self._extension_ended(now, error)
+            if self._open is not None:
+                self._open.__exit__(kind, error, trace)
+                self._spend(seconds, _SLOW_NS)
+            self._count(seconds, error)
+            self._open = None
+        if self._origin_token is not None:
+            restore(probe.origin, self._origin_token)
+        restore(probe.point, self._point_token)
+        if point.name == _STEP_ENDS:
+            with guarded("steps"):
+                turn = probe.turn.get()
+                if turn is not None:
+                    turn.end_step()
+
+    def _count(self, seconds: float, error: BaseException | None) -> None:
+        lookup, execution = self._lookup, self._point.execution
+        self._probe.extension_lookups.count(hit=lookup is None or not lookup.reads)
+        failed = isinstance(error, Exception) and not is_intervention(error)
+        execution.errors += failed
+        # Without an answer from the host's cache, nor a loader at work, something may still have run.
+        found = bool(self._classes) if lookup is None else bool(lookup.classes)
+        if failed or found or self._unsure:
+            execution.series.add(seconds)
+            if self._point.frequent:
+                self._record(int(seconds * 1e9), error if failed else None)
+
+    def _record(self, length_ns: int, error: BaseException | None) -> None:
+        self._spend(length_ns / 1e9, _FREQUENT_SLOW_NS)
+        if error is None and length_ns < self._probe.threshold(_FREQUENT_SLOW_NS):
+            return
+        attributes = self._point.attributes
+        if error is not None:
+            attributes = {**attributes, names.ERROR_TYPE: type(error).__qualname__}
+        now = time.time_ns()
+        self._probe.record(self._point.label, now - length_ns, now, attributes)
+
+    def _spend(self, seconds: float, from_ns: int) -> None:
+        turn = self._probe.turn.get()
+        if turn is not None and seconds * 1e9 >= from_ns:
+            turn.spend()
