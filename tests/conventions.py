@@ -9,10 +9,10 @@ from autoperf.telemetry import names
 
 
 class Rule(NamedTuple):
-    """For one GenAI operation: kind, the attribute its name ends with, and attributes that must be there."""
+    """For one operation: kind, the attributes that its name consists of, and those that must be there."""
 
     kind: str
-    label: str
+    words: tuple[str, str]
     required: frozenset[str]
 
 
@@ -22,18 +22,25 @@ class Rule(NamedTuple):
 RULES = {
     names.INVOKE_AGENT: Rule(
         names.INTERNAL,
-        names.AGENT_NAME,
+        (names.OPERATION_NAME, names.AGENT_NAME),
         frozenset({names.OPERATION_NAME, names.AGENT_NAME, names.CONVERSATION_ID}),
     ),
     names.CHAT: Rule(
         names.CLIENT,
-        names.REQUEST_MODEL,
+        (names.OPERATION_NAME, names.REQUEST_MODEL),
         frozenset({names.OPERATION_NAME, names.PROVIDER_NAME, names.REQUEST_MODEL}),
     ),
     names.EXECUTE_TOOL: Rule(
         names.INTERNAL,
-        names.TOOL_NAME,
+        (names.OPERATION_NAME, names.TOOL_NAME),
         frozenset({names.OPERATION_NAME, names.TOOL_NAME, names.TOOL_TYPE}),
+    ),
+}
+
+# Of the conventions for the Model Context Protocol, which a run only follows where it calls a server.
+RULES_OF_MCP = {
+    names.MCP_TOOLS_CALL: Rule(
+        names.CLIENT, (names.MCP_METHOD, names.TOOL_NAME), frozenset({names.MCP_METHOD, names.TOOL_NAME})
     ),
 }
 
@@ -79,12 +86,12 @@ def violations(spans: Iterable[tuple[str, str, dict[str, Any]]]) -> list[str]:
         if operation(name) not in SPAN_NAMES:
             found.append(f"{name}: not a name of the table")
         found += [f"{name}: {key} is not in the table" for key in sorted(attributes.keys() - ATTRIBUTES)]
-        rule = RULES.get(operation(name))
+        rule = {**RULES, **RULES_OF_MCP}.get(operation(name))
         if rule is None:
             continue
         found += [f"{name}: {key} is missing" for key in sorted(rule.required - attributes.keys())]
         if kind != rule.kind:
             found.append(f"{name}: kind {kind}, not {rule.kind}")
-        if name != f"{attributes.get(names.OPERATION_NAME)} {attributes.get(rule.label)}":
-            found.append(f"{name}: not the operation and {rule.label}")
+        if name != " ".join(str(attributes.get(word)) for word in rule.words):
+            found.append(f"{name}: not {' and '.join(rule.words)}")
     return found
