@@ -115,7 +115,9 @@ def test_model_calls_of_both_roles(traces: Traces) -> None:
     for chat in chats:
         of_a_stream = {names.CHUNKS, names.TIME_TO_FIRST_CHUNK} & chat.attributes.keys()
         assert len(of_a_stream) == (2 if chat in streamed else 0)
-        assert chat.attributes[names.FINISH_REASONS] == '["stop"]'
+        # v1.x stops reading once the request is complete, and never hears why the model stopped.
+        unheard = None if chat in streamed else ""
+        assert chat.attributes.get(names.FINISH_REASONS, unheard) in ('["stop"]', None)
 
 
 def test_background_work_is_linked_to_the_message_that_caused_it(traces: Traces) -> None:
