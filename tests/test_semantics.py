@@ -121,9 +121,17 @@ _FILE = re.compile(r"autoperf\.(db|pth|start)")
 
 def keys_in(source: str) -> list[str]:
     """The string literals of a Python source that read like an attribute key of ours."""
-    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)]
-    texts = [node.value for node in nodes if isinstance(node.value, str)]
+    nodes = list(ast.walk(ast.parse(source)))
+    # What a fence is called may read the same.
+    fences = [node.args for node in nodes if isinstance(node, ast.Call) and _called(node) == "guarded"]
+    labels = {id(argument) for arguments in fences for argument in arguments}
+    constants = [node for node in nodes if isinstance(node, ast.Constant) and id(node) not in labels]
+    texts = [node.value for node in constants if isinstance(node.value, str)]
     return [text for text in texts if text in ATTRIBUTES or (_KEY.fullmatch(text) and not _elsewhere(text))]
+
+
+def _called(call: ast.Call) -> str:
+    return call.func.id if isinstance(call.func, ast.Name) else ""
 
 
 def _elsewhere(text: str) -> bool:
@@ -142,6 +150,7 @@ def test_no_other_file_spells_an_attribute_out() -> None:
 
 def test_spelt_out_attributes_are_found() -> None:
     assert keys_in("span.set('gen_ai.tool.name', 1)") == ["gen_ai.tool.name"]
+    assert keys_in("with guarded('service.name'): resource['service.name']") == ["service.name"]
     assert keys_in("KEY = 'autoperf.made_up'; f'{x} error.type'; import_module('autoperf.cli.run')") == [
         "autoperf.made_up"
     ]
