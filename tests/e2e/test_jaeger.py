@@ -130,6 +130,17 @@ def test_a_model_call_tells_how_the_answer_came_in(traces: Traces) -> None:
         assert told[names.PROVIDER_NAME] == "scripted"
         assert told[names.INPUT_TOKENS] > told[names.OUTPUT_TOKENS] > 0
         assert told[names.FINISH_REASONS]
+    slowest = {
+        (
+            chat.attributes.get(names.CALLBACK_SLOWEST_POINT),
+            chat.attributes.get(names.CALLBACK_SLOWEST_EXTENSION),
+        )
+        for chat in chats
+    }
+    named = {
+        extension for point, extension in slowest if point in ("response_stream", "response_stream_chunk")
+    }
+    assert any(named)
 
 
 def test_tools_are_looked_up_and_run_in_the_step_that_asked_for_them(traces: Traces) -> None:
