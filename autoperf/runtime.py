@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from autoperf.agentzero import Layout
 from autoperf.agentzero.codecache import CodeCache
+from autoperf.agentzero.content import Content
 from autoperf.agentzero.layout import Source
 from autoperf.agentzero.loading import ClassLoading, Loaded
 from autoperf.agentzero.probe import Probe, is_intervention
@@ -56,6 +57,8 @@ class Runtime:
             self.caches["extensions"] = Cache(config.extension_cache_size, config.extension_cache_ttl)
         self.code = CodeCache(max(config.tool_cache_ttl, config.extension_cache_ttl))
         self.probe = Probe(None, config.detail)
+        self.probe.root = str(root)
+        self.probe.content = Content(config.content_limit, on=config.capture_content)
         loading = ClassLoading(self.caches, self.code)
         rows = patches(layout, config.features, self.probe, self.code, loading)
         source = Source(root)

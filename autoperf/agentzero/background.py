@@ -7,20 +7,24 @@ from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any
 
+from autoperf.agentzero.turn import Turn
 from autoperf.errors import guarded
 
 
 class Origin:
     """Where a task came from: ``label`` names what started it, ``task`` is the one that did.
 
+    ``turn`` is the one it belongs to, if any: what is said of its agent and chat holds for the task as well.
+
     Tasks copy the context they are created in, so that one made while this is current carries it along; that
     it runs in another task than ``task`` tells it from work done on the spot.
     """
 
-    __slots__ = ("label", "task")
+    __slots__ = ("label", "task", "turn")
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, label: str, turn: Turn | None) -> None:
         self.label = label
+        self.turn = turn
         self.task = current_task()
 
 

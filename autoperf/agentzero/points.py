@@ -123,7 +123,7 @@ class Call:
             self._ran += 1
             probe, point = self._probe, self._point
             if point.background:
-                token = probe.origin.set(Origin(f"{names.BACKGROUND} {self._extension}"))
+                token = probe.origin.set(Origin(f"{names.BACKGROUND} {self._extension}", probe.turn.get()))
                 self._origin_token = self._origin_token or token
             if self._open is not None:
                 label = f"{names.EXTENSION} {self._extension}"

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from autoperf.agentzero import extensions, interventions, mcp, paths, tools, tracebacks, turns
+from autoperf.agentzero import (
+    extensions,
+    interventions,
+    mcp,
+    memory,
+    models,
+    paths,
+    tools,
+    tracebacks,
+    turns,
+)
 from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.layout import Layout
 from autoperf.agentzero.loading import ClassLoading
@@ -25,7 +35,9 @@ def patches(
         *_extensions(layout, features, probe),
         *_tools(layout, features, probe, code),
         *_mcp(layout, features, probe),
+        *_memory(layout, features, probe),
         *_turns(layout, features, probe),
+        *_models(layout, features, probe),
     ]
     if rows:
         rows.insert(0, (layout.format_error, "always", wrapping(tracebacks.formatting)))
@@ -86,6 +98,15 @@ def _mcp(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row
         yield layout.mcp_get_tool, "mcp" if "mcp" in features else "trace", wrapping(mcp.lookup(probe))
     if "mcp" in features:
         yield layout.mcp_has_tool, "mcp", mcp.has_tool
+    if "trace" in features:
+        yield layout.mcp_session, "trace", wrapping(mcp.session(probe))
+
+
+def _memory(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row]:
+    if "trace" in features:
+        yield layout.compress_history, "trace", wrapping(memory.compression(probe))
+        for target in layout.recall_memory:
+            yield target, "trace", wrapping(memory.recall(probe))
 
 
 def _turns(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row]:
@@ -104,3 +125,21 @@ def _turns(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[R
         yield layout.scheduled_task, "trace", wrapping(turns.scheduled(probe))
         for target in layout.process_tools:
             yield target, "trace", wrapping(tools.step(probe))
+
+
+def _models(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row]:
+    if "trace" not in features:
+        return
+    langchain = models.LangChain(probe)
+    targets: list[tuple[tuple[str | None, ...], Build]] = [
+        (layout.model_calls, wrapping(models.call(probe))),
+        (layout.model_requests, wrapping(models.request(probe))),
+        (layout.model_chunks, models.chunk(probe)),
+        ((layout.model_events,), models.event(probe)),
+        ((layout.langchain_chunks,), langchain.chunk),
+        (layout.chat_calls, wrapping(langchain.calling("chat"))),
+        (layout.utility_calls, wrapping(langchain.calling("utility"))),
+    ]
+    for places, build in targets:
+        for target in places:
+            yield target, "trace", build

@@ -26,12 +26,12 @@ def message(probe: Probe) -> Callable[..., Any]:
         if not by_user:
             return await wrapped(*args, **kwargs)
         attributes = agent_attributes(agent, _KEYS)
-        token = probe.turn.set(_turn(attributes))
-        try:
-            with probe.span(names.MESSAGE, attributes, new_trace=True):
+        with probe.span(names.MESSAGE, attributes, new_trace=True):
+            token = probe.turn.set(_turn(attributes))
+            try:
                 return await wrapped(*args, **kwargs)
-        finally:
-            restore(probe.turn, token)
+            finally:
+                restore(probe.turn, token)
 
     return process_chain
 
@@ -45,22 +45,20 @@ def monologue(probe: Probe) -> Callable[..., Any]:
         label = f"{names.INVOKE_AGENT} {turn.agent}".rstrip()
         started = time.perf_counter()
         failed: dict[str, Any] = {}
-        token = probe.turn.set(turn)
-        try:
-            with probe.span(label, attributes):
-                try:
-                    return await wrapped(*args, **kwargs)
-                except Exception as error:
-                    failed = {} if is_intervention(error) else {names.ERROR_TYPE: type(error).__qualname__}
-                    raise
-                finally:
-                    with guarded("monologue"):
-                        # What a cancelled monologue leaves open; the host calls no end of the step then.
-                        turn.end_step()
-                        measured = {names.OPERATION_NAME: names.INVOKE_AGENT, **failed}
-                        probe.measure(names.INVOKE_AGENT_DURATION, time.perf_counter() - started, measured)
-        finally:
-            restore(probe.turn, token)
+        with probe.span(label, attributes):
+            token = probe.turn.set(turn)
+            try:
+                return await wrapped(*args, **kwargs)
+            except Exception as error:
+                failed = {} if is_intervention(error) else {names.ERROR_TYPE: type(error).__qualname__}
+                raise
+            finally:
+                with guarded("monologue"):
+                    # No end of the step is called in a stopped monologue, nor in a task of the scheduler.
+                    turn.end_step()
+                    measured = {names.OPERATION_NAME: names.INVOKE_AGENT, **failed}
+                    probe.measure(names.INVOKE_AGENT_DURATION, time.perf_counter() - started, measured)
+                restore(probe.turn, token)
 
     return run_monologue
 
@@ -91,7 +89,7 @@ def scheduled(probe: Probe) -> Callable[..., Any]:
     """For ``TaskScheduler._run_task(task, ...)``, which starts a task of the scheduler's and returns."""
 
     async def run_task(wrapped: Callable[..., Any], _instance: Any, args: Any, kwargs: Any) -> Any:
-        token = probe.origin.set(Origin(names.SCHEDULED_TASK))
+        token = probe.origin.set(Origin(names.SCHEDULED_TASK, None))
         try:
             return await wrapped(*args, **kwargs)
         finally:

@@ -80,12 +80,17 @@ OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
 SYSTEM_INSTRUCTIONS: Final = "gen_ai.system_instructions"
 TOOL_ARGUMENTS: Final = "gen_ai.tool.call.arguments"
 TOOL_RESULT: Final = "gen_ai.tool.call.result"
+# Cut by whoever captures them, and not again.
+CONTENT: Final = frozenset(
+    {INPUT_MESSAGES, OUTPUT_MESSAGES, SYSTEM_INSTRUCTIONS, TOOL_ARGUMENTS, TOOL_RESULT}
+)
 
 # Model Context Protocol attributes. Semantic conventions for MCP (status Development).
 MCP_METHOD: Final = "mcp.method.name"
 
 # Errors: the class of the exception, never its text. General attributes, error.
 ERROR_TYPE: Final = "error.type"
+MCP_TOOL_ERROR: Final = "tool_error"  # its value where an MCP tool answered with an error
 
 # Resource. Resource conventions, service and telemetry SDK.
 SERVICE_NAME: Final = "service.name"
@@ -108,8 +113,11 @@ EXTENSION_COUNT: Final = "autoperf.extension.count"  # how many ran
 BREAK_LOOP: Final = "autoperf.tool.break_loop"  # bool: the tool ended the turn
 WAITED: Final = "autoperf.intervention.waited"  # seconds
 RAISED: Final = "autoperf.intervention.raised"  # bool: a user's message was handed to the agent
+COMPRESSED: Final = "autoperf.history.compressed"  # bool: messages were shortened or summed up
 MODEL_ROLE: Final = "autoperf.model.role"  # chat or utility: what the host calls the model for
 MCP_SERVER: Final = "autoperf.mcp.server"  # the server's name in the host's settings
+MEMORY_RESULTS: Final = "autoperf.memory.results"  # how many memories were found
+MODEL_REQUESTS: Final = "autoperf.model.requests"  # sent until one was answered; only when more than one
 # On a chat span: how the answer came in, and what the framework did between its chunks.
 CHUNKS: Final = "autoperf.stream.chunks"
 TOKENS_PER_SECOND: Final = "autoperf.stream.tokens_per_second"  # the provider's count, first to last chunk

@@ -20,7 +20,7 @@ from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 
-from autoperf.errors import guarded
+from autoperf.errors import class_name, guarded
 from autoperf.telemetry import names
 
 if TYPE_CHECKING:
@@ -58,18 +58,23 @@ class ActiveSpan:
 
     def __enter__(self) -> ActiveSpan:
         with guarded("telemetry:span start"):
-            if self._from_ns and not self._new_trace:
-                self._span = _Pending(self._make)
+            if self._from_ns:
+                self._span = _Pending(self._make, self._new_trace)
             else:
                 self._span = start_span(self._make, new_trace=self._new_trace)
             self._token = context_api.attach(trace_api.set_span_in_context(self._span))
         return self
 
     def set(self, key: str, value: Any) -> None:
-        """Set one attribute; None sets nothing, a value that no attribute can hold leaves its class name."""
+        """Set one attribute; None sets nothing, a value that no attribute can hold leaves its class name.
+
+        With an error type the span has failed, also where the host made an answer of the failure.
+        """
         with guarded("telemetry:span attribute"):
             if self._span is not None and value is not None:
-                self._span.set_attribute(key, plain(value))
+                self._span.set_attribute(key, _attribute(key, value))
+                if key == names.ERROR_TYPE:
+                    self._span.set_status(_ERROR)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -99,13 +104,16 @@ class Make(NamedTuple):
 class _Pending(trace_api.NonRecordingSpan):
     """Stands for a span that is only made when something begins below it, or when it took long enough.
 
-    To others it looks like the span above it, so that their spans have a parent that exists.
+    To others it looks like the span above it, so that their spans have a parent that exists; one with a trace
+    of its own looks like none.
     """
 
-    def __init__(self, make: Make) -> None:
+    def __init__(self, make: Make, new_trace: bool) -> None:
         self._above = trace_api.get_current_span()
-        super().__init__(self._above.get_span_context())
+        seen = trace_api.INVALID_SPAN if new_trace else self._above
+        super().__init__(seen.get_span_context())
         self._make = make
+        self._new_trace = new_trace
         self._start_ns = time.time_ns()
         self._set: dict[str, Any] = {}
         self._real: Span | None = None
@@ -133,13 +141,15 @@ class _Pending(trace_api.NonRecordingSpan):
         with self._lock:  # two threads may begin something below it at once
             if self._real is None:
                 make = self._make._replace(attributes={**(self._make.attributes or {}), **self._set})
-                self._real = start_span(make, above=self._above, start_ns=self._start_ns)
+                self._real = start_span(
+                    make, new_trace=self._new_trace, above=self._above, start_ns=self._start_ns
+                )
             return self._real
 
     def ended(self, from_ns: int, *, failed: bool) -> Span | None:
-        """The real span, to be ended; None when it was too short to be one."""
+        """The real span, to be ended; None when it was too short to be one and nothing was said of it."""
         self._over = True
-        if self._real is None and not failed and time.time_ns() - self._start_ns < from_ns:
+        if self._real is None and not failed and not self._set and time.time_ns() - self._start_ns < from_ns:
             return None
         return self.made()
 
@@ -168,7 +178,9 @@ def start_span(
         clean(make.name, _NAME_LENGTH),
         context=context_api.Context() if new_trace else trace_api.set_span_in_context(parent),
         kind=_KINDS[make.kind],
-        attributes={key: plain(value) for key, value in (make.attributes or {}).items() if value is not None},
+        attributes={
+            key: _attribute(key, value) for key, value in (make.attributes or {}).items() if value is not None
+        },
         links=links,
         start_time=start_ns,
         # The SDK would store the exception's text, and that is the user's.
@@ -189,6 +201,10 @@ def current_trace_id() -> str | None:
     """The id of the trace that is going on here, as 32 hex digits."""
     context = trace_api.get_current_span().get_span_context()
     return f"{context.trace_id:032x}" if context.is_valid else None
+
+
+def _attribute(key: str, value: Any) -> Any:
+    return clean(value, len(value)) if key in names.CONTENT and type(value) is str else plain(value)
 
 
 def plain(value: Any) -> Any:
@@ -216,7 +232,7 @@ def clean(text: str, length: int) -> str:
 
 
 def _record_error(span: Span, error: BaseException, stopped: bool) -> None:
-    name = _class_name(error)
+    name = class_name(error)
     # Cancelling, closing and interrupting come from outside: the span was stopped, it did not fail.
     stopped = stopped or isinstance(error, concurrent.futures.CancelledError)
     if isinstance(error, Exception) and not stopped:
@@ -224,11 +240,6 @@ def _record_error(span: Span, error: BaseException, stopped: bool) -> None:
         span.set_status(_ERROR)
     else:
         span.set_attribute(names.INTERRUPTED, name)
-
-
-def _class_name(error: BaseException) -> str:
-    kind = type(error)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _detach(token: Any) -> None:

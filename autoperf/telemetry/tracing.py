@@ -157,7 +157,7 @@ class Telemetry:
         """A span for a ``with`` block, below the current one, or with ``new_trace`` in a trace of its own.
 
         ``kind`` is one of the span kinds in `names`. A trace of its own is linked to the current span. With
-        ``from_ns`` there is a span only if it took as many ns, failed, or something began below it.
+        ``from_ns`` there is a span only if it took as many ns, failed, was told something, or held another.
         """
         tracer = self._tracer or self._begin_in_child()
         if tracer is None:
