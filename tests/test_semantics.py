@@ -95,6 +95,13 @@ def test_a_failed_operation_names_its_error(host: Run) -> None:
     ]
 
 
+def test_the_slowest_callback_is_named_by_its_extension(host: Run) -> None:
+    chats = [attributes for name, _, attributes in host.stored if operation(name) == names.CHAT]
+    told = [chat[names.CALLBACK_SLOWEST_POINT] for chat in chats if names.CALLBACK_SLOWEST_POINT in chat]
+    assert {point for point in told if "stream" in point}
+    assert any(chat.get(names.CALLBACK_SLOWEST_EXTENSION) for chat in chats)
+
+
 def test_violations_are_found() -> None:
     """The check itself: each of these breaks one rule."""
     good = {names.OPERATION_NAME: "execute_tool", names.TOOL_NAME: "t", names.TOOL_TYPE: "function"}
