@@ -178,9 +178,6 @@ class Call:
         found = bool(self._classes) if lookup is None else bool(lookup.classes)
         if failed or found or self._unsure:
             execution.series.add(seconds)
-            stream = self._probe.stream.get()
-            if stream is not None:
-                stream.note(self._point.name, self._slowest[0], seconds)
             if self._point.frequent:
                 self._record(int(seconds * 1e9), error if failed else None)
 
