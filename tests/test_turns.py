@@ -370,6 +370,61 @@ def test_a_task_of_another_point_is_part_of_the_turn(host: Host, told: Any) -> N
     assert "invoke_agent A0 > step > chat utility" in told()
 
 
+def test_so_is_one_left_behind_by_an_extension_with_a_constructor_of_its_own(host: Host, told: Any) -> None:
+    tasks: list[Any] = []
+    host.extend("monologue_end", "Memorize", spawning(host, tasks))
+    (cls,) = host.extensions["monologue_end"]
+    cls.__init__ = lambda self, agent: None  # type: ignore[misc]
+
+    async def run() -> None:
+        await host.monologue(nothing)
+        await asyncio.gather(*tasks)
+
+    asyncio.run(run())
+    root = "background monologue_end"
+    assert told()[-3:] == [root, f"{root} > chat utility", f"{root} > second"]
+
+
+def test_it_has_begun_when_what_is_recorded_of_it_first_began(host: Host, told: Any, tmp_path: Path) -> None:
+    tasks: list[Any] = []
+
+    async def wait() -> None:
+        started = time.time_ns()
+        await asyncio.sleep(0.005)
+        host.probe.record("intervention", started, time.time_ns(), {})
+
+    async def execute(self: Any) -> None:
+        tasks.append(asyncio.create_task(wait()))
+
+    host.extend("monologue_end", "Memorize", execute)
+
+    async def run() -> None:
+        await host.monologue(nothing)
+        await tasks[0]
+
+    asyncio.run(run())
+    assert told()[-1] == "background Memorize > intervention"
+    spans = {span["name"]: span for span in stored(tmp_path)}
+    assert spans["background Memorize"]["start_ns"] <= spans["intervention"]["start_ns"]
+
+
+def test_an_extension_that_makes_another_for_itself_is_still_the_one_that_runs(host: Host, told: Any) -> None:
+    inner = type("Inner", (host.base,), {})
+
+    async def execute(self: Any) -> None:
+        inner(agent=None)
+        with host.span("inside"):
+            pass
+
+    host.extend("prompts", "Outer", execute)
+
+    async def step() -> None:
+        await host.call("prompts")
+
+    asyncio.run(host.monologue(step))
+    assert told()[-1].endswith("extensions prompts > extension Outer > inside")
+
+
 def test_a_failed_task_is_marked_and_still_reported_by_asyncio(host: Host, told: Any, tmp_path: Path) -> None:
     tasks: list[Any] = []
     reported: list[Any] = []

@@ -107,6 +107,10 @@ class Call:
                 if turn is not None:
                     turn.begin_step(probe.span)
         self._point_token = probe.point.set(self)
+        if point.background:
+            # Also for extensions that do not call the constructor by which we know them.
+            origin = Origin(f"{names.BACKGROUND} {point.name}", probe.turn.get())
+            self._origin_token = probe.origin.set(origin)
         if not point.frequent and (self._classes is None or self._classes):
             with guarded("extension calls"):
                 opened = probe.span(point.label, point.attributes, from_ns=probe.threshold(_SLOW_NS))
@@ -117,20 +121,25 @@ class Call:
     def begins(self, extension: type) -> None:
         """An extension of this call has been made and is about to run: what ran until now has ended."""
         with guarded("extension calls"):
+            if not self._has(extension):
+                return  # made by one of them, for itself
             now = time.perf_counter()
             self._extension_ended(now, None)
             self._extension, self._since = extension.__name__, now
             self._ran += 1
             probe, point = self._probe, self._point
             if point.background:
-                token = probe.origin.set(Origin(f"{names.BACKGROUND} {self._extension}", probe.turn.get()))
-                self._origin_token = self._origin_token or token
+                probe.origin.set(Origin(f"{names.BACKGROUND} {self._extension}", probe.turn.get()))
             if self._open is not None:
                 label = f"{names.EXTENSION} {self._extension}"
                 attributes = {**point.attributes, names.EXTENSION_CLASS: self._extension}
                 opened = probe.span(label, attributes, from_ns=probe.threshold(2 * _SLOW_NS))
                 opened.__enter__()
                 self._open_extension = opened
+
+    def _has(self, extension: type) -> bool:
+        known = self._classes if self._lookup is None else self._lookup.classes
+        return self._unsure or not known or extension in known
 
     def _extension_ended(self, now: float, error: BaseException | None) -> None:
         if not self._extension:

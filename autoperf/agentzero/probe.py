@@ -35,10 +35,12 @@ class Tracing(Protocol):
         *,
         new_trace: bool = False,
         from_ns: int = 0,
+        start_ns: int | None = None,
     ) -> AbstractContextManager[SpanHandle]:
         """A span around a block; with ``new_trace`` a root; with ``from_ns`` only if it took that long.
 
-        Or if it failed, or something began below it, or an attribute was set on it.
+        Or if it failed, or something began below it, or an attribute was set on it. One with ``from_ns`` may
+        have begun at ``start_ns`` already.
         """
 
     def record(
@@ -72,7 +74,7 @@ class Lookup:
     __slots__ = ("classes", "reads")
 
     def __init__(self) -> None:
-        self.classes = 0
+        self.classes: list[type] = []
         self.reads = 0
 
 
@@ -150,7 +152,7 @@ class Probe:
         if self.tracing is None or not self._shown(name):
             return
         if self.origin.get() is not None:
-            self._begin_background()
+            self._begin_background(start_ns)
         self.tracing.record(name, start_ns, end_ns, attributes, kind)
 
     def measure(self, name: str, value: float, attributes: dict[str, Any]) -> None:
@@ -168,7 +170,7 @@ class Probe:
     def _shown(self, name: str) -> bool:
         return self.detail != "turn" or name.partition(" ")[0] in names.OF_A_TURN
 
-    def _begin_background(self) -> None:
+    def _begin_background(self, start_ns: int | None = None) -> None:
         with guarded("background"):
             found = left(self.origin)
             if found is None or self.tracing is None:
@@ -178,7 +180,9 @@ class Probe:
             self.turn.set(turn.beside() if turn is not None else None)
             attributes = turn.attributes() if turn is not None else {}
             # A task in which nothing becomes a span leaves no empty trace behind.
-            root = self.tracing.span(origin.label, attributes, new_trace=True, from_ns=NEVER_NS)
+            root = self.tracing.span(
+                origin.label, attributes, new_trace=True, from_ns=NEVER_NS, start_ns=start_ns
+            )
             root.__enter__()
             end_with(task, root)
 

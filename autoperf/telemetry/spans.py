@@ -40,7 +40,7 @@ class ActiveSpan:
     Do not keep it open over a ``yield`` of a generator: whoever runs in between would become its child.
     """
 
-    __slots__ = ("_control_flow", "_from_ns", "_make", "_new_trace", "_span", "_token")
+    __slots__ = ("_control_flow", "_from_ns", "_make", "_new_trace", "_span", "_start_ns", "_token")
 
     def __init__(
         self,
@@ -48,18 +48,20 @@ class ActiveSpan:
         new_trace: bool,
         control_flow: Callable[[BaseException], bool],
         from_ns: int = 0,
+        start_ns: int | None = None,
     ) -> None:
         self._make = make
         self._new_trace = new_trace
         self._control_flow = control_flow
         self._from_ns = from_ns
+        self._start_ns = start_ns
         self._span: Span | None = None
         self._token: Any = None
 
     def __enter__(self) -> ActiveSpan:
         with guarded("telemetry:span start"):
             if self._from_ns:
-                self._span = _Pending(self._make, self._new_trace, self._from_ns)
+                self._span = _Pending(self._make, self._new_trace, self._from_ns, self._start_ns)
             else:
                 self._span = start_span(self._make, new_trace=self._new_trace)
             self._token = context_api.attach(trace_api.set_span_in_context(self._span))
@@ -109,13 +111,13 @@ class _Pending(trace_api.NonRecordingSpan):
     of its own looks like none.
     """
 
-    def __init__(self, make: Make, new_trace: bool, from_ns: int) -> None:
+    def __init__(self, make: Make, new_trace: bool, from_ns: int, start_ns: int | None) -> None:
         self._above = trace_api.get_current_span()
         seen = trace_api.INVALID_SPAN if new_trace else self._above
         super().__init__(seen.get_span_context())
         self._make = make
         self._new_trace = new_trace
-        self._start_ns = time.time_ns()
+        self._start_ns = start_ns or time.time_ns()
         self._set: dict[str, Any] = {}
         self._real: Span | None = None
         self._over = False
