@@ -358,6 +358,20 @@ def test_what_such_an_extension_does_itself_stays_in_the_turn(host: Host, told: 
     assert told()[-1] == f"{point} > extension SaveChat > saved"
 
 
+def test_so_does_what_it_waits_for(host: Host, told: Any) -> None:
+    async def save() -> None:
+        with host.span("saved"):
+            pass
+
+    async def execute(self: Any) -> None:
+        await asyncio.gather(save())
+
+    host.extend("message_loop_end", "SaveChat", execute)
+    asyncio.run(host.monologue(nothing))
+    point = "invoke_agent A0 > step > extensions message_loop_end"
+    assert told()[-1] == f"{point} > extension SaveChat > saved"
+
+
 def test_a_task_of_another_point_is_part_of_the_turn(host: Host, told: Any) -> None:
     tasks: list[Any] = []
     host.extend("message_loop_prompts_after", "RecallMemories", spawning(host, tasks))

@@ -71,6 +71,7 @@ class Call:
         "_lookup_token",
         "_open",
         "_open_extension",
+        "_origin",
         "_origin_token",
         "_point",
         "_point_token",
@@ -90,6 +91,7 @@ class Call:
         self._lookup: Lookup | None = None
         self._open: AbstractContextManager[Any] | None = None
         self._open_extension: AbstractContextManager[Any] | None = None
+        self._origin: Origin | None = None
         self._origin_token: Token[Any] | None = None
         self._ran = 0
         self._extension = ""
@@ -109,8 +111,7 @@ class Call:
         self._point_token = probe.point.set(self)
         if point.background:
             # Also for extensions that do not call the constructor by which we know them.
-            origin = Origin(f"{names.BACKGROUND} {point.name}", probe.turn.get())
-            self._origin_token = probe.origin.set(origin)
+            self._origin_token = self._sets_going(point.name)
         if not point.frequent and (self._classes is None or self._classes):
             with guarded("extension calls"):
                 opened = probe.span(point.label, point.attributes, from_ns=probe.threshold(_SLOW_NS))
@@ -129,13 +130,19 @@ class Call:
             self._ran += 1
             probe, point = self._probe, self._point
             if point.background:
-                probe.origin.set(Origin(f"{names.BACKGROUND} {self._extension}", probe.turn.get()))
+                self._sets_going(self._extension)
             if self._open is not None:
                 label = f"{names.EXTENSION} {self._extension}"
                 attributes = {**point.attributes, names.EXTENSION_CLASS: self._extension}
                 opened = probe.span(label, attributes, from_ns=probe.threshold(2 * _SLOW_NS))
                 opened.__enter__()
                 self._open_extension = opened
+
+    def _sets_going(self, what: str) -> Token[Any]:
+        if self._origin is not None:
+            self._origin.over = True
+        self._origin = Origin(f"{names.BACKGROUND} {what}", self._probe.turn.get(), over=False)
+        return self._probe.origin.set(self._origin)
 
     def _has(self, extension: type) -> bool:
         known = self._classes if self._lookup is None else self._lookup.classes
@@ -169,7 +176,8 @@ class Call:
             stream = probe.stream.get()
             if stream is not None and self._ran:
                 stream.note(point.name, *self._slowest)
-        if self._origin_token is not None:
+        if self._origin is not None and self._origin_token is not None:
+            self._origin.over = True
             restore(probe.origin, self._origin_token)
         restore(probe.point, self._point_token)
         if point.name == _STEP_ENDS:
