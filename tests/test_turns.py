@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import threading
 import time
@@ -260,6 +261,38 @@ def test_with_all_details_every_call_that_ran_is_a_span_and_none_is_left_out(
     found = told()
     assert found.count("invoke_agent A0 > step > extensions point") == 50
     assert found.count("invoke_agent A0 > step > extensions point > extension Quick") == 50
+
+
+def test_and_nothing_is_said_to_be_left_out(telemetry: Telemetry, told: Any, tmp_path: Path) -> None:
+    host = Host(Probe(telemetry, "all"))
+    host.extend("point", "Slow", sleeping(0.0011))
+
+    async def step() -> None:
+        for _ in range(25):
+            await host.call("point")
+
+    asyncio.run(host.monologue(step))
+    assert told().count("invoke_agent A0 > step > extensions point") == 25
+    assert not any(names.SPANS_OMITTED in s["attributes"] for s in stored(tmp_path))
+
+
+def test_failures_that_the_host_swallows_for_every_chunk_are_no_span_for_every_chunk(
+    host: Host, told: Any, tmp_path: Path
+) -> None:
+    async def failing(self: Any) -> None:
+        raise KeyError("secret")
+
+    host.extend("response_stream", "Failing", failing)
+
+    async def step() -> None:
+        for _ in range(100):
+            with contextlib.suppress(KeyError):
+                await host.call("response_stream")
+
+    asyncio.run(host.monologue(step))
+    assert told().count("invoke_agent A0 > step > extensions response_stream") == 20
+    (inside,) = (s for s in stored(tmp_path) if s["name"] == "step")
+    assert inside["attributes"][names.SPANS_OMITTED] == 80
 
 
 def test_with_the_least_detail_there_are_agents_models_and_tools(telemetry: Telemetry, told: Any) -> None:

@@ -199,8 +199,11 @@ class Call:
                 self._record(int(seconds * 1e9), error if failed else None)
 
     def _record(self, length_ns: int, error: BaseException | None) -> None:
-        self._spend(length_ns / 1e9, _FREQUENT_SLOW_NS)
-        if error is None and length_ns < self._probe.threshold(_FREQUENT_SLOW_NS):
+        from_ns = 0 if error is not None else _FREQUENT_SLOW_NS
+        wanted = length_ns >= self._probe.threshold(from_ns)
+        self._spend(length_ns / 1e9, from_ns)
+        # Failures too have only their share: the host may swallow one for every chunk.
+        if not wanted and (error is None or self._probe.turn.get() is not None):
             return
         attributes = self._point.attributes
         if error is not None:
@@ -210,5 +213,5 @@ class Call:
 
     def _spend(self, seconds: float, from_ns: int) -> None:
         turn = self._probe.turn.get()
-        if turn is not None and seconds * 1e9 >= from_ns:
+        if turn is not None and seconds * 1e9 >= from_ns and self._probe.detail != "all":
             turn.spend()
