@@ -293,6 +293,19 @@ def test_failures_that_the_host_swallows_for_every_chunk_are_no_span_for_every_c
     assert told().count("invoke_agent A0 > step > extensions response_stream") == 20
     (inside,) = (s for s in stored(tmp_path) if s["name"] == "step")
     assert inside["attributes"][names.SPANS_OMITTED] == 80
+    failed = [s for s in stored(tmp_path) if s["name"] == "extensions response_stream"]
+    assert {s["status"] for s in failed} == {"error"}
+
+
+def test_what_ran_counts_also_where_nobody_told_what_would_run(host: Host, told: Any) -> None:
+    async def step() -> None:
+        with host.points.call("response_stream"):  # nothing is patched that finds the classes
+            await host.extensions["response_stream"][0](agent=None).execute()
+
+    host.extend("response_stream", "Slow", sleeping(0.011))
+    asyncio.run(host.monologue(step))
+    assert host.probe.points.of("response_stream").series.count == 1
+    assert told()[-1] == "invoke_agent A0 > step > extensions response_stream"
 
 
 def test_with_the_least_detail_there_are_agents_models_and_tools(telemetry: Telemetry, told: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from autoperf.agentzero.background import Origin
 from autoperf.agentzero.counters import Execution
 from autoperf.agentzero.probe import Lookup, Probe, is_intervention, restore
-from autoperf.errors import guarded
+from autoperf.errors import class_name, guarded
 from autoperf.telemetry import names
 
 # Called for every streamed chunk, or implicitly around single functions: counted, a span only when slow.
@@ -192,7 +192,7 @@ class Call:
         failed = isinstance(error, Exception) and not is_intervention(error)
         execution.errors += failed
         # Without an answer from the host's cache, nor a loader at work, something may still have run.
-        found = bool(self._classes) if lookup is None else bool(lookup.classes)
+        found = self._ran or (self._classes if lookup is None else lookup.classes)
         if failed or found or self._unsure:
             execution.series.add(seconds)
             if self._point.frequent:
@@ -207,7 +207,7 @@ class Call:
             return
         attributes = self._point.attributes
         if error is not None:
-            attributes = {**attributes, names.ERROR_TYPE: type(error).__qualname__}
+            attributes = {**attributes, names.ERROR_TYPE: class_name(error)}
         now = time.time_ns()
         self._probe.record(self._point.label, now - length_ns, now, attributes)
 

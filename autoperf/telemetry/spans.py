@@ -151,8 +151,6 @@ class _Pending(trace_api.NonRecordingSpan):
                 self._real = start_span(
                     make, new_trace=self._new_trace, above=self._above, start_ns=self._start_ns
                 )
-                if names.ERROR_TYPE in self._set:
-                    self._real.set_status(_ERROR)
             return self._real
 
     def ended(self, *, failed: bool) -> Span | None:
@@ -219,6 +217,8 @@ def start_span(
         record_exception=False,
         set_status_on_exception=False,
     )
+    if make.attributes and names.ERROR_TYPE in make.attributes:
+        span.set_status(_ERROR)
     if not new_trace and span.is_recording():
         _PARENTS[span] = parent
     return span
