@@ -276,6 +276,23 @@ def test_and_nothing_is_said_to_be_left_out(telemetry: Telemetry, told: Any, tmp
     assert not any(names.SPANS_OMITTED in s["attributes"] for s in stored(tmp_path))
 
 
+@pytest.mark.parametrize("detail", ["step", "all"])
+def test_slow_callbacks_are_no_span_for_every_chunk(
+    telemetry: Telemetry, told: Any, tmp_path: Path, detail: str
+) -> None:
+    host = Host(Probe(telemetry, detail))
+    host.extend("response_stream", "Slow", sleeping(0.011))
+
+    async def step() -> None:
+        for _ in range(25):
+            await host.call("response_stream")
+
+    asyncio.run(host.monologue(step))
+    assert told().count("invoke_agent A0 > step > extensions response_stream") == 20
+    (inside,) = (s for s in stored(tmp_path) if s["name"] == "step")
+    assert inside["attributes"][names.SPANS_OMITTED] == 5
+
+
 def test_failures_that_the_host_swallows_for_every_chunk_are_no_span_for_every_chunk(
     host: Host, told: Any, tmp_path: Path
 ) -> None:

@@ -200,10 +200,12 @@ class Call:
 
     def _record(self, length_ns: int, error: BaseException | None) -> None:
         from_ns = 0 if error is not None else _FREQUENT_SLOW_NS
-        wanted = length_ns >= self._probe.threshold(from_ns)
-        self._spend(length_ns / 1e9, from_ns)
-        # Failures too have only their share: the host may swallow one for every chunk.
-        if not wanted and (error is None or self._probe.turn.get() is not None):
+        turn = self._probe.turn.get()
+        # Failures too, and all details, have only their share: this may be called for every chunk.
+        wanted = length_ns >= (self._probe.threshold(from_ns) if turn is None else turn.threshold(from_ns))
+        if turn is not None and length_ns >= from_ns:
+            turn.spend()
+        if not wanted and (error is None or turn is not None):
             return
         attributes = self._point.attributes
         if error is not None:
