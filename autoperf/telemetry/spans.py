@@ -132,8 +132,13 @@ class _Pending(trace_api.NonRecordingSpan):
 
     @property
     def above(self) -> Span:
-        """What was current when this began."""
-        return self._above
+        """What was current when this began, or nothing for one with a trace of its own."""
+        return trace_api.INVALID_SPAN if self._new_trace else self._above
+
+    @property
+    def cause(self) -> trace_api.SpanContext:
+        """What a trace that begins here is linked to: this, or while it is no span, what it began in."""
+        return _cause(self._above) if self._real is None else self._real.get_span_context()
 
     def set_attribute(self, key: str, value: Any) -> None:
         """Keep it for the span that may be made."""
@@ -200,7 +205,7 @@ def start_span(
     new_trace = new_trace or (parent is not current and not parent.get_span_context().is_valid)
     links = []
     if new_trace:
-        cause = current.get_span_context()
+        cause = _cause(current)
         links = [Link(cause)] if cause.is_valid else []
     elif isinstance(parent, _Pending):
         parent = parent.made()
@@ -222,6 +227,10 @@ def start_span(
     if not new_trace and span.is_recording():
         _PARENTS[span] = parent
     return span
+
+
+def _cause(span: Span) -> trace_api.SpanContext:
+    return span.cause if isinstance(span, _Pending) else span.get_span_context()
 
 
 def _above(span: Span) -> Span:
