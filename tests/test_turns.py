@@ -314,6 +314,18 @@ def test_failures_that_the_host_swallows_for_every_chunk_are_no_span_for_every_c
     assert {s["status"] for s in failed} == {"error"}
 
 
+def test_what_is_loaded_after_a_call_by_what_it_left_behind_is_not_kept(host: Host) -> None:
+    async def step() -> None:
+        with host.points.call("prompts"):
+            lookup = host.probe.lookup.get()
+            assert lookup is not None
+            lookup.found([int])
+        lookup.found([str])
+        assert lookup.classes == [int]
+
+    asyncio.run(host.monologue(step))
+
+
 def test_what_ran_counts_also_where_nobody_told_what_would_run(host: Host, told: Any) -> None:
     async def step() -> None:
         with host.points.call("response_stream"):  # nothing is patched that finds the classes

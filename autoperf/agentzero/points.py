@@ -173,6 +173,8 @@ class Call:
                 self._spend(seconds, _SLOW_NS)
             self._count(seconds, error)
             self._open = None
+            if self._lookup is not None:
+                self._lookup.over = True
             stream = probe.stream.get()
             if stream is not None and self._ran:
                 stream.note(point.name, *self._slowest)

@@ -69,13 +69,22 @@ class Step:
 
 
 class Lookup:
-    """What one extension call, in the context it runs in, found and had to read."""
+    """What one extension call, in the context it runs in, found and had to read.
 
-    __slots__ = ("classes", "reads")
+    Tasks that an extension leaves behind carry it along: once it is ``over`` it takes nothing any more.
+    """
+
+    __slots__ = ("classes", "over", "reads")
 
     def __init__(self) -> None:
         self.classes: list[type] = []
+        self.over = False
         self.reads = 0
+
+    def found(self, classes: list[type]) -> None:
+        """A loader has found ``classes`` on behalf of the call."""
+        if not self.over:
+            self.classes += classes
 
 
 class Point(Protocol):
