@@ -293,6 +293,13 @@ def test_slow_callbacks_are_no_span_for_every_chunk(
     assert inside["attributes"][names.SPANS_OMITTED] == 5
 
 
+def test_outside_of_a_turn_they_are_no_traces(telemetry: Telemetry, told: Any) -> None:
+    host = Host(Probe(telemetry, "all"))
+    host.extend("_functions/models/get_api_key/end", "Slow", sleeping(0.011))
+    asyncio.run(host.call("_functions/models/get_api_key/end"))
+    assert told() == []
+
+
 def test_failures_that_the_host_swallows_for_every_chunk_are_no_span_for_every_chunk(
     host: Host, told: Any, tmp_path: Path
 ) -> None:

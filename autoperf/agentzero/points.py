@@ -203,8 +203,9 @@ class Call:
     def _record(self, length_ns: int, error: BaseException | None) -> None:
         from_ns = 0 if error is not None else _FREQUENT_SLOW_NS
         turn = self._probe.turn.get()
-        # Failures too, and all details, have only their share: this may be called for every chunk.
-        wanted = length_ns >= (self._probe.threshold(from_ns) if turn is None else turn.threshold(from_ns))
+        # Failures too, and all details, have only their share: this may be called for every chunk. Outside of
+        # a turn it would be a trace of one span.
+        wanted = turn is not None and length_ns >= turn.threshold(from_ns)
         if turn is not None and length_ns >= from_ns:
             turn.spend()
         if not wanted and (error is None or turn is not None):
