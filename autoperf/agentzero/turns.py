@@ -8,7 +8,7 @@ from typing import Any
 
 from autoperf.agentzero.background import Origin
 from autoperf.agentzero.probe import Probe, Turn, agent_attributes, is_intervention, restore
-from autoperf.errors import guarded
+from autoperf.errors import class_name, guarded
 from autoperf.telemetry import names
 
 _KEYS = (names.AGENT_NAME, names.CONVERSATION_ID)
@@ -50,7 +50,7 @@ def monologue(probe: Probe) -> Callable[..., Any]:
             try:
                 return await wrapped(*args, **kwargs)
             except Exception as error:
-                failed = {} if is_intervention(error) else {names.ERROR_TYPE: type(error).__qualname__}
+                failed = {} if is_intervention(error) else {names.ERROR_TYPE: class_name(error)}
                 raise
             finally:
                 with guarded("monologue"):

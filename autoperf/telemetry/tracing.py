@@ -138,11 +138,13 @@ class Telemetry:
         *,
         new_trace: bool = False,
         from_ns: int = 0,
+        start_ns: int | None = None,
     ) -> ActiveSpan | NoSpan:
         """A span for a ``with`` block, below the current one, or with ``new_trace`` in a trace of its own.
 
         ``kind`` is one of the span kinds in `names`. A trace of its own is linked to the current span. With
-        ``from_ns`` there is a span only if it took as many ns, failed, was told something, or held another.
+        ``from_ns`` there is a span only if it took as many ns, failed, was told something, or held another;
+        such a one may have begun at ``start_ns`` already.
         """
         tracer = self._tracer or self._begin_in_child()
         if tracer is None:
@@ -150,7 +152,7 @@ class Telemetry:
         if self._metrics is not None:
             self._metrics.loops.note()
         make = self._spans.Make(tracer, name, attributes, kind)
-        span: ActiveSpan = self._spans.ActiveSpan(make, new_trace, self._control_flow, from_ns)
+        span: ActiveSpan = self._spans.ActiveSpan(make, new_trace, self._control_flow, from_ns, start_ns)
         return span
 
     def record(
