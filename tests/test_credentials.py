@@ -14,7 +14,7 @@ from tests.telemetry_process import run
 WORK = """
     with telemetry.span("turn"):
         telemetry.measure("gen_ai.execute_tool.duration", 0.5)
-    telemetry.shutdown(1)
+    telemetry.shutdown()
 """
 
 

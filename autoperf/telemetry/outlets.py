@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from autoperf.telemetry.otlp import Sender, Target
 
 _IDLE_S: Final = 3600.0
+# The share of the time at the end that is kept for the last record and for leaving.
+_FOR_THE_RECORD: Final = 0.05
 Report = Callable[[str], None]
 Snapshot = Callable[[], Mapping[str, Any]]
 
@@ -198,8 +200,9 @@ class Outlets:
 
         With ``leaving`` also what a provider of the host's has queued, which nobody would see to then.
         """
-        deadline = time.monotonic() + timeout
-        self._to_store.ask(timeout, end_open)
+        over = time.monotonic() + timeout
+        deadline = over - timeout * _FOR_THE_RECORD
+        self._to_store.ask(deadline - time.monotonic(), end_open)
         self._to_store.ask(deadline - time.monotonic(), lambda: self._save_record(ended=True))
         waits = [pipeline.order(stop=True) for _, pipeline in self._senders]
         waits += [] if self.metrics is None else [self.metrics.finish()]
@@ -217,7 +220,7 @@ class Outlets:
         if self.metrics is not None:
             self.metrics.close()
         # Again, now that the exporters' numbers are final; soon done, or not worth waiting for.
-        self._to_store.ask(max(0.1, deadline - time.monotonic()), self._close_store, stop=True)
+        self._to_store.ask(max(0.1, over - time.monotonic()), self._close_store, stop=True)
 
     def _close_store(self) -> None:
         self._save_record(ended=True)
