@@ -47,7 +47,7 @@ def targets(environ: Mapping[str, str] = os.environ, signal: str = TRACES) -> tu
     endpoint, protocol = public(setting(environ, signal, "ENDPOINT")), setting(environ, signal, "PROTOCOL")
     variable = f"OTEL_{signal.upper()}_EXPORTER"
     wanted = [name.strip().lower() for name in environ.get(variable, "").split(",") if name.strip()]
-    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true" or "none" in wanted:
+    if switched_off(environ) or "none" in wanted:
         return [], []
     found: list[Target] = []
     problems: list[str] = []
@@ -63,6 +63,11 @@ def targets(environ: Mapping[str, str] = os.environ, signal: str = TRACES) -> tu
                 problems.append(f"OTLP protocol {protocol} is not supported: http/protobuf is used")
             found.append(Target("otlp-http", public(_http_endpoint(environ, signal))))
     return found, problems
+
+
+def switched_off(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether OpenTelemetry's own switch makes its SDK record nothing, for the local store neither."""
+    return environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
 
 
 def setting(environ: Mapping[str, str], signal: str, name: str) -> str:
