@@ -93,6 +93,9 @@ class Exits:
             self._leave()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
+        # Only process 1 of a container gets here: for it there is no default of dying.
+        with guarded("telemetry:SIGTERM"):
+            self._ending.resume()
 
 
 def _leads_away(name: str, args: tuple[Any, ...]) -> bool:
