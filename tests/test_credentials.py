@@ -72,6 +72,11 @@ def test_keys_are_hidden_in_what_others_say(variables: dict[str, str], text: str
             "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
             "OTEL_EXPORTER_OTLP_HEADERS": "auth=SECRET%0Ax",
         },
+        {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+            "OTEL_EXPORTER_OTLP_HEADERS": "auth=SECRET%0Ax",
+        },
     ],
 )
 def test_whatever_is_wrong_with_the_variables_their_keys_stay_in_them(

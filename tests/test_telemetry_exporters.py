@@ -129,3 +129,9 @@ def test_opentelemetrys_own_switch_records_nothing_and_doctor_says_so(tmp_path: 
     assert stored(tmp_path) == []
     (finding,) = diagnosis.telemetry({"OTEL_SDK_DISABLED": "TRUE"}, 0.1)
     assert "no spans" in finding.text
+
+
+def test_the_limits_are_those_of_the_variables(tmp_path: Path) -> None:
+    work = 'with telemetry.span("x", {"a": "1", "b": "2"}): pass'
+    assert run(work, tmp_path, OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT="1").returncode == 0
+    assert [span["attributes"] for span in stored(tmp_path)] == [{"b": "2"}]

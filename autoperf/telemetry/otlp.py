@@ -237,10 +237,13 @@ def _exporter(target: Target, signal: str, hush: _Hush) -> Any:
 
 @contextlib.contextmanager
 def _quiet_grpc() -> Iterator[None]:
-    """Have gRPC's C library, which reads this once as it starts, write only errors to the host's stderr."""
+    """Have gRPC's C library, which reads this once as it starts, keep off the host's stderr.
+
+    A certificate that it cannot read is four lines of errors at every attempt; why it fails, we say once.
+    """
     ours = "GRPC_VERBOSITY" not in os.environ
     if ours:
-        os.environ["GRPC_VERBOSITY"] = "ERROR"
+        os.environ["GRPC_VERBOSITY"] = "NONE"
     try:
         yield
     finally:
