@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import json
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -642,3 +643,28 @@ def test_durations_of_monologues_are_measured_with_their_error() -> None:
         (names.INVOKE_AGENT_DURATION, "KeyError"),
     ]
     assert all(0 < value < 60 for _, value, _ in tracing.measured)
+
+
+def test_durations_of_monologues_name_the_agent_but_not_any_number_of_them() -> None:
+    from tests.recording import Recording
+
+    tracing = Recording()
+    host = Host(Probe(tracing))
+
+    async def failing() -> None:
+        raise json.JSONDecodeError("secret", "", 0)
+
+    with pytest.raises(ValueError, match="secret"):
+        asyncio.run(host.monologue(failing))
+    for number in range(100):
+        asyncio.run(host.monologue(nothing, name=f"agent {number % 50}"))
+    found = [attributes for _, _, attributes in tracing.measured]
+    assert found[0] == {
+        names.OPERATION_NAME: names.INVOKE_AGENT,
+        names.AGENT_NAME: "A0",
+        names.ERROR_TYPE: "json.decoder.JSONDecodeError",
+    }
+    told = [attributes[names.AGENT_NAME] for attributes in found]
+    assert told[1:32] == [f"agent {number}" for number in range(31)]
+    assert set(told[32:51]) == set(told[82:]) == {"(other)"}
+    assert told[51:82] == told[1:32]
