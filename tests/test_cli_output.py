@@ -1,0 +1,70 @@
+"""What verbs write where stdout has another encoding, is closed, or is full."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from autoperf import cli
+from tests.trace_rows import NASTY, Trace, keep
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> str:
+    """One message whose chat and tool have a name that few encodings have."""
+    trace = Trace(1)
+    root = trace.span("user_message", 0, 100, attributes={"gen_ai.conversation.id": NASTY[5]})
+    trace.span(f"execute_tool {NASTY[5]}", 10, 20, root)
+    return str(keep(tmp_path / "home", trace))
+
+
+def written(monkeypatch: pytest.MonkeyPatch, encoding: str, *words: str) -> bytes:
+    """What ``autoperf words`` writes to a stdout of this encoding."""
+    binary = io.BytesIO()
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", io.TextIOWrapper(binary, encoding=encoding))
+        assert cli.main(list(words)) == 0
+        return binary.getvalue()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "cp437"])
+@pytest.mark.parametrize("verb", ["traces", "traces show", "report"])
+def test_names_that_the_encoding_lacks_are_escaped(
+    verb: str, encoding: str, home: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = written(monkeypatch, encoding, *verb.split(), "--home", home).decode(encoding)
+    assert "\\u65e5\\u672c" in told
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-16"])
+def test_a_page_is_utf8_whatever_the_encoding_of_stdout(
+    encoding: str, home: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = written(monkeypatch, encoding, "report", "--html", "-", "--home", home).decode("utf-8")
+    assert page.startswith("<!doctype html>")
+    assert page.endswith("</html>\n")
+    assert "日本語" in page
+
+
+@pytest.mark.parametrize("words", [["export"], ["report", "--html", "-"]])
+def test_a_closed_stdout_is_one_line(
+    words: list[str], home: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", None)
+        patched.setattr(cli, "_let_go", lambda: None)  # it closes the stdout of the tests
+        assert cli.main([*words, "--home", home]) == 1
+    assert capsys.readouterr().err == "autoperf: stdout: bad file descriptor\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is always full")
+def test_a_full_device_is_named(
+    home: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "_let_go", lambda: None)  # it closes the test's own stdout
+    assert cli.main(["report", "--html", "/dev/full", "--home", home]) == 1
+    assert capsys.readouterr().err == "autoperf: /dev/full: no space left on device\n"
