@@ -60,7 +60,7 @@ def whole(text: str) -> int:
 
 
 def written(file: str, parts: Iterable[str]) -> None:
-    """Write ``parts`` to ``file`` in UTF-8, ``-`` for stdout: whole or not at all, readable by the user alone.
+    """Write ``parts`` in UTF-8 to ``file``, or to stdout for ``-``: whole or not at all, for the user alone.
 
     Raises ``OSError`` with the name of the file.
     """
