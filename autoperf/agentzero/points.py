@@ -175,7 +175,7 @@ class Call:
         failed = isinstance(error, Exception) and not is_intervention(error)
         execution.errors += failed
         # Without an answer from the host's cache, nor a loader at work, something may still have run.
-        found = bool(self._classes) if lookup is None else bool(lookup.classes)
+        found = bool(self._classes) if lookup is None else bool(lookup.classes or self._ran)
         if failed or found or self._unsure:
             execution.series.add(seconds)
             if self._point.frequent:

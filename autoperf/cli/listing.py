@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from autoperf.cli.terminal import columns, cut, fitted
+from autoperf.insight.counters import hit_rate
 from autoperf.insight.layers import LAYERS
 from autoperf.insight.reports import Report
 from autoperf.insight.statistics import Change, Timing
@@ -121,7 +122,7 @@ def report_lines(report: Report, width: int) -> list[str]:
     for heading, timings in (("tool", report.tools), ("model", report.models)):
         lines += ["", *_timings(heading, timings, width)] if timings else []
     lookups = [
-        (name, count(row.get("lookups")), count(row.get("hits")), percent(_rate(row)))
+        (name, count(row.get("lookups")), count(row.get("hits")), percent(hit_rate(row)))
         for name, row in report.counters("lookups").items()
         if row.get("lookups")
     ]
@@ -176,10 +177,6 @@ def _changes(changes: Sequence[Change], width: int) -> list[str]:
     ]
     head = ("before -> after", "calls", "p50", "p95", "p50 ratio")
     return columned(head, rows, width, numbers=4, elastic=(0,))
-
-
-def _rate(row: Mapping[str, float]) -> float | None:
-    return row.get("hits", 0) / row["lookups"] if row.get("lookups") else None
 
 
 def _when(start_ns: int, today: str) -> str:
