@@ -57,7 +57,7 @@ def headline(one: Summary) -> list[str]:
 
 
 def what(one: Summary) -> str:
-    """The first agent of a user's message; of other traces the name of their root."""
+    """The agents of a user's message; of other traces the name of their root."""
     if one.by_user:
         return printable(", ".join(one.agents) or "-")
     return "(" + printable(one.name or "still open") + ")"
@@ -176,7 +176,8 @@ def _changes(changes: Sequence[Change], width: int) -> list[str]:
         for one in changes[:_ROWS]
     ]
     head = ("before -> after", "calls", "p50", "p95", "p50 ratio")
-    return columned(head, rows, width, numbers=4, elastic=(0,))
+    advice = "Above 1x is faster now. Only runs that did the same, on a machine as busy, can be compared."
+    return [*columned(head, rows, width, numbers=4, elastic=(0,)), *textwrap.wrap(advice, width)]
 
 
 def _when(start_ns: int, today: str) -> str:

@@ -99,7 +99,10 @@ def _show(args: argparse.Namespace, history: History) -> int:
     print("\n".join([*headline(summary), "", *bars.drawn(drawn, width, blocks, colour=terminal.in_colour())]))
     notes = list(drawn.notes)
     if len(rows) < summary.spans:
-        notes.append(f"Spans beyond the first {len(rows):,}: {summary.spans - len(rows):,}.")
+        missing = f"{summary.spans - len(rows):,}"
+        notes.append(
+            f"Spans beyond the first {len(rows):,}: {missing}; their time counts as what is around them."
+        )
     print("\n".join(["", bars.legend(blocks), "", *layer_lines(seconds_by_layer(tree))]))
     if notes:
         print("\n".join(["", *(f"note: {note}" for note in notes)]))
