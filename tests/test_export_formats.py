@@ -130,7 +130,7 @@ def test_jaeger_tags_have_jaegers_types() -> None:
     assert tags["b"] == ("bool", True)
     assert tags["i"] == ("int64", 3)
     assert tags["f"] == ("float64", 0.5)
-    assert tags["l"] == ("string", '["a", 1]')
+    assert tags["l"] == ("string", '["a",1]'), "as Jaeger writes it"
     assert span["duration"] == 0, "it ended before it started"
     assert span["warnings"]
 
