@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from autoperf import cli
-from tests.trace_rows import NASTY, Trace, keep
+from autoperf.cli import terminal
+from tests.trace_rows import NASTY, Trace, before_and_after, keep
 
 
 @pytest.fixture
@@ -68,3 +69,15 @@ def test_a_full_device_is_named(
     monkeypatch.setattr(cli, "_let_go", lambda: None)  # it closes the test's own stdout
     assert cli.main(["report", "--html", "/dev/full", "--home", home]) == 1
     assert capsys.readouterr().err == "autoperf: /dev/full: no space left on device\n"
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+@pytest.mark.parametrize("verb", ["traces --all", "traces show", "report"])
+def test_no_line_is_wider_than_the_terminal(
+    verb: str, width: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    home = str(before_and_after(tmp_path))
+    assert cli.main([*verb.split(), "--home", home]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(terminal.columns, lines)) in range(min(width, 80) * 3 // 4, width + 1)

@@ -43,9 +43,11 @@ def drawn(waterfall: Waterfall, width: int, blocks: str = PLAIN, *, colour: bool
     return lines
 
 
-def legend(blocks: str) -> str:
-    """What the signs mean."""
-    return f"> slowest path   {blocks[0]} the end waited for it   {blocks[1]} ran beside   ! failed"
+def legend(blocks: str, width: int) -> list[str]:
+    """What the signs mean, in one line or a few."""
+    signs = ("> slowest path", f"{blocks[0]} the end waited for it", f"{blocks[1]} ran beside", "! failed")
+    whole = "   ".join(signs)
+    return [whole] if len(whole) <= width else list(signs)
 
 
 def _label(bar: Bar) -> str:
