@@ -11,7 +11,7 @@ import pytest
 
 from autoperf import cli
 from autoperf.cli import terminal
-from tests.trace_rows import NASTY, Trace, before_and_after, keep
+from tests.trace_rows import NASTY, Trace, before_and_after, keep, process
 
 
 @pytest.fixture
@@ -69,6 +69,22 @@ def test_a_full_device_is_named(
     monkeypatch.setattr(cli, "_let_go", lambda: None)  # it closes the test's own stdout
     assert cli.main(["report", "--html", "/dev/full", "--home", home]) == 1
     assert capsys.readouterr().err == "autoperf: /dev/full: no space left on device\n"
+
+
+def test_status_shows_what_a_name_or_a_reason_would_do_to_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = process(100, features=["trace"])
+    record["tools"] = [{"name": NASTY[0], "count": 1, "errors": 0, "total_ms": 1.0}]
+    record["tools"] += [{"name": NASTY[5] * 5, "count": 1, "errors": 0, "total_ms": 1.0}]
+    record["failures"] = [{"seam": "x", "reason": f"KeyError: {NASTY[0]}", "count": 1}]
+    assert cli.main(["status", "--home", str(keep(tmp_path, processes=[record]))]) == 0
+    out = capsys.readouterr().out
+    assert not {"\x1b", "\r", "\a"} & set(out)
+    assert out.count("\\x1b[31mred\\x1b[0m") == 2
+    (wide,) = (line for line in out.splitlines() if line.startswith("  日本語"))
+    assert terminal.columns(wide) <= 80
+    assert ".." in wide
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 200])

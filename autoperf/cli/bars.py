@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from autoperf.cli.terminal import columns, fitted
+from autoperf.cli.terminal import columns, squeezed
 from autoperf.insight.waterfall import Bar, Piece, Waterfall
 from autoperf.wording import milliseconds, printable
 
@@ -33,7 +33,9 @@ def drawn(waterfall: Waterfall, width: int, blocks: str = PLAIN, *, colour: bool
     ]
     for bar, label in zip(waterfall.bars, labels, strict=True):
         mark = ">" if bar.slowest else "!" if bar.errors else " "
-        name = fitted(label, name_width)
+        # The end of a name tells as much as its beginning.
+        short = squeezed(label, name_width)
+        name = short + " " * (name_width - columns(short))
         time = milliseconds(bar.seconds * 1000).rjust(_TIME_COLUMNS)
         strip = _strip(bar, axis, blocks)
         if colour:
