@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 
 from autoperf import cli
 from autoperf.cli import terminal
+from autoperf.store import FILE_NAME
 from tests.trace_rows import NASTY, Trace, before_and_after, keep, process
 
 
@@ -97,3 +100,16 @@ def test_no_line_is_wider_than_the_terminal(
     assert cli.main([*verb.split(), "--home", home]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(terminal.columns, lines)) in range(min(width, 80) * 3 // 4, width + 1)
+
+
+def test_spans_that_are_not_read_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trace = Trace(1)
+    root = trace.span("user_message", 0, 9)
+    for number in range(3):
+        trace.span("step", number, number + 1, root)
+    home = keep(tmp_path, trace)
+    # As if there had been room for two only.
+    with contextlib.closing(sqlite3.connect(home / FILE_NAME)) as connection, connection:
+        connection.execute("DELETE FROM spans WHERE span_id > ?", (f"{2:016x}",))
+    assert cli.main(["traces", "show", "--home", str(home)]) == 0
+    assert "note: Spans beyond the first 2: 2; their time counts" in capsys.readouterr().out
