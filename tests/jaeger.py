@@ -138,6 +138,25 @@ class Jaeger:
         with opener.open(address, timeout=10) as answer:
             return json.load(answer)
 
+    def take(self, otlp: bytes) -> None:
+        """Send it a file in OTLP's JSON."""
+        address = f"{self.endpoints['http/protobuf']}/v1/traces"
+        request = urllib.request.Request(address, otlp, {"Content-Type": "application/json"})
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(request, timeout=10) as answer:
+            assert answer.status == 200
+
+    def trace(self, trace_id: str, count: int) -> list[Span]:
+        """The spans of one trace, once there are ``count`` of them; what there is after 15 s."""
+        deadline = time.monotonic() + 15
+        while True:
+            spans = []
+            with contextlib.suppress(urllib.error.HTTPError):  # 404 until the first is stored
+                spans = list(spans_of(self._get("query", f"/api/traces/{trace_id}")["data"][0]))
+            if len(spans) >= count or time.monotonic() > deadline:
+                return spans
+            time.sleep(0.1)
+
     def services(self) -> list[str]:
         """The names of all services that have sent something."""
         return sorted(self._get("query", "/api/services")["data"] or [])
@@ -147,13 +166,14 @@ class Jaeger:
         deadline = time.monotonic() + 15
         while True:
             found = self._get("query", f"/api/traces?service={service}&limit=1000&lookback=1h")["data"]
-            spans = [span for trace in found for span in _spans(trace)]
+            spans = [span for trace in found for span in spans_of(trace)]
             if len(spans) >= count or time.monotonic() > deadline:
                 return sorted(spans, key=lambda span: span.start)
             time.sleep(0.1)  # the collector stores from a queue
 
 
-def _spans(trace: dict[str, Any]) -> Iterator[Span]:
+def spans_of(trace: dict[str, Any]) -> Iterator[Span]:
+    """The spans of one trace as Jaeger's API tells them."""
     for span in trace["spans"]:
         tags = {tag["key"]: tag["value"] for tag in span["tags"]}
         process = trace["processes"][span["processID"]]

@@ -130,9 +130,17 @@ def test_jaeger_tags_have_jaegers_types() -> None:
     assert tags["b"] == ("bool", True)
     assert tags["i"] == ("int64", 3)
     assert tags["f"] == ("float64", 0.5)
-    assert tags["l"] == ("string", '["a", 1]')
+    assert tags["l"] == ("string", '["a",1]'), "as Jaeger writes it"
     assert span["duration"] == 0, "it ended before it started"
     assert span["warnings"]
+
+
+def test_an_otlp_span_does_not_end_before_it_starts() -> None:
+    trace = Trace(1)
+    trace.span("x", 5, 1)
+    (resource,) = document(otlpjson, [(trace.rows, {})], "1")["resourceSpans"]
+    (span,) = resource["scopeSpans"][0]["spans"]
+    assert span["endTimeUnixNano"] == span["startTimeUnixNano"] == str(trace.rows[0].start_ns)
 
 
 def test_the_home_directory_becomes_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,6 +116,27 @@ def test_a_call_that_had_to_read_is_a_miss(old, probe):
     assert probe.extension_lookups.as_row() == {"lookups": 2, "hits": 1, "misses": 1, "hit_rate": 0.5}
 
 
+def test_without_a_loader_of_ours_nobody_knows_what_was_read(old, probe):
+    probe.extension_lookups.measured = False
+    old.load = old._load
+    old.points["start"] = [appending("a")]
+    calling(old, probe)("start")
+    assert probe.extension_lookups.as_row() == {"lookups": 1, "hits": None, "misses": None, "hit_rate": None}
+
+
+def test_what_ran_is_timed_where_no_loader_of_ours_told_of_it(old, probe):
+    made = extensions.instances(probe)(lambda _self: None, Switch())
+
+    async def run(ran: list[Any]) -> None:
+        made(old)
+
+    old.points["start"] = [run]
+    old.load = old._load
+    calling(old, probe)("start")
+    calling(old, probe)("nothing")
+    assert points(probe) == {"start": (1, 0), "nothing": (0, 0)}
+
+
 @pytest.mark.parametrize(("error", "errors"), [(ValueError("x"), 1), (InterventionException("x"), 0)])
 def test_exceptions_pass_and_end_the_point_as_they_do_bare(old, probe, error, errors):
     old.points["start"] = [appending("a"), raising(error), appending("never")]

@@ -30,6 +30,19 @@ def test_what_was_stored_is_read_back(tmp_path: Path) -> None:
         assert [one["pid"] for one in history.processes()] == [1]
 
 
+def test_a_scheduled_task_is_neither_a_message_nor_background_work(tmp_path: Path) -> None:
+    traces = [Trace(number, at_ms=number) for number in (1, 2, 3)]
+    for trace, name in zip(traces, ("user_message", "scheduled_task", "background memorize"), strict=True):
+        trace.span(name, 0, 1)
+    with History(keep(tmp_path, *traces)) as history:
+        kinds = [(one.name, one.by_user, one.in_background) for one in history.traces()]
+    assert kinds == [
+        ("background memorize", False, True),
+        ("scheduled_task", False, False),
+        ("user_message", True, False),
+    ]
+
+
 def test_the_newest_message_comes_before_newer_background_work(tmp_path: Path) -> None:
     later = Trace(2, at_ms=50_000)
     later.span("background memorize", 0, 1)

@@ -138,6 +138,12 @@ def test_many_folded_pieces_stay_few() -> None:
     assert len(fall.bars[1].pieces) <= 1001
 
 
+def test_a_note_names_the_trace_that_set_this_one_going() -> None:
+    trace = Trace(1)
+    trace.span("background memorize", 0, 5, links=[["ab" * 16, "cd" * 8]])
+    assert waterfall(build(trace.rows), fit=99).notes == ("Set going by trace abababab.",)
+
+
 def test_notes_say_what_is_missing() -> None:
     trace = Trace(1)
     trace.span("step", 0, 10, "00000000000000ff", attributes={names.SPANS_OMITTED: 7})

@@ -92,6 +92,9 @@ def test_counters_add_up_and_sizes_do_not() -> None:
     assert hit_rate(added_up([one, two], "lookups")["tools"]) == 0.95
     assert hit_rate({}) is None
     assert added_up([{"lookups": None}, {}], "lookups") == {}
+    unmeasured = {"lookups": {"tools": {"lookups": 1000, "hits": None, "misses": None, "hit_rate": None}}}
+    assert hit_rate(added_up([one, unmeasured], "lookups")["tools"]) == 0.95
+    assert hit_rate(added_up([unmeasured], "lookups")["tools"]) is None
 
 
 def summary_of(trace: Trace):

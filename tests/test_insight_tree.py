@@ -148,7 +148,10 @@ def test_layers_add_up_to_the_whole() -> None:
     [
         ("chat gpt", "model"), ("execute_tool x", "tools"), ("tools/call x", "tools"), ("step", "agent"),
         ("prepare_prompt", "prompt"), ("extension Memorize", "extensions"), ("intervention", "waiting"),
-        ("chatter", "agent"), ("", "agent"),
+        ("tool_lookup x", "tools"), ("mcp_session x", "tools"), ("mcp_connect x", "tools"),
+        ("tools/list", "tools"), ("system_prompt", "prompt"), ("compress_history", "prompt"),
+        ("memory_recall", "prompt"), ("extensions monologue_end", "extensions"), ("user_message", "agent"),
+        ("invoke_agent A0", "agent"), ("chatter", "agent"), ("", "agent"),
     ],
 )  # fmt: skip
 def test_a_layer_by_the_first_word(name: str, layer: str) -> None:

@@ -237,3 +237,26 @@ def test_spans_beyond_the_bound_are_counted(tmp_path: Path, monkeypatch: pytest.
     report = collect(home, 50)
     assert 50 <= report.spans < 120
     assert report.left_out == [f"Traces after the first 50 spans: {4 - len(report.traces)}."]
+
+
+def test_the_slowest_message_is_open_and_all_are_found_in_lower_case(tmp_path: Path) -> None:
+    traces = [Trace(number, at_ms=1000 * number) for number in (1, 2, 3, 4)]
+    for trace, name, length in zip(
+        traces, ("user_message",) * 3 + ("background x",), (20, 90, 30, 500), strict=True
+    ):
+        root = trace.span(name, 0, length, attributes={names.CONVERSATION_ID: "Chat"})
+        trace.span("execute_tool Search", 0, 5, root)
+    found = made(keep(tmp_path, *traces)).with_class("trace")
+    assert ["open" in one for one in found] == [False, True, False, False]
+    assert all((one["data-words"] or "").startswith("chat ") for one in found)
+    assert all(" search " in (one["data-words"] or "") for one in found)
+
+
+def test_the_numbers_of_the_page_are_those_of_the_spans(tmp_path: Path) -> None:
+    traces = [Trace(number, at_ms=1000 * number) for number in range(1, 6)]
+    for trace, length in zip(traces, (20, 90, 30, 70, 80), strict=True):
+        root = trace.span("user_message", 0, length)
+        trace.span("chat m", 0, 15, root, attributes={names.TIME_TO_FIRST_CHUNK: 0.007})
+    words = made(keep(tmp_path, *traces)).text
+    assert "user messages 5 median message 70.0 ms model calls 5 " in words
+    assert " first chunk, p50 m 5 0 15.0 ms 15.0 ms 15.0 ms 75.0 ms 7.0 ms " in words

@@ -69,7 +69,7 @@ def test_newest_first_with_what_people_ask_for(home: str, capsys: pytest.Capture
         (["--longer-than", "1h"], []),
         (["--errors", "--limit", "1"], ["03"]),
         (["--since", "2020-01-01"], ["03", "02", "01"]),
-        (["--since", "1s"], []),
+        (["--since", "2099-01-01"], []),
     ],
 )
 def test_filters(home: str, words: list[str], found: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -79,11 +79,13 @@ class Lookups:
 
     One lookup is one ``get_tool`` or one extension call. It is a hit when nothing was read from a source
     file: the class was kept, or kept code was executed again, or there verifiably was nothing to load.
+    Where no loader of ours is in the host's place to tell, ``measured`` is False: neither hits nor misses.
     """
 
-    __slots__ = ("_counters", "hits", "misses")
+    __slots__ = ("_counters", "hits", "measured", "misses")
 
-    def __init__(self) -> None:
+    def __init__(self, *, measured: bool = True) -> None:
+        self.measured = measured
         self._counters: list[Callable[[], int]] = []
         self.hits = 0
         self.misses = 0
@@ -100,8 +102,10 @@ class Lookups:
             self.misses += 1
 
     def as_row(self) -> dict[str, Any]:
-        """Lookups, hits, misses and the share of hits (None before the first lookup)."""
+        """Lookups, hits, misses and the share of hits: None where unknown, or before the first lookup."""
         total = self.total()
+        if not self.measured:
+            return {"lookups": total, "hits": None, "misses": None, "hit_rate": None}
         hits = total - self.misses
         rate = round(hits / total, 4) if total else None
         return {"lookups": total, "hits": hits, "misses": self.misses, "hit_rate": rate}

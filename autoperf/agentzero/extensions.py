@@ -102,6 +102,7 @@ def folder_classes(probe: Probe) -> Callable[[Call, Switch], Call]:
 
 def noting(probe: Probe, code: CodeCache, load: Call) -> Call:
     """``load_classes_from_folder`` that tells the extension call it serves what it found and had to read."""
+    probe.extension_lookups.measured = True
 
     def load_classes_from_folder(*args: Any, **kwargs: Any) -> list[type]:
         before = code.reads()

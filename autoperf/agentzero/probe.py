@@ -114,7 +114,7 @@ class Probe:
         self.tools = Executions()
         self.points = Executions()
         self.tool_lookups = Lookups()
-        self.extension_lookups = Lookups()
+        self.extension_lookups = Lookups(measured=False)  # until a loader of ours is at work
         self.interventions = Interventions()
         self.extension_classes = ExtensionClasses()
         self.mcp_lookups = 0

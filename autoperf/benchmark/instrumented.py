@@ -96,4 +96,6 @@ def _last_turn(shown: Sequence[Mapping[str, Any]], name: str) -> float | None:
     now = shown[-1]["lookups"][name]
     before = shown[-2]["lookups"][name] if len(shown) > 1 else {"lookups": 0, "hits": 0}
     lookups = now["lookups"] - before["lookups"]
-    return (now["hits"] - before["hits"]) / lookups if lookups else None
+    # Hits are None where no loader of ours told of any.
+    known = lookups and now["hits"] is not None
+    return (now["hits"] - (before["hits"] or 0)) / lookups if known else None

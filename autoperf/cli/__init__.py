@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import difflib
+import io
 import os
 import sys
 from importlib import import_module
@@ -45,6 +46,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: list[str]) -> int:
     """Run one command line, without the program's name; 0: done, 1: a problem, 2: the line makes no sense."""
+    _show_every_character()
     try:
         code = _dispatch(arguments)
         if sys.stdout is not None:
@@ -62,6 +64,12 @@ def main(arguments: list[str]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _show_every_character() -> None:
+    """What the encoding of stdout lacks, in a chat's or a tool's name, is escaped: no reason to end."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _let_go() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from autoperf.cli.terminal import columns, fitted
+from autoperf.cli.terminal import columns, squeezed
 from autoperf.insight.waterfall import Bar, Piece, Waterfall
 from autoperf.wording import milliseconds, printable
 
@@ -33,7 +33,9 @@ def drawn(waterfall: Waterfall, width: int, blocks: str = PLAIN, *, colour: bool
     ]
     for bar, label in zip(waterfall.bars, labels, strict=True):
         mark = ">" if bar.slowest else "!" if bar.errors else " "
-        name = fitted(label, name_width)
+        # The end of a name tells as much as its beginning.
+        short = squeezed(label, name_width)
+        name = short + " " * (name_width - columns(short))
         time = milliseconds(bar.seconds * 1000).rjust(_TIME_COLUMNS)
         strip = _strip(bar, axis, blocks)
         if colour:
@@ -43,9 +45,11 @@ def drawn(waterfall: Waterfall, width: int, blocks: str = PLAIN, *, colour: bool
     return lines
 
 
-def legend(blocks: str) -> str:
-    """What the signs mean."""
-    return f"> slowest path   {blocks[0]} the end waited for it   {blocks[1]} ran beside   ! failed"
+def legend(blocks: str, width: int) -> list[str]:
+    """What the signs mean, in one line or a few."""
+    signs = ("> slowest path", f"{blocks[0]} the end waited for it", f"{blocks[1]} ran beside", "! failed")
+    whole = "   ".join(signs)
+    return [whole] if len(whole) <= width else list(signs)
 
 
 def _label(bar: Bar) -> str:

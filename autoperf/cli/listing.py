@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from autoperf.cli.terminal import columns, cut, fitted
+from autoperf.insight.counters import hit_rate
 from autoperf.insight.layers import LAYERS
 from autoperf.insight.reports import Report
 from autoperf.insight.statistics import Change, Timing
@@ -16,6 +17,7 @@ from autoperf.wording import count, milliseconds, percent, printable
 
 _ID_SHOWN: Final = 8
 _ROWS: Final = 15
+_NARROWEST: Final = 8
 _BAR: Final = 24
 
 
@@ -36,11 +38,11 @@ def listed(traces: Sequence[Summary], width: int) -> list[str]:
         for one in traces
     ]
     head = ("id", "when", "chat", "agent", "duration", "tools", "tokens", "errors")
-    return columned(head, rows, width, numbers=4, elastic=(3, 2))
+    return columned(head, rows, width, numbers=4, elastic=(3, 2), spare=(6, 5, 2, 3))
 
 
-def headline(one: Summary) -> list[str]:
-    """One trace in two lines."""
+def headline(one: Summary, width: int) -> list[str]:
+    """One trace in two lines, more where the terminal is narrow."""
     who = ", ".join(map(printable, one.agents)) or "-"
     first = f"{one.trace_id}  {_when(one.start_ns, '')}"
     facts = [
@@ -52,11 +54,11 @@ def headline(one: Summary) -> list[str]:
         f"{tokens(one)} tokens" if one.input_tokens is not None or one.output_tokens is not None else "",
         f"{one.errors:,} errors" if one.errors else "",
     ]
-    return [first, ", ".join(fact for fact in facts if fact)]
+    return _wrapped(first, ", ".join(fact for fact in facts if fact), width=width)
 
 
 def what(one: Summary) -> str:
-    """The first agent of a user's message; of other traces the name of their root."""
+    """The agents of a user's message; of other traces the name of their root."""
     if one.by_user:
         return printable(", ".join(one.agents) or "-")
     return "(" + printable(one.name or "still open") + ")"
@@ -69,14 +71,15 @@ def tokens(one: Summary) -> str:
     return f"{_short(one.input_tokens)}/{_short(one.output_tokens)}"
 
 
-def layer_lines(layers: Mapping[str, float]) -> list[str]:
+def layer_lines(layers: Mapping[str, float], width: int) -> list[str]:
     """Where the time went: a bar, seconds and share a layer."""
     total = sum(layers.values())
     if not total:
         return []
+    longest = max(0, min(_BAR, width - 43))
     return [
-        f"  {LAYERS[layer]:<22}{milliseconds(seconds * 1000):>10}{percent(seconds / total):>9}  "
-        + "#" * round(_BAR * seconds / total)
+        f"  {LAYERS[layer]:<21}{milliseconds(seconds * 1000):>9}{percent(seconds / total):>8}  ".rstrip()
+        + ("  " + "#" * round(longest * seconds / total)).rstrip()
         for layer, seconds in sorted(layers.items(), key=lambda item: -item[1])
     ]
 
@@ -88,21 +91,33 @@ def columned(
     *,
     numbers: int,
     elastic: Sequence[int],
+    spare: Sequence[int] = (),
 ) -> list[str]:
-    """A table of `printable` cells; the last ``numbers`` columns to the right, ``elastic`` are cut to fit."""
+    """A table of `printable` cells; the last ``numbers`` columns to the right, ``elastic`` are cut to fit.
+
+    Where that is not enough, the ``spare`` ones are left out, one by one.
+    """
     cells = [list(head), *(list(row) for row in rows)]
-    widths = [max(columns(row[i]) for row in cells) for i in range(len(head))]
+    widths = {i: max(columns(row[i]) for row in cells) for i in range(len(head))}
+    narrow = {i: min(size, _NARROWEST) if i in elastic else size for i, size in widths.items()}
+    for i in spare:
+        if _total(narrow) > width:
+            del widths[i], narrow[i]
     for i in elastic:
-        over = sum(widths) + 2 * len(widths) - 2 - width
-        widths[i] = max(min(widths[i], 8), widths[i] - max(over, 0))
+        if i in widths:
+            widths[i] = max(narrow[i], widths[i] - max(_total(widths) - width, 0))
     lines = []
     for row in cells:
         shown = [
-            cut(text, size).rjust(size) if i >= len(head) - numbers else fitted(text, size)
-            for i, (text, size) in enumerate(zip(row, widths, strict=True))
+            cut(row[i], size).rjust(size) if i >= len(head) - numbers else fitted(row[i], size)
+            for i, size in widths.items()
         ]
         lines.append("  ".join(shown).rstrip())
     return lines
+
+
+def _total(widths: Mapping[int, int]) -> int:
+    return sum(widths.values()) + 2 * len(widths) - 2
 
 
 def report_lines(report: Report, width: int) -> list[str]:
@@ -110,18 +125,21 @@ def report_lines(report: Report, width: int) -> list[str]:
     messages = sum(trace.summary.by_user for trace in report.traces)
     seconds = sum(trace.summary.seconds for trace in report.traces)
     lines = [
-        f"{count(len(report.traces))} traces, {count(messages)} of them user messages, "
-        f"{milliseconds(seconds * 1000)} in all, {count(report.total('errors'))} errors",
+        *_wrapped(
+            f"{count(len(report.traces))} traces, {count(messages)} of them user messages, "
+            f"{milliseconds(seconds * 1000)} in all, {count(report.total('errors'))} errors",
+            width=width,
+        ),
         "",
         "where the time went",
-        *layer_lines(report.layers),
+        *layer_lines(report.layers, width),
     ]
     if (own := own_line(report)) is not None:
         lines += textwrap.wrap(own, width, initial_indent="  ", subsequent_indent="  ")
     for heading, timings in (("tool", report.tools), ("model", report.models)):
         lines += ["", *_timings(heading, timings, width)] if timings else []
     lookups = [
-        (name, count(row.get("lookups")), count(row.get("hits")), percent(_rate(row)))
+        (name, count(row.get("lookups")), count(row.get("hits")), percent(hit_rate(row)))
         for name, row in report.counters("lookups").items()
         if row.get("lookups")
     ]
@@ -131,9 +149,19 @@ def report_lines(report: Report, width: int) -> list[str]:
             *columned(("lookups", "calls", "hits", "hit rate"), lookups, width, numbers=3, elastic=(0,)),
         ]
     if report.before is not None:
-        lines += ["", f"before: {report.before.description}, {report.before.messages:,} messages"]
+        before = f"before: {report.before.description}, {report.before.messages:,} messages"
+        lines += ["", *_wrapped(before, width=width)]
         lines += _changes(report.before.changes, width)
-    return [*lines, *(f"note: {sentence}" for sentence in report.left_out)]
+    return lines + noted(report.left_out, width)
+
+
+def noted(sentences: Iterable[str], width: int) -> list[str]:
+    """What is missing or odd, each sentence as a note."""
+    return _wrapped(*(f"note: {sentence}" for sentence in sentences), width=width)
+
+
+def _wrapped(*texts: str, width: int) -> list[str]:
+    return [line for text in texts for line in textwrap.wrap(text, width)]
 
 
 def own_line(report: Report) -> str | None:
@@ -158,7 +186,7 @@ def _timings(heading: str, timings: Sequence[Timing], width: int) -> list[str]:
     ]
     head = (heading, "calls", "errors", "p50", "p95", "max", "total")
     more = [f"and {len(timings) - _ROWS:,} more: see --json"] if len(timings) > _ROWS else []
-    return [*columned(head, rows, width, numbers=6, elastic=(0,)), *more]
+    return [*columned(head, rows, width, numbers=6, elastic=(0,), spare=(5, 2, 1)), *more]
 
 
 def _changes(changes: Sequence[Change], width: int) -> list[str]:
@@ -175,11 +203,9 @@ def _changes(changes: Sequence[Change], width: int) -> list[str]:
         for one in changes[:_ROWS]
     ]
     head = ("before -> after", "calls", "p50", "p95", "p50 ratio")
-    return columned(head, rows, width, numbers=4, elastic=(0,))
-
-
-def _rate(row: Mapping[str, float]) -> float | None:
-    return row.get("hits", 0) / row["lookups"] if row.get("lookups") else None
+    advice = "Above 1x is faster now. Only runs that did the same, on a machine as busy, can be compared."
+    table = columned(head, rows, width, numbers=4, elastic=(0,), spare=(3, 1, 2))
+    return [*table, *_wrapped(advice, width=width)]
 
 
 def _when(start_ns: int, today: str) -> str:

@@ -6,7 +6,8 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from autoperf.wording import count, duration, milliseconds, percent
+from autoperf.cli.terminal import columns, fitted, squeezed
+from autoperf.wording import count, duration, milliseconds, percent, printable
 from autoperf.wording import is_number as _number
 
 if TYPE_CHECKING:
@@ -22,14 +23,14 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: int = 0) 
 
     Where the width does not suffice the first column loses its middle.
     """
-    cells = [list(map(str, head)), *(list(map(str, row)) for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    cells = [list(head), *([printable(str(cell)) for cell in row] for row in rows)]
+    widths = [max(columns(row[i]) for row in cells) for i in range(len(head))]
     widths[0] = max(min(widths[0], WIDTH - sum(widths[1:]) - 2 * len(head)), 16)
     lines = []
     for row in cells:
-        row[0] = _shortened(row[0], widths[0])
+        row[0] = squeezed(row[0], widths[0])
         aligned = [
-            text.rjust(width) if i >= len(head) - numbers else text.ljust(width)
+            text.rjust(width) if i >= len(head) - numbers else fitted(text, width)
             for i, (text, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append(("  " + "  ".join(aligned)).rstrip())
@@ -175,16 +176,11 @@ def _timings(what: str, entries: list[dict[str, Any]], *, overhead: bool) -> lis
 
 
 def _failures(row: dict[str, Any]) -> list[str]:
-    entries = row.get("failures") or []
-    return [f"  ! {e.get('seam')}: {e.get('reason')} ({count(e.get('count'))} times)" for e in entries]
+    return [
+        f"  ! {one.get('seam')}: {printable(str(one.get('reason')))} ({count(one.get('count'))} times)"
+        for one in row.get("failures") or []
+    ]
 
 
 def _thousandfold(value: Any) -> Any:
     return 1000 * value if _number(value) else None
-
-
-def _shortened(text: str, width: int) -> str:
-    if len(text) <= width:
-        return text
-    kept = width - 2
-    return f"{text[: kept - kept // 2]}..{text[len(text) - kept // 2 :]}"

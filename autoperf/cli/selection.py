@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import os
 import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -59,31 +60,39 @@ def whole(text: str) -> int:
 
 
 def written(file: str, parts: Iterable[str]) -> None:
-    """Write ``parts`` to ``file``, ``-`` for stdout: whole or not at all, readable by the user alone.
+    """Write ``parts`` in UTF-8 to ``file``, or to stdout for ``-``: whole or not at all, for the user alone.
 
     Raises ``OSError`` with the name of the file.
     """
     if file == "-":
+        if sys.stdout is None:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF), "stdout")
+        # A page says that it is UTF-8: whatever the terminal's encoding.
+        sys.stdout.flush()
         for part in parts:
-            sys.stdout.write(part)
+            sys.stdout.buffer.write(part.encode())
         return
     path = Path(file)
     if path.exists() and not path.is_file():
         # A device or a pipe takes no rename; a folder says so itself.
-        with path.open("w", encoding="utf-8") as stream:
+        with _named(file), path.open("w", encoding="utf-8") as stream:
             stream.writelines(parts)
         return
-    try:
+    with _named(file):
         handle, beside = tempfile.mkstemp(prefix=".autoperf-", dir=path.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                stream.writelines(parts)
+            os.replace(beside, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(beside)
+            raise
+
+
+@contextlib.contextmanager
+def _named(file: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise OSError(error.errno, error.strerror, file) from None
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.writelines(parts)
-        os.replace(beside, path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            os.unlink(beside)
-        if isinstance(error, OSError):
-            raise OSError(error.errno, error.strerror, file) from None
-        raise

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import unicodedata
+from collections.abc import Iterable
 from typing import TextIO
 
 
@@ -24,13 +25,25 @@ def cut(text: str, width: int) -> str:
     """The beginning of `printable` text, ``width`` columns at most, ``..`` for what is missing."""
     if columns(text) <= width:
         return text
+    return _taken(text, width - 2) + ".."[: max(width, 0)]
+
+
+def squeezed(text: str, width: int) -> str:
+    """Beginning and end of `printable` text, ``width`` columns at most, ``..`` for what is missing."""
+    if columns(text) <= width:
+        return text
+    end = _taken(reversed(text), (width - 2) // 2)[::-1]
+    return _taken(text, width - 2 - columns(end)) + ".."[: max(width, 0)] + end
+
+
+def _taken(chars: Iterable[str], width: int) -> str:
     taken, used = [], 0
-    for char in text:
+    for char in chars:
         used += _columns(char)
-        if used > width - 2:
+        if used > width:
             break
         taken.append(char)
-    return "".join(taken) + ".."[: max(width, 0)]
+    return "".join(taken)
 
 
 def fitted(text: str, width: int) -> str:

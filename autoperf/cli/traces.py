@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 from autoperf.cli import bars, terminal
-from autoperf.cli.listing import headline, layer_lines, listed
+from autoperf.cli.listing import headline, layer_lines, listed, noted
 from autoperf.cli.selection import directory, home_argument, moment, seconds, whole
 from autoperf.errors import AutoperfError, say
 from autoperf.history import SPANS_READ, History
@@ -96,11 +96,18 @@ def _show(args: argparse.Namespace, history: History) -> int:
     drawn = waterfall(tree, fit=_GLANCE, limit=SPANS_READ if args.all else 400, whole=args.all)
     blocks = bars.BLOCKS if terminal.can_write(bars.BLOCKS) else bars.PLAIN
     width = terminal.width_of()
-    print("\n".join([*headline(summary), "", *bars.drawn(drawn, width, blocks, colour=terminal.in_colour())]))
+    print(
+        "\n".join(
+            [*headline(summary, width), "", *bars.drawn(drawn, width, blocks, colour=terminal.in_colour())]
+        )
+    )
     notes = list(drawn.notes)
     if len(rows) < summary.spans:
-        notes.append(f"Spans beyond the first {len(rows):,}: {summary.spans - len(rows):,}.")
-    print("\n".join(["", bars.legend(blocks), "", *layer_lines(seconds_by_layer(tree))]))
+        missing = f"{summary.spans - len(rows):,}"
+        notes.append(
+            f"Spans beyond the first {len(rows):,}: {missing}; their time counts as what is around them."
+        )
+    print("\n".join(["", *bars.legend(blocks, width), "", *layer_lines(seconds_by_layer(tree), width)]))
     if notes:
-        print("\n".join(["", *(f"note: {note}" for note in notes)]))
+        print("\n".join(["", *noted(notes, width)]))
     return 0

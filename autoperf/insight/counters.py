@@ -42,6 +42,6 @@ def added_up(processes: Iterable[Mapping[str, Any]], table: str) -> dict[str, di
 
 
 def hit_rate(lookups: Mapping[str, float]) -> float | None:
-    """Hits by lookups, 0 to 1; None without any."""
-    number = lookups.get("lookups", 0)
+    """The share of hits, 0 to 1, of the lookups of which it is known; None without any."""
+    number = lookups.get("hits", 0) + lookups.get("misses", 0)
     return lookups.get("hits", 0) / number if number else None

@@ -80,5 +80,7 @@ def _span(row: SpanRow, process: str, scope: list[dict[str, Any]]) -> dict[str, 
 def _tag(key: str, value: Any) -> dict[str, Any]:
     plain = shareable(value)
     if isinstance(plain, list):
-        plain = json.dumps(plain)  # as Jaeger itself shows the lists of OTLP
+        plain = json.dumps(
+            plain, separators=(",", ":"), ensure_ascii=False
+        )  # as Jaeger itself shows the lists of OTLP
     return {"key": key, "type": _TYPES[type(plain)], "value": plain}

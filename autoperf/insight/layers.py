@@ -36,7 +36,7 @@ _LAYER_OF: Final = {
 EXPLANATION: Final = (
     "Wall-clock time: each moment counts for the innermost work that was going on, and work that ran side by "
     "side shares the moment equally, so the parts add up to the whole. Extensions that build the prompt "
-    "count as prompt. What no other span covers is the agent's own code."
+    "count as prompt. What no other span covers is the agent's own code, its pauses after an error included."
 )
 
 

@@ -36,7 +36,7 @@ def messages(report: Report) -> Iterator[str]:
     for trace in report.traces:
         if beside and trace is beside[0]:
             state = " open" if len(beside) == len(report.traces) else ""
-            heading = f"{len(beside):,} traces of background work, scheduled tasks and start-up"
+            heading = f"Background work, scheduled tasks, start-up, and what is still open: {len(beside):,}"
             yield f'<details class="beside"{state}><summary>{heading}</summary>\n'
         yield _trace(trace, longest, opened=trace is opened)
     if beside:
