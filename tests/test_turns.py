@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from autoperf.agentzero import extensions, turns
+from autoperf.agentzero import extensions, models, turns
 from autoperf.agentzero.points import Points
 from autoperf.agentzero.probe import Probe, Step
 from autoperf.agentzero.streams import Stream
@@ -521,6 +521,29 @@ def test_an_extension_that_makes_another_for_itself_is_still_the_one_that_runs(h
 
     asyncio.run(host.monologue(step))
     assert told()[-1].endswith("extensions prompts > extension Outer > inside")
+
+
+def test_the_first_thing_such_a_task_does_knows_who_does_it(host: Host, told: Any) -> None:
+    tasks: list[Any] = []
+    callers: list[Any] = []
+    host.extend("util_model_call_before", "Mask", sleeping(0.003))
+
+    async def utility() -> None:
+        await host.call("util_model_call_before")
+        callers.append(host.probe.caller.get())
+
+    async def execute(self: Any) -> None:
+        tasks.append(asyncio.create_task(models.calling(host.probe, "utility")(utility, None, (), {})))
+
+    host.extend("monologue_end", "Memorize", execute)
+
+    async def run() -> None:
+        await host.monologue(nothing)
+        await tasks[0]
+
+    asyncio.run(run())
+    assert [caller.role for caller in callers] == ["utility"]
+    assert host.probe.points.of("util_model_call_before").series.count == 1
 
 
 def test_a_failed_task_is_marked_and_still_reported_by_asyncio(host: Host, told: Any, tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ def calling(probe: Probe, role: str) -> Callable[..., Any]:
     """For ``Agent.call_chat_model`` and its kin: tells the call below on whose behalf it is made."""
 
     async def call_model(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
+        probe.arrive()
         token = probe.caller.set(Caller(instance, role))
         try:
             return await wrapped(*args, **kwargs)

@@ -100,6 +100,7 @@ class Call:
 
     def __enter__(self) -> None:
         probe, point = self._probe, self._point
+        probe.arrive()
         if self._classes is None:
             self._lookup = Lookup()
             self._lookup_token = probe.lookup.set(self._lookup)

@@ -179,6 +179,11 @@ class Probe:
     def _shown(self, name: str) -> bool:
         return self.detail != "turn" or name.partition(" ")[0] in names.OF_A_TURN
 
+    def arrive(self) -> None:
+        """To be called before a variable is set: a task beside the turn begins with none of the turn's."""
+        if self.tracing is not None and self.origin.get() is not None:
+            self._begin_background()
+
     def _begin_background(self, start_ns: int | None = None) -> None:
         with guarded("background"):
             found = left(self.origin)

@@ -46,6 +46,7 @@ def step(probe: Probe) -> Callable[..., Any]:
 
     async def process_tools(wrapped: Callable[..., Any], _instance: Any, args: Any, kwargs: Any) -> Any:
         current = Step(_call_id(kwargs.get("responses_item_factory")))
+        probe.arrive()
         token = probe.step.set(current)
         started = time.perf_counter()
         try:
