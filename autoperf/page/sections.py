@@ -70,8 +70,8 @@ def changes(report: Report) -> str:
     lead = (
         f"Before: {text(before.description)}, {before.messages:,} messages. After: {now:,} messages. The "
         "ratio is the median before divided by the median after: above 1 is faster now. Only runs that did "
-        "the same, on a machine as busy, can be compared; look at the counts. Extensions are not among these, "
-        "which have a span only where they took long."
+        "the same, on a machine as busy, can be compared; look at the counts. Extensions are left out: they "
+        "have a span only where they took long."
     )
     rows = [
         (
