@@ -189,15 +189,17 @@ def configuration(config: Config, environ: Mapping[str, str]) -> Iterator[Findin
 def telemetry(environ: Mapping[str, str], timeout: float = 1.0) -> Iterator[Finding]:
     """Where spans go besides the local store; waits at most ``timeout`` seconds for each endpoint."""
     try:
-        from autoperf.telemetry.otlp import targets
+        from autoperf.telemetry.otlp import switched_off, targets
     except ImportError as error:
         yield Finding("note", "telemetry", f"not looked at: {error}")
         return
     found, problems = targets(environ)
     yield from (Finding("problem", "telemetry", problem) for problem in problems)
-    if not found:
-        named = [name for name in ("OTEL_SDK_DISABLED", "OTEL_TRACES_EXPORTER") if environ.get(name)]
-        why = f" ({', '.join(f'{name}={environ[name]}' for name in named)})" if named else ""
+    if switched_off(environ):
+        yield Finding("note", "telemetry", "no spans, nor any in the local store: OTEL_SDK_DISABLED=true")
+    elif not found:
+        named = environ.get("OTEL_TRACES_EXPORTER")
+        why = f" (OTEL_TRACES_EXPORTER={named})" if named else ""
         hint = "" if named else "; set OTEL_EXPORTER_OTLP_ENDPOINT to send them"
         yield Finding("ok", "telemetry", f"spans stay in the local store{why}{hint}")
     for target in found:

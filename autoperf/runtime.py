@@ -184,5 +184,9 @@ class Runtime:
     def _destination(self) -> str:
         if self.telemetry is None or self.probe.tracing is None:
             return "no traces"
+        from autoperf.telemetry.otlp import switched_off
+
+        if switched_off():
+            return "no traces (OTEL_SDK_DISABLED)"
         exporters = [str(e.get("endpoint") or e.get("kind")) for e in self.telemetry.counts()["exporters"]]
         return f"traces in {' and '.join([str(self.config.state_dir), *exporters])}"

@@ -37,7 +37,7 @@ def replies(parallel: bool) -> list[str]:
         call("shows", text="MARKER-argument"),
         call("srv.one", text="MARKER-argument"),
         call("srv.fails", text="MARKER-argument"),
-        call("no_such_tool", text="MARKER-argument"),
+        call("MARKER-answer as a tool:MARKER-answer", text="MARKER-argument"),
         "MARKER-answer that is no request",
         call("call_subordinate", message="MARKER-message"),
         call("echo", text="MARKER-argument"),

@@ -50,6 +50,7 @@ class Recording:
         *,
         new_trace: bool = False,
         from_ns: int = 0,
+        start_ns: int | None = None,
     ) -> Iterator[RecordedSpan]:
         """A span around a block."""
         span = RecordedSpan(name, kind, dict(attributes or {}))

@@ -193,3 +193,18 @@ def test_content_is_not_cut_again_on_its_way_and_nothing_else_gets_through():
 def test_the_repository_has_no_module_that_passes_for_the_hosts():
     assert not {"helpers.secrets", "python.helpers.secrets", "agent"} & set(sys.modules)
     assert Path(content.__file__).name == "content.py"
+
+
+def test_what_is_not_text_is_bounded_too() -> None:
+    content = Content(100, on=True)
+    call = {"type": "tool_call", "id": "i" * 1000, "name": "n" * 1000, "arguments": {"a": "b" * 1000}}
+    many = [{"role": "user", "parts": [{"type": "image_url"}] * 1000}]
+    empty = [{"role": "user", "parts": [{"type": "text", "content": ""}]}] * 1000
+    for messages in ([{"role": "assistant", "parts": [call]}], many, empty):
+        told = content.messages(None, messages)
+        assert told is not None
+        assert len(told) < 100 * 80
+        json.loads(told)
+    told = content.parts(None, [call] * 1000)
+    assert told is not None
+    assert len(told) < 20_000

@@ -140,6 +140,23 @@ def test_a_pending_message_is_raised_at_the_very_next_call(host):
     assert counts(host) == (3, 0, 1)
 
 
+def test_the_model_call_that_a_pause_holds_up_is_told_of_it(host):
+    agent = host.Agent()
+    told: list[float] = []
+
+    async def turn() -> None:
+        host.probe.stream.set(types.SimpleNamespace(waited=told.append))
+        agent.context.paused = True
+        check = asyncio.ensure_future(agent.handle_intervention())
+        await asyncio.sleep(0.001)
+        agent.context.paused = False
+        await check
+
+    asyncio.run(turn())
+    (seconds,) = told
+    assert seconds > 0
+
+
 def test_a_pause_holds_until_it_ends(host):
     agent = host.Agent()
     order: list[str] = []

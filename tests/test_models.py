@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -83,6 +84,26 @@ def test_measurements_have_few_attributes_and_belong_to_the_open_span(host, trac
     for _, _, attributes in tracing.measured:
         assert {**attributes, **shared} == attributes
         assert set(attributes) <= {*shared, names.TOKEN_TYPE}
+
+
+def test_no_tokens_are_a_number_too_and_a_failure_is_told_from_an_intervention(host, tracing):
+    class InterventionException(Exception):  # noqa: N818 - the name by which it is known
+        pass
+
+    async def intervenes(_delta: str, _full: str) -> None:
+        raise InterventionException("secret")
+
+    async def fails(_delta: str, _full: str) -> None:
+        raise KeyError("secret")
+
+    usage = SimpleNamespace(prompt_tokens=90, completion_tokens=0)
+    ask(host, host.Completion([piece("one"), piece("", usage=usage)]))
+    assert [value for name, value, _ in tracing.measured if name == names.TOKEN_USAGE] == [90, 0]
+    for callback in (intervenes, fails):
+        with pytest.raises((InterventionException, KeyError)):
+            ask(host, host.Completion([piece("one")]), callback=callback)
+    told = [attributes for name, _, attributes in tracing.measured if name == names.OPERATION_DURATION]
+    assert [attributes.get(names.ERROR_TYPE) for attributes in told] == [None, None, "KeyError"]
 
 
 def test_a_stream_that_the_host_stops_reading(host, tracing):

@@ -161,3 +161,42 @@ def test_where_all_have_ended_a_trace_of_its_own_begins_with_a_link(
     late, cause = spans["late"], spans["outer" if from_ns else "ended"]
     assert late["trace_id"] != cause["trace_id"]
     assert late["links"] == [[cause["trace_id"], cause["span_id"]]]
+
+
+def test_work_left_behind_by_a_trace_of_its_own_does_not_fall_back_to_what_set_that_going(
+    telemetry: Telemetry, tmp_path: Path
+) -> None:
+    def work() -> None:
+        with telemetry.span("late"):
+            pass
+
+    with telemetry.span("turn"):
+        with telemetry.span("background", new_trace=True, from_ns=HOUR):
+            with telemetry.span("inside"):
+                pass
+            context = contextvars.copy_context()
+        context.run(work)
+    assert tree(telemetry, tmp_path) == {
+        "turn": None,
+        "background": None,
+        "inside": "background",
+        "late": None,
+    }
+    spans = {span["name"]: span for span in stored(tmp_path)}
+    (link,) = spans["late"]["links"]
+    assert link == [spans["background"]["trace_id"], spans["background"]["span_id"]]
+
+
+def test_a_trace_begun_in_one_that_is_none_yet_is_linked_to_what_set_that_going(
+    telemetry: Telemetry, tmp_path: Path
+) -> None:
+    with (
+        telemetry.span("turn"),
+        telemetry.span("background", new_trace=True, from_ns=HOUR),
+        telemetry.span("message", new_trace=True),
+    ):
+        pass
+    assert tree(telemetry, tmp_path) == {"turn": None, "message": None}
+    spans = {span["name"]: span for span in stored(tmp_path)}
+    (link,) = spans["message"]["links"]
+    assert link == [spans["turn"]["trace_id"], spans["turn"]["span_id"]]

@@ -121,6 +121,22 @@ def test_extensions_outside_a_callback_or_in_an_earlier_one_are_not_blamed(clock
     assert found[names.CALLBACK_SLOWEST_EXTENSION] is None
 
 
+def test_a_pause_is_no_time_of_the_callback_it_holds_up(clock):
+    stream = Stream()
+
+    async def paused() -> None:
+        clock.now += 100.0
+        stream.waited(99.0)
+
+    stream.waited(50.0)  # outside of any callback
+    asyncio.run(stream.timed(paused)())
+    taking(stream, clock, 3.0, ("response_stream", "Log", 2.0))
+    found = stream.attributes()
+    assert found[names.CALLBACK_SECONDS] == 4.0
+    assert found[names.CALLBACK_SLOWEST] == 3.0
+    assert found[names.CALLBACK_SLOWEST_EXTENSION] == "Log"
+
+
 def test_what_a_callback_returns_and_raises_passes_and_its_time_counts(clock):
     stream = Stream()
     error = ValueError("host")

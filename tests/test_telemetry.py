@@ -265,3 +265,21 @@ def test_a_batch_that_fails_is_tried_again_in_order() -> None:
     pipeline.ask(1, stop=True)
     assert taken == [0, 1, 2, 3]
     assert pipeline.dropped == 0
+
+
+def test_a_batch_that_nobody_takes_is_given_up_after_four_attempts() -> None:
+    pipeline: Pipeline[int] = Pipeline("test", lambda _: False)
+    pipeline.put(1)
+    seen = []
+    for _ in range(4):
+        pipeline.ask(1)
+        seen.append((pipeline.waiting, pipeline.dropped))
+    assert seen == [(1, 0), (1, 0), (1, 0), (0, 1)]
+
+
+def test_what_may_block_is_never_delivered_by_the_caller_but_counted() -> None:
+    delivered: list[list[int]] = []
+    pipeline: Pipeline[int] = Pipeline("test", lambda items: bool(delivered.append(items)), may_block=True)
+    pipeline.put(1)
+    assert pipeline.ask(1)
+    assert (delivered, pipeline.waiting, pipeline.dropped) == ([], 0, 1)

@@ -37,6 +37,18 @@ def test_sigterm_flushes_and_still_kills(tmp_path: Path) -> None:
     assert Store.open(tmp_path).processes()[0]["ended"]
 
 
+def test_a_first_process_that_survives_sigterm_goes_on_recording(tmp_path: Path) -> None:
+    code = """
+        os.kill = lambda *_: None  # as the kernel treats process 1, which has no default action
+        for name in ("before", "between", "after"):
+            with telemetry.span(name): pass
+            signal.raise_signal(signal.SIGTERM)
+    """
+    result = run(code, tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert [span["name"] for span in stored(tmp_path)] == ["after", "between", "before"]
+
+
 def test_a_sigterm_handler_of_the_hosts_is_left_in_place(tmp_path: Path) -> None:
     code = """
         telemetry.shutdown()

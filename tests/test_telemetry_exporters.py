@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from autoperf import diagnosis
 from autoperf.store import Store
 from autoperf.telemetry.otlp import Target, targets
 from tests.collector import GrpcCollector, HangingCollector, HttpCollector
@@ -121,3 +122,16 @@ def test_the_sdk_switched_off_records_nothing_but_the_process(tmp_path: Path) ->
 
 def test_the_console_exporter_prints_spans(tmp_path: Path) -> None:
     assert '"name": "invoke_agent A0"' in run(SOME_WORK, tmp_path, OTEL_TRACES_EXPORTER="console").stdout
+
+
+def test_opentelemetrys_own_switch_records_nothing_and_doctor_says_so(tmp_path: Path) -> None:
+    assert run(SOME_WORK, tmp_path, OTEL_SDK_DISABLED="true").returncode == 0
+    assert stored(tmp_path) == []
+    (finding,) = diagnosis.telemetry({"OTEL_SDK_DISABLED": "TRUE"}, 0.1)
+    assert "no spans" in finding.text
+
+
+def test_the_limits_are_those_of_the_variables(tmp_path: Path) -> None:
+    work = 'with telemetry.span("x", {"a": "1", "b": "2"}): pass'
+    assert run(work, tmp_path, OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT="1").returncode == 0
+    assert [span["attributes"] for span in stored(tmp_path)] == [{"b": "2"}]

@@ -219,6 +219,30 @@ def test_why_an_exporter_gave_up_is_what_it_said_before() -> None:
     assert "certificate verify failed" in hush.last
 
 
+def test_an_exporter_that_goes_on_trying_after_the_end_says_nothing_of_it(tmp_path: Path) -> None:
+    code = WORK.replace("telemetry.shutdown()", "telemetry.shutdown(0.2)") + "    time.sleep(3)\n"
+    with HttpCollector(503, metrics_status=503) as collector:
+        result = run(code, tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint)
+    assert result.returncode == 0
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("autoperf: no traces reach")
+
+
+def test_what_the_host_logs_through_the_same_loggers_is_left_alone(caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("urllib3.connectionpool")
+    hush = _Hush()
+    hush.install(threading.get_ident())
+    host = threading.Thread(target=lambda: logger.warning("the host's own"))
+    host.start()
+    host.join()
+    logger.warning("the exporter's")
+    hush.remove()
+    assert ([record.getMessage() for record in caplog.records], hush.last) == (
+        ["the host's own"],
+        "the exporter's",
+    )
+
+
 # -- the standard variables that our private provider and exporters follow
 
 

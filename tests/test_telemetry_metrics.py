@@ -158,11 +158,15 @@ def test_they_are_sent_at_the_interval_and_deltas_when_asked_for(
     assert size["tools",] == 3, "what goes up and down stays cumulative"
 
 
-@pytest.mark.parametrize("kind", ["http", "grpc"])
+@pytest.mark.parametrize("kind", ["404", "405", "grpc"])
 def test_a_collector_that_takes_no_metrics_is_asked_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
-    with HttpCollector(metrics_status=404) if kind == "http" else GrpcCollector(metrics=False) as collector:
+    with (
+        GrpcCollector(metrics=False)
+        if kind == "grpc"
+        else HttpCollector(metrics_status=int(kind)) as collector
+    ):
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc" if kind == "grpc" else "http/protobuf")
         telemetry = begin(tmp_path)
@@ -180,7 +184,7 @@ def test_a_collector_that_takes_no_metrics_is_asked_once(
         telemetry.flush(20)
         telemetry.shutdown(20)
     assert collector.names == ["x"]
-    assert collector.metric_requests == (1 if kind == "http" else 0)
+    assert collector.metric_requests == (0 if kind == "grpc" else 1)
     assert capsys.readouterr() == ("", "")
 
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import threading
+from types import SimpleNamespace
+
+import pytest
 
 from autoperf.telemetry.loops import Loops
 from autoperf.telemetry.vitals import Vitals
@@ -54,6 +58,18 @@ def test_loops_are_held_weakly_and_their_threads_named_without_numbers() -> None
     gc.collect()
     assert loops._known == {}
     loops.ask()
+
+
+def test_cpu_is_a_share_of_the_cpus_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    vitals = Vitals(clock)
+    used = vitals._process.cpu_times()
+    monkeypatch.setattr(
+        vitals, "_process", SimpleNamespace(cpu_times=lambda: used._replace(user=used.user + 3))
+    )
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1, 5}, raising=False)
+    clock.now += 10
+    assert vitals._cpu() == {"cpu_user": pytest.approx(0.1), "cpu_system": 0}
 
 
 def test_cpu_is_a_share_of_the_time_since_the_last_reading() -> None:

@@ -110,5 +110,5 @@ def test_a_lookup_names_its_source_file_from_the_hosts_folder_on(host: str) -> N
     lookups = {s["attributes"][names.TOOL_NAME]: s["attributes"] for s in named(host, names.TOOL_LOOKUP)}
     folder = "tools" if host in ("v0_9_9", "v2") else "python/tools"
     assert lookups["echo"][names.SOURCE_FILE] == f"{folder}/echo.py"
-    assert lookups["no_such_tool"][names.SOURCE_FILE] == f"{folder}/unknown.py"
+    assert lookups["(unknown)"][names.SOURCE_FILE] == f"{folder}/unknown.py"
     assert names.CACHE_HIT in lookups["echo"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import json
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -263,6 +265,87 @@ def test_with_all_details_every_call_that_ran_is_a_span_and_none_is_left_out(
     assert found.count("invoke_agent A0 > step > extensions point > extension Quick") == 50
 
 
+def test_and_nothing_is_said_to_be_left_out(telemetry: Telemetry, told: Any, tmp_path: Path) -> None:
+    host = Host(Probe(telemetry, "all"))
+    host.extend("point", "Slow", sleeping(0.0011))
+
+    async def step() -> None:
+        for _ in range(25):
+            await host.call("point")
+
+    asyncio.run(host.monologue(step))
+    assert told().count("invoke_agent A0 > step > extensions point") == 25
+    assert not any(names.SPANS_OMITTED in s["attributes"] for s in stored(tmp_path))
+
+
+@pytest.mark.parametrize("detail", ["step", "all"])
+def test_slow_callbacks_are_no_span_for_every_chunk(
+    telemetry: Telemetry, told: Any, tmp_path: Path, detail: str
+) -> None:
+    host = Host(Probe(telemetry, detail))
+    host.extend("response_stream", "Slow", sleeping(0.011))
+
+    async def step() -> None:
+        for _ in range(25):
+            await host.call("response_stream")
+
+    asyncio.run(host.monologue(step))
+    assert told().count("invoke_agent A0 > step > extensions response_stream") == 20
+    (inside,) = (s for s in stored(tmp_path) if s["name"] == "step")
+    assert inside["attributes"][names.SPANS_OMITTED] == 5
+
+
+def test_outside_of_a_turn_they_are_no_traces(telemetry: Telemetry, told: Any) -> None:
+    host = Host(Probe(telemetry, "all"))
+    host.extend("_functions/models/get_api_key/end", "Slow", sleeping(0.011))
+    asyncio.run(host.call("_functions/models/get_api_key/end"))
+    assert told() == []
+
+
+def test_failures_that_the_host_swallows_for_every_chunk_are_no_span_for_every_chunk(
+    host: Host, told: Any, tmp_path: Path
+) -> None:
+    async def failing(self: Any) -> None:
+        raise KeyError("secret")
+
+    host.extend("response_stream", "Failing", failing)
+
+    async def step() -> None:
+        for _ in range(100):
+            with contextlib.suppress(KeyError):
+                await host.call("response_stream")
+
+    asyncio.run(host.monologue(step))
+    assert told().count("invoke_agent A0 > step > extensions response_stream") == 20
+    (inside,) = (s for s in stored(tmp_path) if s["name"] == "step")
+    assert inside["attributes"][names.SPANS_OMITTED] == 80
+    failed = [s for s in stored(tmp_path) if s["name"] == "extensions response_stream"]
+    assert {s["status"] for s in failed} == {"error"}
+
+
+def test_what_is_loaded_after_a_call_by_what_it_left_behind_is_not_kept(host: Host) -> None:
+    async def step() -> None:
+        with host.points.call("prompts"):
+            lookup = host.probe.lookup.get()
+            assert lookup is not None
+            lookup.found([int])
+        lookup.found([str])
+        assert lookup.classes == [int]
+
+    asyncio.run(host.monologue(step))
+
+
+def test_what_ran_counts_also_where_nobody_told_what_would_run(host: Host, told: Any) -> None:
+    async def step() -> None:
+        with host.points.call("response_stream"):  # nothing is patched that finds the classes
+            await host.extensions["response_stream"][0](agent=None).execute()
+
+    host.extend("response_stream", "Slow", sleeping(0.011))
+    asyncio.run(host.monologue(step))
+    assert host.probe.points.of("response_stream").series.count == 1
+    assert told()[-1] == "invoke_agent A0 > step > extensions response_stream"
+
+
 def test_with_the_least_detail_there_are_agents_models_and_tools(telemetry: Telemetry, told: Any) -> None:
     host = Host(Probe(telemetry, "turn"))
     host.extend("point", "Slow", sleeping(0.002))
@@ -359,6 +442,20 @@ def test_what_such_an_extension_does_itself_stays_in_the_turn(host: Host, told: 
     assert told()[-1] == f"{point} > extension SaveChat > saved"
 
 
+def test_so_does_what_it_waits_for(host: Host, told: Any) -> None:
+    async def save() -> None:
+        with host.span("saved"):
+            pass
+
+    async def execute(self: Any) -> None:
+        await asyncio.gather(save())
+
+    host.extend("message_loop_end", "SaveChat", execute)
+    asyncio.run(host.monologue(nothing))
+    point = "invoke_agent A0 > step > extensions message_loop_end"
+    assert told()[-1] == f"{point} > extension SaveChat > saved"
+
+
 def test_a_task_of_another_point_is_part_of_the_turn(host: Host, told: Any) -> None:
     tasks: list[Any] = []
     host.extend("message_loop_prompts_after", "RecallMemories", spawning(host, tasks))
@@ -369,6 +466,61 @@ def test_a_task_of_another_point_is_part_of_the_turn(host: Host, told: Any) -> N
 
     asyncio.run(host.monologue(step))
     assert "invoke_agent A0 > step > chat utility" in told()
+
+
+def test_so_is_one_left_behind_by_an_extension_with_a_constructor_of_its_own(host: Host, told: Any) -> None:
+    tasks: list[Any] = []
+    host.extend("monologue_end", "Memorize", spawning(host, tasks))
+    (cls,) = host.extensions["monologue_end"]
+    cls.__init__ = lambda self, agent: None  # type: ignore[misc]
+
+    async def run() -> None:
+        await host.monologue(nothing)
+        await asyncio.gather(*tasks)
+
+    asyncio.run(run())
+    root = "background monologue_end"
+    assert told()[-3:] == [root, f"{root} > chat utility", f"{root} > second"]
+
+
+def test_it_has_begun_when_what_is_recorded_of_it_first_began(host: Host, told: Any, tmp_path: Path) -> None:
+    tasks: list[Any] = []
+
+    async def wait() -> None:
+        started = time.time_ns()
+        await asyncio.sleep(0.005)
+        host.probe.record("intervention", started, time.time_ns(), {})
+
+    async def execute(self: Any) -> None:
+        tasks.append(asyncio.create_task(wait()))
+
+    host.extend("monologue_end", "Memorize", execute)
+
+    async def run() -> None:
+        await host.monologue(nothing)
+        await tasks[0]
+
+    asyncio.run(run())
+    assert told()[-1] == "background Memorize > intervention"
+    spans = {span["name"]: span for span in stored(tmp_path)}
+    assert spans["background Memorize"]["start_ns"] <= spans["intervention"]["start_ns"]
+
+
+def test_an_extension_that_makes_another_for_itself_is_still_the_one_that_runs(host: Host, told: Any) -> None:
+    inner = type("Inner", (host.base,), {})
+
+    async def execute(self: Any) -> None:
+        inner(agent=None)
+        with host.span("inside"):
+            pass
+
+    host.extend("prompts", "Outer", execute)
+
+    async def step() -> None:
+        await host.call("prompts")
+
+    asyncio.run(host.monologue(step))
+    assert told()[-1].endswith("extensions prompts > extension Outer > inside")
 
 
 def test_a_failed_task_is_marked_and_still_reported_by_asyncio(host: Host, told: Any, tmp_path: Path) -> None:
@@ -491,3 +643,28 @@ def test_durations_of_monologues_are_measured_with_their_error() -> None:
         (names.INVOKE_AGENT_DURATION, "KeyError"),
     ]
     assert all(0 < value < 60 for _, value, _ in tracing.measured)
+
+
+def test_durations_of_monologues_name_the_agent_but_not_any_number_of_them() -> None:
+    from tests.recording import Recording
+
+    tracing = Recording()
+    host = Host(Probe(tracing))
+
+    async def failing() -> None:
+        raise json.JSONDecodeError("secret", "", 0)
+
+    with pytest.raises(ValueError, match="secret"):
+        asyncio.run(host.monologue(failing))
+    for number in range(100):
+        asyncio.run(host.monologue(nothing, name=f"agent {number % 50}"))
+    found = [attributes for _, _, attributes in tracing.measured]
+    assert found[0] == {
+        names.OPERATION_NAME: names.INVOKE_AGENT,
+        names.AGENT_NAME: "A0",
+        names.ERROR_TYPE: "json.decoder.JSONDecodeError",
+    }
+    told = [attributes[names.AGENT_NAME] for attributes in found]
+    assert told[1:32] == [f"agent {number}" for number in range(31)]
+    assert set(told[32:51]) == set(told[82:]) == {"(other)"}
+    assert told[51:82] == told[1:32]

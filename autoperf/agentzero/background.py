@@ -17,14 +17,16 @@ class Origin:
     ``turn`` is the one it belongs to, if any: what is said of its agent and chat holds for the task as well.
 
     Tasks copy the context they are created in, so that one made while this is current carries it along; that
-    it runs in another task than ``task`` tells it from work done on the spot.
+    it runs in another task than ``task`` tells it from work done on the spot. Until ``over``, what started it
+    still goes on, and may be waiting for it.
     """
 
-    __slots__ = ("label", "task", "turn")
+    __slots__ = ("label", "over", "task", "turn")
 
-    def __init__(self, label: str, turn: Turn | None) -> None:
+    def __init__(self, label: str, turn: Turn | None, *, over: bool = True) -> None:
         self.label = label
         self.turn = turn
+        self.over = over
         self.task = current_task()
 
 
@@ -44,6 +46,8 @@ def left(variable: ContextVar[Origin | None]) -> tuple[Origin, asyncio.Task[Any]
     task = current_task()
     if task is None or task is origin.task:
         return None
+    if not origin.over and origin.task is not None and task.get_loop() is origin.task.get_loop():
+        return None  # as with asyncio.gather; what is not waited for in the same loop begins later than this
     variable.set(None)  # in the context of this task alone
     return origin, task
 

@@ -12,6 +12,9 @@ from autoperf.errors import guarded
 
 _SECRETS: Final = ("helpers.secrets", "python.helpers.secrets")
 _DEEPEST: Final = 20
+_NAME_LENGTH: Final = 200
+# How many parts of one message may be left of which nothing but the mark fits in.
+_MARKS: Final = 20
 
 
 class Content:
@@ -74,7 +77,12 @@ class Content:
     def _fitting(self, parts: list[dict[str, Any]], left: int) -> tuple[list[dict[str, Any]], int]:
         fitting = []
         for part in parts:
-            cut = dict(part)
+            if left <= -_MARKS:
+                break
+            before, cut = left, dict(part)
+            for key in ("name", "id"):
+                if isinstance(part.get(key), str):
+                    cut[key] = part[key][:_NAME_LENGTH]
             for key in ("content", "arguments"):
                 if part.get(key) is None:
                     continue
@@ -82,6 +90,7 @@ class Content:
                 if len(text) > left:
                     text = cut[key] = text[: max(0, left - 1)] + "…"
                 left -= len(text)
+            left -= left == before  # pictures and empty texts come to an end too
             fitting.append(cut)
         return fitting, left
 

@@ -16,6 +16,14 @@ UNKNOWN: Final = "(unknown)"
 _NAME_LENGTH: Final = 100
 
 
+def shown_name(tool: Any, name: Any) -> str:
+    """The name of ``tool`` as it goes into statistics and attributes; one that the model made up does not.
+
+    It is a part of what the model said; the host answers it with a tool for unknown ones.
+    """
+    return UNKNOWN if type(tool).__name__ == "Unknown" else short(name)
+
+
 class Outcome:
     """How one execution went; ``error`` is a class name, ``tool_error``, or empty.
 
@@ -44,7 +52,7 @@ def watch(probe: Probe, tool: Any, name: Any, *, kind: str, server: str | None =
     execute = getattr(tool, "execute", None)
     if not callable(execute) or not hasattr(tool, "__dict__"):
         return
-    watched = _Watched(probe, tool, short(name), kind, server)
+    watched = _Watched(probe, tool, shown_name(tool, name), kind, server)
 
     def begin(*args: Any, **kwargs: Any) -> Any:
         # Not a coroutine function itself: arguments that do not fit must be refused by the call, as without
@@ -62,14 +70,13 @@ def watch(probe: Probe, tool: Any, name: Any, *, kind: str, server: str | None =
 
 
 class _Watched:
-    __slots__ = ("_agent", "_attributes", "_label", "_name", "_probe", "_tool")
+    __slots__ = ("_agent", "_attributes", "_name", "_probe", "_tool")
 
     def __init__(self, probe: Probe, tool: Any, name: str, kind: str, server: str | None) -> None:
         self._probe = probe
         self._tool = tool
         self._agent = getattr(tool, "agent", None)
         self._name = name
-        self._label = UNKNOWN if type(tool).__name__ == "Unknown" else name
         self._attributes = {
             names.OPERATION_NAME: names.EXECUTE_TOOL,
             names.TOOL_NAME: name,
@@ -128,18 +135,18 @@ class _Watched:
 
     def _measure(self, seconds: float, outcome: Outcome) -> None:
         with guarded("execute"):
-            attributes = {names.TOOL_NAME: self._label}
+            attributes = {names.TOOL_NAME: self._name}
             if outcome.error:
                 attributes[names.ERROR_TYPE] = outcome.error
             self._probe.measure(names.EXECUTE_TOOL_DURATION, seconds, attributes)
 
     def count(self, seconds: float, failed: bool, step: Step | None, begin: Any) -> None:
         with guarded("execute"):
-            execution = self._probe.tools.of(self._label)
+            execution = self._probe.tools.of(self._name)
             execution.series.add(seconds)
             execution.errors += failed
             if step is not None:
-                step.tool, step.own_seconds = self._label, step.own_seconds + seconds
+                step.tool, step.own_seconds = self._name, step.own_seconds + seconds
             vars(self._tool).setdefault("execute", begin)
 
 

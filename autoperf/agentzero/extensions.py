@@ -86,7 +86,7 @@ def folder_classes(probe: Probe) -> Callable[[Call, Switch], Call]:
         def note(classes: list[type]) -> list[type]:
             lookup = probe.lookup.get()
             if lookup is not None:
-                lookup.classes += len(classes)
+                lookup.found(classes)
             return classes
 
         async def get_extensions_async(folder: str) -> list[type]:
@@ -109,7 +109,7 @@ def noting(probe: Probe, code: CodeCache, load: Call) -> Call:
         classes: list[type] = load(*args, **kwargs)
         lookup = probe.lookup.get()
         if lookup is not None:
-            lookup.classes += len(classes)
+            lookup.found(classes)
             lookup.reads += code.reads() - before
         return classes
 

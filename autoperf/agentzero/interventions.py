@@ -94,6 +94,9 @@ def _busy(original: Check, probe: Probe, switch: Switch) -> Check:
                 if paused or pending:
                     ended = time.time_ns()
                     waited = (ended - started) / 1e9 if paused else 0.0
+                    stream = probe.stream.get()
+                    if stream is not None:
+                        stream.waited(waited)
                     attributes = {names.WAITED: waited, names.RAISED: outcome == "raised"}
                     probe.record(names.INTERVENTION, started, ended, attributes)
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from autoperf.agentzero.background import Origin
 from autoperf.agentzero.counters import Execution
 from autoperf.agentzero.probe import Lookup, Probe, is_intervention, restore
-from autoperf.errors import guarded
+from autoperf.errors import class_name, guarded
 from autoperf.telemetry import names
 
 # Called for every streamed chunk, or implicitly around single functions: counted, a span only when slow.
@@ -71,6 +71,7 @@ class Call:
         "_lookup_token",
         "_open",
         "_open_extension",
+        "_origin",
         "_origin_token",
         "_point",
         "_point_token",
@@ -90,6 +91,7 @@ class Call:
         self._lookup: Lookup | None = None
         self._open: AbstractContextManager[Any] | None = None
         self._open_extension: AbstractContextManager[Any] | None = None
+        self._origin: Origin | None = None
         self._origin_token: Token[Any] | None = None
         self._ran = 0
         self._extension = ""
@@ -107,6 +109,9 @@ class Call:
                 if turn is not None:
                     turn.begin_step(probe.span)
         self._point_token = probe.point.set(self)
+        if point.background:
+            # Also for extensions that do not call the constructor by which we know them.
+            self._origin_token = self._sets_going(point.name)
         if not point.frequent and (self._classes is None or self._classes):
             with guarded("extension calls"):
                 opened = probe.span(point.label, point.attributes, from_ns=probe.threshold(_SLOW_NS))
@@ -117,20 +122,31 @@ class Call:
     def begins(self, extension: type) -> None:
         """An extension of this call has been made and is about to run: what ran until now has ended."""
         with guarded("extension calls"):
+            if not self._has(extension):
+                return  # made by one of them, for itself
             now = time.perf_counter()
             self._extension_ended(now, None)
             self._extension, self._since = extension.__name__, now
             self._ran += 1
             probe, point = self._probe, self._point
             if point.background:
-                token = probe.origin.set(Origin(f"{names.BACKGROUND} {self._extension}", probe.turn.get()))
-                self._origin_token = self._origin_token or token
+                self._sets_going(self._extension)
             if self._open is not None:
                 label = f"{names.EXTENSION} {self._extension}"
                 attributes = {**point.attributes, names.EXTENSION_CLASS: self._extension}
                 opened = probe.span(label, attributes, from_ns=probe.threshold(2 * _SLOW_NS))
                 opened.__enter__()
                 self._open_extension = opened
+
+    def _sets_going(self, what: str) -> Token[Any]:
+        if self._origin is not None:
+            self._origin.over = True
+        self._origin = Origin(f"{names.BACKGROUND} {what}", self._probe.turn.get(), over=False)
+        return self._probe.origin.set(self._origin)
+
+    def _has(self, extension: type) -> bool:
+        known = self._classes if self._lookup is None else self._lookup.classes
+        return self._unsure or not known or extension in known
 
     def _extension_ended(self, now: float, error: BaseException | None) -> None:
         if not self._extension:
@@ -157,10 +173,13 @@ class Call:
                 self._spend(seconds, _SLOW_NS)
             self._count(seconds, error)
             self._open = None
+            if self._lookup is not None:
+                self._lookup.over = True
             stream = probe.stream.get()
             if stream is not None and self._ran:
                 stream.note(point.name, *self._slowest)
-        if self._origin_token is not None:
+        if self._origin is not None and self._origin_token is not None:
+            self._origin.over = True
             restore(probe.origin, self._origin_token)
         restore(probe.point, self._point_token)
         if point.name == _STEP_ENDS:
@@ -175,23 +194,29 @@ class Call:
         failed = isinstance(error, Exception) and not is_intervention(error)
         execution.errors += failed
         # Without an answer from the host's cache, nor a loader at work, something may still have run.
-        found = bool(self._classes) if lookup is None else bool(lookup.classes or self._ran)
+        found = self._ran or (self._classes if lookup is None else lookup.classes)
         if failed or found or self._unsure:
             execution.series.add(seconds)
             if self._point.frequent:
                 self._record(int(seconds * 1e9), error if failed else None)
 
     def _record(self, length_ns: int, error: BaseException | None) -> None:
-        self._spend(length_ns / 1e9, _FREQUENT_SLOW_NS)
-        if error is None and length_ns < self._probe.threshold(_FREQUENT_SLOW_NS):
+        from_ns = 0 if error is not None else _FREQUENT_SLOW_NS
+        turn = self._probe.turn.get()
+        # Failures too, and all details, have only their share: this may be called for every chunk. Outside of
+        # a turn it would be a trace of one span.
+        wanted = turn is not None and length_ns >= turn.threshold(from_ns)
+        if turn is not None and length_ns >= from_ns:
+            turn.spend()
+        if not wanted and (error is None or turn is not None):
             return
         attributes = self._point.attributes
         if error is not None:
-            attributes = {**attributes, names.ERROR_TYPE: type(error).__qualname__}
+            attributes = {**attributes, names.ERROR_TYPE: class_name(error)}
         now = time.time_ns()
         self._probe.record(self._point.label, now - length_ns, now, attributes)
 
     def _spend(self, seconds: float, from_ns: int) -> None:
         turn = self._probe.turn.get()
-        if turn is not None and seconds * 1e9 >= from_ns:
+        if turn is not None and seconds * 1e9 >= from_ns and self._probe.detail != "all":
             turn.spend()

@@ -35,10 +35,12 @@ class Tracing(Protocol):
         *,
         new_trace: bool = False,
         from_ns: int = 0,
+        start_ns: int | None = None,
     ) -> AbstractContextManager[SpanHandle]:
         """A span around a block; with ``new_trace`` a root; with ``from_ns`` only if it took that long.
 
-        Or if it failed, or something began below it, or an attribute was set on it.
+        Or if it failed, or something began below it, or an attribute was set on it. One with ``from_ns`` may
+        have begun at ``start_ns`` already.
         """
 
     def record(
@@ -67,13 +69,22 @@ class Step:
 
 
 class Lookup:
-    """What one extension call, in the context it runs in, found and had to read."""
+    """What one extension call, in the context it runs in, found and had to read.
 
-    __slots__ = ("classes", "reads")
+    Tasks that an extension leaves behind carry it along: once it is ``over`` it takes nothing any more.
+    """
+
+    __slots__ = ("classes", "over", "reads")
 
     def __init__(self) -> None:
-        self.classes = 0
+        self.classes: list[type] = []
+        self.over = False
         self.reads = 0
+
+    def found(self, classes: list[type]) -> None:
+        """A loader has found ``classes`` on behalf of the call."""
+        if not self.over:
+            self.classes += classes
 
 
 class Point(Protocol):
@@ -150,7 +161,7 @@ class Probe:
         if self.tracing is None or not self._shown(name):
             return
         if self.origin.get() is not None:
-            self._begin_background()
+            self._begin_background(start_ns)
         self.tracing.record(name, start_ns, end_ns, attributes, kind)
 
     def measure(self, name: str, value: float, attributes: dict[str, Any]) -> None:
@@ -168,7 +179,7 @@ class Probe:
     def _shown(self, name: str) -> bool:
         return self.detail != "turn" or name.partition(" ")[0] in names.OF_A_TURN
 
-    def _begin_background(self) -> None:
+    def _begin_background(self, start_ns: int | None = None) -> None:
         with guarded("background"):
             found = left(self.origin)
             if found is None or self.tracing is None:
@@ -181,7 +192,9 @@ class Probe:
                 variable.set(None)
             attributes = turn.attributes() if turn is not None else {}
             # A task in which nothing becomes a span leaves no empty trace behind.
-            root = self.tracing.span(origin.label, attributes, new_trace=True, from_ns=NEVER_NS)
+            root = self.tracing.span(
+                origin.label, attributes, new_trace=True, from_ns=NEVER_NS, start_ns=start_ns
+            )
             root.__enter__()
             end_with(task, root)
 

@@ -33,6 +33,7 @@ class Stream:
         "_noted",
         "_raw_model",
         "_raw_usage",
+        "_waited",
         "answer",
         "callback_seconds",
         "chunks",
@@ -52,6 +53,7 @@ class Stream:
         self._noted = ("", "", 0.0)
         self._raw_model = ""
         self._raw_usage: Any = None
+        self._waited = 0.0
         self.answer: Any = None
         self.callback_seconds = 0.0
         self.chunks = 0
@@ -129,6 +131,11 @@ class Stream:
         if self._inside and seconds > self._noted[2]:
             self._noted = (point, extension, seconds)
 
+    def waited(self, seconds: float) -> None:
+        """The agent was paused for ``seconds``: inside a callback that is no time the framework spent."""
+        if self._inside:
+            self._waited += seconds
+
     def timed(self, callback: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         """``callback``, with its time taken; what it returns or raises passes unchanged."""
 
@@ -143,11 +150,12 @@ class Stream:
         return timed
 
     def _called(self, seconds: float) -> None:
+        seconds = max(0.0, seconds - self._waited)
         self.callback_seconds += seconds
         if seconds > self.slowest:
             self.slowest = seconds
             self.slowest_point, self.slowest_extension, _ = self._noted
-        self._noted = ("", "", 0.0)
+        self._noted, self._waited = ("", "", 0.0), 0.0
         self._inside = False
 
     def seconds_to_first_chunk(self) -> float | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from autoperf.agentzero.codecache import CodeCache
-from autoperf.agentzero.executions import short, watch
+from autoperf.agentzero.executions import short, shown_name, watch
 from autoperf.agentzero.probe import Probe, Step, restore
 from autoperf.agentzero.sourcefiles import shown, source_of
 from autoperf.errors import guarded
@@ -24,7 +24,7 @@ def lookup(probe: Probe, code: CodeCache | None) -> Callable[..., Any]:
         with guarded("get_tool"):
             name = kwargs["name"] if "name" in kwargs else args[0] if args else ""
             attributes: dict[str, Any] = {
-                names.TOOL_NAME: short(name),
+                names.TOOL_NAME: shown_name(tool, name),
                 names.AGENT_NAME: short(getattr(instance, "agent_name", "")),
             }
             if code is not None:

@@ -16,17 +16,13 @@ OpenSpan = Callable[[str, dict[str, Any]], AbstractContextManager[Any]]
 
 
 class Turn:
-    """Made at the start of a message and of a monologue, current in its context until its end.
+    """Made at the start of a message and of a monologue, current in its context until its end."""
 
-    ``role`` is what the host calls the model for at this moment: ``chat``, ``utility``, or empty.
-    """
-
-    __slots__ = ("_left", "_omitted", "_open", "_step", "agent", "conversation", "role", "steps")
+    __slots__ = ("_left", "_omitted", "_open", "_step", "agent", "conversation", "steps")
 
     def __init__(self, agent: str, conversation: str) -> None:
         self.agent = agent
         self.conversation = conversation
-        self.role = ""
         self.steps = 0
         self._open: AbstractContextManager[Any] | None = None
         self._step: Any = None

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from autoperf.agentzero.background import Origin
 from autoperf.agentzero.probe import Probe, Turn, agent_attributes, is_intervention, restore
-from autoperf.errors import guarded
+from autoperf.errors import class_name, guarded
 from autoperf.telemetry import names
 
-_KEYS = (names.AGENT_NAME, names.CONVERSATION_ID)
+_KEYS: Final = (names.AGENT_NAME, names.CONVERSATION_ID)
+# A0, A1, ... as a rule, but an extension may name every agent anew, and a series is kept for each name.
+_AGENTS_MEASURED: Final = 32
+_OTHER: Final = "(other)"
 
 
 def message(probe: Probe) -> Callable[..., Any]:
@@ -38,6 +41,7 @@ def message(probe: Probe) -> Callable[..., Any]:
 
 def monologue(probe: Probe) -> Callable[..., Any]:
     """For ``Agent.monologue()``: ``invoke_agent``, under the tool call that started it when there is one."""
+    agents: set[str] = set()
 
     async def run_monologue(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
         attributes = {names.OPERATION_NAME: names.INVOKE_AGENT, **agent_attributes(instance, _KEYS)}
@@ -50,17 +54,27 @@ def monologue(probe: Probe) -> Callable[..., Any]:
             try:
                 return await wrapped(*args, **kwargs)
             except Exception as error:
-                failed = {} if is_intervention(error) else {names.ERROR_TYPE: type(error).__qualname__}
+                failed = {} if is_intervention(error) else {names.ERROR_TYPE: class_name(error)}
                 raise
             finally:
                 with guarded("monologue"):
                     # No end of the step is called in a stopped monologue, nor in a task of the scheduler.
                     turn.end_step()
-                    measured = {names.OPERATION_NAME: names.INVOKE_AGENT, **failed}
+                    measured = {**_measured_as(turn.agent, agents), **failed}
                     probe.measure(names.INVOKE_AGENT_DURATION, time.perf_counter() - started, measured)
                 restore(probe.turn, token)
 
     return run_monologue
+
+
+def _measured_as(agent: str, known: set[str]) -> dict[str, Any]:
+    operation = {names.OPERATION_NAME: names.INVOKE_AGENT}
+    if not agent:
+        return operation
+    if agent not in known and len(known) >= _AGENTS_MEASURED:
+        agent = _OTHER
+    known.add(agent)
+    return {**operation, names.AGENT_NAME: agent}
 
 
 def _turn(attributes: dict[str, Any]) -> Turn:

@@ -22,6 +22,9 @@ class Ending(Protocol):
     def shutdown(self) -> None:
         """Do it, within a bound; called again it does nothing."""
 
+    def leave(self) -> None:
+        """The same where nothing of the process comes after it, no atexit function of anybody's."""
+
     def resume(self) -> None:
         """Take up work again: the process did not end after all."""
 
@@ -38,7 +41,7 @@ class Exits:
 
     def __init__(self, ending: Ending) -> None:
         self._ending = ending
-        self._finish = ending.shutdown
+        self._finish, self._leave = ending.shutdown, ending.leave
         self._handler = self._on_sigterm
         atexit.register(self._finish)
         self._took_sigterm = _free_sigterm()
@@ -46,7 +49,12 @@ class Exits:
             signal.signal(signal.SIGTERM, self._handler)
         # The variants of exec in `os` look these two up when they are called; subprocess uses none of them.
         self._replaced = {name: self._replace(name) for name in ("execv", "execve", "_exit")}
-        finish_with_multiprocessing(self._finish)
+        finish_with_multiprocessing(self._leave)
+
+    def come_first(self) -> None:
+        """At interpreter exit, be called before all that has been registered up to now."""
+        atexit.unregister(self._finish)
+        atexit.register(self._finish)
 
     def undo(self) -> None:
         """Take everything back; a handler or function that somebody has put over ours stays."""
@@ -69,7 +77,7 @@ class Exits:
             with guarded(f"telemetry:os.{name}"):
                 leaving = self._ending.alive() and _leads_away(name, args)
                 if leaving:
-                    self._finish()
+                    self._leave()
             try:
                 return original(*args, **kwargs)
             finally:
@@ -82,9 +90,12 @@ class Exits:
 
     def _on_sigterm(self, number: int, _frame: FrameType | None) -> None:
         with guarded("telemetry:SIGTERM"):
-            self._finish()
+            self._leave()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
+        # Only process 1 of a container gets here: for it there is no default of dying.
+        with guarded("telemetry:SIGTERM"):
+            self._ending.resume()
 
 
 def _leads_away(name: str, args: tuple[Any, ...]) -> bool:

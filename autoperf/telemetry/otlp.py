@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from autoperf.telemetry.credentials import hidden, public
+
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
@@ -42,10 +44,10 @@ def targets(environ: Mapping[str, str] = os.environ, signal: str = TRACES) -> tu
     OTLP endpoint has to be named: no port is tried by default.
     Source: OpenTelemetry specification, SDK environment variables and OTLP exporter.
     """
-    endpoint, protocol = _public(setting(environ, signal, "ENDPOINT")), setting(environ, signal, "PROTOCOL")
+    endpoint, protocol = public(setting(environ, signal, "ENDPOINT")), setting(environ, signal, "PROTOCOL")
     variable = f"OTEL_{signal.upper()}_EXPORTER"
     wanted = [name.strip().lower() for name in environ.get(variable, "").split(",") if name.strip()]
-    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true" or "none" in wanted:
+    if switched_off(environ) or "none" in wanted:
         return [], []
     found: list[Target] = []
     problems: list[str] = []
@@ -59,19 +61,19 @@ def targets(environ: Mapping[str, str] = os.environ, signal: str = TRACES) -> tu
         else:
             if protocol not in ("", "http/protobuf"):
                 problems.append(f"OTLP protocol {protocol} is not supported: http/protobuf is used")
-            found.append(Target("otlp-http", _public(_http_endpoint(environ, signal))))
+            found.append(Target("otlp-http", public(_http_endpoint(environ, signal))))
     return found, problems
+
+
+def switched_off(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether OpenTelemetry's own switch makes its SDK record nothing, for the local store neither."""
+    return environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
 
 
 def setting(environ: Mapping[str, str], signal: str, name: str) -> str:
     """The value of one OTLP exporter variable: the one for ``signal`` wins over the general one."""
     specific = environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_{name}", "").strip()
     return specific or environ.get(f"OTEL_EXPORTER_OTLP_{name}", "").strip()
-
-
-def _public(endpoint: str) -> str:
-    # What is shown and stored holds no password; the exporter reads the variable itself.
-    return re.sub(r"//[^/@]*@", "//", endpoint)
 
 
 def _http_endpoint(environ: Mapping[str, str], signal: str) -> str:
@@ -97,6 +99,7 @@ class Sender:
         self._signal = signal
         self._report = report
         self._said = False
+        self._busy = self._closed = False
         self._exporter: Any = None
         self._calm = Calm()
         self._hush = _Hush()
@@ -105,11 +108,19 @@ class Sender:
 
     def deliver(self, batch: Any) -> bool:
         """Export ``batch``, spans or metrics data; False when it did not arrive but is to be tried again."""
+        self._busy = True
+        try:
+            return self._deliver(batch)
+        finally:
+            self._busy = False
+            if self._closed:
+                self._hush.remove()
+
+    def _deliver(self, batch: Any) -> bool:
         self._hush.last = ""
         try:
             if self._exporter is None:
-                self._exporter = _exporter(self.target, self._signal)
-                self._hush.install(threading.get_ident())
+                self._exporter = _exporter(self.target, self._signal, self._hush)
             # By name: the exporter's own module may have been loaded with another copy of the enumeration.
             arrived: bool = self._exporter.export(batch).name == "SUCCESS"
             reason = self._hush.last or "not accepted"
@@ -129,7 +140,7 @@ class Sender:
         self._fail(self._hush.last or self.problem or "no answer in time", "")
 
     def _fail(self, reason: str, then: str) -> None:
-        self.problem = " ".join(reason.split())[:200]
+        self.problem = " ".join(hidden(reason, os.environ).split())[:200]
         if not self._said:
             self._said = True
             kept = f"{',' if then else ';'} the local store has them" if self._signal == TRACES else ""
@@ -146,8 +157,10 @@ class Sender:
         return self._exporter is not None or self._calm.reached()
 
     def close(self) -> None:
-        """Let go of the SDK's loggers; a request under way is left to the daemon thread it runs on."""
-        self._hush.remove()
+        """Let go of the SDK's loggers; a request under way is left to its daemon thread."""
+        self._closed = True
+        if not self._busy:
+            self._hush.remove()
 
 
 class Calm:
@@ -207,7 +220,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)
 
 
-def _exporter(target: Target, signal: str) -> Any:
+def _exporter(target: Target, signal: str, hush: _Hush) -> Any:
     from opentelemetry import context as context_api
 
     # So that instrumented HTTP clients make no spans of our sending spans; this thread does nothing else.
@@ -216,15 +229,21 @@ def _exporter(target: Target, signal: str) -> Any:
     module, _, name = _EXPORTERS[signal, target.kind].partition(":")
     # One thread at a time: the two exporters of a protocol share most of their modules.
     with _making, _quiet_grpc() if target.kind == "otlp-grpc" else contextlib.nullcontext():
-        return getattr(importlib.import_module(module), name)()
+        make = getattr(importlib.import_module(module), name)
+        # Already now: what it thinks of the variables, it would say with the headers and their keys.
+        hush.install(threading.get_ident())
+        return make()
 
 
 @contextlib.contextmanager
 def _quiet_grpc() -> Iterator[None]:
-    """Have gRPC's C library, which reads this once as it starts, write only errors to the host's stderr."""
+    """Have gRPC's C library, which reads this once as it starts, keep off the host's stderr.
+
+    A certificate that it cannot read is four lines of errors at every attempt; why it fails, we say once.
+    """
     ours = "GRPC_VERBOSITY" not in os.environ
     if ours:
-        os.environ["GRPC_VERBOSITY"] = "ERROR"
+        os.environ["GRPC_VERBOSITY"] = "NONE"
     try:
         yield
     finally:

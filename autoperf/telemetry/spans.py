@@ -40,7 +40,7 @@ class ActiveSpan:
     Do not keep it open over a ``yield`` of a generator: whoever runs in between would become its child.
     """
 
-    __slots__ = ("_control_flow", "_from_ns", "_make", "_new_trace", "_span", "_token")
+    __slots__ = ("_control_flow", "_from_ns", "_make", "_new_trace", "_span", "_start_ns", "_token")
 
     def __init__(
         self,
@@ -48,18 +48,20 @@ class ActiveSpan:
         new_trace: bool,
         control_flow: Callable[[BaseException], bool],
         from_ns: int = 0,
+        start_ns: int | None = None,
     ) -> None:
         self._make = make
         self._new_trace = new_trace
         self._control_flow = control_flow
         self._from_ns = from_ns
+        self._start_ns = start_ns
         self._span: Span | None = None
         self._token: Any = None
 
     def __enter__(self) -> ActiveSpan:
         with guarded("telemetry:span start"):
             if self._from_ns:
-                self._span = _Pending(self._make, self._new_trace, self._from_ns)
+                self._span = _Pending(self._make, self._new_trace, self._from_ns, self._start_ns)
             else:
                 self._span = start_span(self._make, new_trace=self._new_trace)
             self._token = context_api.attach(trace_api.set_span_in_context(self._span))
@@ -109,13 +111,13 @@ class _Pending(trace_api.NonRecordingSpan):
     of its own looks like none.
     """
 
-    def __init__(self, make: Make, new_trace: bool, from_ns: int) -> None:
+    def __init__(self, make: Make, new_trace: bool, from_ns: int, start_ns: int | None) -> None:
         self._above = trace_api.get_current_span()
         seen = trace_api.INVALID_SPAN if new_trace else self._above
         super().__init__(seen.get_span_context())
         self._make = make
         self._new_trace = new_trace
-        self._start_ns = time.time_ns()
+        self._start_ns = start_ns or time.time_ns()
         self._set: dict[str, Any] = {}
         self._real: Span | None = None
         self._over = False
@@ -130,8 +132,13 @@ class _Pending(trace_api.NonRecordingSpan):
 
     @property
     def above(self) -> Span:
-        """What was current when this began."""
-        return self._above
+        """What was current when this began, or nothing for one with a trace of its own."""
+        return trace_api.INVALID_SPAN if self._new_trace else self._above
+
+    @property
+    def cause(self) -> trace_api.SpanContext:
+        """What a trace that begins here is linked to: this, or while it is no span, what it began in."""
+        return _cause(self._above) if self._real is None else self._real.get_span_context()
 
     def set_attribute(self, key: str, value: Any) -> None:
         """Keep it for the span that may be made."""
@@ -149,8 +156,6 @@ class _Pending(trace_api.NonRecordingSpan):
                 self._real = start_span(
                     make, new_trace=self._new_trace, above=self._above, start_ns=self._start_ns
                 )
-                if names.ERROR_TYPE in self._set:
-                    self._real.set_status(_ERROR)
             return self._real
 
     def ended(self, *, failed: bool) -> Span | None:
@@ -200,7 +205,7 @@ def start_span(
     new_trace = new_trace or (parent is not current and not parent.get_span_context().is_valid)
     links = []
     if new_trace:
-        cause = current.get_span_context()
+        cause = _cause(current)
         links = [Link(cause)] if cause.is_valid else []
     elif isinstance(parent, _Pending):
         parent = parent.made()
@@ -217,9 +222,15 @@ def start_span(
         record_exception=False,
         set_status_on_exception=False,
     )
+    if make.attributes and names.ERROR_TYPE in make.attributes:
+        span.set_status(_ERROR)
     if not new_trace and span.is_recording():
         _PARENTS[span] = parent
     return span
+
+
+def _cause(span: Span) -> trace_api.SpanContext:
+    return span.cause if isinstance(span, _Pending) else span.get_span_context()
 
 
 def _above(span: Span) -> Span:

@@ -70,7 +70,7 @@ class Telemetry:
         self._store_dir = store_dir
         self._report: Callable[[str], None] = (lambda _: None) if config.quiet else say
         self._tracer: Tracer | None = None
-        self._processor: Processor | None = None
+        self._processors: list[Processor] = []
         self._outlets: Outlets | None = None
         self._metrics: Metrics | None = None
         self._ended = False
@@ -117,11 +117,11 @@ class Telemetry:
         self._provider_module, self._spans = provider, spans
         outlets.add_exporters()
         outlets.on_tick = self._use_host_providers
-        self._processor = provider.Processor(outlets.put)
+        self._processors = [provider.Processor(outlets.put)]
         resource = provider.make_resource({names.SERVICE_INSTANCE_ID: outlets.instance, **self._resource})
         ours = provider.make_provider(resource)
         outlets.resource = dict(ours.resource.attributes)
-        ours.add_span_processor(self._processor)
+        ours.add_span_processor(self._processors[0])
         self._tracer = ours.get_tracer(provider.SCOPE)
         with guarded("telemetry:metrics"):
             outlets.add_metrics(resource, again=self._again)
@@ -138,11 +138,13 @@ class Telemetry:
         *,
         new_trace: bool = False,
         from_ns: int = 0,
+        start_ns: int | None = None,
     ) -> ActiveSpan | NoSpan:
         """A span for a ``with`` block, below the current one, or with ``new_trace`` in a trace of its own.
 
         ``kind`` is one of the span kinds in `names`. A trace of its own is linked to the current span. With
-        ``from_ns`` there is a span only if it took as many ns, failed, was told something, or held another.
+        ``from_ns`` there is a span only if it took as many ns, failed, was told something, or held another;
+        such a one may have begun at ``start_ns`` already.
         """
         tracer = self._tracer or self._begin_in_child()
         if tracer is None:
@@ -150,7 +152,7 @@ class Telemetry:
         if self._metrics is not None:
             self._metrics.loops.note()
         make = self._spans.Make(tracer, name, attributes, kind)
-        span: ActiveSpan = self._spans.ActiveSpan(make, new_trace, self._control_flow, from_ns)
+        span: ActiveSpan = self._spans.ActiveSpan(make, new_trace, self._control_flow, from_ns, start_ns)
         return span
 
     def record(
@@ -180,7 +182,7 @@ class Telemetry:
 
     def current_trace_id(self) -> str | None:
         """The trace going on here, as 32 hex digits."""
-        recording = self._outlets is not None and self._processor is not None
+        recording = self._outlets is not None and bool(self._processors)
         return self._spans.current_trace_id() if recording else None
 
     # -- on our thread
@@ -191,12 +193,17 @@ class Telemetry:
 
     def _use_host_provider(self, outlets: Outlets) -> None:
         """Where the host has set an SDK provider, our spans go through it, and it does the exporting."""
-        if self._processor is None or self._ended:
+        if not self._processors or self._ended:
             return
         host = None if outlets.in_host_provider else self._provider_module.host_provider()
         if host is not None:
-            host.add_span_processor(self._processor)
+            # One of its own: what our provider began is ours to export, also when it ends later.
+            self._processors.append(self._provider_module.Processor(outlets.keep))
+            host.add_span_processor(self._processors[-1])
             outlets.in_host_provider = True
+            outlets.flush_host_with(host.force_flush)
+            if self._exits is not None:  # before the host's own end, after which it would take nothing
+                self._exits.come_first()
             self._tracer = host.get_tracer(self._provider_module.SCOPE)
         with guarded("telemetry:metrics"):
             outlets.use_host_meters()
@@ -216,6 +223,13 @@ class Telemetry:
 
     def shutdown(self, timeout: float = EXIT_SECONDS) -> None:
         """End open spans as cut off, empty the queues, mark the record as ended, in ``timeout`` seconds."""
+        self._finish(timeout, leaving=False)
+
+    def leave(self) -> None:
+        """`shutdown` where nothing of the process comes after: also flush a provider of the host's."""
+        self._finish(EXIT_SECONDS, leaving=True)
+
+    def _finish(self, timeout: float, *, leaving: bool) -> None:
         if self._ended:
             return
         self._ended = True
@@ -223,13 +237,13 @@ class Telemetry:
         if self._exits is not None:
             self._exits.undo()
         if self._outlets is not None:
-            self._outlets.finish(timeout, None if self._processor is None else self._end_open)
+            self._outlets.finish(timeout, self._end_open if self._processors else None, leaving=leaving)
             self._silence()
 
     def _end_open(self) -> None:
         self._spans.make_pending()
-        if self._processor is not None:
-            self._processor.end_open()
+        for processor in self._processors:
+            processor.end_open()
 
     def resume(self) -> None:
         """Begin anew with the next span after a `shutdown`: the process did not end after all."""
@@ -252,17 +266,17 @@ class Telemetry:
         if self._outlets is not None:
             self._silence()
             self._outlets = None
-        if self._processor is not None:
+        if self._processors:
             self._spans.forget_pending()
 
     def _silence(self) -> None:
-        if self._processor is not None:
-            self._processor.live = False
+        for processor in self._processors:
+            processor.live = False
 
     def _begin_in_child(self) -> Tracer | None:
         with self._beginning:
             if self._outlets is None and not self._ended:
                 with guarded("telemetry:fork"):
                     self._begin()
-                    finish_with_multiprocessing(self.shutdown)
+                    finish_with_multiprocessing(self.leave)
         return self._tracer
