@@ -65,6 +65,14 @@ def test_a_closed_stdout_is_one_line(
     assert capsys.readouterr().err == "autoperf: stdout: bad file descriptor\n"
 
 
+@pytest.mark.parametrize("words", [["export", "--output", ""], ["report", "--html", ""]])
+def test_a_file_without_a_name_is_one_line(
+    words: list[str], home: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([*words, "--home", home]) == 1
+    assert capsys.readouterr() == ("", "autoperf: give the file a name, or - for stdout\n")
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is always full")
 def test_a_full_device_is_named(
     home: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -16,6 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from autoperf import cli
+from autoperf.cli import export
 from autoperf.insight import jaeger, otlpjson
 from autoperf.insight.values import Described, shareable
 from autoperf.telemetry import names
@@ -238,3 +239,13 @@ def test_a_real_run_is_exported_under_the_name_that_it_was_given(tmp_path: Path)
     assert described["serviceName"] == "my-zero"
     assert {names.SERVICE_INSTANCE_ID, names.SERVICE_VERSION} <= tags.keys()
     assert trace["spans"][0]["operationName"] == names.MESSAGE
+
+
+def test_a_trace_that_is_not_exported_whole_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(export, "SPANS_READ", 2)
+    trace = turn(1)
+    assert cli.main(["export", "--home", str(keep(tmp_path, trace)), "-o", str(tmp_path / "x.json")]) == 0
+    said = f"autoperf: trace {trace.trace_id}: the first 2 of {len(trace.rows)} spans\n"
+    assert capsys.readouterr().err == said

@@ -69,6 +69,15 @@ def test_before_and_after_meet_by_name() -> None:
     assert (change.name, change.before.count, change.after.count, change.ratio) == ("a", 2, 1, 2.0)
 
 
+def test_spans_that_only_the_slow_have_are_not_compared() -> None:
+    """Nine of ten are faster than a span is made for now; the tenth would look like all of them."""
+    names_of_both = ("extensions message_loop_end", "extension SaveChat", "compress_history")
+    before = [spans(name, *[2.0] * 10) for name in names_of_both]
+    after = [spans(name, 9.0) for name in names_of_both]
+    assert changes(timed(*before), timed(*after)) == []
+    assert len(timed(*after).rows()) == 3
+
+
 def test_a_ratio_is_never_made_of_nothing() -> None:
     (change,) = changes(timed(spans("step", 1)), timed(spans("step", 0)))
     assert change.ratio is None

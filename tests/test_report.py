@@ -260,3 +260,9 @@ def test_the_numbers_of_the_page_are_those_of_the_spans(tmp_path: Path) -> None:
     words = made(keep(tmp_path, *traces)).text
     assert "user messages 5 median message 70.0 ms model calls 5 " in words
     assert " first chunk, p50 m 5 0 15.0 ms 15.0 ms 15.0 ms 75.0 ms 7.0 ms " in words
+
+
+def test_only_the_processes_behind_these_traces_are_counted(home: Path) -> None:
+    """Those observed only, which are the before, and those whose traces are gone are not among them."""
+    keep(home, processes=[process(300, features=["trace", "tools"])])
+    assert collect(home, 50).counters("lookups")["tools"]["lookups"] == 200

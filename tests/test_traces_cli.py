@@ -87,7 +87,7 @@ def test_filter_by_chat_and_by_a_moment_between(home: str, capsys: pytest.Captur
 def test_more_traces_than_one_batch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     traces = []
     for number in range(250):
-        traces.append(Trace(number + 1, at_ms=number // 2))
+        traces.append(Trace(number + 1, at_ms=number // 3))
         traces[-1].span("user_message", 0, 1)
     home = str(keep(tmp_path, *traces))
     listed = json.loads("\n".join(said(capsys, "traces", "--json", "--home", home, "--limit", "999")))

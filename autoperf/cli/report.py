@@ -38,7 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the page, or print the report; exit 1 when there is no trace."""
     report = collect(directory(args.home), args.last, args.baseline and args.baseline.absolute())
-    if args.html:
+    if args.html is not None:
         from autoperf.page import page
 
         written(args.html, page(report))
@@ -46,6 +46,6 @@ def run(args: argparse.Namespace) -> int:
             say(f"{args.html}: {len(report.traces):,} traces; open it in a browser")
     if args.json:
         print(json.dumps(report.as_row(), indent=2, default=str))
-    elif not args.html:
+    elif args.html is None:
         print("\n".join(report_lines(report, terminal.width_of())))
     return 0

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from autoperf.config import Config
+from autoperf.errors import AutoperfError
 
 _UNITS: Final = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -64,6 +65,8 @@ def written(file: str, parts: Iterable[str]) -> None:
 
     Raises ``OSError`` with the name of the file.
     """
+    if not file:
+        raise AutoperfError("give the file a name, or - for stdout")
     if file == "-":
         if sys.stdout is None:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF), "stdout")

@@ -17,6 +17,9 @@ _KEYS_KEPT: Final = 2000
 OTHER: Final = "(other)"
 # The kind under which `Timings` keeps how long a model took to begin its answer.
 FIRST_CHUNK: Final = "first chunk"
+# These become spans only where they took long: what is faster now is not among them, so their percentiles
+# before and after are of different things.
+ONLY_IF_SLOW: Final = frozenset((names.EXTENSIONS, names.EXTENSION, names.COMPRESS_HISTORY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +103,10 @@ class Change:
 
 
 def changes(before: Timings, after: Timings) -> list[Change]:
-    """What was timed in both, in the order of the time it takes now."""
+    """What was timed in both, whether slow or not, in the order of the time it takes now."""
     known = {(row.kind, row.name): row for row in before.rows()}
     return [
         Change(row.kind, row.name, known[row.kind, row.name], row)
         for row in after.rows()
-        if (row.kind, row.name) in known
+        if (row.kind, row.name) in known and row.kind not in ONLY_IF_SLOW
     ]

@@ -8,7 +8,7 @@ from typing import Final
 from autoperf.insight.counters import hit_rate
 from autoperf.insight.layers import EXPLANATION, LAYERS
 from autoperf.insight.reports import Report
-from autoperf.insight.statistics import FIRST_CHUNK, Change, Timing
+from autoperf.insight.statistics import FIRST_CHUNK, ONLY_IF_SLOW, Change, Timing
 from autoperf.page.markup import element, name, rect, section, stacked, table, text
 from autoperf.telemetry import names
 from autoperf.wording import count, milliseconds, percent
@@ -70,7 +70,8 @@ def changes(report: Report) -> str:
     lead = (
         f"Before: {text(before.description)}, {before.messages:,} messages. After: {now:,} messages. The "
         "ratio is the median before divided by the median after: above 1 is faster now. Only runs that did "
-        "the same, on a machine as busy, can be compared; look at the counts."
+        "the same, on a machine as busy, can be compared; look at the counts. Extensions are left out: they "
+        "have a span only where they took long."
     )
     rows = [
         (
@@ -111,7 +112,9 @@ def others(report: Report) -> str:
     """Everything else that has a span."""
     apart = (names.EXECUTE_TOOL, names.CHAT, FIRST_CHUNK)
     rows = [row for row in report.timings.rows() if row.kind not in apart]
-    return section("Everything else, by total time", _timings("span", rows))
+    lead = "Extensions, their points and compressing have a span only where they took long: numbers of those."
+    slow = any(row.kind in ONLY_IF_SLOW for row in rows)
+    return section("Everything else, by total time", _timings("span", rows), lead if slow else "")
 
 
 def caches(report: Report) -> str:
