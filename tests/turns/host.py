@@ -1,0 +1,71 @@
+"""A monologue whose loop calls extension points around each step, as every generation does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any
+
+from autoperf.agentzero import extensions, turns
+from autoperf.agentzero.points import Points
+from autoperf.agentzero.probe import Probe
+from autoperf.patching import Switch
+
+Body = Callable[[], Awaitable[Any]]
+
+
+class Host:
+    """A monologue whose loop calls extension points around each step, as every generation does."""
+
+    def __init__(self, probe: Probe) -> None:
+        self.probe = probe
+        self.points = Points(probe)
+        self.extensions: dict[str, list[type]] = {}
+        self._monologue = turns.monologue(probe)
+
+        class Extension:
+            def __init__(self, agent: Any) -> None:
+                self.agent = agent
+
+        Extension.__init__ = extensions.instances(probe)(Extension.__init__, Switch())  # type: ignore[method-assign]
+        self.base: Any = Extension
+
+    def extend(self, point: str, name: str, execute: Callable[[Any], Awaitable[Any]]) -> None:
+        self.extensions.setdefault(point, []).append(type(name, (self.base,), {"execute": execute}))
+
+    async def call(self, point: str) -> None:
+        classes = self.extensions.get(point, [])
+        with self.points.call(point, classes):
+            for cls in classes:
+                await cls(agent=None).execute()
+
+    async def monologue(self, *steps: Body, name: str = "A0") -> Any:
+        agent = SimpleNamespace(agent_name=name, context=SimpleNamespace(id="chat-1"))
+
+        async def body() -> str:
+            await self.call("monologue_start")
+            for step in steps:
+                await self.call("message_loop_start")
+                try:
+                    await step()
+                finally:
+                    await self.call("message_loop_end")
+            await self.call("monologue_end")
+            return "done"
+
+        return await self._monologue(body, agent, (), {})
+
+    def span(self, name: str, **more: Any) -> Any:
+        return self.probe.span(name, **more)
+
+
+async def nothing() -> None:
+    """A step in which nothing happens."""
+
+
+def sleeping(seconds: float) -> Callable[[Any], Awaitable[Any]]:
+    async def execute(self: Any) -> None:
+        time.sleep(seconds)  # noqa: ASYNC251 - as slow extensions do
+
+    return execute

@@ -1,0 +1,201 @@
+"""Extensions told apart, their share of a step, and what failing ones leave."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autoperf.agentzero.probe import Probe
+from autoperf.telemetry import Telemetry, names
+from tests.telemetry_process import stored
+from tests.turns.host import Host, nothing, sleeping
+
+
+def test_extensions_that_take_time_are_told_apart_and_hold_what_they_call(host: Host, told: Any) -> None:
+    async def calling(self: Any) -> None:
+        with host.span("memory_recall"):
+            pass
+
+    host.extend("prompts", "Slow", sleeping(0.004))
+    host.extend("prompts", "Recall", calling)
+
+    async def step() -> None:
+        await host.call("prompts")
+
+    asyncio.run(host.monologue(step))
+    point = "invoke_agent A0 > step > extensions prompts"
+    assert [path for path in told() if path.startswith(point)] == [
+        point,
+        f"{point} > extension Slow",
+        f"{point} > extension Recall",
+        f"{point} > extension Recall > memory_recall",
+    ]
+
+
+def test_the_extension_that_fails_is_the_one_marked(host: Host, told: Any, tmp_path: Path) -> None:
+    async def failing(self: Any) -> None:
+        raise KeyError("secret")
+
+    host.extend("prompts", "Fine", sleeping(0))
+    host.extend("prompts", "Failing", failing)
+
+    async def step() -> None:
+        with pytest.raises(KeyError):
+            await host.call("prompts")
+
+    asyncio.run(host.monologue(step))
+    told()
+    failed = {s["name"] for s in stored(tmp_path) if s["status"] == "error"}
+    assert failed == {"extensions prompts", "extension Failing"}
+
+
+def test_a_step_has_a_share_of_short_spans_and_says_how_many_it_left_out(
+    host: Host, told: Any, tmp_path: Path
+) -> None:
+    host.extend("point", "Slow", sleeping(0.0011))
+
+    async def step() -> None:
+        for _ in range(25):
+            await host.call("point")
+
+    asyncio.run(host.monologue(step, nothing))
+    # A point and its extension may both begin while there is one left.
+    assert sum("extension" in path for path in told()) in (20, 21)
+    omitted = [s["attributes"].get(names.SPANS_OMITTED, 0) for s in stored(tmp_path) if s["name"] == "step"]
+    assert min(omitted) == 0, "a step that leaves nothing out says nothing"
+    assert max(omitted) >= 4
+
+
+def test_with_all_details_every_call_that_ran_is_a_span_and_none_is_left_out(
+    telemetry: Telemetry, told: Any
+) -> None:
+    host = Host(Probe(telemetry, "all"))
+    host.extend("point", "Quick", sleeping(0))
+
+    async def step() -> None:
+        for _ in range(50):
+            await host.call("point")
+
+    asyncio.run(host.monologue(step))
+    found = told()
+    assert found.count("invoke_agent A0 > step > extensions point") == 50
+    assert found.count("invoke_agent A0 > step > extensions point > extension Quick") == 50
+
+
+def test_and_nothing_is_said_to_be_left_out(telemetry: Telemetry, told: Any, tmp_path: Path) -> None:
+    host = Host(Probe(telemetry, "all"))
+    host.extend("point", "Slow", sleeping(0.0011))
+
+    async def step() -> None:
+        for _ in range(25):
+            await host.call("point")
+
+    asyncio.run(host.monologue(step))
+    assert told().count("invoke_agent A0 > step > extensions point") == 25
+    assert not any(names.SPANS_OMITTED in s["attributes"] for s in stored(tmp_path))
+
+
+@pytest.mark.parametrize("detail", ["step", "all"])
+def test_slow_callbacks_are_no_span_for_every_chunk(
+    telemetry: Telemetry, told: Any, tmp_path: Path, detail: str
+) -> None:
+    host = Host(Probe(telemetry, detail))
+    host.extend("response_stream", "Slow", sleeping(0.011))
+
+    async def step() -> None:
+        for _ in range(25):
+            await host.call("response_stream")
+
+    asyncio.run(host.monologue(step))
+    assert told().count("invoke_agent A0 > step > extensions response_stream") == 20
+    (inside,) = (s for s in stored(tmp_path) if s["name"] == "step")
+    assert inside["attributes"][names.SPANS_OMITTED] == 5
+
+
+def test_outside_of_a_turn_they_are_no_traces(telemetry: Telemetry, told: Any) -> None:
+    host = Host(Probe(telemetry, "all"))
+    host.extend("_functions/models/get_api_key/end", "Slow", sleeping(0.011))
+    asyncio.run(host.call("_functions/models/get_api_key/end"))
+    assert told() == []
+
+
+def test_failures_that_the_host_swallows_for_every_chunk_are_no_span_for_every_chunk(
+    host: Host, told: Any, tmp_path: Path
+) -> None:
+    async def failing(self: Any) -> None:
+        raise KeyError("secret")
+
+    host.extend("response_stream", "Failing", failing)
+
+    async def step() -> None:
+        for _ in range(100):
+            with contextlib.suppress(KeyError):
+                await host.call("response_stream")
+
+    asyncio.run(host.monologue(step))
+    assert told().count("invoke_agent A0 > step > extensions response_stream") == 20
+    (inside,) = (s for s in stored(tmp_path) if s["name"] == "step")
+    assert inside["attributes"][names.SPANS_OMITTED] == 80
+    failed = [s for s in stored(tmp_path) if s["name"] == "extensions response_stream"]
+    assert {s["status"] for s in failed} == {"error"}
+
+
+def test_what_is_loaded_after_a_call_by_what_it_left_behind_is_not_kept(host: Host) -> None:
+    async def step() -> None:
+        with host.points.call("prompts"):
+            lookup = host.probe.lookup.get()
+            assert lookup is not None
+            lookup.found([int])
+        lookup.found([str])
+        assert lookup.classes == [int]
+
+    asyncio.run(host.monologue(step))
+
+
+def test_what_ran_counts_also_where_nobody_told_what_would_run(host: Host, told: Any) -> None:
+    async def step() -> None:
+        with host.points.call("response_stream"):  # nothing is patched that finds the classes
+            await host.extensions["response_stream"][0](agent=None).execute()
+
+    host.extend("response_stream", "Slow", sleeping(0.011))
+    asyncio.run(host.monologue(step))
+    assert host.probe.points.of("response_stream").series.count == 1
+    assert told()[-1] == "invoke_agent A0 > step > extensions response_stream"
+
+
+def test_with_the_least_detail_there_are_agents_models_and_tools(telemetry: Telemetry, told: Any) -> None:
+    host = Host(Probe(telemetry, "turn"))
+    host.extend("point", "Slow", sleeping(0.002))
+
+    async def step() -> None:
+        await host.call("point")
+        with host.span("prepare_prompt"):
+            pass
+        with host.span("chat some-model"), host.span("execute_tool echo"):
+            host.probe.record("tool_lookup", time.time_ns(), time.time_ns(), {})
+
+    asyncio.run(host.monologue(step))
+    top = "invoke_agent A0"
+    assert told() == [top, f"{top} > chat some-model", f"{top} > chat some-model > execute_tool echo"]
+
+
+def test_an_extension_that_makes_another_for_itself_is_still_the_one_that_runs(host: Host, told: Any) -> None:
+    inner = type("Inner", (host.base,), {})
+
+    async def execute(self: Any) -> None:
+        inner(agent=None)
+        with host.span("inside"):
+            pass
+
+    host.extend("prompts", "Outer", execute)
+
+    async def step() -> None:
+        await host.call("prompts")
+
+    asyncio.run(host.monologue(step))
+    assert told()[-1].endswith("extensions prompts > extension Outer > inside")
