@@ -56,6 +56,7 @@ class Layout:
     langchain_chunks: str | None = None
     chat_calls: tuple[str, ...] = ()
     utility_calls: tuple[str, ...] = ()
+    retry: str | None = None
     optional: tuple[str, ...] = ()
 
     def targets(self) -> Iterator[str]:

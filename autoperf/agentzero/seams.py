@@ -123,6 +123,7 @@ def _turns(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[R
         yield layout.prepare_prompt, "trace", wrapping(turns.prompt(probe))
         yield layout.system_prompt, "trace", wrapping(turns.system_prompt(probe))
         yield layout.scheduled_task, "trace", wrapping(turns.scheduled(probe))
+        yield layout.retry, "trace", wrapping(turns.retry(probe))
         for target in layout.process_tools:
             yield target, "trace", wrapping(tools.step(probe))
 

@@ -91,6 +91,19 @@ def system_prompt(probe: Probe) -> Callable[..., Any]:
     return _spanned(probe, names.SYSTEM_PROMPT)
 
 
+def retry(probe: Probe) -> Callable[..., Any]:
+    """For ``Agent.retry_critical_exception(error, ...)`` (v0.9.8), which waits before the step is tried again."""
+
+    async def wait(wrapped: Callable[..., Any], _instance: Any, args: Any, kwargs: Any) -> Any:
+        with probe.span(names.RETRY) as span:
+            with guarded("retry"):
+                error = args[0] if args else kwargs.get("e")
+                span.set(names.ERROR_TYPE, class_name(error) if isinstance(error, BaseException) else None)
+            return await wrapped(*args, **kwargs)
+
+    return wait
+
+
 def _spanned(probe: Probe, name: str) -> Callable[..., Any]:
     async def run(wrapped: Callable[..., Any], _instance: Any, args: Any, kwargs: Any) -> Any:
         with probe.span(name):

@@ -22,6 +22,7 @@ STEP: Final = "step"  # one iteration of the agent's loop: prompt, model, tool
 PREPARE_PROMPT: Final = "prepare_prompt"
 SYSTEM_PROMPT: Final = "system_prompt"
 EXTENSION: Final = "extension"  # one class of an extension point
+RETRY: Final = "retry"  # the host waits after a failure before it tries the step again
 COMPRESS_HISTORY: Final = "compress_history"
 MEMORY_RECALL: Final = "memory_recall"
 BACKGROUND: Final = "background"  # the root of what an extension set going beside the turn
@@ -39,6 +40,7 @@ OF_A_TURN: Final = frozenset(
         CHAT,
         EXECUTE_TOOL,
         INTERVENTION,
+        RETRY,
         BACKGROUND,
         SCHEDULED_TASK,
         MCP_SESSION,

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from autoperf.agentzero import turns
 from autoperf.agentzero.probe import Probe
 from autoperf.telemetry import names
 from tests.telemetry_process import stored
@@ -96,6 +97,20 @@ def test_two_chats_at_once_keep_their_steps_apart(host: Host, told: Any) -> None
     found = told()
     assert found.count("invoke_agent A > step > inside") == 2
     assert found.count("invoke_agent B > step > inside") == 1
+
+
+def test_the_wait_before_a_failed_step_is_tried_again_is_shown(host: Host, told: Any, tmp_path: Path) -> None:
+    async def retry(error: Exception, retries: int) -> int:
+        return retries + 1
+
+    async def step() -> None:
+        wait = turns.retry(host.probe)
+        assert await wait(retry, None, (KeyError("secret"), 0), {}) == 1
+
+    asyncio.run(host.monologue(step))
+    assert told()[-1] == "invoke_agent A0 > step > retry"
+    (found,) = (span for span in stored(tmp_path) if span["name"] == names.RETRY)
+    assert (found["status"], found["attributes"]) == ("error", {names.ERROR_TYPE: "KeyError"})
 
 
 def test_durations_of_monologues_are_measured_with_their_error() -> None:

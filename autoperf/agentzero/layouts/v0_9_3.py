@@ -39,7 +39,9 @@ V0_9_3 = Layout(
     model_chunks=("models:_parse_chunk",),
     chat_calls=("agent:Agent.call_chat_model",),
     utility_calls=("agent:Agent.call_utility_model",),
+    retry="agent:Agent.retry_critical_exception",
     optional=(
+        "agent:Agent.retry_critical_exception",
         "python.helpers.subagents:get_paths",
         "python.helpers.history:History.compress",
         "python.helpers.memory:Memory.search_similarity_threshold",
