@@ -44,6 +44,8 @@ class Layout:
     format_error: str | None
     mcp_get_tool: str | None
     mcp_has_tool: str | None
+    parse_reply: str | None
+    root_starts: str | None
     shares_modules: bool
     extensible: bool
     optional: tuple[str, ...] = ()

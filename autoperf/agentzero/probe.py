@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 from autoperf.agentzero.background import Origin, end_with, left
 from autoperf.agentzero.counters import Executions, Interventions, Lookups
+from autoperf.agentzero.growing import GrowingTexts
 from autoperf.agentzero.hostcache import ExtensionClasses
 from autoperf.agentzero.turn import NEVER_NS
 from autoperf.agentzero.turn import Turn as Turn
@@ -100,6 +101,8 @@ class Probe:
         self.extension_lookups = Lookups()
         self.interventions = Interventions()
         self.extension_classes = ExtensionClasses()
+        self.replies = GrowingTexts()
+        self.roots = GrowingTexts()
         self.mcp_lookups = 0
         self.mcp_found = 0
         self.turn: ContextVar[Turn | None] = ContextVar("autoperf_turn", default=None)
@@ -187,6 +190,8 @@ class Probe:
         """In a child made by fork: locks that another thread held at that moment would stay held for ever."""
         self.tools.forked()
         self.points.forked()
+        self.replies.forked()
+        self.roots.forked()
 
 
 class _NoSpan:

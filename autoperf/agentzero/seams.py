@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from autoperf.agentzero import extensions, interventions, mcp, paths, tools, tracebacks, turns
+from autoperf.agentzero import (
+    extensions,
+    interventions,
+    mcp,
+    paths,
+    roots,
+    streaming,
+    tools,
+    tracebacks,
+    turns,
+)
 from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.layout import Layout
 from autoperf.agentzero.loading import ClassLoading
@@ -25,6 +35,7 @@ def patches(
         *_extensions(layout, features, probe),
         *_tools(layout, features, probe, code),
         *_mcp(layout, features, probe),
+        *_streaming(layout, features, probe),
         *_turns(layout, features, probe),
     ]
     if rows:
@@ -86,6 +97,12 @@ def _mcp(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row
         yield layout.mcp_get_tool, "mcp" if "mcp" in features else "trace", wrapping(mcp.lookup(probe))
     if "mcp" in features:
         yield layout.mcp_has_tool, "mcp", mcp.has_tool
+
+
+def _streaming(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row]:
+    if "streaming" in features:
+        yield layout.parse_reply, "streaming", streaming.parsing(probe.replies)
+        yield layout.root_starts, "streaming", roots.scanning(probe.roots)
 
 
 def _turns(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row]:

@@ -29,7 +29,12 @@ V0_8 = Layout(
     format_error="python.helpers.errors:format_error",
     mcp_get_tool="python.helpers.mcp_handler:MCPConfig.get_tool",
     mcp_has_tool="python.helpers.mcp_handler:MCPClientBase.has_tool",
+    parse_reply="python.helpers.dirty_json:DirtyJson.parse",
+    root_starts=None,
     shares_modules=True,
     extensible=False,
-    optional=("python.helpers.task_scheduler:TaskScheduler._run_task",),
+    optional=(
+        "python.helpers.dirty_json:DirtyJson.parse",
+        "python.helpers.task_scheduler:TaskScheduler._run_task",
+    ),
 )

@@ -29,9 +29,12 @@ V0_9_3 = Layout(
     format_error="python.helpers.errors:format_error",
     mcp_get_tool="python.helpers.mcp_handler:MCPConfig.get_tool",
     mcp_has_tool="python.helpers.mcp_handler:MCPClientBase.has_tool",
+    parse_reply="python.helpers.dirty_json:DirtyJson.parse",
+    root_starts=None,
     shares_modules=False,
     extensible=False,
     optional=(
+        "python.helpers.dirty_json:DirtyJson.parse",
         "python.helpers.subagents:get_paths",
         "python.helpers.task_scheduler:TaskScheduler._run_task",
     ),

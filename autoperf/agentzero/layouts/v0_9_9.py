@@ -30,9 +30,13 @@ V0_9_9 = Layout(
     format_error="helpers.errors:format_error",
     mcp_get_tool="helpers.mcp_handler:MCPConfig.get_tool",
     mcp_has_tool="helpers.mcp_handler:MCPClientBase.has_tool",
+    parse_reply="helpers.dirty_json:DirtyJson.parse",
+    root_starts="helpers.extract_tools:_json_root_object_starts",
     shares_modules=False,
     extensible=True,
     optional=(
+        "helpers.dirty_json:DirtyJson.parse",
+        "helpers.extract_tools:_json_root_object_starts",
         "agent:Agent._execute_tool_request",
         "helpers.task_scheduler:TaskScheduler._run_task",
     ),
