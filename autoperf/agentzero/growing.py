@@ -34,6 +34,7 @@ class GrowingTexts:
         self._key_size = key_size
         self._lock = threading.Lock()
         self._entries: dict[str, list[Entry]] = {}
+        self._expired = clock()
         self.resumed = 0
         self.handed_on = 0
 
@@ -64,10 +65,13 @@ class GrowingTexts:
             self._entries[key] = bucket
             if len(self._entries) > MAX_KEYS:
                 del self._entries[next(iter(self._entries))]
+        if entry.used - self._expired > IDLE_S:
+            self.expire()
 
     def expire(self) -> None:
         """Drop what no text has gone on from for a while: the answers that have ended."""
-        oldest = self._clock() - IDLE_S
+        self._expired = self._clock()
+        oldest = self._expired - IDLE_S
         with self._lock:
             for key, bucket in list(self._entries.items()):
                 bucket[:] = [entry for entry in bucket if entry.used >= oldest]

@@ -184,6 +184,7 @@ class Probe:
             self.mcp_lookups,
             self.tools.count(),
             self.points.count(),
+            self.replies.resumed + self.replies.handed_on,
         )
 
     def forked(self) -> None:

@@ -8,12 +8,13 @@ from typing import Any
 
 
 def digest(defined: Any) -> str:
-    """SHA-256 of a module's or function's source, whatever its line ends and trailing white space.
-
-    Empty where there is no source to read.
-    """
+    """`text_digest` of the source of a module or function; empty where there is none to read."""
     try:
-        source = inspect.getsource(defined)
+        return text_digest(inspect.getsource(defined))
     except (OSError, TypeError):
         return ""
+
+
+def text_digest(source: str) -> str:
+    """SHA-256 of source code, whatever its line ends and trailing white space."""
     return sha256("\n".join(line.rstrip() for line in source.splitlines()).strip().encode()).hexdigest()

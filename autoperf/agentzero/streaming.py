@@ -141,16 +141,15 @@ class _Readings:
 
     def _go_on(self, entry: Entry, text: str) -> Reader | None:
         smallest, lag, stride = self._bounds
-        reader: Reader | None = entry.work
+        reader: Reader | None = entry.work or Reader.at_start(self._variant, text, lag)
+        if reader is None:
+            return None
         try:
-            if reader is None:
-                reader = entry.work = Reader.at_start(self._variant, text, lag)
-                if reader is None:
-                    return None
-            elif len(text) - reader.pos < lag + stride:
-                return reader.finish(text)
-            reader.advance(text, lag)
-            entry.prefix = text[: max(reader.seen, smallest)]
+            if entry.work is None or len(text) - reader.pos >= lag + stride:
+                try:
+                    reader.advance(text, lag)
+                finally:
+                    entry.work, entry.prefix = reader, text[: max(reader.seen, smallest)]
             return reader.finish(text)
         except Unfit:
             return None
