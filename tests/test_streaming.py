@@ -15,7 +15,7 @@ import pytest
 
 from autoperf.agentzero import growing, streaming
 from autoperf.agentzero.dirtytext import Variant
-from autoperf.agentzero.growing import GrowingTexts
+from autoperf.agentzero.growing import Entry, GrowingTexts
 from autoperf.agentzero.sources import digest
 from autoperf.agentzero.streaming import Bounds
 from autoperf.errors import failures
@@ -93,6 +93,7 @@ def test_a_long_reply_with_the_bounds_in_use(made: Any, name: str) -> None:
     for size in range(1, len(LONG) + 1, 4):
         assert parsers.same(LONG[:size])
     assert parsers.texts.resumed > len(LONG) // 4 - 40
+    assert parsers.texts.handed_on == 1
     assert len(parsers.texts) == 1
 
 
@@ -102,10 +103,13 @@ QUOTES = [
     '{"a": "one" "b, two", "c": 3}',
     '{"a": "one" /* so */ "b\\" }": // or\n "two"}',
     '{"a": "one" "b" , "c": 1}',
+    '{"a": "one" "b\\"c": 2}',
+    '{"a": "one" "a rather long name for a key": "two" "and yet another, no key"}',
     '{"a": ["x "y" z", "w" ], "q": "r"s" : t"}',
     '{"a": "x"/ , "b": "y" /*',
 ]
 STATES = [
+    '{"n": 123456789012345678901234567890, "m": 1.25000000000000000000e-10}',
     '{{"a": 1}} tail',
     '{"a": {"b": {"c": 1}}}}} {"d": 2}',
     '{"a": [1, 2,], "b": [3 4], "c": [',
@@ -150,6 +154,35 @@ def test_every_result_is_a_fresh_one(made: Any) -> None:
         result["thoughts"][0]["deep"].append("mine")
         result["tool_args"]["mine"] = result.pop("tool_name")
     assert parsers.texts.resumed == 3
+
+
+def test_every_result_of_a_reply_that_is_complete_is_a_fresh_one(made: Any) -> None:
+    parsers = made("v0_9_9")
+    text = '{"a": {"b": [{"c": 1}]}}' + " and so on" * 40
+    for _ in range(4):
+        result = parsers.cls.parse_string(text)
+        assert result == {"a": {"b": [{"c": 1}]}}
+        result["a"]["b"][0]["mine"] = result["mine"] = 1
+    assert parsers.texts.resumed == 3
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_what_decided_about_a_quote_is_part_of_the_text_gone_on_from(made: Any, name: str) -> None:
+    parsers = made(name, EVERY_CHARACTER)
+    begun = '{"key": "a text"' + " " * 40
+    for size in range(1, 14):
+        assert parsers.same(begun[: -size - 30])
+        assert parsers.same((begun + ", x y: 1, z: 2")[: 56 + size])
+        assert parsers.same(begun[:-20] + 'so" }, "more": "than that"')
+
+
+def test_white_space_cut_off_at_the_end(made: Any) -> None:
+    parsers = made("v2")
+    for size in range(200, 600, 5):
+        text = LONG[:size] + " " * 40
+        assert parsers.same(text)
+        assert parsers.same(text.rstrip())
+    assert parsers.texts.handed_on == 1
 
 
 def test_a_parser_fed_after_it_parsed(made: Any) -> None:
@@ -297,6 +330,15 @@ def test_many_texts_are_bounded(made: Any) -> None:
     for number in range(growing.MAX_PER_KEY + 50):
         parsers.cls.parse_string('{"same": "' + "x" * 90 + f"{number}" + "x" * 300)
     assert len(parsers.texts) <= growing.MAX_KEYS + growing.MAX_PER_KEY
+
+
+def test_the_longest_beginning_is_gone_on_from() -> None:
+    for order in ((1, 2, 3), (3, 2, 1), (2, 3, 1)):
+        texts = GrowingTexts(key_size=1)
+        for size in order:
+            texts.keep(Entry("abc"[:size], size))
+        taken = [texts.claim("abcd"), texts.claim("abcd"), texts.claim("abd"), texts.claim("abcd")]
+        assert [entry and entry.work for entry in taken] == [3, 2, 1, None]
 
 
 def test_an_answer_that_has_ended_is_dropped(made: Any, clock: Clock) -> None:

@@ -73,7 +73,6 @@ def parsing(texts: GrowingTexts, bounds: Bounds = BOUNDS) -> Callable[[Parse, Sw
                 end = readings.of(json_string)
             if end is None:
                 return original(self, json_string)
-            self._reset()
             self.json_string = json_string
             self.index = end.pos
             self.current_char = json_string[end.pos] if end.pos < len(json_string) else None
