@@ -173,7 +173,7 @@ def test_what_decided_about_a_quote_is_part_of_the_text_gone_on_from(made: Any, 
     for size in range(1, 14):
         assert parsers.same(begun[: -size - 30])
         assert parsers.same((begun + ", x y: 1, z: 2")[: 56 + size])
-        assert parsers.same(begun[:-20] + 'so" }, "more": "than that"')
+        assert parsers.same(f'{begun[:-20]}so{size}" }}, "more": "than that"')
 
 
 def test_white_space_cut_off_at_the_end(made: Any) -> None:
