@@ -85,6 +85,19 @@ def default_home(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(tempfile.gettempdir()) / f"autoperf-{os.getuid() if hasattr(os, 'getuid') else 'state'}"
 
 
+def _capture(text: str) -> bool:
+    lowered = text.strip().lower()
+    if lowered in ("span_only", "span_and_event"):
+        return True
+    # Content in events only is none for us: we send spans.
+    if lowered in ("no_content", "event_only"):
+        return False
+    try:
+        return _switch(text)
+    except ValueError:
+        raise ValueError("use true, false, SPAN_ONLY, EVENT_ONLY, SPAN_AND_EVENT or NO_CONTENT") from None
+
+
 def _home(text: str) -> Path | None:
     return Path(os.path.abspath(os.path.expanduser(text))) if text.strip() else None
 
@@ -120,6 +133,20 @@ OPTIONS: Final[tuple[Option, ...]] = (
         _detail,
         f"how much of a turn becomes spans: {', '.join(DETAILS)}",
     ),
+    Option(
+        "capture_content",
+        "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
+        False,
+        _capture,
+        "whether spans hold messages, prompts, arguments and results",
+    ),
+    Option(
+        "content_limit",
+        "AUTOPERF_CONTENT_LIMIT",
+        4096,
+        _at_least(1),
+        "characters of content in one attribute, if it is captured at all",
+    ),
     Option("store_max_mb", "AUTOPERF_STORE_MAX_MB", 64, _at_least(1), "size limit of the local store in MiB"),
 )
 
@@ -136,6 +163,8 @@ class Config:
     extension_cache_size: int = 50
     extension_cache_ttl: float = 300.0
     detail: str = "step"
+    capture_content: bool = False
+    content_limit: int = 4096
     store_max_mb: int = 64
     sources: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()

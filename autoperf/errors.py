@@ -97,6 +97,12 @@ def raises_under_test() -> bool:
     return "PYTEST_CURRENT_TEST" in os.environ and not os.environ.get("AUTOPERF_FAIL_OPEN")
 
 
+def class_name(error: BaseException) -> str:
+    """The class of ``error`` as it goes into attributes: with its module, unless it is a builtin."""
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
 def say(line: str) -> None:
     """Print one line for a person on stderr; a closed or full stderr is not an error."""
     stream = sys.stderr

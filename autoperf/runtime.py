@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from autoperf.agentzero import Layout
 from autoperf.agentzero.codecache import CodeCache
+from autoperf.agentzero.content import Content
 from autoperf.agentzero.layout import Source
 from autoperf.agentzero.loading import ClassLoading, Loaded
 from autoperf.agentzero.probe import Probe, is_intervention
@@ -20,6 +21,7 @@ from autoperf.caching import Cache
 from autoperf.config import Config
 from autoperf.errors import failures, guarded, say
 from autoperf.patching import PatchSet
+from autoperf.revisions import revision
 from autoperf.telemetry import Telemetry, names
 from autoperf.version import __version__
 
@@ -56,6 +58,8 @@ class Runtime:
             self.caches["extensions"] = Cache(config.extension_cache_size, config.extension_cache_ttl)
         self.code = CodeCache(max(config.tool_cache_ttl, config.extension_cache_ttl))
         self.probe = Probe(None, config.detail)
+        self.probe.root = str(root)
+        self.probe.content = Content(config.content_limit, on=config.capture_content)
         loading = ClassLoading(self.caches, self.code)
         rows = patches(layout, config.features, self.probe, self.code, loading)
         source = Source(root)
@@ -99,7 +103,7 @@ class Runtime:
     def _start_telemetry(self, *, spans: bool) -> None:
         self.telemetry = Telemetry.start(
             self.config,
-            resource={names.SERVICE_VERSION: self.layout.generation},
+            resource={names.SERVICE_VERSION: self._host_version()},
             snapshot=self._tick,
             store_dir=self.config.state_dir,
             spans=spans,
@@ -108,6 +112,12 @@ class Runtime:
         self._undo.callback(self.telemetry.shutdown)
         if spans:
             self.probe.tracing = self.telemetry
+
+    def _host_version(self) -> str:
+        version = None
+        with guarded("service.version"):
+            version = revision(self.root)
+        return version or self.layout.generation
 
     def _tick(self) -> dict[str, Any]:
         # Telemetry's thread asks every second; what is idle work for us happens here, off the host's loop.

@@ -43,7 +43,7 @@ class Series:
 
         Nearest-rank definition: always a value that was measured.
         """
-        return _ranked(self._ordered(), share)
+        return ranked(self._ordered(), share)
 
     def _ordered(self) -> list[float]:
         with self._lock:
@@ -58,14 +58,14 @@ class Series:
         ordered = self._ordered()
         return {
             "count": self.count,
-            "p50_ms": ms(_ranked(ordered, 0.5)),
-            "p95_ms": ms(_ranked(ordered, 0.95)),
+            "p50_ms": ms(ranked(ordered, 0.5)),
+            "p95_ms": ms(ranked(ordered, 0.95)),
             "max_ms": ms(self.maximum) if self.count else None,
             "total_ms": ms(self.total),
         }
 
 
-def _ranked(ordered: list[float], share: float) -> float | None:
+def ranked(ordered: list[float], share: float) -> float | None:
     if not ordered:
         return None
     return ordered[max(1, math.ceil(len(ordered) * share)) - 1]

@@ -216,7 +216,7 @@ class Store:
         if not self.path.is_file():
             return []
         try:
-            with contextlib.closing(_open_reading(self.path)) as connection:
+            with contextlib.closing(open_reading(self.path)) as connection:
                 found = tables.schema_of(connection)
                 if found > tables.SCHEMA_VERSION:
                     raise AutoperfError(f"{self.path} was written by a newer autoperf: update this one")
@@ -234,7 +234,7 @@ def _open_file(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _open_reading(path: Path) -> sqlite3.Connection:
+def open_reading(path: Path) -> sqlite3.Connection:
     """A connection that cannot write; from a folder we may not write to, the file as it lies there."""
     uri = "file:" + urllib.parse.quote(str(path))
     for mode in ("mode=ro", "immutable=1"):

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import gzip
 import socket
+import ssl
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -16,12 +22,20 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 
 class Received:
-    """The spans and resources that have arrived, in plain types."""
+    """The spans, metrics and resources that have arrived, in plain types."""
 
     def __init__(self) -> None:
         self.spans: list[dict[str, Any]] = []
         self.resources: list[dict[str, Any]] = []
+        self.metrics: list[dict[str, Any]] = []  # one mapping of name to metric for each request
+        self.headers: dict[str, str] = {}
         self.requests = 0
+        self.metric_requests = 0
+
+    def take_metrics(self, request: ExportMetricsServiceRequest) -> None:
+        for group in request.resource_metrics:
+            found = {metric.name: metric for scope in group.scope_metrics for metric in scope.metrics}
+            self.metrics.append(found)
 
     def take(self, request: ExportTraceServiceRequest) -> None:
         self.requests += 1
@@ -55,11 +69,25 @@ def _span(span: Any, scope: str) -> dict[str, Any]:
 
 
 class HttpCollector(Received):
-    """Answers ``POST /v1/traces`` with ``status``; use it in a ``with`` block."""
+    """Answers ``POST /v1/traces`` with ``status``; use it in a ``with`` block.
 
-    def __init__(self, status: int = 200) -> None:
+    ``metrics_status`` is what ``/v1/metrics`` answers, ``delay`` the seconds before any answer, ``garbage``
+    an answer that is no protobuf, ``port`` where to listen.
+    """
+
+    def __init__(
+        self,
+        status: int = 200,
+        *,
+        metrics_status: int = 200,
+        delay: float = 0,
+        garbage: bool = False,
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         super().__init__()
         self.status = status
+        self.metrics_status = metrics_status
         collector = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -67,10 +95,18 @@ class HttpCollector(Received):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
-                if collector.status == 200 and self.path == "/v1/traces":
+                collector.headers = {**self.headers}
+                time.sleep(delay)
+                status = collector.status
+                if self.path == "/v1/metrics":
+                    collector.metric_requests += 1
+                    status = collector.metrics_status
+                    if status == 200:
+                        collector.take_metrics(ExportMetricsServiceRequest.FromString(body))
+                elif status == 200 and self.path == "/v1/traces":
                     collector.take(ExportTraceServiceRequest.FromString(body))
-                answer = ExportTraceServiceResponse().SerializeToString()
-                self.send_response(collector.status)
+                answer = b"<html>\xff what?" if garbage else ExportTraceServiceResponse().SerializeToString()
+                self.send_response(status)
                 self.send_header("Content-Type", "application/x-protobuf")
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
@@ -79,9 +115,12 @@ class HttpCollector(Received):
             def log_message(self, format: str, *args: Any) -> None:
                 """Keep the test's output clean."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
-        self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self.port = self._server.server_port
+        self.endpoint = f"{'https' if tls else 'http'}://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
 
     def __enter__(self) -> HttpCollector:
@@ -95,23 +134,36 @@ class HttpCollector(Received):
 
 
 class GrpcCollector(Received):
-    """The same over gRPC."""
+    """The same over gRPC; ``code`` names a status to fail with, ``metrics`` says whether it takes them."""
 
-    def __init__(self) -> None:
+    def __init__(self, code: str = "", *, metrics: bool = True, delay: float = 0, port: int = 0) -> None:
         super().__init__()
         import grpc
+        from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc
         from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc
 
         collector = self
 
         class Servicer(trace_service_pb2_grpc.TraceServiceServicer):
             def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
+                time.sleep(delay)
+                if code:
+                    context.abort(getattr(grpc.StatusCode, code), "no")
+                collector.headers = dict(context.invocation_metadata())
                 collector.take(request)
                 return ExportTraceServiceResponse()
 
-        self._server = grpc.server(ThreadPoolExecutor(2))
+        class MetricsServicer(metrics_service_pb2_grpc.MetricsServiceServicer):
+            def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
+                collector.take_metrics(request)
+                return ExportMetricsServiceResponse()
+
+        self._server = grpc.server(ThreadPoolExecutor(2), options=[("grpc.so_reuseport", 0)])
         trace_service_pb2_grpc.add_TraceServiceServicer_to_server(Servicer(), self._server)
-        self.endpoint = f"http://127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+        if metrics:
+            metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(MetricsServicer(), self._server)
+        self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
+        self.endpoint = f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> GrpcCollector:
         self._server.start()

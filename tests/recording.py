@@ -4,13 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
+
+
+@dataclass
+class RecordedSpan:
+    """A span around a block: its attributes, those set later included, and how it ended."""
+
+    name: str
+    kind: str
+    attributes: dict[str, Any]
+    error: str = ""
+    ended: bool = False
+
+    def set(self, key: str, value: Any) -> None:
+        """Set one attribute, as long as the span is open."""
+        assert not self.ended
+        if value is not None:
+            self.attributes[key] = value
 
 
 class Recording:
     """Names and attributes of spans: around a block (``opened``) and after the fact (``recorded``).
 
     ``from_ns`` holds, for each opened one, how long it must take to be kept; ``measured`` is for histograms.
+    ``order`` tells of beginnings (``+name``), ends (``-name``, ``!name Class``) and measurements (``=name``).
     """
 
     def __init__(self) -> None:
@@ -18,6 +37,8 @@ class Recording:
         self.recorded: list[tuple[str, dict[str, Any]]] = []
         self.lengths: list[int] = []
         self.from_ns: list[int] = []
+        self.order: list[str] = []
+        self.spans: list[RecordedSpan] = []
         self.measured: list[tuple[str, float, dict[str, Any]]] = []
 
     @contextmanager
@@ -29,12 +50,23 @@ class Recording:
         *,
         new_trace: bool = False,
         from_ns: int = 0,
-    ) -> Iterator[Handle]:
+    ) -> Iterator[RecordedSpan]:
         """A span around a block."""
-        held = dict(attributes or {})
-        self.opened.append((name, held))
+        span = RecordedSpan(name, kind, dict(attributes or {}))
+        self.spans.append(span)
+        self.opened.append((name, span.attributes))
         self.from_ns.append(from_ns)
-        yield Handle(held)
+        self.order.append(f"+{name}")
+        try:
+            yield span
+        except BaseException as error:
+            span.error = type(error).__name__
+            self.order.append(f"!{name} {span.error}")
+            raise
+        else:
+            self.order.append(f"-{name}")
+        finally:
+            span.ended = True
 
     def record(
         self,
@@ -49,17 +81,7 @@ class Recording:
         self.lengths.append(end_ns - start_ns)
 
     def measure(self, name: str, value: float, attributes: dict[str, Any]) -> None:
-        """One value for a histogram."""
+        """One value of an instrument, which belongs to a span that is still open."""
+        assert not self.spans or not all(span.ended for span in self.spans)
         self.measured.append((name, value, attributes))
-
-
-class Handle:
-    """An open span: what is set on it joins its attributes."""
-
-    def __init__(self, attributes: dict[str, Any]) -> None:
-        self._attributes = attributes
-
-    def set(self, key: str, value: Any) -> None:
-        """Set one attribute; None sets nothing."""
-        if value is not None:
-            self._attributes[key] = value
+        self.order.append(f"={name}")

@@ -32,12 +32,13 @@ class Conversation:
             "initialize",
             f"{self.package}.defer",
             f"{self.package}.mcp_handler",
+            GENERATIONS[name].memory_module,
         ):
             importlib.import_module(module)
         self.agent, self.models = sys.modules["agent"], sys.modules["models"]
         self.count = 0
 
-    def say(self, replies: list[str], hook: Any = None) -> str:
+    def say(self, replies: list[str], hook: Any = None, text: str = "go") -> str:
         """One chat, one message; ``hook`` is called before every reply."""
 
         class Script(self.models.Script):  # type: ignore[name-defined]
@@ -54,7 +55,7 @@ class Conversation:
         self.models.SCRIPTS[key] = Script(replies, 50)
         config = sys.modules["initialize"].initialize_agent(key)
         context = self.agent.AgentContext(config=config, id=key, name=key)
-        message = self.agent.UserMessage(message="go")
+        message = self.agent.UserMessage(message=text)
         loop = sys.modules[f"{self.package}.defer"].EventLoopThread("AgentContext")
 
         async def communicate() -> Any:
@@ -108,6 +109,10 @@ def main(host: Path, case: str) -> dict[str, Any]:
     layout = detect(Path.cwd())
     assert layout is not None
     targets = list(layout.targets())
+    sys.path.insert(1, str(HERE / "hosts"))
+    from introduction import introduce
+
+    introduce(Path.cwd(), "helpers" if layout.extensible else "python.helpers")
     return {"after": after, "before": before, "running": running, "removed": removed, "threads": threads}[
         case
     ](host.name, autoperf, targets)

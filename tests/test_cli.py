@@ -61,7 +61,11 @@ RECORD: dict[str, Any] = {
     "telemetry": {
         "spans": 40,
         "dropped": 0,
-        "exporters": [{"kind": "otlp-http", "endpoint": "http://h:4318/v1/traces"}],
+        "exporters": [{"kind": "otlp-http", "endpoint": "http://h:4318/v1/traces", "dropped": 3}],
+        "metrics": {
+            "dropped": 1,
+            "exporters": [{"endpoint": "http://h:4318/v1/metrics", "problem": "takes no metrics"}],
+        },
     },
     "failures": [{"seam": "agent:Agent.get_tool", "reason": "KeyError: 1", "count": 2}],
 }
@@ -191,7 +195,8 @@ def test_status_shows_what_was_measured(
         "1.5 s",
         "interventions: calls 88, waited 0, raised 1",
         "500 us",
-        "spans: 40 to the local store, http://h:4318/v1/traces; 0 dropped",
+        "spans: 40 to the local store, http://h:4318/v1/traces (3 lost); 0 dropped",
+        "metrics to http://h:4318/v1/metrics (takes no metrics); 1 dropped",
         "KeyError: 1 (2 times)",
     ):
         assert expected in text

@@ -55,6 +55,12 @@ def test_what_took_long_is_a_span_with_its_own_start_and_what_was_set(
     assert found["attributes"] == {"given": 1, "set": 2}
 
 
+def test_what_something_was_said_of_is_a_span_however_short(telemetry: Telemetry, tmp_path: Path) -> None:
+    with telemetry.span("told", from_ns=HOUR) as span:
+        span.set("compressed", True)
+    assert tree(telemetry, tmp_path) == {"told": None}
+
+
 def test_what_failed_is_a_span_however_short(telemetry: Telemetry, tmp_path: Path) -> None:
     with pytest.raises(KeyError), telemetry.span("failed", from_ns=HOUR):
         raise KeyError("secret")

@@ -4,17 +4,39 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable
+from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from typing import Any, Final
 
-from autoperf.agentzero.probe import Probe, agent_attributes, is_intervention
-from autoperf.errors import guarded
+from autoperf.agentzero.probe import Probe, Step, agent_attributes, is_intervention, restore
+from autoperf.errors import class_name, guarded
 from autoperf.telemetry import names
 
 UNKNOWN: Final = "(unknown)"
 _NAME_LENGTH: Final = 100
 
 
-def watch(probe: Probe, tool: Any, name: Any, *, kind: str) -> None:
+class Outcome:
+    """How one execution went; ``error`` is a class name, ``tool_error``, or empty.
+
+    Whoever knows of a failure that the host makes an answer of, on whatever thread, notes it here.
+    """
+
+    __slots__ = ("error",)
+
+    def __init__(self) -> None:
+        self.error = ""
+
+
+_outcome: ContextVar[Outcome | None] = ContextVar("autoperf_outcome", default=None)
+
+
+def current_outcome() -> Outcome | None:
+    """Of the execution that goes on here."""
+    return _outcome.get()
+
+
+def watch(probe: Probe, tool: Any, name: Any, *, kind: str, server: str | None = None) -> None:
     """Time this tool object's ``execute`` and give it a span; without an execution nothing is counted.
 
     The object carries one attribute more until ``execute`` begins; while it runs, it is as the host made it.
@@ -22,48 +44,103 @@ def watch(probe: Probe, tool: Any, name: Any, *, kind: str) -> None:
     execute = getattr(tool, "execute", None)
     if not callable(execute) or not hasattr(tool, "__dict__"):
         return
-    label = UNKNOWN if type(tool).__name__ == "Unknown" else short(name)
-    attributes = {
-        names.OPERATION_NAME: names.EXECUTE_TOOL,
-        names.TOOL_NAME: short(name),
-        names.TOOL_TYPE: kind,
-        **agent_attributes(getattr(tool, "agent", None), (names.AGENT_NAME, names.CONVERSATION_ID)),
-    }
+    watched = _Watched(probe, tool, short(name), kind, server)
 
     def begin(*args: Any, **kwargs: Any) -> Any:
         # Not a coroutine function itself: arguments that do not fit must be refused by the call, as without
         # us, and not by the await, where Python would point at another part of the host's line.
         vars(tool).pop("execute", None)
+        step = probe.step.get()
         try:
-            return run(execute(*args, **kwargs))
+            return watched.run(execute(*args, **kwargs), kwargs, step, begin)
         except Exception:
-            count(0.0, failed=True)
+            watched.count(0.0, True, step, begin)
             raise
-
-    async def run(execution: Awaitable[Any]) -> Any:
-        started = time.perf_counter()
-        failed = False
-        try:
-            with probe.span(f"{names.EXECUTE_TOOL} {short(name)}", attributes):
-                return await execution
-        except Exception as error:
-            failed = not is_intervention(error)
-            raise
-        finally:
-            count(time.perf_counter() - started, failed=failed)
-
-    def count(seconds: float, *, failed: bool) -> None:
-        with guarded("execute"):
-            execution = probe.tools.of(label)
-            execution.series.add(seconds)
-            execution.errors += failed
-            current = probe.step.get()
-            if current is not None:
-                current.tool, current.own_seconds = label, current.own_seconds + seconds
-            vars(tool).setdefault("execute", begin)
 
     # Not by assignment: a tool may have a __setattr__ of its own.
     vars(tool)["execute"] = begin
+
+
+class _Watched:
+    __slots__ = ("_agent", "_attributes", "_label", "_name", "_probe", "_tool")
+
+    def __init__(self, probe: Probe, tool: Any, name: str, kind: str, server: str | None) -> None:
+        self._probe = probe
+        self._tool = tool
+        self._agent = getattr(tool, "agent", None)
+        self._name = name
+        self._label = UNKNOWN if type(tool).__name__ == "Unknown" else name
+        self._attributes = {
+            names.OPERATION_NAME: names.EXECUTE_TOOL,
+            names.TOOL_NAME: name,
+            names.TOOL_TYPE: kind,
+            **({} if server is None else {names.MCP_SERVER: server}),
+            **agent_attributes(self._agent, (names.AGENT_NAME, names.CONVERSATION_ID)),
+        }
+
+    async def run(
+        self, execution: Awaitable[Any], arguments: dict[str, Any], step: Step | None, begin: Any
+    ) -> Any:
+        started = time.perf_counter()
+        outcome = Outcome()
+        tokens = (
+            (_outcome, _outcome.set(outcome)),
+            # What a tool runs beside itself is part of its own time, and answers no call of the model.
+            (self._probe.step, self._probe.step.set(None)),
+        )
+        try:
+            with self._span(arguments, step) as span:
+                try:
+                    response = await execution
+                except Exception as error:
+                    outcome.error = "" if is_intervention(error) else class_name(error)
+                    raise
+                else:
+                    self._ended(span, response, outcome)
+                    return response
+                finally:
+                    self._measure(time.perf_counter() - started, outcome)
+        finally:
+            for variable, token in tokens:
+                restore(variable, token)
+            self.count(time.perf_counter() - started, bool(outcome.error), step, begin)
+
+    def _span(self, arguments: dict[str, Any], step: Step | None) -> AbstractContextManager[Any]:
+        attributes = self._attributes
+        if step is not None and step.call_id:
+            attributes = {**attributes, names.TOOL_CALL_ID: step.call_id}
+        captured = self._captured(arguments)
+        if captured is not None:
+            attributes = {**attributes, names.TOOL_ARGUMENTS: captured}
+        return self._probe.span(f"{names.EXECUTE_TOOL} {self._name}", attributes)
+
+    def _captured(self, value: Any) -> str | None:
+        return self._probe.content.text(self._agent, value)
+
+    def _ended(self, span: Any, response: Any, outcome: Outcome) -> None:
+        with guarded("execute"):
+            span.set(names.TOOL_RESULT, self._captured(getattr(response, "message", None)))
+            ends_turn = getattr(response, "break_loop", None)
+            if isinstance(ends_turn, bool):
+                span.set(names.BREAK_LOOP, ends_turn)
+            if outcome.error:
+                span.set(names.ERROR_TYPE, outcome.error)
+
+    def _measure(self, seconds: float, outcome: Outcome) -> None:
+        with guarded("execute"):
+            attributes = {names.TOOL_NAME: self._label}
+            if outcome.error:
+                attributes[names.ERROR_TYPE] = outcome.error
+            self._probe.measure(names.EXECUTE_TOOL_DURATION, seconds, attributes)
+
+    def count(self, seconds: float, failed: bool, step: Step | None, begin: Any) -> None:
+        with guarded("execute"):
+            execution = self._probe.tools.of(self._label)
+            execution.series.add(seconds)
+            execution.errors += failed
+            if step is not None:
+                step.tool, step.own_seconds = self._label, step.own_seconds + seconds
+            vars(self._tool).setdefault("execute", begin)
 
 
 def short(name: Any) -> str:

@@ -46,8 +46,18 @@ class Layout:
     mcp_has_tool: str | None
     parse_reply: str | None
     root_starts: str | None
+    mcp_session: str | None
+    compress_history: str | None
+    recall_memory: tuple[str, ...]
     shares_modules: bool
     extensible: bool
+    model_calls: tuple[str, ...] = ()
+    model_requests: tuple[str, ...] = ()
+    model_chunks: tuple[str, ...] = ()
+    model_events: str | None = None
+    langchain_chunks: str | None = None
+    chat_calls: tuple[str, ...] = ()
+    utility_calls: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
 
     def targets(self) -> Iterator[str]:

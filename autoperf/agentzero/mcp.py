@@ -1,16 +1,24 @@
-"""MCP tools: found by an index instead of a scan, their executions counted and traced like any other."""
+"""MCP tools: found by an index instead of a scan, executed like any other, their sessions traced."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+import functools
+import inspect
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from types import FunctionType
+from typing import Any, Final, NamedTuple
 
-from autoperf.agentzero.executions import watch
+from autoperf.agentzero.executions import current_outcome, short, watch
 from autoperf.agentzero.probe import Probe
-from autoperf.errors import guarded
+from autoperf.errors import class_name, guarded
 from autoperf.patching import Switch, expect_parameters
+from autoperf.telemetry import names
 
 _KEPT_AS: Final = "_autoperf_index"
+# The host names its operations by their functions; what they close over is told from the parameter's name.
+_METHODS: Final = {"call_tool_op": names.MCP_TOOLS_CALL, "list_tools_op": names.MCP_TOOLS_LIST}
+_TOOL: Final = "tool_name"
 
 
 def lookup(probe: Probe) -> Callable[..., Any]:
@@ -23,10 +31,88 @@ def lookup(probe: Probe) -> Callable[..., Any]:
             probe.mcp_found += tool is not None
             # The configuration of a project answers through the global one: watch once.
             if tool is not None and "execute" not in getattr(tool, "__dict__", ()):
-                watch(probe, tool, getattr(tool, "name", ""), kind="extension")
+                name = short(getattr(tool, "name", ""))
+                watch(probe, tool, name, kind="extension", server=name.partition(".")[0])
         return tool
 
     return get_tool
+
+
+class _Operation(NamedTuple):
+    """What one session is opened for; ``method`` is empty where it is none that we know."""
+
+    server: dict[str, Any]
+    method: str
+    tool: str | None
+
+    @classmethod
+    def of(cls, client: Any, function: FunctionType) -> _Operation:
+        server = {names.MCP_SERVER: short(getattr(getattr(client, "server", None), "name", ""))}
+        method = _METHODS.get(function.__name__, "")
+        tool = None
+        if method == names.MCP_TOOLS_CALL:
+            tool = short(inspect.getclosurevars(function).nonlocals.get(_TOOL, ""))
+        return cls(server, method, tool)
+
+    def attributes(self) -> dict[str, Any]:
+        tool = {} if self.tool is None else {names.TOOL_NAME: self.tool}
+        return {**self.server, names.MCP_METHOD: self.method, **tool}
+
+    def failed(self, kind: str) -> None:
+        """The host tells the model of a failed call, and the execution ends as if all were well."""
+        outcome = current_outcome()
+        if outcome is not None and self.method == names.MCP_TOOLS_CALL:
+            outcome.error = kind
+
+
+def session(probe: Probe) -> Callable[..., Any]:
+    """For ``MCPClientBase._execute_with_session(coro_func, ...)``: one session, opened for one operation.
+
+    The operation runs in the task that opened the session, so every span begins and ends in that one task.
+    """
+
+    async def execute(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
+        function = kwargs.get("coro_func", args[0] if args else None)
+        if not isinstance(function, FunctionType):
+            return await wrapped(*args, **kwargs)
+        operation = _Operation({}, "", None)
+        with guarded("_execute_with_session"):
+            operation = _Operation.of(instance, function)
+        with probe.span(names.MCP_SESSION, operation.server), ExitStack() as connecting:
+            connecting.enter_context(probe.span(names.MCP_CONNECT, operation.server))
+            observed = _observed(probe, function, operation, connecting)
+            if "coro_func" in kwargs:
+                kwargs = {**kwargs, "coro_func": observed}
+            else:
+                args = (observed, *args[1:])
+            try:
+                return await wrapped(*args, **kwargs)
+            except Exception as error:
+                operation.failed(class_name(error))
+                raise
+
+    return execute
+
+
+def _observed(
+    probe: Probe, function: Callable[..., Awaitable[Any]], operation: _Operation, connecting: ExitStack
+) -> Callable[..., Awaitable[Any]]:
+    # Under the function's own name, which the host prints.
+    @functools.wraps(function)
+    async def observed(*args: Any, **kwargs: Any) -> Any:
+        connecting.close()
+        if not operation.method:
+            return await function(*args, **kwargs)
+        label = f"{operation.method} {operation.tool or ''}".rstrip()
+        with probe.span(label, operation.attributes(), names.CLIENT) as span:
+            result = await function(*args, **kwargs)
+            with guarded("_execute_with_session"):
+                if getattr(result, "isError", None) is True:
+                    span.set(names.ERROR_TYPE, names.MCP_TOOL_ERROR)
+                    operation.failed(names.MCP_TOOL_ERROR)
+            return result
+
+    return observed
 
 
 class _Index:

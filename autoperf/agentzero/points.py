@@ -157,6 +157,9 @@ class Call:
                 self._spend(seconds, _SLOW_NS)
             self._count(seconds, error)
             self._open = None
+            stream = probe.stream.get()
+            if stream is not None and self._ran:
+                stream.note(point.name, *self._slowest)
         if self._origin_token is not None:
             restore(probe.origin, self._origin_token)
         restore(probe.point, self._point_token)

@@ -7,9 +7,11 @@ from contextvars import ContextVar, Token
 from typing import Any, Final, Protocol
 
 from autoperf.agentzero.background import Origin, end_with, left
+from autoperf.agentzero.content import Content
 from autoperf.agentzero.counters import Executions, Interventions, Lookups
 from autoperf.agentzero.growing import GrowingTexts
 from autoperf.agentzero.hostcache import ExtensionClasses
+from autoperf.agentzero.streams import Caller, Stream
 from autoperf.agentzero.turn import NEVER_NS
 from autoperf.agentzero.turn import Turn as Turn
 from autoperf.errors import guarded
@@ -35,7 +37,10 @@ class Tracing(Protocol):
         new_trace: bool = False,
         from_ns: int = 0,
     ) -> AbstractContextManager[SpanHandle]:
-        """A span around a block; with ``new_trace`` a root; with ``from_ns`` only if it took that long."""
+        """A span around a block; with ``new_trace`` a root; with ``from_ns`` only if it took that long.
+
+        Or if it failed, or something began below it, or an attribute was set on it.
+        """
 
     def record(
         self,
@@ -54,9 +59,10 @@ class Tracing(Protocol):
 class Step:
     """One pass of the host through its tool processing, to tell the tool's own time from the rest."""
 
-    __slots__ = ("own_seconds", "tool")
+    __slots__ = ("call_id", "own_seconds", "tool")
 
-    def __init__(self) -> None:
+    def __init__(self, call_id: str | None = None) -> None:
+        self.call_id = call_id  # of the native call that is answered here
         self.tool: str | None = None
         self.own_seconds = 0.0
 
@@ -105,7 +111,11 @@ class Probe:
         self.roots = GrowingTexts()
         self.mcp_lookups = 0
         self.mcp_found = 0
+        self.root = ""  # the host's folder
+        self.content = Content()
         self.turn: ContextVar[Turn | None] = ContextVar("autoperf_turn", default=None)
+        self.caller: ContextVar[Caller | None] = ContextVar("autoperf_caller", default=None)
+        self.stream: ContextVar[Stream | None] = ContextVar("autoperf_stream", default=None)
         self.origin: ContextVar[Origin | None] = ContextVar("autoperf_origin", default=None)
         self.point: ContextVar[Point | None] = ContextVar("autoperf_point", default=None)
         self.step: ContextVar[Step | None] = ContextVar("autoperf_step", default=None)

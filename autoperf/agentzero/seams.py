@@ -9,6 +9,8 @@ from autoperf.agentzero import (
     extensions,
     interventions,
     mcp,
+    memory,
+    models,
     paths,
     roots,
     streaming,
@@ -36,7 +38,9 @@ def patches(
         *_tools(layout, features, probe, code),
         *_mcp(layout, features, probe),
         *_streaming(layout, features, probe),
+        *_memory(layout, features, probe),
         *_turns(layout, features, probe),
+        *_models(layout, features, probe),
     ]
     if rows:
         rows.insert(0, (layout.format_error, "always", wrapping(tracebacks.formatting)))
@@ -97,6 +101,15 @@ def _mcp(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row
         yield layout.mcp_get_tool, "mcp" if "mcp" in features else "trace", wrapping(mcp.lookup(probe))
     if "mcp" in features:
         yield layout.mcp_has_tool, "mcp", mcp.has_tool
+    if "trace" in features:
+        yield layout.mcp_session, "trace", wrapping(mcp.session(probe))
+
+
+def _memory(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row]:
+    if "trace" in features:
+        yield layout.compress_history, "trace", wrapping(memory.compression(probe))
+        for target in layout.recall_memory:
+            yield target, "trace", wrapping(memory.recall(probe))
 
 
 def _streaming(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row]:
@@ -121,3 +134,21 @@ def _turns(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[R
         yield layout.scheduled_task, "trace", wrapping(turns.scheduled(probe))
         for target in layout.process_tools:
             yield target, "trace", wrapping(tools.step(probe))
+
+
+def _models(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row]:
+    if "trace" not in features:
+        return
+    langchain = models.LangChain(probe)
+    targets: list[tuple[tuple[str | None, ...], Build]] = [
+        (layout.model_calls, wrapping(models.call(probe))),
+        (layout.model_requests, wrapping(models.request(probe))),
+        (layout.model_chunks, models.chunk(probe)),
+        ((layout.model_events,), models.event(probe)),
+        ((layout.langchain_chunks,), langchain.chunk),
+        (layout.chat_calls, wrapping(langchain.calling("chat"))),
+        (layout.utility_calls, wrapping(langchain.calling("utility"))),
+    ]
+    for places, build in targets:
+        for target in places:
+            yield target, "trace", build

@@ -9,6 +9,7 @@ from typing import Any
 from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.executions import short, watch
 from autoperf.agentzero.probe import Probe, Step, restore
+from autoperf.agentzero.sourcefiles import shown, source_of
 from autoperf.errors import guarded
 from autoperf.telemetry import names
 
@@ -30,6 +31,9 @@ def lookup(probe: Probe, code: CodeCache | None) -> Callable[..., Any]:
                 hit = code.reads() == before
                 probe.tool_lookups.count(hit=hit)
                 attributes[names.CACHE_HIT] = hit
+            source = source_of(tool)
+            if source is not None:
+                attributes[names.SOURCE_FILE] = shown(source, probe.root)
             probe.record(names.TOOL_LOOKUP, started, time.time_ns(), attributes)
             watch(probe, tool, name, kind="function")
         return tool
@@ -41,7 +45,7 @@ def step(probe: Probe) -> Callable[..., Any]:
     """For ``Agent.process_tools`` and its kin: what is spent there beside the tool's own time is overhead."""
 
     async def process_tools(wrapped: Callable[..., Any], _instance: Any, args: Any, kwargs: Any) -> Any:
-        current = Step()
+        current = Step(_call_id(kwargs.get("responses_item_factory")))
         token = probe.step.set(current)
         started = time.perf_counter()
         try:
@@ -53,3 +57,13 @@ def step(probe: Probe) -> Callable[..., Any]:
                 probe.tools.of(current.tool).overhead.add(max(0.0, spent))
 
     return process_tools
+
+
+def _call_id(answering: Any) -> str | None:
+    """The id of the model's native call (v2.6); the host binds the call to what makes its answer."""
+    with guarded("_execute_tool_request"):
+        for bound in getattr(answering, "__defaults__", None) or ():
+            found = getattr(bound, "call_id", None)
+            if isinstance(found, str):
+                return found
+    return None

@@ -15,7 +15,9 @@ from autoperf.errors import AutoperfError, say
 from autoperf.launcher import LaunchError
 
 # In the order in which people need them.
-VERBS = ("run", "status", "doctor", "benchmark", "bootstrap", "install", "uninstall")
+VERBS = (
+    "run", "status", "traces", "report", "export", "doctor", "benchmark", "bootstrap", "install", "uninstall",
+)  # fmt: skip
 _EXAMPLES = """\
 examples:
   autoperf run python run_ui.py        run Agent Zero with everything on

@@ -6,6 +6,9 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from autoperf.wording import count, duration, milliseconds, percent
+from autoperf.wording import is_number as _number
+
 if TYPE_CHECKING:
     from autoperf.diagnosis import Finding
 
@@ -128,14 +131,20 @@ def _counters(row: dict[str, Any]) -> list[str]:
         lines.append(
             f"  spans: {count(spans.get('spans'))} to {where}; {count(spans.get('dropped'))} dropped"
         )
+    metrics = spans.get("metrics") or {}
+    if metrics:
+        host = ["a provider of the host's"] if metrics.get("host_provider") else []
+        where = ", ".join([*host, *map(_exporter, metrics.get("exporters") or [])])
+        lines.append(f"  metrics to {where}; {count(metrics.get('dropped'))} dropped")
     return lines
 
 
 def _exporter(one: Any) -> str:
     if not isinstance(one, dict):
         return str(one)
-    problem = f" ({one['problem']})" if one.get("problem") else ""
-    return f"{one.get('endpoint') or one.get('kind')}{problem}"
+    lost = f"{count(one['dropped'])} lost" if one.get("dropped") else ""
+    notes = ", ".join(filter(None, (lost, one.get("problem"))))
+    return f"{one.get('endpoint') or one.get('kind')}{f' ({notes})' if notes else ''}"
 
 
 def _tools(row: dict[str, Any]) -> list[str]:
@@ -170,41 +179,8 @@ def _failures(row: dict[str, Any]) -> list[str]:
     return [f"  ! {e.get('seam')}: {e.get('reason')} ({count(e.get('count'))} times)" for e in entries]
 
 
-def count(value: Any) -> str:
-    """A whole number with thousands apart, or "-" when there is none."""
-    return f"{value:,.0f}" if _number(value) else "-"
-
-
-def percent(share: Any) -> str:
-    """A share between 0 and 1 as a percentage."""
-    return f"{100 * share:.1f} %" if _number(share) else "-"
-
-
-def milliseconds(value: Any) -> str:
-    """A time in milliseconds, in the unit that suits it."""
-    if not _number(value):
-        return "-"
-    if value < 1:
-        return f"{1000 * value:.0f} us"
-    return f"{value:.1f} ms" if value < 1000 else f"{value / 1000:.1f} s"
-
-
-def duration(seconds: float) -> str:
-    """A time span for a person: ``0.8 s``, ``45 s``, ``12 min``, ``3 h 5 min``."""
-    if 0 < seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = max(int(seconds), 0)
-    if whole < 120:
-        return f"{whole} s"
-    return f"{whole // 60} min" if whole < 7200 else f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
 def _thousandfold(value: Any) -> Any:
     return 1000 * value if _number(value) else None
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _shortened(text: str, width: int) -> str:

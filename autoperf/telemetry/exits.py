@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import signal
 import sys
@@ -10,39 +11,85 @@ import threading
 import weakref
 from collections.abc import Callable
 from types import FrameType
-from typing import Protocol
+from typing import Any, Protocol
 
 from autoperf.errors import guarded
 
 
+class Ending(Protocol):
+    """What has something to do before the process ends."""
+
+    def shutdown(self) -> None:
+        """Do it, within a bound; called again it does nothing."""
+
+    def resume(self) -> None:
+        """Take up work again: the process did not end after all."""
+
+    def alive(self) -> bool:
+        """Whether there is anything to do in this process; False in a child that has only been forked."""
+
+
 class Exits:
-    """Calls ``finish`` at interpreter exit, SIGTERM and the end of a multiprocessing child, until `undo`.
+    """Calls ``shutdown`` at interpreter exit, SIGTERM, ``os.exec*``, ``os._exit`` and the end of a
+    multiprocessing child, until `undo`.
 
     SIGTERM is taken only in the main thread and only where nobody else has; the process still dies of it.
     """
 
-    def __init__(self, finish: Callable[[], None]) -> None:
-        self._finish = finish
+    def __init__(self, ending: Ending) -> None:
+        self._ending = ending
+        self._finish = ending.shutdown
         self._handler = self._on_sigterm
-        atexit.register(finish)
+        atexit.register(self._finish)
         self._took_sigterm = _free_sigterm()
         if self._took_sigterm:
             signal.signal(signal.SIGTERM, self._handler)
-        finish_with_multiprocessing(finish)
+        # The variants of exec in `os` look these two up when they are called; subprocess uses none of them.
+        self._replaced = {name: self._replace(name) for name in ("execv", "execve", "_exit")}
+        finish_with_multiprocessing(self._finish)
 
     def undo(self) -> None:
-        """Take everything back; a handler that somebody has put over ours stays."""
+        """Take everything back; a handler or function that somebody has put over ours stays."""
         atexit.unregister(self._finish)
+        for name, (ours, original) in self._replaced.items():
+            if getattr(os, name) is ours:
+                setattr(os, name, original)
+        self._replaced = {}
         if self._took_sigterm and threading.current_thread() is threading.main_thread():
             self._took_sigterm = False
             if signal.getsignal(signal.SIGTERM) == self._handler:
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def _replace(self, name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        original: Callable[..., Any] = getattr(os, name)
+
+        @functools.wraps(original)
+        def leave(*args: Any, **kwargs: Any) -> Any:
+            leaving = False
+            with guarded(f"telemetry:os.{name}"):
+                leaving = self._ending.alive() and _leads_away(name, args)
+                if leaving:
+                    self._finish()
+            try:
+                return original(*args, **kwargs)
+            finally:
+                if leaving:  # and yet it came back: there was nothing to execute
+                    with guarded(f"telemetry:os.{name}"):
+                        self._ending.resume()
+
+        setattr(os, name, leave)
+        return leave, original
 
     def _on_sigterm(self, number: int, _frame: FrameType | None) -> None:
         with guarded("telemetry:SIGTERM"):
             self._finish()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
+
+
+def _leads_away(name: str, args: tuple[Any, ...]) -> bool:
+    # A search along PATH tries one folder after the other.
+    return name == "_exit" or not args or os.access(args[0], os.X_OK)
 
 
 def _free_sigterm() -> bool:

@@ -80,12 +80,17 @@ OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
 SYSTEM_INSTRUCTIONS: Final = "gen_ai.system_instructions"
 TOOL_ARGUMENTS: Final = "gen_ai.tool.call.arguments"
 TOOL_RESULT: Final = "gen_ai.tool.call.result"
+# Cut by whoever captures them, and not again.
+CONTENT: Final = frozenset(
+    {INPUT_MESSAGES, OUTPUT_MESSAGES, SYSTEM_INSTRUCTIONS, TOOL_ARGUMENTS, TOOL_RESULT}
+)
 
 # Model Context Protocol attributes. Semantic conventions for MCP (status Development).
 MCP_METHOD: Final = "mcp.method.name"
 
 # Errors: the class of the exception, never its text. General attributes, error.
 ERROR_TYPE: Final = "error.type"
+MCP_TOOL_ERROR: Final = "tool_error"  # its value where an MCP tool answered with an error
 
 # Resource. Resource conventions, service and telemetry SDK.
 SERVICE_NAME: Final = "service.name"
@@ -108,8 +113,11 @@ EXTENSION_COUNT: Final = "autoperf.extension.count"  # how many ran
 BREAK_LOOP: Final = "autoperf.tool.break_loop"  # bool: the tool ended the turn
 WAITED: Final = "autoperf.intervention.waited"  # seconds
 RAISED: Final = "autoperf.intervention.raised"  # bool: a user's message was handed to the agent
+COMPRESSED: Final = "autoperf.history.compressed"  # bool: messages were shortened or summed up
 MODEL_ROLE: Final = "autoperf.model.role"  # chat or utility: what the host calls the model for
 MCP_SERVER: Final = "autoperf.mcp.server"  # the server's name in the host's settings
+MEMORY_RESULTS: Final = "autoperf.memory.results"  # how many memories were found
+MODEL_REQUESTS: Final = "autoperf.model.requests"  # sent until one was answered; only when more than one
 # On a chat span: how the answer came in, and what the framework did between its chunks.
 CHUNKS: Final = "autoperf.stream.chunks"
 TOKENS_PER_SECOND: Final = "autoperf.stream.tokens_per_second"  # the provider's count, first to last chunk
@@ -124,3 +132,26 @@ TOKEN_USAGE: Final = "gen_ai.client.token.usage"  # {token}
 FIRST_CHUNK_DURATION: Final = "gen_ai.client.operation.time_to_first_chunk"  # s
 EXECUTE_TOOL_DURATION: Final = "gen_ai.execute_tool.duration"  # s
 INVOKE_AGENT_DURATION: Final = "gen_ai.invoke_agent.duration"  # s
+LOOP_LAG: Final = "autoperf.event_loop.lag"  # s: how late the loop comes to what another thread asks of it
+CPU_UTILIZATION: Final = "process.cpu.utilization"  # 1: share of the CPUs this process may use
+MEMORY_USAGE: Final = "process.memory.usage"  # By: resident
+THREAD_COUNT: Final = "process.thread.count"
+# Before the conventions renamed it: process.open_file_descriptor.count.
+OPEN_FILES: Final = "process.unix.file_descriptor.count"
+CONTEXT_SWITCHES: Final = "process.context_switches"
+CACHE_HITS: Final = "autoperf.cache.hits"
+CACHE_MISSES: Final = "autoperf.cache.misses"
+CACHE_EVICTIONS: Final = "autoperf.cache.evictions"  # for want of room
+CACHE_SIZE: Final = "autoperf.cache.size"
+# s: at every hit, the measured time of the same entry's own load with its file in the system's cache.
+CACHE_SAVED: Final = "autoperf.cache.saved"
+EXTENSION_CALLS: Final = "autoperf.extension.calls"
+INTERVENTION_CHECKS: Final = "autoperf.intervention.checks"
+INTERVENTION_WAITS: Final = "autoperf.intervention.waits"
+INTERVENTION_RAISES: Final = "autoperf.intervention.raises"
+
+# Attributes of metrics only. Process conventions; the others are our own.
+CPU_MODE: Final = "cpu.mode"  # user, system
+CONTEXT_SWITCH_TYPE: Final = "process.context_switch.type"  # voluntary, involuntary
+CACHE_NAME: Final = "autoperf.cache.name"
+LOOP_THREAD: Final = "autoperf.event_loop.thread"  # the thread's name, without its number

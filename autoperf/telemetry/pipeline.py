@@ -31,7 +31,8 @@ class Pipeline(Generic[T]):
 
     ``deliver`` returns False when a batch is to be tried again; after four attempts, one more at the end,
     or when the queue is full, items are dropped and counted. ``tick`` runs about every ``interval`` seconds.
-    With ``may_block``, ``deliver`` is never called on another thread than our own.
+    With ``may_block``, ``deliver`` is never called on another thread than our own. While ``ready()`` is false
+    the queue is emptied only when somebody asks for it.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Pipeline(Generic[T]):
         batch: int = 512,
         interval: float = 1.0,
         may_block: bool = False,
+        ready: Callable[[], bool] | None = None,
     ) -> None:
         self.name = name
         self.dropped = 0
@@ -54,6 +56,7 @@ class Pipeline(Generic[T]):
         self._batch = batch
         self._interval = interval
         self._may_block = may_block
+        self._ready = ready
         self._queue: deque[T] = deque()
         # Unlike an Event's or a Condition's, its put() may interrupt another put() in the same thread.
         self._wake: SimpleQueue[_Request | None] = SimpleQueue()
@@ -114,7 +117,8 @@ class Pipeline(Generic[T]):
                 request = None
             self._woken = False
             if request is None:
-                self._empty()
+                if self._ready is None or self._ready():
+                    self._empty()
                 self._run_tick()
             else:
                 self._serve(request)

@@ -32,8 +32,13 @@ class _Provider(TracerProvider):
         return
 
 
-def make_provider(resource: Mapping[str, str]) -> TracerProvider:
-    """A private provider, never made global; ``OTEL_RESOURCE_ATTRIBUTES`` and ``OTEL_SERVICE_NAME`` win.
+def make_provider(resource: Resource) -> TracerProvider:
+    """A private provider, never made global; sampler and limits are those of the standard variables."""
+    return TracerProvider(resource=resource, shutdown_on_exit=False)
+
+
+def make_resource(given: Mapping[str, str]) -> Resource:
+    """What describes this process; ``OTEL_RESOURCE_ATTRIBUTES`` and ``OTEL_SERVICE_NAME`` win.
 
     Not `Resource.create`: there the arguments win over the variables, and it scans every entry point.
     """
@@ -42,11 +47,9 @@ def make_provider(resource: Mapping[str, str]) -> TracerProvider:
         "telemetry.sdk.name": "opentelemetry",
         "telemetry.sdk.version": sdk_version,
         names.SERVICE_NAME: names.DEFAULT_SERVICE,
-        **resource,
+        **given,
     }
-    return TracerProvider(
-        resource=Resource(ours).merge(OTELResourceDetector().detect()), shutdown_on_exit=False
-    )
+    return Resource(ours).merge(OTELResourceDetector().detect())
 
 
 def host_provider() -> TracerProvider | None:

@@ -20,7 +20,7 @@ from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 
-from autoperf.errors import guarded
+from autoperf.errors import class_name, guarded
 from autoperf.telemetry import names
 
 if TYPE_CHECKING:
@@ -59,17 +59,23 @@ class ActiveSpan:
     def __enter__(self) -> ActiveSpan:
         with guarded("telemetry:span start"):
             if self._from_ns:
-                self._span = _Pending(self._make, self._new_trace)
+                self._span = _Pending(self._make, self._new_trace, self._from_ns)
             else:
                 self._span = start_span(self._make, new_trace=self._new_trace)
             self._token = context_api.attach(trace_api.set_span_in_context(self._span))
         return self
 
     def set(self, key: str, value: Any) -> None:
-        """Set one attribute; None sets nothing, a value that no attribute can hold leaves its class name."""
+        """Set one attribute; None sets nothing, a value that no attribute can hold leaves its class name.
+
+        With an error type the span has failed, also where the host made an answer of the failure.
+        """
         with guarded("telemetry:span attribute"):
-            if self._span is not None and value is not None:
-                self._span.set_attribute(key, plain(value))
+            cut_off = getattr(self._span, "end_time", None) is not None
+            if self._span is not None and value is not None and not cut_off:
+                self._span.set_attribute(key, _attribute(key, value))
+                if key == names.ERROR_TYPE:
+                    self._span.set_status(_ERROR)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -79,8 +85,8 @@ class ActiveSpan:
                 _detach(self._token)
             span = self._span
             if isinstance(span, _Pending):
-                span = span.ended(self._from_ns, failed=error is not None)
-            if span is not None:
+                span = span.ended(failed=error is not None)
+            if span is not None and span.is_recording():  # else it was cut off
                 if error is not None:
                     _record_error(span, error, self._control_flow(error))
                 span.end()
@@ -103,7 +109,7 @@ class _Pending(trace_api.NonRecordingSpan):
     of its own looks like none.
     """
 
-    def __init__(self, make: Make, new_trace: bool) -> None:
+    def __init__(self, make: Make, new_trace: bool, from_ns: int) -> None:
         self._above = trace_api.get_current_span()
         seen = trace_api.INVALID_SPAN if new_trace else self._above
         super().__init__(seen.get_span_context())
@@ -113,7 +119,9 @@ class _Pending(trace_api.NonRecordingSpan):
         self._set: dict[str, Any] = {}
         self._real: Span | None = None
         self._over = False
+        self._from_ns = from_ns
         self._lock = threading.Lock()
+        _PENDING[id(self)] = self
 
     @property
     def end_time(self) -> int | None:
@@ -128,8 +136,10 @@ class _Pending(trace_api.NonRecordingSpan):
     def set_attribute(self, key: str, value: Any) -> None:
         """Keep it for the span that may be made."""
         self._set[key] = value
-        if self._real is not None:
+        if self._real is not None and self._real.is_recording():
             self._real.set_attribute(key, value)
+            if key == names.ERROR_TYPE:
+                self._real.set_status(_ERROR)
 
     def made(self) -> Span:
         """The real span, made now if it was not."""
@@ -139,14 +149,39 @@ class _Pending(trace_api.NonRecordingSpan):
                 self._real = start_span(
                     make, new_trace=self._new_trace, above=self._above, start_ns=self._start_ns
                 )
+                if names.ERROR_TYPE in self._set:
+                    self._real.set_status(_ERROR)
             return self._real
 
-    def ended(self, from_ns: int, *, failed: bool) -> Span | None:
-        """The real span, to be ended; None when it was too short to be one."""
+    def ended(self, *, failed: bool) -> Span | None:
+        """The real span, to be ended; None when it was too short to be one and nothing was said of it."""
         self._over = True
-        if self._real is None and not failed and time.time_ns() - self._start_ns < from_ns:
+        _PENDING.pop(id(self), None)
+        if self._real is None and not failed and not self.worth():
             return None
         return self.made()
+
+    def worth(self) -> bool:
+        """Whether it has taken long enough by now, or something was said of it."""
+        return bool(self._set) or time.time_ns() - self._start_ns >= self._from_ns
+
+
+# Those that have not ended, by their id: at the end of the process some of them are worth a span.
+_PENDING: Final[dict[int, _Pending]] = {}
+
+
+def make_pending() -> None:
+    """Make those spans that stand for work which is going on and is worth it."""
+    for pending in list(_PENDING.values()):
+        with guarded("telemetry:pending"):
+            if pending.worth():
+                pending.made()
+    forget_pending()
+
+
+def forget_pending() -> None:
+    """Leave them, as in a forked child, to others."""
+    _PENDING.clear()
 
 
 def start_span(
@@ -173,7 +208,9 @@ def start_span(
         clean(make.name, _NAME_LENGTH),
         context=context_api.Context() if new_trace else trace_api.set_span_in_context(parent),
         kind=_KINDS[make.kind],
-        attributes={key: plain(value) for key, value in (make.attributes or {}).items() if value is not None},
+        attributes={
+            key: _attribute(key, value) for key, value in (make.attributes or {}).items() if value is not None
+        },
         links=links,
         start_time=start_ns,
         # The SDK would store the exception's text, and that is the user's.
@@ -194,6 +231,10 @@ def current_trace_id() -> str | None:
     """The id of the trace that is going on here, as 32 hex digits."""
     context = trace_api.get_current_span().get_span_context()
     return f"{context.trace_id:032x}" if context.is_valid else None
+
+
+def _attribute(key: str, value: Any) -> Any:
+    return clean(value, len(value)) if key in names.CONTENT and type(value) is str else plain(value)
 
 
 def plain(value: Any) -> Any:
@@ -221,7 +262,7 @@ def clean(text: str, length: int) -> str:
 
 
 def _record_error(span: Span, error: BaseException, stopped: bool) -> None:
-    name = _class_name(error)
+    name = class_name(error)
     # Cancelling, closing and interrupting come from outside: the span was stopped, it did not fail.
     stopped = stopped or isinstance(error, concurrent.futures.CancelledError)
     if isinstance(error, Exception) and not stopped:
@@ -229,11 +270,6 @@ def _record_error(span: Span, error: BaseException, stopped: bool) -> None:
         span.set_status(_ERROR)
     else:
         span.set_attribute(names.INTERRUPTED, name)
-
-
-def _class_name(error: BaseException) -> str:
-    kind = type(error)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _detach(token: Any) -> None:

@@ -2,7 +2,7 @@
 
 from agent import AgentConfig
 from helpers.mcp_handler import MCPConfig, MCPServerLocal
-from models import ScriptedModel
+from models import LiteLLMChatWrapper
 
 _METRES = {"m": 1.0, "km": 1000.0, "mile": 1609.344}
 
@@ -14,7 +14,7 @@ def convert(value: float, unit: str) -> str:
 
 def initialize_agent(tools: int = 20, chunk: int = 12) -> AgentConfig:
     """Return the configuration of a chat whose model asks for `tools` calls in each turn."""
-    return AgentConfig(additional={"model": ScriptedModel(tools=tools, chunk=chunk)})
+    return AgentConfig(additional={"model": LiteLLMChatWrapper(tools=tools, chunk=chunk)})
 
 
 def initialize_mcp() -> None:

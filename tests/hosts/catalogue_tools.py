@@ -7,7 +7,28 @@ from scenario import Chat, Scenario, call, done, simple
 
 
 def scenarios(gen: Generation) -> list[Scenario]:
-    return [*edits(gen), *state(gen), *broken(gen), *contents(gen)]
+    return [*edits(gen), *state(gen), *broken(gen), *contents(gen), *memories(gen)]
+
+
+def memories(gen: Generation) -> Iterator[Scenario]:
+    """A tool that asks the memory, and one that has the history compressed."""
+    name = "memory_recalled"
+    head = f"from {gen.memory_module} import Memory"
+    body = (
+        "memory = await Memory.get(self.agent)\n"
+        'return say(await memory.search_similarity_threshold("old ferry", limit=2, threshold=0.5))'
+    )
+    yield simple(name, probes(name), {gen.tool_path(name): gen.tool(body, head)})
+    name = "memory_fails"
+    body = 'memory = await Memory.get(self.agent)\nawait memory.search_similarity_threshold("", 2, threshold=0.5)'
+    yield simple(name, probes(name, 1), {gen.tool_path(name): gen.tool(body, head)})
+    name = "history_compressed"
+    body = (
+        "history = self.agent.history\nbefore = await history.compress()\n"
+        'history.messages[0].content = "long " * 5_000\n'
+        "return say((before, await history.compress(), len(history.messages[0].content)))"
+    )
+    yield simple(name, probes(name, 1), {gen.tool_path(name): gen.tool(body)})
 
 
 def probes(name: str, count: int = 2) -> list[str]:

@@ -18,6 +18,7 @@ def drive(host_dir: Path, names: list[str]) -> dict:
     """Transcripts by scenario name, in order; the host's and this folder's path are normalised."""
     from catalogue import scenarios
     from generations import GENERATIONS
+    from introduction import introduce
     from player import Host, play
 
     root = Path(tempfile.mkdtemp(prefix="host-")).resolve()
@@ -30,7 +31,7 @@ def drive(host_dir: Path, names: list[str]) -> dict:
         sys.dont_write_bytecode = False  # bytecode files decide whether some edits are seen
         gen = GENERATIONS[host_dir.name]
         if "AUTOPERF_HOME" in os.environ:
-            introduce(root, gen)
+            introduce(root, gen.package)
         known = {scenario.name: scenario for scenario in scenarios(gen)}
         host = Host(gen)
         told = {name: play(host, known[name]) for name in names or known}
@@ -39,21 +40,6 @@ def drive(host_dir: Path, names: list[str]) -> dict:
     finally:
         os.chdir(HERE)
         shutil.rmtree(root, ignore_errors=True)
-
-
-def introduce(root: Path, gen) -> None:
-    """Tell autoperf, which goes by the source of the host's parser, what the one written for these tests is."""
-    from autoperf.agentzero import roots, streaming
-    from autoperf.agentzero.dirtytext import Variant
-    from autoperf.agentzero.sources import text_digest
-
-    parser, extract = (
-        (root / gen.package.replace(".", "/") / name).read_text() for name in ("dirty_json.py", "extract_tools.py")
-    )
-    known = Variant("KNOWS_ITS_END = True" in parser, "DOUBTS_QUOTES = True" in parser)
-    streaming.VARIANTS[text_digest(parser)] = known
-    _, scan, rest = extract.partition("def _json_root_object_starts")
-    roots.KNOWN.add(text_digest(scan + rest.partition("\n\n\n")[0]))
 
 
 def main(argv: list[str]) -> int:

@@ -54,6 +54,10 @@ class Generation:
         return f"_functions/{function}/{when}"
 
     @property
+    def memory_module(self) -> str:
+        return "plugins._memory.helpers.memory" if self.extensible else f"{self.package}.memory"
+
+    @property
     def errors_module(self) -> str:
         return "agent" if self.name == "v0_8" else f"{self.package}.errors"
 

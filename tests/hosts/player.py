@@ -29,6 +29,7 @@ class Host:
         self.initialize = importlib.import_module("initialize")
         for name in ("journal", "errors", "mcp_handler", "extension", "defer"):
             setattr(self, name, importlib.import_module(f"{gen.package}.{name}"))
+        importlib.import_module(gen.memory_module)
         self.cache = importlib.import_module("helpers.cache") if gen.extensible else None
 
 
@@ -115,7 +116,7 @@ class Stage:
         """The server says anew what it offers; configuration, server and client stay the same objects."""
         servers = self.host.mcp_handler.MCPConfig.get_instance().servers
         (server,) = (server for server in servers if server.name == name)
-        server.client.update_tools({tool: (lambda args, tool=tool: f"mcp {tool}: {args}") for tool in tools})
+        server.client.refresh({tool: (lambda args, tool=tool: f"mcp {tool}: {args}") for tool in tools})
 
     def do_mcp_disable(self, name: str, tools: list[str]) -> None:
         (server,) = (server for server in self.host.mcp_handler.MCPConfig.get_instance().servers if server.name == name)

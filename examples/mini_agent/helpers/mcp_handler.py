@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from helpers.errors import RepairableException
@@ -22,10 +23,22 @@ class MCPTool(Tool):
         return Response(message=answer, break_loop=False)
 
 
+class ClientSession:
+    """What is said to a server between opening and closing."""
+
+    def __init__(self, functions: dict[str, Callable[..., str]]) -> None:
+        self._functions = functions
+
+    async def call_tool(self, name: str, arguments: dict[str, Any]) -> str:
+        """Return the tool's answer."""
+        return self._functions[name](**arguments)
+
+
 class MCPClientBase:
     """What one server offers, as it said when asked; a real one would be another process behind a pipe."""
 
-    def __init__(self, functions: dict[str, Callable[..., str]]) -> None:
+    def __init__(self, server: MCPServerLocal, functions: dict[str, Callable[..., str]]) -> None:
+        self.server = server
         self._functions = functions
         self.tools = [{"name": name, "description": func.__doc__ or ""} for name, func in functions.items()]
 
@@ -33,9 +46,22 @@ class MCPClientBase:
         """Say whether the server offers the tool."""
         return any(tool["name"] == tool_name for tool in self.tools)
 
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[ClientSession]:
+        yield ClientSession(self._functions)
+
+    async def _execute_with_session(self, coro_func: Callable[[ClientSession], Awaitable[str]]) -> str:
+        """Open a session, do one thing in it, and close it."""
+        async with self._connected() as session:
+            return await coro_func(session)
+
     async def call_tool(self, tool_name: str, input_data: dict[str, Any]) -> str:
         """Return the tool's answer."""
-        return self._functions[tool_name](**input_data)
+
+        async def call_tool_op(session: ClientSession) -> str:
+            return await session.call_tool(tool_name, input_data)
+
+        return await self._execute_with_session(call_tool_op)
 
 
 class MCPServerLocal:
@@ -43,7 +69,7 @@ class MCPServerLocal:
 
     def __init__(self, name: str, functions: dict[str, Callable[..., str]]) -> None:
         self.name = name
-        self._client = MCPClientBase(functions)
+        self._client = MCPClientBase(self, functions)
 
     def get_tools(self) -> list[dict[str, Any]]:
         """Return name and description of each tool."""

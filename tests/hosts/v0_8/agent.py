@@ -228,8 +228,9 @@ class Agent:
 
     async def call_chat_model(self, prompt: list[dict[str, Any]], callback=None) -> str:
         response = ""
-        async for content in self.get_chat_model().astream(prompt):
+        async for chunk in self.get_chat_model().astream(prompt):
             await self.handle_intervention()
+            content = models.parse_chunk(chunk)
             response += content
             if callback:
                 await callback(content, response)

@@ -51,5 +51,9 @@ class ChatModel:
             yield reply[start : start + size]
 
 
+def parse_chunk(chunk: str) -> str:
+    return chunk
+
+
 def get_model(name: str) -> ChatModel:
     return ChatModel(SCRIPTS[name])

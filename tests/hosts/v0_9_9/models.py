@@ -37,7 +37,17 @@ async def signal(agent: Any, name: str) -> None:
     await SCRIPTS[agent.config.chat_model].signal(name)
 
 
+async def acompletion(script: Script, stream: bool) -> str:
+    return await script.next_reply()
+
+
+def _parse_chunk(chunk: str) -> str:
+    return chunk
+
+
 class LiteLLMChatWrapper:
+    provider, model_name = "scripted", "scripted/look-alike"
+
     def __init__(self, script: Script):
         self.script = script
 
@@ -48,14 +58,15 @@ class LiteLLMChatWrapper:
         reasoning_callback: Callable[[str, str], Awaitable[Any]] | None = None,
     ) -> tuple[str, str]:
         journal.note("prompt", messages=messages)
-        reply, full = await self.script.next_reply(), ""
+        reply, full = await acompletion(self.script, stream=response_callback is not None), ""
         number, size = self.script.count, self.script.chunk
         for index, start in enumerate(range(0, len(reply), size), 1):
             await self.script.before_chunk(number, index)
             await asyncio.sleep(0)
-            full += reply[start : start + size]
+            delta = _parse_chunk(reply[start : start + size])
+            full += delta
             if response_callback:
-                stop = await response_callback(reply[start : start + size], full)
+                stop = await response_callback(delta, full)
                 if stop is not None:
                     return stop, ""
         return full, ""

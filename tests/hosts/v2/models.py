@@ -5,7 +5,8 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from helpers import journal
+from helpers import journal, litellm_transport
+from helpers.litellm_transport import ChatCompletionsTransport
 from helpers.llm_result import FunctionCall, LLMResult
 
 
@@ -39,6 +40,8 @@ async def signal(agent: Any, name: str) -> None:
 
 
 class LiteLLMChatWrapper:
+    provider, model_name = "scripted", "scripted/look-alike"
+
     def __init__(self, script: Script):
         self.script = script
 
@@ -49,7 +52,7 @@ class LiteLLMChatWrapper:
         reasoning_callback: Callable[[str, str], Awaitable[Any]] | None = None,
     ) -> LLMResult:
         journal.note("prompt", messages=messages)
-        reply, full = await self.script.next_reply(), ""
+        reply, full = await litellm_transport.acompletion(self.script, stream=response_callback is not None), ""
         calls = _native_calls(reply)
         if calls:
             return LLMResult("", calls)
@@ -57,9 +60,10 @@ class LiteLLMChatWrapper:
         for index, start in enumerate(range(0, len(reply), size), 1):
             await self.script.before_chunk(number, index)
             await asyncio.sleep(0)
-            full += reply[start : start + size]
+            delta = ChatCompletionsTransport.parse(reply[start : start + size])
+            full += delta
             if response_callback:
-                stop = await response_callback(reply[start : start + size], full)
+                stop = await response_callback(delta, full)
                 if stop is not None:
                     return LLMResult(stop)
         return LLMResult(full)

@@ -29,3 +29,11 @@ class History:
 
     def output(self) -> list[dict[str, Any]]:
         return [message.output() for message in self.messages]
+
+    async def compress(self) -> bool:
+        """Too long a message is cut; nothing here is ever that long but what a scenario makes so."""
+        compressed = False
+        for message in self.messages:
+            if isinstance(message.content, str) and len(message.content) > 20_000:
+                message.content, compressed = message.content[:20_000], True
+        return compressed

@@ -1,0 +1,176 @@
+"""One answer of a model as it comes in: counted and timed, never kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, NamedTuple
+
+from autoperf.agentzero import answers
+from autoperf.agentzero.answers import Answer, Usage
+from autoperf.telemetry import names
+
+_clock: Final = time.perf_counter
+
+
+class Caller(NamedTuple):
+    """Which agent asks for a model, and as what: ``chat`` or ``utility``."""
+
+    agent: Any
+    role: str
+
+
+class Stream:
+    """Counters of one model call, of which the host may make several requests until one is answered.
+
+    Belongs to the context of the call: the host reads a stream and runs its callbacks one after another.
+    What is called for every chunk here does nothing that could fail.
+    """
+
+    __slots__ = (
+        "_begun",
+        "_inside",
+        "_noted",
+        "_raw_model",
+        "_raw_usage",
+        "answer",
+        "callback_seconds",
+        "chunks",
+        "first",
+        "found",
+        "last",
+        "requests",
+        "slowest",
+        "slowest_extension",
+        "slowest_point",
+        "streamed",
+    )
+
+    def __init__(self) -> None:
+        self._begun = _clock()
+        self._inside = False
+        self._noted = ("", "", 0.0)
+        self._raw_model = ""
+        self._raw_usage: Any = None
+        self.answer: Any = None
+        self.callback_seconds = 0.0
+        self.chunks = 0
+        self.first = 0.0
+        self.last = 0.0
+        self.requests = 0
+        self.slowest = 0.0
+        self.slowest_extension = ""
+        self.slowest_point = ""
+        self.streamed = True
+        self.found = Answer(Usage())
+
+    def requested(self, *, streamed: bool) -> None:
+        """The host asks the provider, for the first time or again: what came before was no answer."""
+        self._release()
+        self.requests += 1
+        self.streamed = streamed
+        self.chunks = 0
+        self._begun = _clock()
+
+    def follow(self, answer: Any) -> None:
+        """``answer`` is what came of the request; of its raw chunks, those are noted that report usage."""
+        self.answer = answer
+        stream = answers.stream_of(answer)
+        create = getattr(stream, "chunk_creator", None)
+        if not callable(create) or not hasattr(stream, "__dict__"):
+            return
+
+        def chunk_creator(chunk: Any) -> Any:
+            usage = getattr(chunk, "usage", None)
+            if usage is not None:
+                self._raw_usage = usage
+            if not self._raw_model:
+                self._raw_model = str(getattr(chunk, "model", None) or "")
+            return create(chunk)
+
+        vars(stream)["chunk_creator"] = chunk_creator
+
+    def _release(self) -> None:
+        # The stream is closed when the host lets go of it: nothing of ours may hold it longer.
+        stream = answers.stream_of(self.answer)
+        if hasattr(stream, "__dict__"):
+            vars(stream).pop("chunk_creator", None)
+        self.answer = None
+        self._raw_model, self._raw_usage = "", None
+
+    def arrived(self) -> None:
+        """One chunk is here."""
+        self.last = _clock()
+        if not self.chunks:
+            self.first = self.last
+        self.chunks += 1
+
+    def take(self, chunk: Any) -> None:
+        """Keep what a LangChain chunk says of the whole answer: mostly nothing, at the ends something."""
+        usage = getattr(chunk, "usage_metadata", None)
+        if usage:
+            self.found.usage.add(answers.of_langchain(usage))
+        told = getattr(chunk, "response_metadata", None)
+        if told:
+            self.found.finish_reason = str(told.get("finish_reason") or told.get("done_reason") or "")
+            self.found.model = str(told.get("model_name") or told.get("model") or "")
+
+    def finished(self, provider: str) -> Answer:
+        """What the provider said of its answer, as far as the host has read it; see `answers.read`."""
+        if self.answer is not None:
+            self.found = answers.read(self.answer, provider)
+            self.found.usage.update(answers.usage_of(self._raw_usage, provider))
+            self.found.model = self.found.model or self._raw_model
+            self._release()
+        return self.found
+
+    def note(self, point: str, extension: str, seconds: float) -> None:
+        """An extension call took ``seconds``; it counts when it ran inside a callback of this answer."""
+        if self._inside and seconds > self._noted[2]:
+            self._noted = (point, extension, seconds)
+
+    def timed(self, callback: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        """``callback``, with its time taken; what it returns or raises passes unchanged."""
+
+        async def timed(*args: Any, **kwargs: Any) -> Any:
+            self._inside = True
+            started = _clock()
+            try:
+                return await callback(*args, **kwargs)
+            finally:
+                self._called(_clock() - started)
+
+        return timed
+
+    def _called(self, seconds: float) -> None:
+        self.callback_seconds += seconds
+        if seconds > self.slowest:
+            self.slowest = seconds
+            self.slowest_point, self.slowest_extension, _ = self._noted
+        self._noted = ("", "", 0.0)
+        self._inside = False
+
+    def seconds_to_first_chunk(self) -> float | None:
+        """From the request that was answered; None without a chunk."""
+        return self.first - self._begun if self.streamed and self.chunks else None
+
+    def attributes(self) -> dict[str, Any]:
+        """What the span says about the stream; empty for an answer that came in one piece."""
+        if not self.streamed:
+            return {}
+        found: dict[str, Any] = {
+            names.TIME_TO_FIRST_CHUNK: self.seconds_to_first_chunk(),
+            names.CHUNKS: self.chunks,
+            names.TOKENS_PER_SECOND: self._tokens_per_second(),
+        }
+        if self.slowest:
+            found[names.CALLBACK_SECONDS] = self.callback_seconds
+            found[names.CALLBACK_SLOWEST] = self.slowest
+            found[names.CALLBACK_SLOWEST_POINT] = self.slowest_point or None
+            found[names.CALLBACK_SLOWEST_EXTENSION] = self.slowest_extension or None
+        return found
+
+    def _tokens_per_second(self) -> float | None:
+        seconds = self.last - self.first
+        tokens = self.found.usage.output_tokens
+        return tokens / seconds if tokens and seconds > 0 else None

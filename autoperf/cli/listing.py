@@ -1,0 +1,197 @@
+"""Traces, layers and reports as lines of text: pure functions from data to lines."""
+
+from __future__ import annotations
+
+import textwrap
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from autoperf.cli.terminal import columns, cut, fitted
+from autoperf.insight.layers import LAYERS
+from autoperf.insight.reports import Report
+from autoperf.insight.statistics import Change, Timing
+from autoperf.insight.summary import Summary
+from autoperf.wording import count, milliseconds, percent, printable
+
+_ID_SHOWN: Final = 8
+_ROWS: Final = 15
+_BAR: Final = 24
+
+
+def listed(traces: Sequence[Summary], width: int) -> list[str]:
+    """A table of traces in ``width`` columns."""
+    day = time.strftime("%Y-%m-%d")
+    rows = [
+        (
+            one.trace_id[:_ID_SHOWN],
+            _when(one.start_ns, day),
+            printable(one.chat or "-"),
+            what(one),
+            milliseconds(one.seconds * 1000),
+            count(one.tool_calls),
+            tokens(one),
+            count(one.errors),
+        )
+        for one in traces
+    ]
+    head = ("id", "when", "chat", "agent", "duration", "tools", "tokens", "errors")
+    return columned(head, rows, width, numbers=4, elastic=(3, 2))
+
+
+def headline(one: Summary) -> list[str]:
+    """One trace in two lines."""
+    who = ", ".join(map(printable, one.agents)) or "-"
+    first = f"{one.trace_id}  {_when(one.start_ns, '')}"
+    facts = [
+        f"chat {printable(one.chat)}" if one.chat else "",
+        f"agents {who}" if len(one.agents) > 1 else f"agent {who}",
+        milliseconds(one.seconds * 1000),
+        f"{one.spans:,} spans",
+        f"{one.tool_calls:,} tools",
+        f"{tokens(one)} tokens" if one.input_tokens is not None or one.output_tokens is not None else "",
+        f"{one.errors:,} errors" if one.errors else "",
+    ]
+    return [first, ", ".join(fact for fact in facts if fact)]
+
+
+def what(one: Summary) -> str:
+    """The first agent of a user's message; of other traces the name of their root."""
+    if one.by_user:
+        return printable(", ".join(one.agents) or "-")
+    return "(" + printable(one.name or "still open") + ")"
+
+
+def tokens(one: Summary) -> str:
+    """Tokens in and out as the provider counted them, ``-`` where it did not."""
+    if one.input_tokens is None and one.output_tokens is None:
+        return "-"
+    return f"{_short(one.input_tokens)}/{_short(one.output_tokens)}"
+
+
+def layer_lines(layers: Mapping[str, float]) -> list[str]:
+    """Where the time went: a bar, seconds and share a layer."""
+    total = sum(layers.values())
+    if not total:
+        return []
+    return [
+        f"  {LAYERS[layer]:<22}{milliseconds(seconds * 1000):>10}{percent(seconds / total):>9}  "
+        + "#" * round(_BAR * seconds / total)
+        for layer, seconds in sorted(layers.items(), key=lambda item: -item[1])
+    ]
+
+
+def columned(
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    width: int,
+    *,
+    numbers: int,
+    elastic: Sequence[int],
+) -> list[str]:
+    """A table of `printable` cells; the last ``numbers`` columns to the right, ``elastic`` are cut to fit."""
+    cells = [list(head), *(list(row) for row in rows)]
+    widths = [max(columns(row[i]) for row in cells) for i in range(len(head))]
+    for i in elastic:
+        over = sum(widths) + 2 * len(widths) - 2 - width
+        widths[i] = max(min(widths[i], 8), widths[i] - max(over, 0))
+    lines = []
+    for row in cells:
+        shown = [
+            cut(text, size).rjust(size) if i >= len(head) - numbers else fitted(text, size)
+            for i, (text, size) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(shown).rstrip())
+    return lines
+
+
+def report_lines(report: Report, width: int) -> list[str]:
+    """A report without a page: layers, tools, models, caches, before and after."""
+    messages = sum(trace.summary.by_user for trace in report.traces)
+    seconds = sum(trace.summary.seconds for trace in report.traces)
+    lines = [
+        f"{count(len(report.traces))} traces, {count(messages)} of them user messages, "
+        f"{milliseconds(seconds * 1000)} in all, {count(report.total('errors'))} errors",
+        "",
+        "where the time went",
+        *layer_lines(report.layers),
+    ]
+    if (own := own_line(report)) is not None:
+        lines += textwrap.wrap(own, width, initial_indent="  ", subsequent_indent="  ")
+    for heading, timings in (("tool", report.tools), ("model", report.models)):
+        lines += ["", *_timings(heading, timings, width)] if timings else []
+    lookups = [
+        (name, count(row.get("lookups")), count(row.get("hits")), percent(_rate(row)))
+        for name, row in report.counters("lookups").items()
+        if row.get("lookups")
+    ]
+    if lookups:
+        lines += [
+            "",
+            *columned(("lookups", "calls", "hits", "hit rate"), lookups, width, numbers=3, elastic=(0,)),
+        ]
+    if report.before is not None:
+        lines += ["", f"before: {report.before.description}, {report.before.messages:,} messages"]
+        lines += _changes(report.before.changes, width)
+    return [*lines, *(f"note: {sentence}" for sentence in report.left_out)]
+
+
+def own_line(report: Report) -> str | None:
+    """What autoperf's spans cost, in words that say how it was measured; None where it was not."""
+    if report.own_seconds is None or report.span_cost_s is None:
+        return None
+    return (
+        f"autoperf itself, within these: about {milliseconds(report.own_seconds * 1000)} "
+        f"({report.spans:,} spans of {report.span_cost_s * 1e6:.0f} us, measured just now)"
+    )
+
+
+def _timings(heading: str, timings: Sequence[Timing], width: int) -> list[str]:
+    rows = [
+        (
+            printable(row.name or row.kind),
+            count(row.count),
+            count(row.errors),
+            *(milliseconds(value) for value in (row.p50_ms, row.p95_ms, row.max_ms, row.total_ms)),
+        )
+        for row in timings[:_ROWS]
+    ]
+    head = (heading, "calls", "errors", "p50", "p95", "max", "total")
+    more = [f"and {len(timings) - _ROWS:,} more: see --json"] if len(timings) > _ROWS else []
+    return [*columned(head, rows, width, numbers=6, elastic=(0,)), *more]
+
+
+def _changes(changes: Sequence[Change], width: int) -> list[str]:
+    if not changes:
+        return ["  nothing was recorded in both"]
+    rows = [
+        (
+            printable(f"{one.kind} {one.name}".rstrip()),
+            f"{one.before.count:,}/{one.after.count:,}",
+            f"{milliseconds(one.before.p50_ms)} -> {milliseconds(one.after.p50_ms)}",
+            f"{milliseconds(one.before.p95_ms)} -> {milliseconds(one.after.p95_ms)}",
+            "-" if one.ratio is None else f"{one.ratio:.2f}x",
+        )
+        for one in changes[:_ROWS]
+    ]
+    head = ("before -> after", "calls", "p50", "p95", "p50 ratio")
+    return columned(head, rows, width, numbers=4, elastic=(0,))
+
+
+def _rate(row: Mapping[str, float]) -> float | None:
+    return row.get("hits", 0) / row["lookups"] if row.get("lookups") else None
+
+
+def _when(start_ns: int, today: str) -> str:
+    local = time.localtime(start_ns / 1e9)
+    if time.strftime("%Y-%m-%d", local) == today:
+        return time.strftime("%H:%M:%S", local)
+    return time.strftime("%m-%d %H:%M" if today else "%Y-%m-%d %H:%M:%S", local)
+
+
+def _short(number: int | None) -> str:
+    if number is None:
+        return "-"
+    if number < 10_000:
+        return str(number)
+    return f"{number / 1000:.0f}k" if number < 10_000_000 else f"{number / 1e6:.0f}M"

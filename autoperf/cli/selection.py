@@ -1,0 +1,89 @@
+"""Arguments that several verbs read alike: where the store lies, a time span, a moment, a file to write."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from autoperf.config import Config
+
+_UNITS: Final = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def home_argument(parser: argparse.ArgumentParser, **options: Any) -> None:
+    """``--home DIR``."""
+    parser.add_argument("--home", metavar="DIR", type=Path, help="where the local store lies", **options)
+
+
+def directory(home: Path | None) -> Path:
+    """The state directory: ``home``, or what the environment says."""
+    given: dict[str, Any] = {"home": home.absolute()} if home else {}
+    return Config.from_environ(**given).state_dir
+
+
+def seconds(text: str) -> float:
+    """A time span in seconds: ``1.5``, ``300ms``, ``10m``, ``2h``, ``3d``."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower(), re.ASCII)
+    unit = _UNITS.get(found[2] or "s") if found else None
+    if found is None or unit is None:
+        raise argparse.ArgumentTypeError(f"{text!a} is no time span: write 1.5, 300ms, 10m, 2h or 3d")
+    return float(found[1]) * unit
+
+
+def moment(text: str) -> float:
+    """A moment in Unix seconds: a time span ago, or an ISO date and time, local unless it names a zone."""
+    with contextlib.suppress(argparse.ArgumentTypeError):
+        return time.time() - seconds(text)
+    try:
+        return datetime.fromisoformat(text.strip()).timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise argparse.ArgumentTypeError(
+            f"{text!a} is no moment: write 2h for two hours ago, or 2025-01-31T08:00"
+        ) from None
+
+
+def whole(text: str) -> int:
+    """A whole number above 0."""
+    if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!a} is no whole number above 0")
+    return int(text)
+
+
+def written(file: str, parts: Iterable[str]) -> None:
+    """Write ``parts`` to ``file``, ``-`` for stdout: whole or not at all, readable by the user alone.
+
+    Raises ``OSError`` with the name of the file.
+    """
+    if file == "-":
+        for part in parts:
+            sys.stdout.write(part)
+        return
+    path = Path(file)
+    if path.exists() and not path.is_file():
+        # A device or a pipe takes no rename; a folder says so itself.
+        with path.open("w", encoding="utf-8") as stream:
+            stream.writelines(parts)
+        return
+    try:
+        handle, beside = tempfile.mkstemp(prefix=".autoperf-", dir=path.parent)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, file) from None
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.writelines(parts)
+        os.replace(beside, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            os.unlink(beside)
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror, file) from None
+        raise

@@ -1,0 +1,156 @@
+"""Reading the local store for people: traces newest first or by id, their spans, their processes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from autoperf import tables
+from autoperf.errors import AutoperfError
+from autoperf.insight.summary import Summary, summarise
+from autoperf.shortening import homeless
+from autoperf.store import FILE_NAME, open_reading
+from autoperf.tables import SpanRow
+from autoperf.telemetry import names
+
+# Of one trace; more would be no trace that a person reads.
+SPANS_READ: Final = 20_000
+_BATCH: Final = 100
+_MARKED: Final = (names.MESSAGE, names.INVOKE_AGENT, names.EXECUTE_TOOL, names.CHAT)
+_NEWEST: Final = (
+    "SELECT * FROM traces WHERE (start_ns, trace_id) < (?, ?) ORDER BY start_ns DESC, trace_id DESC LIMIT ?"
+)
+_MARKS: Final = (
+    "SELECT name, attributes, pid FROM spans WHERE trace_id = ? AND (parent_id IS NULL OR "
+    + " OR ".join(f"name GLOB '{name}*'" for name in _MARKED)
+    + ") ORDER BY start_ns"
+)
+
+
+class History:
+    """The store in ``directory``, for reading alone; `AutoperfError` when there is none or it is damaged."""
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / FILE_NAME
+        if not self.path.is_file():
+            raise AutoperfError(
+                f"no traces in {homeless(str(directory))}; record some: autoperf run python run_ui.py"
+            )
+        with self._readable():
+            self._connection = open_reading(self.path)
+            found = tables.schema_of(self._connection)
+        if not found:
+            self.close()
+            raise AutoperfError(f"{homeless(str(self.path))} holds no trace yet")
+        if found > tables.SCHEMA_VERSION:
+            self.close()
+            raise AutoperfError(
+                f"{homeless(str(self.path))} was written by a newer autoperf: update this one"
+            )
+
+    def __enter__(self) -> History:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def traces(self) -> Iterator[Summary]:
+        """Every trace, newest first, read in batches as they are asked for."""
+        last = (2**63 - 1, "~")
+        while True:
+            batch = self._rows(_NEWEST, *last, _BATCH)
+            for trace in batch:
+                yield self._summary(dict(trace))
+            if len(batch) < _BATCH:
+                return
+            last = (batch[-1]["start_ns"], batch[-1]["trace_id"])
+
+    def find(self, prefix: str | None) -> Summary:
+        """The one trace whose id begins with ``prefix``; without: the newest user message, else the newest.
+
+        An `AutoperfError` says when there is none, or more than one.
+        """
+        if prefix is None:
+            return self._newest()
+        wanted = prefix.strip().lower()
+        if not wanted or not set(wanted) <= set("0123456789abcdef") or len(wanted) > 32:
+            raise AutoperfError(
+                f"{prefix!a} is no trace id: up to 32 hex digits, as `autoperf traces` lists them"
+            )
+        rows = self._rows(
+            "SELECT * FROM traces WHERE substr(trace_id, 1, ?) = ? ORDER BY start_ns DESC LIMIT 4",
+            len(wanted), wanted,
+        )  # fmt: skip
+        if not rows:
+            raise AutoperfError(f"no trace {wanted} in {homeless(str(self.path))}; see autoperf traces")
+        if len(rows) > 1:
+            several = ", ".join(row["trace_id"][: len(wanted) + 4] for row in rows[:3])
+            raise AutoperfError(f"{wanted} fits more than one trace: {several}{', ...' * (len(rows) > 3)}")
+        return self._summary(dict(rows[0]))
+
+    def _newest(self) -> Summary:
+        rows = self._rows(
+            "SELECT * FROM traces ORDER BY name IS NOT ?, start_ns DESC LIMIT 1", names.MESSAGE
+        ) or self._rows("SELECT * FROM traces LIMIT 1")
+        if not rows:
+            raise AutoperfError(f"{homeless(str(self.path))} holds no trace yet")
+        return self._summary(dict(rows[0]))
+
+    def spans(self, trace_id: str, limit: int = SPANS_READ) -> list[SpanRow]:
+        """The spans of one trace by start time, ``limit`` at most."""
+        rows = self._rows(
+            "SELECT * FROM spans WHERE trace_id = ? ORDER BY start_ns, end_ns DESC LIMIT ?", trace_id, limit
+        )
+        return [
+            SpanRow._make((*values[:9], _object(values[9]), _pairs(values[10])))
+            for values in map(tuple, rows)
+        ]
+
+    def processes(self) -> list[dict[str, Any]]:
+        """The records of all processes, the most recently updated first."""
+        rows = self._rows("SELECT record FROM processes ORDER BY updated DESC")
+        return [_object(row["record"]) for row in rows]
+
+    def _summary(self, trace: dict[str, Any]) -> Summary:
+        marks = self._rows(_MARKS, trace["trace_id"])
+        return summarise(
+            trace,
+            [(row["name"], _object(row["attributes"])) for row in marks],
+            marks[0]["pid"] if marks else None,
+        )
+
+    def _rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
+        with self._readable():
+            return self._connection.execute(query, values).fetchall()
+
+    @contextlib.contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise AutoperfError(f"{homeless(str(self.path))} cannot be read: {error}") from error
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _pairs(text: str) -> list[list[str]]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return []
+    pairs = found if isinstance(found, list) else []
+    return [pair for pair in pairs if isinstance(pair, list) and len(pair) == 2]

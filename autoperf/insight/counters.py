@@ -1,0 +1,47 @@
+"""What the processes behind some traces counted: cache statistics added up, and which recorded a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+# The record of a process is begun beside its first span, not before it.
+_SLACK_S: Final = 2.0
+_LAST_ONLY: Final = ("currsize", "maxsize")
+
+
+def process_of(
+    processes: Sequence[Mapping[str, Any]], pid: int | None, start_ns: int
+) -> Mapping[str, Any] | None:
+    """The record of the process that recorded a trace which began at ``start_ns``; a pid is used again."""
+    begun = [
+        row
+        for row in processes
+        if row.get("pid") == pid
+        and isinstance(row.get("started"), (int, float))
+        and row["started"] <= start_ns / 1e9 + _SLACK_S
+    ]
+    return max(begun, key=lambda row: float(row["started"]), default=None)
+
+
+def observes_only(process: Mapping[str, Any] | None) -> bool:
+    """Whether the process ran under ``--observe``: traced, with nothing else switched on."""
+    return process is not None and list(process.get("features") or ()) == ["trace"]
+
+
+def added_up(processes: Iterable[Mapping[str, Any]], table: str) -> dict[str, dict[str, float]]:
+    """``"lookups"`` or ``"caches"`` of ``processes``, newest first, as one table: counters by row's name."""
+    sums: dict[str, dict[str, float]] = {}
+    for process in processes:
+        for name, counters in (process.get(table) or {}).items():
+            row = sums.setdefault(str(name), {})
+            for key, value in counters.items():
+                if isinstance(value, (int, float)) and not isinstance(value, bool):
+                    row[key] = row.get(key, value) if key in _LAST_ONLY else row.get(key, 0) + value
+    return sums
+
+
+def hit_rate(lookups: Mapping[str, float]) -> float | None:
+    """Hits by lookups, 0 to 1; None without any."""
+    number = lookups.get("lookups", 0)
+    return lookups.get("hits", 0) / number if number else None

@@ -1,0 +1,137 @@
+"""Many traces as one report: shares by layer, timings, caches, before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from autoperf.insight.counters import added_up
+from autoperf.insight.layers import LAYERS, seconds_by_layer
+from autoperf.insight.statistics import Change, Timing, Timings, changes
+from autoperf.insight.summary import Summary
+from autoperf.insight.tree import build
+from autoperf.insight.waterfall import Waterfall, waterfall
+from autoperf.tables import SpanRow
+from autoperf.telemetry import names
+
+LINES_PER_TRACE: Final = 250
+_LINES_AT_A_GLANCE: Final = 80
+LINES_PER_REPORT: Final = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class TraceReport:
+    """One trace; ``waterfall`` is None where the report has had its share of lines."""
+
+    summary: Summary
+    layers: dict[str, float]
+    waterfall: Waterfall | None
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What the traces are compared with: in words, how many messages, and each thing in both."""
+
+    description: str
+    messages: int
+    changes: list[Change]
+
+
+@dataclass
+class Report:
+    """Everything a page or a terminal shows; times in seconds unless they say otherwise.
+
+    ``span_cost_s`` is what making one span costs the host, None where it was not measured.
+    """
+
+    source: str
+    made_at: float
+    version: str
+    traces: list[TraceReport] = field(default_factory=list)
+    timings: Timings = field(default_factory=Timings)
+    processes: list[Mapping[str, Any]] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    before: Before | None = None
+    span_cost_s: float | None = None
+    spans: int = 0
+    _lines: int = 0
+
+    def add(self, summary: Summary, rows: Sequence[SpanRow]) -> None:
+        """Count one trace in, with all ``rows`` of it that were read."""
+        tree = build(rows)
+        drawn = None
+        if self._lines < LINES_PER_REPORT:
+            limit = min(LINES_PER_TRACE, LINES_PER_REPORT - self._lines)
+            drawn = waterfall(tree, fit=_LINES_AT_A_GLANCE, limit=limit)
+            self._lines += len(drawn.bars)
+        self.timings.add(tree.spans())
+        self.spans += len(rows)
+        self.traces.append(TraceReport(summary, seconds_by_layer(tree), drawn))
+
+    def compare(self, description: str, messages: int, before: Timings) -> None:
+        """Put ``before`` beside what this report counted."""
+        self.before = Before(description, messages, changes(before, self.timings))
+
+    @property
+    def layers(self) -> dict[str, float]:
+        """Seconds by layer over all traces, in the order of `LAYERS`."""
+        sums = {layer: sum(trace.layers.get(layer, 0.0) for trace in self.traces) for layer in LAYERS}
+        return {layer: seconds for layer, seconds in sums.items() if seconds > 0}
+
+    @property
+    def tools(self) -> list[Timing]:
+        """Tools by name, most time first."""
+        return self.timings.rows(names.EXECUTE_TOOL)
+
+    @property
+    def models(self) -> list[Timing]:
+        """Model calls by model."""
+        return self.timings.rows(names.CHAT)
+
+    @property
+    def own_seconds(self) -> float | None:
+        """What making the spans of these traces cost: their number times the measured cost of one."""
+        return None if self.span_cost_s is None else self.spans * self.span_cost_s
+
+    def total(self, attribute: str) -> int | None:
+        """The sum of a number of `Summary` over all traces; None where no trace has it."""
+        numbers = [getattr(trace.summary, attribute) for trace in self.traces]
+        known = [number for number in numbers if number is not None]
+        return sum(known) if known else None
+
+    def counters(self, table: str) -> dict[str, dict[str, float]]:
+        """``"lookups"`` or ``"caches"`` of the processes that recorded these traces, added up."""
+        return added_up(self.processes, table)
+
+    def as_row(self) -> dict[str, Any]:
+        """As ``--json`` prints it."""
+        return {
+            "source": self.source,
+            "made_at": self.made_at,
+            "autoperf": self.version,
+            "traces": [trace.summary.as_row() | {"layers": trace.layers} for trace in self.traces],
+            "spans": self.spans,
+            "seconds_by_layer": self.layers,
+            "span_cost_s": self.span_cost_s,
+            "autoperf_seconds": self.own_seconds,
+            "timings": [row.as_row() for row in self.timings.rows()],
+            "lookups": self.counters("lookups"),
+            "caches": self.counters("caches"),
+            "before": self.before
+            and {
+                "description": self.before.description,
+                "messages": self.before.messages,
+                "changes": [
+                    {
+                        "kind": one.kind,
+                        "name": one.name,
+                        "before": one.before.as_row(),
+                        "after": one.after.as_row(),
+                        "ratio_p50": one.ratio,
+                    }
+                    for one in self.before.changes
+                ],
+            },
+            "left_out": self.left_out,
+        }

@@ -1,0 +1,109 @@
+"""Durations by what was done: counts, errors and percentiles, and two such tables side by side."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from autoperf.insight.layers import operation
+from autoperf.insight.tree import Node
+from autoperf.series import ranked
+from autoperf.telemetry import names
+
+# Distinct names are the host's, or a model's inventions: a bound for memory and for the page.
+_KEYS_KEPT: Final = 2000
+OTHER: Final = "(other)"
+# The kind under which `Timings` keeps how long a model took to begin its answer.
+FIRST_CHUNK: Final = "first chunk"
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long one thing took; percentiles by nearest rank: always a value that was measured."""
+
+    kind: str
+    name: str
+    count: int
+    errors: int
+    p50_ms: float
+    p95_ms: float
+    max_ms: float
+    total_ms: float
+
+    def as_row(self) -> dict[str, Any]:
+        """As ``--json`` prints it."""
+        return asdict(self)
+
+
+class Timings:
+    """Durations of spans by kind and name, beyond 2,000 names under ``(other)``."""
+
+    def __init__(self) -> None:
+        self._values: dict[tuple[str, str], array[float]] = {}
+        self._errors: dict[tuple[str, str], int] = {}
+
+    def add(self, spans: Iterable[Node]) -> None:
+        """Count ``spans`` in; those cut off or stopped from outside say nothing about how long they take."""
+        for node in spans:
+            attributes = node.row.attributes
+            if attributes.get(names.CUT_OFF) or attributes.get(names.INTERRUPTED):
+                continue
+            self._put(_key(node), node.duration_ns / 1e6, node.failed)
+            first = attributes.get(names.TIME_TO_FIRST_CHUNK)
+            if isinstance(first, (int, float)):
+                self._put((FIRST_CHUNK, node.name.partition(" ")[2]), first * 1e3, False)
+
+    def _put(self, key: tuple[str, str], milliseconds: float, failed: bool) -> None:
+        if key not in self._values and len(self._values) >= _KEYS_KEPT:
+            key = (key[0], OTHER)
+        self._values.setdefault(key, array("d")).append(milliseconds)
+        self._errors[key] = self._errors.get(key, 0) + failed
+
+    def rows(self, *kinds: str) -> list[Timing]:
+        """What was timed, most time first; with ``kinds`` only those."""
+        rows = []
+        for (kind, name), values in self._values.items():
+            if kinds and kind not in kinds:
+                continue
+            ordered = sorted(values)
+            p50, p95 = ranked(ordered, 0.5) or 0.0, ranked(ordered, 0.95) or 0.0
+            rows.append(
+                Timing(
+                    kind, name, len(ordered), self._errors[kind, name],
+                    p50, p95, ordered[-1], sum(ordered),
+                )
+            )  # fmt: skip
+        return sorted(rows, key=lambda row: (-row.total_ms, row.kind, row.name))
+
+
+def _key(node: Node) -> tuple[str, str]:
+    kind = operation(node.name)
+    what = node.row.attributes.get(names.TOOL_NAME) if kind == names.EXECUTE_TOOL else None
+    return kind, str(what or node.name.partition(" ")[2])
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing before and after."""
+
+    kind: str
+    name: str
+    before: Timing
+    after: Timing
+
+    @property
+    def ratio(self) -> float | None:
+        """Median before / median after: above 1 is faster now; None where nothing could be divided."""
+        return self.before.p50_ms / self.after.p50_ms if self.after.p50_ms > 0 else None
+
+
+def changes(before: Timings, after: Timings) -> list[Change]:
+    """What was timed in both, in the order of the time it takes now."""
+    known = {(row.kind, row.name): row for row in before.rows()}
+    return [
+        Change(row.kind, row.name, known[row.kind, row.name], row)
+        for row in after.rows()
+        if (row.kind, row.name) in known
+    ]
