@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from autoperf.agentzero.dirtytext import RUN, TextReader, Variant, padding
+from autoperf.agentzero.dirtytext import RUN, TextReader, Variant, first, padding
 
 # How far past its own end a decision may look, apart from quotes, which keep account themselves: the word
 # ``undefined`` is the longest that is looked for.
@@ -14,9 +14,7 @@ LOOKAHEAD: Final = 10
 # Each open bracket costs the host three frames of Python's stack; what is deeper is left to the host.
 MAX_DEPTH: Final = 40
 
-_OPENING: Final = re.compile(r'[{\["]')
 _BARE_KEY: Final = re.compile(r"[^\s:,}\]]*")
-_BARE_VALUE: Final = re.compile(r"[^:,}\]]*")
 _WORDS: Final = (("true", True), ("false", False), ("null", None), ("undefined", None))
 _CONTAINERS: Final = (dict, list)
 
@@ -32,11 +30,12 @@ class Reader(TextReader):
     does, into a reader with containers of its own, and leaves this one where it was.
     """
 
-    __slots__ = ("completed", "result", "started")
+    __slots__ = ("completed", "mark", "result", "started")
 
     def __init__(self, variant: Variant, start: int = 0) -> None:
         super().__init__(variant, start)
         self.result: Any = None
+        self.mark = 0
         self.completed = False
         self.started = False
         self.step = Reader._value
@@ -44,8 +43,8 @@ class Reader(TextReader):
     @classmethod
     def at_start(cls, variant: Variant, text: str, lag: int) -> Reader | None:
         """A reader where the host begins in ``text``; None as long as later characters could move that."""
-        found = _OPENING.search(text)
-        return None if found is None or found.start() > len(text) - lag else cls(variant, found.start())
+        start = first(text, '{["', 0)
+        return None if start > len(text) - lag else cls(variant, start)
 
     @property
     def seen(self) -> int:
@@ -75,7 +74,8 @@ class Reader(TextReader):
         end.stack = [frame[0] for frame in end.frames]
         end.result = fresh(self.result)
         end.completed, end.started = self.completed, self.started
-        end.head, end.quote, end.is_key, end.step = self.head, self.quote, self.is_key, self.step
+        end.head, end.quote, end.mark = self.head, self.quote, self.mark
+        end.is_key, end.step = self.is_key, self.step
         return end
 
     # Each step reads one thing at ``pos``. It returns False, having changed nothing but how far a text was
@@ -94,7 +94,9 @@ class Reader(TextReader):
             return self._open([], i + 1, Reader._array)
         if c in RUN:
             if text.startswith(c * 2, i + 1):
-                return self._long_text(i, c * 3)
+                self.quote, self.mark = c * 3, i + 3
+                self.pos, self.step = i + 3, Reader._long_text
+                return True
             return self._begin_text(i + 1, c, is_key=False)
         if not c:
             return self._deliver(None, i)
@@ -111,14 +113,18 @@ class Reader(TextReader):
         self.pos, self.step = i, step
         return True
 
-    def _long_text(self, i: int, quotes: str) -> bool:
-        end = self.text.find(quotes, i + 3)
+    def _long_text(self) -> bool:
+        text = self.text
+        end = text.find(self.quote, self.mark)
         after = end + 3
         if end < 0:
             end = after = self.size
         if after > self.limit:
+            # No closing quotes begin before here; a text that goes on from this one need not look again.
+            self.mark = max(self.mark, min(end - 2, self.limit))
+            self.far = max(self.far, self.mark + 2)
             return False
-        return self._deliver(self.text[i + 3 : end].strip(), after)
+        return self._deliver(text[self.pos : end].strip(), after)
 
     def _number(self, i: int) -> bool:
         text, end = self.text, i
@@ -140,7 +146,7 @@ class Reader(TextReader):
         for word, value in _WORDS:
             if c.lower() == word[0] and text[i + 1 : i + len(word)].lower() == word[1:]:
                 return self._deliver(value, i + len(word))
-        end = _BARE_VALUE.match(text, i).end()  # type: ignore[union-attr]
+        end = first(text, ":,}]", i)
         if end > self.limit:
             return False
         return self._deliver(text[i:end].strip(), end + 1)

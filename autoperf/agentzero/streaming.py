@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from autoperf.agentzero.dirtyjson import Reader, Unfit
-from autoperf.agentzero.dirtytext import Variant
+from autoperf.agentzero.dirtytext import Variant, first
 from autoperf.agentzero.growing import Entry, GrowingTexts
 from autoperf.agentzero.selfcheck import differences
 from autoperf.agentzero.sources import digest
@@ -141,9 +141,10 @@ class _Readings:
     def _go_on(self, entry: Entry, text: str) -> Reader | None:
         smallest, lag, stride = self._bounds
         reader: Reader | None = entry.work or Reader.at_start(self._variant, text, lag)
-        if reader is None:
-            return None
         try:
+            if reader is None:
+                # Without a bracket or quote the host begins at the start, until there is one.
+                return None if first(text, '{["', 0) < len(text) else Reader(self._variant).finish(text)
             if entry.work is None or len(text) - reader.pos >= lag + stride:
                 try:
                     reader.advance(text, lag)
