@@ -68,6 +68,11 @@ def _span(span: Any, scope: str) -> dict[str, Any]:
     }
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hung up, perhaps in another test by now: its traceback is nobody's output."""
+
+
 class HttpCollector(Received):
     """Answers ``POST /v1/traces`` with ``status``; use it in a ``with`` block.
 
@@ -115,7 +120,7 @@ class HttpCollector(Received):
             def log_message(self, format: str, *args: Any) -> None:
                 """Keep the test's output clean."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server = _Server(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)

@@ -15,7 +15,8 @@ import pytest
 
 from autoperf.agentzero import extensions, turns
 from autoperf.agentzero.points import Points
-from autoperf.agentzero.probe import Probe
+from autoperf.agentzero.probe import Probe, Step
+from autoperf.agentzero.streams import Stream
 from autoperf.patching import Switch
 from autoperf.telemetry import Telemetry, names
 from tests.telemetry_process import begin, stored
@@ -422,6 +423,35 @@ def test_a_task_of_the_scheduler_has_a_trace_of_its_own(host: Host, told: Any, t
     assert root["attributes"] == {}, "it is not of the chat that set it going"
     (inner,) = (span for span in spans if span["name"] == "invoke_agent A7")
     assert root["end_ns"] >= inner["end_ns"]
+
+
+def test_what_goes_on_beside_the_turn_counts_into_nothing_of_the_turn(
+    host: Host, telemetry: Telemetry
+) -> None:
+    tasks: list[Any] = []
+    seen: list[Any] = []
+    probe = host.probe
+
+    async def beside() -> None:
+        with host.span("chat utility"):
+            seen.extend(variable.get() for variable in (probe.caller, probe.stream, probe.step, probe.point))
+            seen.append(probe.turn.get() is turn[0])
+
+    async def execute(self: Any) -> None:
+        probe.stream.set(Stream())
+        probe.step.set(Step())
+        turn.append(probe.turn.get())
+        tasks.append(asyncio.create_task(beside()))
+
+    turn: list[Any] = []
+    host.extend("monologue_end", "Memorize", execute)
+
+    async def run() -> None:
+        await host.monologue(nothing)
+        await asyncio.gather(*tasks)
+
+    asyncio.run(run())
+    assert seen == [None, None, None, None, False]
 
 
 def test_a_task_in_which_nothing_is_traced_leaves_no_empty_trace(host: Host, told: Any) -> None:

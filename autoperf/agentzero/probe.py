@@ -179,6 +179,9 @@ class Probe:
             origin, task = found
             turn = origin.turn
             self.turn.set(turn.beside() if turn is not None else None)
+            # The task took a copy of these along; they go on being the turn's alone.
+            for variable in (self.caller, self.stream, self.step, self.point):
+                variable.set(None)
             attributes = turn.attributes() if turn is not None else {}
             # A task in which nothing becomes a span leaves no empty trace behind.
             root = self.tracing.span(origin.label, attributes, new_trace=True, from_ns=NEVER_NS)
