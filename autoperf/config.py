@@ -228,7 +228,7 @@ def unknown_variables(environ: Mapping[str, str], known: Iterable[str]) -> list[
 def shown(value: Any) -> str:
     """An option's value as a person would type it."""
     if isinstance(value, frozenset):
-        return ",".join(sorted(value)) or "none"
+        return "all" if value == frozenset(FEATURES) else ",".join(sorted(value)) or "none"
     if isinstance(value, bool):
         return "1" if value else "0"
     return "" if value is None else str(value)

@@ -7,6 +7,7 @@ FEATURES: dict[str, str] = {
     "extensions": "extension classes are kept between calls; points without extensions return at once",
     "interventions": "idle intervention checks return at once; a message or pause acts at the next call",
     "mcp": "MCP tool names are looked up in an index instead of a scan",
+    "streaming": "a growing reply is parsed on from where the last chunk ended",
     "trace": "spans and execution statistics, into the local store and to OTLP when configured",
 }
 

@@ -121,6 +121,8 @@ class Runtime:
 
     def _tick(self) -> dict[str, Any]:
         # Telemetry's thread asks every second; what is idle work for us happens here, off the host's loop.
+        self.probe.replies.expire()
+        self.probe.roots.expire()
         if time.monotonic() - self._expired_at >= _EXPIRY_INTERVAL_S:
             self._expired_at = time.monotonic()
             for cache in self.caches.values():
@@ -162,6 +164,7 @@ class Runtime:
                 **({"code": self.code.cache.info().as_row()} if self.caches else {}),
             },
             "interventions": probe.interventions.as_row(),
+            "replies": self.probe.replies.as_row(),
             "mcp": {"lookups": probe.mcp_lookups, "found": probe.mcp_found},
             "tools": probe.tools.as_rows(),
             "extension_points": probe.points.as_rows(),

@@ -109,6 +109,10 @@ def main(host: Path, case: str) -> dict[str, Any]:
     layout = detect(Path.cwd())
     assert layout is not None
     targets = list(layout.targets())
+    sys.path.insert(1, str(HERE / "hosts"))
+    from introduction import introduce
+
+    introduce(Path.cwd(), "helpers" if layout.extensible else "python.helpers")
     return {"after": after, "before": before, "running": running, "removed": removed, "threads": threads}[
         case
     ](host.name, autoperf, targets)

@@ -82,6 +82,8 @@ def test_transcripts_are_equal(host: str, features: str, detail: str, tmp_path: 
     chosen = sorted(FEATURES) if features == "all" else [features]
     assert record["features"] == chosen
     assert not record["failures"]
+    if "streaming" in chosen:
+        assert record["replies"]["resumed"] > 100
     states = {row["target"]: row["state"] for row in record["patches"]}
     absent = {target for target, state in states.items() if state != "applied"}
     assert absent <= {"agent:Agent._execute_tool_request"}, states

@@ -44,6 +44,8 @@ class Layout:
     format_error: str | None
     mcp_get_tool: str | None
     mcp_has_tool: str | None
+    parse_reply: str | None
+    root_starts: str | None
     mcp_session: str | None
     compress_history: str | None
     recall_memory: tuple[str, ...]

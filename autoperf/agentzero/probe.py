@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 from autoperf.agentzero.background import Origin, end_with, left
 from autoperf.agentzero.content import Content
 from autoperf.agentzero.counters import Executions, Interventions, Lookups
+from autoperf.agentzero.growing import GrowingTexts
 from autoperf.agentzero.hostcache import ExtensionClasses
 from autoperf.agentzero.streams import Caller, Stream
 from autoperf.agentzero.turn import NEVER_NS
@@ -117,6 +118,8 @@ class Probe:
         self.extension_lookups = Lookups(measured=False)  # until a loader of ours is at work
         self.interventions = Interventions()
         self.extension_classes = ExtensionClasses()
+        self.replies = GrowingTexts()
+        self.roots = GrowingTexts()
         self.mcp_lookups = 0
         self.mcp_found = 0
         self.root = ""  # the host's folder
@@ -212,12 +215,15 @@ class Probe:
             self.mcp_lookups,
             self.tools.count(),
             self.points.count(),
+            self.replies.resumed + self.replies.handed_on,
         )
 
     def forked(self) -> None:
         """In a child made by fork: locks that another thread held at that moment would stay held for ever."""
         self.tools.forked()
         self.points.forked()
+        self.replies.forked()
+        self.roots.forked()
 
 
 class _NoSpan:

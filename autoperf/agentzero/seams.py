@@ -12,6 +12,8 @@ from autoperf.agentzero import (
     memory,
     models,
     paths,
+    roots,
+    streaming,
     tools,
     tracebacks,
     turns,
@@ -35,6 +37,7 @@ def patches(
         *_extensions(layout, features, probe),
         *_tools(layout, features, probe, code),
         *_mcp(layout, features, probe),
+        *_streaming(layout, features, probe),
         *_memory(layout, features, probe),
         *_turns(layout, features, probe),
         *_models(layout, features, probe),
@@ -107,6 +110,12 @@ def _memory(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[
         yield layout.compress_history, "trace", wrapping(memory.compression(probe))
         for target in layout.recall_memory:
             yield target, "trace", wrapping(memory.recall(probe))
+
+
+def _streaming(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row]:
+    if "streaming" in features:
+        yield layout.parse_reply, "streaming", streaming.parsing(probe.replies)
+        yield layout.root_starts, "streaming", roots.scanning(probe.roots)
 
 
 def _turns(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row]:

@@ -92,7 +92,7 @@ def system_prompt(probe: Probe) -> Callable[..., Any]:
 
 
 def retry(probe: Probe) -> Callable[..., Any]:
-    """For ``Agent.retry_critical_exception(error, ...)`` (v0.9.8), which waits before the step is tried again."""
+    """For ``Agent.retry_critical_exception(error, ...)`` (v0.9.8), which waits before the next try."""
 
     async def wait(wrapped: Callable[..., Any], _instance: Any, args: Any, kwargs: Any) -> Any:
         with probe.span(names.RETRY) as span:

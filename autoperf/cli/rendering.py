@@ -123,7 +123,7 @@ def _caches(row: dict[str, Any]) -> list[str]:
 
 def _counters(row: dict[str, Any]) -> list[str]:
     lines = []
-    for name in ("interventions", "mcp"):
+    for name in ("interventions", "mcp", "replies"):
         numbers = [f"{key} {count(value)}" for key, value in (row.get(name) or {}).items() if _number(value)]
         lines += [f"  {name}: {', '.join(numbers)}"] if numbers else []
     spans = row.get("telemetry") or {}

@@ -6,6 +6,7 @@ import catalogue_extensions
 import catalogue_interventions
 import catalogue_names
 import catalogue_paths
+import catalogue_streams
 import catalogue_tools
 from generations import Generation
 from scenario import Scenario
@@ -17,6 +18,7 @@ GROUPS = (
     catalogue_interventions,
     catalogue_extensions,
     catalogue_errors,
+    catalogue_streams,
     catalogue_extensible,
 )
 

@@ -18,6 +18,7 @@ def drive(host_dir: Path, names: list[str]) -> dict:
     """Transcripts by scenario name, in order; the host's and this folder's path are normalised."""
     from catalogue import scenarios
     from generations import GENERATIONS
+    from introduction import introduce
     from player import Host, play
 
     root = Path(tempfile.mkdtemp(prefix="host-")).resolve()
@@ -29,6 +30,8 @@ def drive(host_dir: Path, names: list[str]) -> dict:
         sys.path[0] = str(root)
         sys.dont_write_bytecode = False  # bytecode files decide whether some edits are seen
         gen = GENERATIONS[host_dir.name]
+        if "AUTOPERF_HOME" in os.environ:
+            introduce(root, gen.package)
         known = {scenario.name: scenario for scenario in scenarios(gen)}
         host = Host(gen)
         told = {name: play(host, known[name]) for name in names or known}

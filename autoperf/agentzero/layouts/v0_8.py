@@ -29,6 +29,8 @@ V0_8 = Layout(
     format_error="python.helpers.errors:format_error",
     mcp_get_tool="python.helpers.mcp_handler:MCPConfig.get_tool",
     mcp_has_tool="python.helpers.mcp_handler:MCPClientBase.has_tool",
+    parse_reply="python.helpers.dirty_json:DirtyJson.parse",
+    root_starts=None,
     mcp_session="python.helpers.mcp_handler:MCPClientBase._execute_with_session",
     compress_history="python.helpers.history:History.compress",
     recall_memory=("python.helpers.memory:Memory.search_similarity_threshold",),
@@ -41,6 +43,7 @@ V0_8 = Layout(
     chat_calls=("agent:Agent.call_chat_model",),
     utility_calls=("agent:Agent.call_utility_model",),
     optional=(
+        "python.helpers.dirty_json:DirtyJson.parse",
         "python.helpers.history:History.compress",
         "python.helpers.memory:Memory.search_similarity_threshold",
         "python.helpers.task_scheduler:TaskScheduler._run_task",

@@ -29,6 +29,8 @@ V0_9_3 = Layout(
     format_error="python.helpers.errors:format_error",
     mcp_get_tool="python.helpers.mcp_handler:MCPConfig.get_tool",
     mcp_has_tool="python.helpers.mcp_handler:MCPClientBase.has_tool",
+    parse_reply="python.helpers.dirty_json:DirtyJson.parse",
+    root_starts=None,
     mcp_session="python.helpers.mcp_handler:MCPClientBase._execute_with_session",
     compress_history="python.helpers.history:History.compress",
     recall_memory=("python.helpers.memory:Memory.search_similarity_threshold",),
@@ -42,6 +44,7 @@ V0_9_3 = Layout(
     retry="agent:Agent.retry_critical_exception",
     optional=(
         "agent:Agent.retry_critical_exception",
+        "python.helpers.dirty_json:DirtyJson.parse",
         "python.helpers.subagents:get_paths",
         "python.helpers.history:History.compress",
         "python.helpers.memory:Memory.search_similarity_threshold",

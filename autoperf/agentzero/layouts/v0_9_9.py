@@ -30,6 +30,8 @@ V0_9_9 = Layout(
     format_error="helpers.errors:format_error",
     mcp_get_tool="helpers.mcp_handler:MCPConfig.get_tool",
     mcp_has_tool="helpers.mcp_handler:MCPClientBase.has_tool",
+    parse_reply="helpers.dirty_json:DirtyJson.parse",
+    root_starts="helpers.extract_tools:_json_root_object_starts",
     mcp_session="helpers.mcp_handler:MCPClientBase._execute_with_session",
     compress_history="helpers.history:History.compress",
     recall_memory=(
@@ -49,6 +51,8 @@ V0_9_9 = Layout(
     chat_calls=("agent:Agent.call_chat_model", "agent:Agent.call_chat_model_turn"),
     utility_calls=("agent:Agent.call_utility_model",),
     optional=(
+        "helpers.dirty_json:DirtyJson.parse",
+        "helpers.extract_tools:_json_root_object_starts",
         "agent:Agent._execute_tool_request",
         "helpers.history:History.compress",
         "plugins._memory.helpers.memory:Memory.search_similarity_threshold",

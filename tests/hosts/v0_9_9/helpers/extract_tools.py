@@ -7,7 +7,7 @@ from helpers.modules import (
     load_classes_from_folder,
 )  # by name: others take them from here
 
-from .dirty_json import DirtyJson, close_json
+from .dirty_json import DirtyJson
 
 
 def json_parse_dirty(json: str) -> dict[str, Any] | None:
@@ -24,5 +24,12 @@ def json_parse_dirty(json: str) -> dict[str, Any] | None:
 
 def extract_json_root_string(content: str) -> str | None:
     """The first complete object of the text, or None while it is still being written."""
-    body, tail = close_json(content)
-    return body if body and not tail else None
+    start = content.find("{")
+    if start < 0 or "[" in content[:start]:
+        return None
+    parser = DirtyJson()
+    try:
+        parser.parse(content[start:])
+    except Exception:
+        return None
+    return content[start : start + parser.index] if parser.completed else None

@@ -7,7 +7,7 @@ from helpers.modules import (
     load_classes_from_folder,
 )  # by name: others take them from here
 
-from .dirty_json import DirtyJson, close_json
+from .dirty_json import DirtyJson
 
 
 def json_parse_dirty(json: str) -> dict[str, Any] | None:
@@ -24,8 +24,36 @@ def json_parse_dirty(json: str) -> dict[str, Any] | None:
 
 def extract_json_root_string(content: str) -> str | None:
     """The first complete object of the text, or None while it is still being written."""
-    body, tail = close_json(content)
-    return body if body and not tail else None
+    for start in _json_root_object_starts(content):
+        parser = DirtyJson()
+        try:
+            parser.parse(content[start:])
+        except Exception:
+            continue
+        if parser.completed:
+            return content[start : start + parser.index]
+    return None
+
+
+def _json_root_object_starts(content: str) -> list[int]:
+    found: list[int] = []
+    depth, quote, index = 0, "", 0
+    while index < len(content):
+        char = content[index]
+        if quote:
+            index += char == "\\"
+            quote = "" if char == quote else quote
+        elif depth and char in "\"'`":
+            quote = char
+        elif char == "{" or (depth and char == "["):
+            if not depth:
+                found.append(index)
+            depth += 1
+        elif depth and char in "]}":
+            depth -= 1
+        index += 1
+    return found
+
 
 
 def extract_tool_request(content: str) -> dict[str, Any] | None:
