@@ -11,10 +11,12 @@ from typing import Any
 from autoperf.benchmark.rounds import BARE
 from autoperf.wording import is_number, printable
 
-_WIDTH, _LEFT, _RIGHT, _TOP = 880, 300, 90, 74
+_WIDTH, _LEFT, _RIGHT, _TOP = 880, 300, 90, 90
 _ROW, _HEADING, _BAR = 24, 34, 12
 # The scale reaches at least from half as fast to twice as fast.
 _LEAST = 2.0
+# Shares of another row, with the same ratio.
+_REPEATED = (" a message", " a step", " a chunk")
 _STYLE = """
   .page { fill: #ffffff } .text { fill: #1f2328 } .faint { fill: #59636e } .grid { stroke: #d1d9e0 }
   .one { stroke: #59636e } .better { fill: #2da44e } .worse { fill: #cf222e } .range { stroke: #1f2328 }
@@ -65,7 +67,8 @@ def _bars(data: Mapping[str, Any]) -> Iterator[_Bar]:
     provider = " (openai)" if data["provider"] == "openai" else ""
     yield _Bar(f"{data['scenario']}{provider}: {data['meaning']}", heading=True)
     several = len(data["variants"]) > 2
-    for row in data["rows"]:
+    rows = [row for row in data["rows"] if not row["what"].endswith(_REPEATED)]
+    for row in rows:
         for name in data["variants"]:
             ratio = row["variants"][name].get("ratio") or {}
             if name != BARE.name and is_number(ratio.get("median")) and ratio["lowest"] > 0:
