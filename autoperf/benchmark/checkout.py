@@ -17,13 +17,16 @@ from autoperf.benchmark.client import Answer, Client
 from autoperf.benchmark.conversation import Conversation
 from autoperf.benchmark.hosts import Host, configure, describe
 from autoperf.benchmark.meanwhile import Acts
-from autoperf.benchmark.pace import Pace
+from autoperf.benchmark.pace import Pace, wait_idle
 from autoperf.benchmark.process import HostError, HostHungError, HostProcess
 from autoperf.benchmark.sandbox import Sandbox, make_repository, switch_off
 from autoperf.benchmark.server import ModelServer, Recorded, is_chat
 
 # Memorising and renaming go on after the answer; the last of them is this many seconds behind it at most.
 QUIET = 0.7
+
+# Seconds it may take a host to come to rest between two requests, and how often it is looked at.
+_RESTLESS, _LOOKS = 5.0, 8
 
 # v1.x and later sometimes hang while they start, without any instrumentation: then try again.
 STARTS = 3
@@ -114,7 +117,7 @@ def run(
 
         host, process = _started(start, result)
         cleanup.callback(_finish, process, sandbox, result)
-        model.wait_quiet(QUIET)
+        _settle(process, model)
         result.pid = process.pid
         pace = Pace(process)
         if tenths:
@@ -132,7 +135,7 @@ def run(
                     client.leave()
                 result.turns.append(_take(process, client, turn.message, model, pace))
                 acts.finish()
-                model.wait_quiet(QUIET)
+                _settle(process, model)
                 if observe:
                     result.observed.append(observe(process))
             result.log = client.log().body
@@ -197,6 +200,17 @@ def _started(start: Callable[[], tuple[Host, HostProcess]], result: Run) -> tupl
         except BaseException:
             process.stop()
             raise
+
+
+def _settle(process: HostProcess, model: ModelServer) -> None:
+    """Wait for what goes on beside the conversation: until no request is open and the host is at rest."""
+    for _ in range(_LOOKS):
+        model.wait_quiet(QUIET)
+        if process.cpu_seconds() is None:
+            return
+        # On a busy machine more than a moment passes between two requests of the same task.
+        if wait_idle(process, _RESTLESS) and model.wait_quiet(QUIET, timeout=0):
+            return
 
 
 def _finish(process: HostProcess, sandbox: Sandbox, result: Run) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 from autoperf.benchmark.completions import Piece
@@ -77,20 +78,42 @@ class Pace:
         ]
 
     def _stop(self, number: int) -> None:
-        begun = still_since = self._clock()
-        before, idle = self._process.cpu_seconds(), 0
-        while before is not None and self._clock() - begun < _PATIENCE_SECONDS:
-            self._sleep(_WATCHED_SECONDS)
-            now = self._process.cpu_seconds()
-            if now is None:
-                return
-            works = now - before > _IDLE_SHARE * _WATCHED_SECONDS or self._process.runs()
-            if works:
-                idle, still_since = 0, self._clock()
-            else:
-                idle += 1
-            before = now
-            if idle == _IDLE_IN_A_ROW:
-                self._marks.append((number, now))
-                self.idle += self._clock() - still_since
-                return
+        rest = wait_idle(self._process, _PATIENCE_SECONDS, self._sleep, self._clock)
+        if rest is not None:
+            self._marks.append((number, rest.cpu))
+            self.idle += self._clock() - rest.since
+
+
+@dataclass(frozen=True)
+class Rest:
+    """A process that has nothing to do, ``since`` when on the clock, and its CPU seconds."""
+
+    since: float
+    cpu: float
+
+
+def wait_idle(
+    process: Watched,
+    patience: float,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> Rest | None:
+    """Block until ``process`` has done nothing for some 60 ms, or wanted to; None after ``patience`` seconds.
+
+    Also None where nobody tells its CPU time. A thread that waits for a processor is at work.
+    """
+    begun = still_since = clock()
+    before, idle = process.cpu_seconds(), 0
+    while before is not None and clock() - begun < patience:
+        sleep(_WATCHED_SECONDS)
+        now = process.cpu_seconds()
+        if now is None:
+            return None
+        if now - before > _IDLE_SHARE * _WATCHED_SECONDS or process.runs():
+            idle, still_since = 0, clock()
+        else:
+            idle += 1
+        before = now
+        if idle == _IDLE_IN_A_ROW:
+            return Rest(still_since, now)
+    return None

@@ -12,7 +12,7 @@ CPU, WALL, START_CPU, START_WALL = "CPU", "wall", "start, CPU", "start, wall"
 CHILDREN, PEAK = "CPU of ended child processes", "peak memory"
 FIRST_TENTH, LAST_TENTH = "CPU a chunk, first tenth", "CPU a chunk, last tenth"
 CLIENT, FRAMEWORK = "CPU of the model client alone", "CPU without the model client"
-GROWTH = "a chunk of the last tenth, in chunks of the first"
+GROWTH = "a chunk, last tenth / first"
 # Every other value is in seconds.
 UNITS = {PEAK: "KiB", GROWTH: "times"}
 

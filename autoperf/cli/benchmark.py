@@ -1,4 +1,4 @@
-"""Measure on a checkout what autoperf changes: transcript, time, memory.
+"""Measure on a checkout what autoperf changes: transcript and time.
 
 Runs scripted conversations bare and under autoperf, alternating, in fresh processes against a model server on
 loopback, and compares everything sent, said and stored. Without PATH it takes the mini agent of the examples.
