@@ -8,12 +8,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from autoperf import cli
 from autoperf.benchmark import launching, mini, seam_times
 from autoperf.benchmark.parts import Benchmark
+from autoperf.benchmark.process import HostError
 from autoperf.benchmark.rounds import Variant
 from autoperf.benchmark.samples import Sample
 from autoperf.benchmark.transcript import Transcript
@@ -114,6 +116,20 @@ def test_scenarios_come_as_text_as_json_and_as_a_picture(
     report = json.loads(capsys.readouterr().out)
     assert report["scenarios"][0]["rows"][0]["variants"]["autoperf"]["ratio"]["each"] == [2.0, 2.0]
     assert len(report["noise"]["readings_seconds"]) == 6
+
+
+def test_what_was_measured_before_a_failure_is_shown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(self: Benchmark) -> dict[str, Any]:
+        raise HostError("the host ended with status 3")
+
+    monkeypatch.setattr(Benchmark, "launcher", fail)
+    monkeypatch.setattr(mini, "hold", lambda workdir, variant: samples(1.0, "hello"))
+    assert cli.main(["benchmark", "--rounds", "1"]) == 1
+    shown = capsys.readouterr()
+    assert "transcripts equal" in shown.out
+    assert shown.err.splitlines()[-1] == "autoperf: the host ended with status 3"
 
 
 def test_the_matrix_shows_every_feature(

@@ -66,8 +66,8 @@ def test_only_standing_still_is_idle_time() -> None:
     host = SlowHost()
     watch = host_pace(host)
     played(host, watch, 2 * LONG + 32)
-    # Three looks of 20 ms at each of the eleven stops, of which the first begins when it was last at work.
-    assert watch.idle <= (TENTHS + 1) * 3 * 0.02 + 1e-6
+    # Three looks of 20 ms at each of the eleven stops, the first of them after the last work.
+    assert watch.idle == pytest.approx((TENTHS + 1) * 3 * 0.02)
     assert host.now > 3 * watch.idle, "the host worked in most of the time"
 
 

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from autoperf.errors import AutoperfError
+from autoperf.errors import AutoperfError, say
 from autoperf.features import parse_features
 
 PARTS = ("conversation", "seams", "tracing", "launcher")
@@ -57,12 +57,17 @@ def run(args: argparse.Namespace) -> int:
     from autoperf.benchmark.process import HostError
 
     names, parts = _planned(args)
-    try:
-        with tempfile.TemporaryDirectory(prefix="autoperf-benchmark-") as folder:
-            report = _measured(args, names, parts, Path(folder))
-    except (HostError, FileNotFoundError) as error:
-        raise AutoperfError(str(error)) from error
-    if args.plot:
+    report: dict[str, Any] = {}
+    failed = ""
+    with tempfile.TemporaryDirectory(prefix="autoperf-benchmark-") as folder:
+        try:
+            _measure(report, args, names, parts, Path(folder))
+        except (HostError, FileNotFoundError) as error:
+            if not report.get("scenarios"):
+                raise AutoperfError(str(error)) from error
+            # What an hour of measuring has given is not thrown away.
+            failed = str(error)
+    if args.plot and "scenarios" in report:
         from autoperf.benchmark.picture import draw
 
         args.plot.write_text(draw(report["scenarios"]), encoding="utf-8")
@@ -72,7 +77,9 @@ def run(args: argparse.Namespace) -> int:
         from autoperf.cli.measurements import lines
 
         print("\n".join(lines(report)))
-    return 1 if _different(report) else 0
+    if failed:
+        say(failed)
+    return 1 if failed or _different(report) else 0
 
 
 def _planned(args: argparse.Namespace) -> tuple[list[str], list[str]]:
@@ -93,12 +100,13 @@ def _planned(args: argparse.Namespace) -> tuple[list[str], list[str]]:
     return names, parts
 
 
-def _measured(args: argparse.Namespace, names: list[str], parts: list[str], folder: Path) -> dict[str, Any]:
+def _measure(
+    report: dict[str, Any], args: argparse.Namespace, names: list[str], parts: list[str], folder: Path
+) -> None:
     from autoperf.benchmark import mini, rounds
     from autoperf.benchmark.hosts import describe
     from autoperf.benchmark.parts import Benchmark
 
-    report: dict[str, Any] = {}
     if args.path is not None:
         describe(args.path.resolve())
     elif names and mini.folder() is None:
@@ -111,11 +119,12 @@ def _measured(args: argparse.Namespace, names: list[str], parts: list[str], fold
     )
     if names:
         variants = rounds.matrix() if args.feature_matrix else rounds.pair(args.features)
-        report["scenarios"] = benchmark.scenarios(names, variants)
-        report["noise"] = benchmark.noise.as_row()
+        report["scenarios"] = []
+        for name in names:
+            report["scenarios"] += benchmark.scenarios([name], variants)
+            report["noise"] = benchmark.noise.as_row()
     for part in parts:
         report[part] = getattr(benchmark, part)()
-    return report
 
 
 def _different(report: dict[str, Any]) -> bool:
