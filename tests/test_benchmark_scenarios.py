@@ -10,18 +10,19 @@ from typing import Any
 
 import pytest
 
-from autoperf.benchmark import clientalone, holding, instrumented, mini, ownaccount, rounds, samples
+from autoperf.benchmark import clientalone, holding, instrumented, ownaccount, samples
 from autoperf.benchmark.checkout import Run, TurnResult
 from autoperf.benchmark.client import Answer
 from autoperf.benchmark.clientalone import NotMeasuredError
 from autoperf.benchmark.holding import Setting
+from autoperf.benchmark.hosts import chat_model
 from autoperf.benchmark.noise import Noise
 from autoperf.benchmark.parts import Benchmark
 from autoperf.benchmark.process import HostError
 from autoperf.benchmark.rounds import BARE, Variant
 from autoperf.benchmark.samples import CLIENT, FRAMEWORK, GROWTH, PEAK, Sample
 from autoperf.benchmark.scenarios import SCENARIOS, Scenario
-from autoperf.benchmark.server import CHAT_MODEL, Recorded
+from autoperf.benchmark.server import CHAT_MODEL, KNOWN_CHAT_MODEL, Recorded, is_chat
 
 OURS = Variant("autoperf", "tools")
 
@@ -86,6 +87,23 @@ def test_a_bare_run_has_no_prefix_and_each_number_is_one_that_was_read(
         PEAK: 2048,
     }
     assert sample.counts == {"messages": 2, "steps": 6, "chunks": 10}
+
+
+def test_replies_that_were_not_streamed_are_told() -> None:
+    turn = TurnResult(Answer(200, {}), 1.0, 1.0, steps=1)
+    assert samples.of_run(Run(turns=[turn])).notes == [
+        "the host asked for no stream: its replies came in one piece"
+    ]
+    assert samples.of_run(Run()).notes == []
+
+
+@pytest.mark.parametrize("provider", ["other", "openai"])
+def test_the_chat_model_is_one_that_its_client_streams_from(provider: str) -> None:
+    name = chat_model(provider)
+    assert is_chat(name)
+    assert is_chat(f"openai/{name}")
+    # What litellm does not know it does not stream from over the Responses API.
+    assert (name == KNOWN_CHAT_MODEL) is (provider == "openai")
 
 
 def test_a_run_under_autoperf_has_its_features_and_a_state_folder_that_is_new(
@@ -252,41 +270,3 @@ def test_every_scenario_is_what_its_name_says(name: str) -> None:
     assert (messages >= 400) is (name == "history")
     assert (scenario.chunk_size == 4) is (name in ("long", "huge"))
     assert bool(turns) is (name != "start")
-
-
-def test_the_mini_agent_bare_and_under_autoperf(tmp_path: Path) -> None:
-    noise = Noise(timed=lambda: 0.01)
-    found = rounds.measure(
-        "short",
-        rounds.pair("tools,extensions"),
-        lambda variant: mini.hold(tmp_path, variant),
-        rounds=1,
-        noise=noise,
-        progress=str,
-    )
-    assert found.differences == {}
-    bare, ours = found.samples["bare"][0], found.samples["autoperf"][0]
-    assert bare.counts == ours.counts
-    assert bare.counts["steps"] >= 40
-    assert not bare.hit_rates
-    assert ours.hit_rates["tools"] > 0.5
-    assert ours.failures == []
-    for sample in (bare, ours):
-        assert sample.values["CPU"] > 0
-        assert sample.values["wall"] > 0
-        assert sample.values[PEAK] > 5_000
-        assert sample.values["CPU a step"] == pytest.approx(sample.values["CPU"] / sample.counts["steps"])
-
-
-def test_a_mini_agent_that_fails_is_no_measurement(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(mini, "_OPTIONS", {"--messages": 0})
-    with pytest.raises(HostError, match="ended with status 2"):
-        mini.hold(tmp_path, BARE)
-
-
-def test_an_installation_without_the_examples_says_so(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(mini, "_REPOSITORY", tmp_path)
-    with pytest.raises(HostError, match="has no examples/mini_agent"):
-        mini.hold(tmp_path, BARE)

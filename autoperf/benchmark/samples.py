@@ -51,6 +51,8 @@ def of_run(run: Run) -> Sample:
         "steps": sum(turn.steps for turn in run.turns),
         "chunks": sum(turn.chunks for turn in run.turns),
     }
+    if sample.counts["steps"] and not sample.counts["chunks"]:
+        sample.notes.append("the host asked for no stream: its replies came in one piece")
     if run.hung:
         sample.notes.append(f"{len(run.hung)} starts hung and were made again")
     return sample

@@ -18,6 +18,9 @@ from autoperf.benchmark import completions, embeddings, responses
 from autoperf.benchmark.completions import Piece
 
 CHAT_MODEL = "scripted-chat"
+# Under this name for provider `openai`: to a Responses model that it does not know, litellm's client sends no
+# request for a stream, takes the whole reply at once and only pretends.
+KNOWN_CHAT_MODEL = "gpt-4.1"
 UTILITY_MODEL = "scripted-utility"
 EMBEDDING_MODEL = "scripted-embedding"
 
@@ -147,7 +150,7 @@ class ModelServer:
 
 def is_chat(model: str) -> bool:
     """Whether a model's name is that of the one with the script."""
-    return model.rpartition("/")[2] == CHAT_MODEL
+    return model.rpartition("/")[2] in (CHAT_MODEL, KNOWN_CHAT_MODEL)
 
 
 def _nothing() -> None:

@@ -43,6 +43,8 @@ def test_short_and_start_in_every_api_of_the_model(checkout: Path, tmp_path: Pat
         ("start", "other"),
     ]
     for one in data:
+        assert one["counts"].get("chunks", 0) >= one["counts"].get("steps", 0), "every reply was streamed"
+        assert one["notes"] == [] or all("hung" in note for note in one["notes"])
         assert one["differences"] == {}
         assert one["failures"] == {}
         rows = {row["what"]: row["variants"] for row in one["rows"]}
