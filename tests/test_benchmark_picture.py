@@ -23,6 +23,7 @@ def scenario(rows: dict[str, tuple[float, float, float]], **more: Any) -> dict[s
         "scenario": "short",
         "meaning": "two messages",
         "provider": "other",
+        "rounds": 2,
         "variants": ["bare", "autoperf"],
         "rows": [row(name, *numbers) for name, numbers in rows.items()],
         **more,
@@ -68,7 +69,7 @@ def test_strange_names_stay_text() -> None:
     data = scenario({"<CPU> & \x1b[31m": (2.0, 2.0, 2.0)}, meaning='</text><script>alert("x")</script>')
     picture = parsed(data)
     assert not list(picture.iter(f"{SVG}script"))
-    assert 'short: </text><script>alert("x")</script>' in texts(picture)
+    assert 'short: </text><script>alert("x")</script> (2 rounds)' in texts(picture)
     assert "<CPU> & \\x1b[31m" in texts(picture)
 
 
@@ -86,6 +87,21 @@ def test_it_needs_nothing_from_outside_and_everything_lies_on_its_page() -> None
         assert left >= 0
         assert left + wide <= width
     assert "prefers-color-scheme: dark" in text
+
+
+def test_a_range_is_drawn_where_the_rounds_differ() -> None:
+    def ranges(*numbers: float) -> int:
+        picture = parsed(scenario({"CPU": numbers}))  # type: ignore[dict-item]
+        return sum(path.get("class") == "range" for path in picture.iter(f"{SVG}path"))
+
+    assert ranges(2.0, 1.5, 2.5) == 1
+    assert ranges(2.0, 2.0, 2.0) == 0
+
+
+def test_a_noisy_machine_is_written_on_it() -> None:
+    data = [scenario({"CPU": (2.0, 2.0, 2.0)})]
+    assert "noisy machine" in draw(data, noisy=True)
+    assert "noisy machine" not in draw(data)
 
 
 def test_several_variants_are_named_on_their_bars() -> None:

@@ -40,8 +40,9 @@ class _Bar:
     heading: bool = False
 
 
-def draw(scenarios: Sequence[Mapping[str, Any]]) -> str:
+def draw(scenarios: Sequence[Mapping[str, Any]], *, noisy: bool = False) -> str:
     """An SVG document from data of `results.as_data`; its page is opaque, light or dark as the viewer is."""
+    told = "median of the rounds; the line reaches from the lowest to the highest"
     bars = [bar for data in scenarios for bar in _bars(data)]
     ends = [end for bar in bars for end in (bar.lowest, bar.highest) if end > 0]
     low, high = min([1 / _LEAST, *ends]), max([_LEAST, *ends])
@@ -49,7 +50,7 @@ def draw(scenarios: Sequence[Mapping[str, Any]]) -> str:
     shapes = [
         f'<rect class="page" width="{_WIDTH}" height="{height}" rx="6"/>',
         _text(20, 32, "bare / autoperf: more is better", "text title"),
-        _text(20, 52, "median of the rounds; the line reaches from the lowest to the highest", "faint"),
+        _text(20, 52, told + ("; measured on a noisy machine" if noisy else ""), "faint"),
         *_grid(low, high, height),
     ]
     at = _TOP
@@ -65,7 +66,8 @@ def draw(scenarios: Sequence[Mapping[str, Any]]) -> str:
 
 def _bars(data: Mapping[str, Any]) -> Iterator[_Bar]:
     provider = " (openai)" if data["provider"] == "openai" else ""
-    yield _Bar(f"{data['scenario']}{provider}: {data['meaning']}", heading=True)
+    rounds = f"{data['rounds']} round{'s' if data['rounds'] > 1 else ''}"
+    yield _Bar(f"{data['scenario']}{provider}: {data['meaning']} ({rounds})", heading=True)
     several = len(data["variants"]) > 2
     rows = [row for row in data["rows"] if not row["what"].endswith(_REPEATED)]
     for row in rows:
@@ -87,11 +89,12 @@ def _drawn(bar: _Bar, at: float, low: float, high: float) -> Iterator[str]:
         f'<rect class="{kind}" x="{min(one, end):.1f}" y="{at - _BAR + 2:.1f}" '
         f'width="{max(abs(end - one), 1):.1f}" height="{_BAR}"/>'
     )
-    left, right, middle = _place(bar.lowest, low, high), _place(bar.highest, low, high), at - _BAR / 2 + 2
-    yield (
-        f'<path class="range" d="M{left:.1f} {middle:.1f}H{right:.1f}M{left:.1f} {middle - 4:.1f}v8'
-        f'M{right:.1f} {middle - 4:.1f}v8" fill="none"/>'
-    )
+    if bar.lowest < bar.highest:
+        left, right, middle = _place(bar.lowest, low, high), _place(bar.highest, low, high), at - _BAR / 2 + 2
+        yield (
+            f'<path class="range" d="M{left:.1f} {middle:.1f}H{right:.1f}M{left:.1f} {middle - 4:.1f}v8'
+            f'M{right:.1f} {middle - 4:.1f}v8" fill="none"/>'
+        )
     yield _text(_WIDTH - 20, at, f"{bar.median:.2f}x", "text end")
 
 

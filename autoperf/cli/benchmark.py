@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     if args.plot and "scenarios" in report:
         from autoperf.benchmark.picture import draw
 
-        args.plot.write_text(draw(report["scenarios"]), encoding="utf-8")
+        args.plot.write_text(draw(report["scenarios"], noisy=report["noise"]["noisy"]), encoding="utf-8")
     if args.json:
         print(json.dumps(report, indent=2))
     else:
