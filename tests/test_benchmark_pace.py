@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from autoperf.benchmark import completions, pace, responses, sandbox
+from autoperf.benchmark import checkout, completions, pace, responses, sandbox
 from autoperf.benchmark.completions import Piece
 from autoperf.benchmark.pace import LONG, TENTHS, Pace
 from autoperf.benchmark.process import HostProcess
@@ -87,6 +87,28 @@ def test_a_host_that_never_rests_is_given_up_and_nothing_is_told(monkeypatch: py
     played(host, watch, LONG)
     assert watch.tenths() == []
     assert watch.idle == 0
+
+
+def test_the_log_is_read_when_no_request_is_open_and_the_host_is_at_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    # It works, then rests but has sent a request meanwhile, then rests.
+    rests, quiet = [None, pace.Rest(0, 0), pace.Rest(0, 0)], [False, True]
+
+    class Model:
+        def wait_quiet(self, seconds: float, timeout: float = 30.0) -> bool:
+            asked.append("now" if timeout == 0 else "quiet")
+            return quiet.pop(0) if timeout == 0 else True
+
+    def wait_idle(*_: object) -> pace.Rest | None:
+        asked.append("rest")
+        return rests.pop(0)
+
+    monkeypatch.setattr(checkout, "wait_idle", wait_idle)
+    settle: Any = checkout._settle
+    settle(SlowHost(), Model())
+    assert asked == ["quiet", "rest", "quiet", "rest", "now", "quiet", "rest", "now"]
 
 
 def test_pieces_are_told_from_what_frames_them() -> None:
