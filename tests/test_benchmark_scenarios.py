@@ -27,7 +27,7 @@ from autoperf.benchmark.server import CHAT_MODEL, KNOWN_CHAT_MODEL, Recorded, is
 OURS = Variant("autoperf", "tools")
 
 
-def shown(lookups: int, hits: int, **more: Any) -> dict[str, Any]:
+def shown(lookups: int, hits: int | None, **more: Any) -> dict[str, Any]:
     patches = [{"state": "applied", "optional": False}]
     lookup = {"tools": {"lookups": lookups, "hits": hits}}
     return {"patches": patches, "lookups": lookup, "failures": [], **more}
@@ -140,6 +140,8 @@ def test_patches_that_were_not_applied_and_failures_are_told() -> None:
     assert sample.notes == ["1 of 2 patches applied"]
     assert sample.failures == [{"seam": "x"}]
     assert sample.hit_rates == {}
+    ownaccount.add(sample, [shown(5, None), shown(9, None)])
+    assert sample.hit_rates == {}, "hits that nobody counted are none"
     with pytest.raises(HostError, match="no record"):
         ownaccount.add(sample, ["no record"])
 

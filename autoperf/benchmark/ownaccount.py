@@ -33,5 +33,7 @@ def add(sample: Sample, shown: Sequence[Any]) -> None:
 
 
 def _rate(name: str, now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, float]:
+    if now["hits"] is None:
+        return {}  # nobody counted them
     lookups = now["lookups"] - before.get("lookups", 0)
-    return {name: (now["hits"] - before.get("hits", 0)) / lookups} if lookups else {}
+    return {name: (now["hits"] - (before.get("hits") or 0)) / lookups} if lookups else {}
