@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,12 +17,16 @@ from autoperf.benchmark.client import Answer, Client
 from autoperf.benchmark.conversation import Conversation
 from autoperf.benchmark.hosts import Host, configure, describe
 from autoperf.benchmark.meanwhile import Acts
+from autoperf.benchmark.pace import Pace, wait_idle
 from autoperf.benchmark.process import HostError, HostHungError, HostProcess
-from autoperf.benchmark.sandbox import Sandbox, switch_off
-from autoperf.benchmark.server import ModelServer, Recorded
+from autoperf.benchmark.sandbox import Sandbox, make_repository, switch_off
+from autoperf.benchmark.server import ModelServer, Recorded, is_chat
 
 # Memorising and renaming go on after the answer; the last of them is this many seconds behind it at most.
 QUIET = 0.7
+
+# Seconds it may take a host to come to rest between two requests, and how often it is looked at.
+_RESTLESS, _LOOKS = 5.0, 8
 
 # v1.x and later sometimes hang while they start, without any instrumentation: then try again.
 STARTS = 3
@@ -29,19 +34,32 @@ STARTS = 3
 
 @dataclass(frozen=True)
 class TurnResult:
-    """One message: the HTTP answer, wall seconds until it came, CPU seconds of the host until then."""
+    """One message: the HTTP answer, wall seconds until it came, CPU seconds of the host until then.
+
+    ``children`` are CPU seconds of processes that the host started and that ended meanwhile; ``steps`` and
+    ``chunks`` are the chat model's replies and the pieces they came in.
+    """
 
     answer: Answer
     wall: float
     cpu: float | None
+    children: float | None = None
+    steps: int = 0
+    chunks: int = 0
 
 
 @dataclass
 class Run:
-    """What one run left behind; ``requests`` are the prompts sent, ``chat`` is the persisted chat file."""
+    """What one run left behind; ``requests`` are the prompts sent, ``chat`` is the persisted chat file.
+
+    ``start_wall`` and ``start_cpu`` are seconds to the open port, ``peak_kib`` the host's memory at most.
+    ``tenths`` is the CPU of each tenth of the long reply, in seconds a chunk.
+    """
 
     start_wall: float = 0.0
     start_cpu: float | None = None
+    peak_kib: int | None = None
+    tenths: list[float] = field(default_factory=list)
     turns: list[TurnResult] = field(default_factory=list)
     requests: list[Recorded] = field(default_factory=list)
     log: Any = None
@@ -74,11 +92,16 @@ def run(
     provider: str = "other",
     chunk_size: int = 24,
     observe: Callable[[HostProcess], Any] | None = None,
+    tenths: bool = False,
+    repository: bool = False,
+    timeout: float = 600.0,
 ) -> Run:
     """Hold ``conversation`` with a copy of ``checkout`` in ``workdir``, started behind ``prefix``.
 
     Two runs to be compared take the same ``workdir`` one after the other, so that paths are equal in both.
     ``observe`` is called with the live process after every turn, its results are kept in ``Run.observed``.
+    With ``tenths`` the longest streams stop at every tenth to find out what it cost; ``repository`` makes the
+    copy a git repository; an answer is waited for ``timeout`` seconds.
     Raises ``HostError`` when the host does not start.
     """
     folder = workdir / "agent-zero"
@@ -89,14 +112,17 @@ def run(
         environment = sandbox.environment(extra_env or {})
 
         def start() -> tuple[Host, HostProcess]:
-            host = prepare(checkout, folder, model.url, conversation, provider)
+            host = prepare(checkout, folder, model.url, conversation, provider, repository)
             return host, HostProcess(command, folder, environment, workdir / "output.txt")
 
         host, process = _started(start, result)
         cleanup.callback(_finish, process, sandbox, result)
-        model.wait_quiet(QUIET)
-        result.pid, result.start_cpu = process.pid, process.cpu_seconds()
-        client = Client(host, process.port)
+        _settle(process, model)
+        result.pid = process.pid
+        pace = Pace(process)
+        if tenths:
+            model.pace = pace
+        client = Client(host, process.port, timeout)
         try:
             client.login()
             acts = Acts(client, model)
@@ -107,9 +133,9 @@ def run(
                 acts.plan(turn.meanwhile)
                 if turn.fresh:
                     client.leave()
-                result.turns.append(_take(process, client, turn.message))
+                result.turns.append(_take(process, client, turn.message, model, pace))
                 acts.finish()
-                model.wait_quiet(QUIET)
+                _settle(process, model)
                 if observe:
                     result.observed.append(observe(process))
             result.log = client.log().body
@@ -117,6 +143,7 @@ def run(
             raise HostError(f"the host does not answer: {error}\n{process.tail()}") from error
         result.context, result.meanwhile = client.context, acts.results
         result.beside = dict.fromkeys(acts.contexts)
+        result.peak_kib, result.tenths = process.peak_kib(), pace.tenths()
         cleanup.close()
         result.requests = list(model.requests)
     result.chat = _stored_chat(folder, result.context)
@@ -130,6 +157,7 @@ def prepare(
     model_url: str,
     conversation: Conversation | None = None,
     provider: str = "other",
+    repository: bool = False,
 ) -> Host:
     """Put a fresh copy of ``checkout`` into ``folder``, configured for the scripted model."""
     describe(checkout)  # before anything is copied: is it one at all?
@@ -137,6 +165,11 @@ def prepare(
     left_out = shutil.ignore_patterns(".venv", ".git", "__pycache__")
     shutil.copytree(checkout, folder, symlinks=True, ignore=left_out)
     switch_off(folder)
+    if repository:
+        try:
+            make_repository(folder)
+        except (OSError, subprocess.SubprocessError) as error:
+            raise HostError(f"no git repository could be made of the copy: {error}") from error
     host = describe(folder)
     wanted = conversation or Conversation("", ())
     places = {"{python}": interpreter(checkout), "{root}": str(folder)}
@@ -157,6 +190,7 @@ def _started(start: Callable[[], tuple[Host, HostProcess]], result: Run) -> tupl
         host, process = start()
         try:
             result.start_wall = process.wait_until_open()
+            result.start_cpu = process.cpu_seconds()
             return host, process
         except HostHungError as error:
             process.stop()
@@ -168,18 +202,41 @@ def _started(start: Callable[[], tuple[Host, HostProcess]], result: Run) -> tupl
             raise
 
 
+def _settle(process: HostProcess, model: ModelServer) -> None:
+    """Wait for what goes on beside the conversation: until no request is open and the host is at rest."""
+    for _ in range(_LOOKS):
+        model.wait_quiet(QUIET)
+        if process.cpu_seconds() is None:
+            return
+        # On a busy machine more than a moment passes between two requests of the same task.
+        if wait_idle(process, _RESTLESS) and model.wait_quiet(QUIET, timeout=0):
+            return
+
+
 def _finish(process: HostProcess, sandbox: Sandbox, result: Run) -> None:
     result.exit_status = process.stop()
     result.refused = sandbox.attempts()
     result.output = process.output.read_text(encoding="utf-8", errors="replace")
 
 
-def _take(process: HostProcess, client: Client, message: str) -> TurnResult:
-    cpu_before, begun = process.cpu_seconds(), time.monotonic()
+def _take(process: HostProcess, client: Client, message: str, model: ModelServer, pace: Pace) -> TurnResult:
+    chunks, requests, idle = model.pieces_sent, len(model.requests), pace.idle
+    children, cpu, begun = process.children_seconds(), process.cpu_seconds(), time.monotonic()
     answer = client.send(message)
     wall, cpu_after = time.monotonic() - begun, process.cpu_seconds()
-    cpu = None if cpu_before is None or cpu_after is None else cpu_after - cpu_before
-    return TurnResult(answer, wall, cpu)
+    children_after = process.children_seconds()
+    return TurnResult(
+        answer,
+        wall - (pace.idle - idle),
+        _difference(cpu_after, cpu),
+        _difference(children_after, children),
+        sum(is_chat(request.model) for request in model.requests[requests:]),
+        model.pieces_sent - chunks,
+    )
+
+
+def _difference(after: float | None, before: float | None) -> float | None:
+    return None if after is None or before is None else after - before
 
 
 def _stored_chat(folder: Path, context: str) -> Any:

@@ -11,6 +11,12 @@ _ID = "chatcmpl-scripted"
 _CREATED = 1_700_000_000
 
 
+class Piece(str):
+    """An event that carries a piece of the reply; the others frame it."""
+
+    __slots__ = ()
+
+
 def pieces(text: str, size: int) -> Iterator[str]:
     """``text`` in slices of ``size`` characters; nothing for an empty text."""
     return (text[start : start + size] for start in range(0, len(text), size))
@@ -33,7 +39,7 @@ def events(model: str, text: str, chunk_size: int) -> Iterator[str]:
     """The server-sent events of a streamed reply, ``[DONE]`` included."""
     yield _event(model, {"role": "assistant", "content": ""}, None)
     for piece in pieces(text, chunk_size):
-        yield _event(model, {"content": piece}, None)
+        yield Piece(_event(model, {"content": piece}, None))
     yield _event(model, {}, "stop")
     yield "data: [DONE]\n\n"
 

@@ -97,6 +97,11 @@ def configure(
         _write(path, toolfiles.render(source, host.package, model_url))
 
 
+def chat_model(provider: str) -> str:
+    """The name under which the scripted chat model is configured."""
+    return server.KNOWN_CHAT_MODEL if provider == "openai" else server.CHAT_MODEL
+
+
 def _model_config_file(root: Path) -> str | None:
     plugin = root / "plugins" / "_model_config"
     if not plugin.is_dir():
@@ -113,7 +118,7 @@ def _settings(host: Host, model_url: str, provider: str) -> dict[str, Any]:
     if "litellm" not in models:
         kwargs |= {"base_url": model_url, "api_key": "scripted"}
     settings: dict[str, Any] = {"mcp_server_enabled": False, "update_check_enabled": False}
-    roles = {"chat": server.CHAT_MODEL, "util": server.UTILITY_MODEL, "browser": server.UTILITY_MODEL}
+    roles = {"chat": chat_model(provider), "util": server.UTILITY_MODEL, "browser": server.UTILITY_MODEL}
     for role, model in roles.items():
         settings |= {
             f"{role}_model_provider": name,
@@ -141,7 +146,7 @@ def _model_config(host: Host, model_url: str, provider: str) -> Any:
             "kwargs": {},
         }
 
-    chat, utility = slot(server.CHAT_MODEL), slot(server.UTILITY_MODEL)
+    chat, utility = slot(chat_model(provider)), slot(server.UTILITY_MODEL)
     embedding = slot(_EMBEDDING, "other")
     if host.model_config_file and host.model_config_file.endswith("presets.yaml"):
         return [{"name": "Default", "chat": chat, "utility": utility, "embedding": embedding}]

@@ -19,7 +19,7 @@ from autoperf.benchmark.conversation import Conversation
 from autoperf.benchmark.process import HostError, HostProcess
 
 # The record of a process is written every second.
-_SETTLED_SECONDS = 1.5
+SETTLED_SECONDS = 1.5
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ def measure(
     words = prefix(checkout, workdir, python, features=features)
 
     def observe(process: HostProcess) -> Any:
-        time.sleep(_SETTLED_SECONDS)
-        return _status(words[0], workdir / "state", process.pid)
+        time.sleep(SETTLED_SECONDS)
+        return status(words[0], workdir / "state", process.pid)
 
     comparison = compare(checkout, conversation, workdir, words, python=python, observe=observe, **options)
     shown = [row for row in comparison.second.observed if isinstance(row, dict)]
@@ -77,7 +77,8 @@ def measure(
     )
 
 
-def _status(autoperf: str, home: Path, pid: int) -> Any:
+def status(autoperf: str, home: Path, pid: int) -> Any:
+    """What `autoperf status --json` says of one process: its record, or the text of a complaint."""
     done = subprocess.run(
         [autoperf, "status", "--json", "--pid", str(pid), "--home", str(home)],
         env=os.environ,

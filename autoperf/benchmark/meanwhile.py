@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autoperf.benchmark.client import Client
-from autoperf.benchmark.server import CHAT_MODEL, ModelServer
+from autoperf.benchmark.server import ModelServer, is_chat
 
 # The host is given this long to take in what came before an act, and the act itself, before it goes on.
 _SETTLING = 0.5
@@ -83,7 +83,7 @@ class Acts:
         time.sleep(_PAUSE)
         # Whatever went on in spite of the pause shows in these two.
         result["log"] = self._client.log().body
-        result["prompts"] = sum(request.model == CHAT_MODEL for request in self._model.requests)
+        result["prompts"] = sum(is_chat(request.model) for request in self._model.requests)
         self._client.pause(False)
 
     def _say(self, client: Client, text: str, result: dict[str, Any]) -> None:

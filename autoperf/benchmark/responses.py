@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from autoperf.benchmark.completions import pieces
+from autoperf.benchmark.completions import Piece, pieces
 
 _CREATED = 1_700_000_000
 
@@ -34,13 +34,14 @@ def events(body: dict[str, Any], text: str, chunk_size: int) -> Iterator[str]:
     place = {"item_id": item["id"], "output_index": 0}
     if item["type"] == "function_call":
         for piece in pieces(item["arguments"], chunk_size):
-            yield event("response.function_call_arguments.delta", **place, delta=piece)
+            yield Piece(event("response.function_call_arguments.delta", **place, delta=piece))
         yield event("response.function_call_arguments.done", **place, arguments=item["arguments"])
     else:
         part = {"type": "output_text", "text": "", "annotations": []}
         yield event("response.content_part.added", **place, content_index=0, part=part)
         for piece in pieces(text, chunk_size):
-            yield event("response.output_text.delta", **place, content_index=0, delta=piece, logprobs=[])
+            delta = event("response.output_text.delta", **place, content_index=0, delta=piece, logprobs=[])
+            yield Piece(delta)
         yield event("response.output_text.done", **place, content_index=0, text=text, logprobs=[])
         yield event("response.content_part.done", **place, content_index=0, part={**part, "text": text})
     yield event("response.output_item.done", output_index=0, item=done)

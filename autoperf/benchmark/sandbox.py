@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -70,3 +71,22 @@ def switch_off(root: Path) -> None:
         plugin = root / "plugins" / name
         if plugin.is_dir():
             (plugin / _PLUGIN_OFF).touch()
+
+
+def make_repository(root: Path) -> None:
+    """Make a run copy the git checkout that every real installation is: one commit, one tag, no remote.
+
+    Both bear a fixed date and author, so that two copies get the same hash. Raises ``OSError`` without git.
+    """
+    date, name = "2026-01-01T00:00:00+00:00", "autoperf"
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(root), "GIT_CONFIG_NOSYSTEM": "1"}
+    for role in ("AUTHOR", "COMMITTER"):
+        environment |= {
+            f"GIT_{role}_DATE": date,
+            f"GIT_{role}_NAME": name,
+            f"GIT_{role}_EMAIL": f"{name}@localhost",
+        }
+    for words in ("init -q -b main", "add -A", "commit -q -m copy", "tag v0.0"):
+        subprocess.run(
+            ["git", *words.split()], cwd=root, env=environment, check=True, stdin=subprocess.DEVNULL
+        )

@@ -15,8 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from autoperf.benchmark import completions, embeddings, responses
+from autoperf.benchmark.completions import Piece
 
 CHAT_MODEL = "scripted-chat"
+# Under this name for provider `openai`: to a Responses model that it does not know, litellm's client sends no
+# request for a stream, takes the whole reply at once and only pretends.
+KNOWN_CHAT_MODEL = "gpt-4.1"
 UTILITY_MODEL = "scripted-utility"
 EMBEDDING_MODEL = "scripted-embedding"
 
@@ -45,7 +49,8 @@ class Recorded:
 class ModelServer:
     """Serves replies in order to the chat model, and a fixed one to any other, from threads of this process.
 
-    ``chunk_size`` is in characters of reply text per streamed event.
+    ``chunk_size`` is in characters of reply text per streamed event. ``pace`` may hold the events of a stream
+    back; ``pieces_sent`` counts those of the chat model that carried a piece of a reply.
     """
 
     def __init__(
@@ -60,6 +65,8 @@ class ModelServer:
         self.utility_reply = utility_reply
         self.requests: list[Recorded] = []
         self.meanwhile: Callable[[], None] = _nothing
+        self.pace: Callable[[Iterator[str]], Iterator[str]] = iter
+        self.pieces_sent = 0
         self._scripts: dict[str, deque[str]] = {"": deque(replies)}
         self._changed = threading.Condition()
         self._open = 0
@@ -100,7 +107,7 @@ class ModelServer:
 
     def reply_to(self, model: str, script: str = "") -> str:
         """The text to answer with: the next of the script for the chat model, else the fixed reply."""
-        if model.rpartition("/")[2] != CHAT_MODEL:
+        if not is_chat(model):
             return self.utility_reply
         with self._changed:
             replies = self._scripts[script]
@@ -141,6 +148,11 @@ class ModelServer:
                 self._changed.wait(min(deadline - now, quiet if self._open else missing))
 
 
+def is_chat(model: str) -> bool:
+    """Whether a model's name is that of the one with the script."""
+    return model.rpartition("/")[2] in (CHAT_MODEL, KNOWN_CHAT_MODEL)
+
+
 def _nothing() -> None:
     """What happens at a hold when nobody waits for it."""
 
@@ -179,13 +191,13 @@ def _handler_for(server: ModelServer) -> type[BaseHTTPRequestHandler]:
             elif self.path.endswith("/chat/completions"):
                 text = server.reply_to(model, script)
                 if body.get("stream"):
-                    self._stream(completions.events(model, text, server.chunk_size))
+                    self._stream(completions.events(model, text, server.chunk_size), model)
                 else:
                     self._json(completions.answer(model, text))
             elif self.path.endswith("/responses"):
                 text = server.reply_to(model, script)
                 if body.get("stream"):
-                    self._stream(responses.events(body, text, server.chunk_size))
+                    self._stream(responses.events(body, text, server.chunk_size), model)
                 else:
                     self._json(responses.answer(body, text))
             else:
@@ -199,18 +211,19 @@ def _handler_for(server: ModelServer) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(data)
 
-        def _stream(self, events: Iterator[str]) -> None:
+        def _stream(self, events: Iterator[str], model: str) -> None:
             self.send_response(200)
             self.send_header("Content-Type", "text/event-stream")
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
-            held = False
-            for event in events:
+            held, chat = False, is_chat(model)
+            for event in server.pace(events) if chat else events:
                 if HOLD in event and not held:
                     held = True
                     server.meanwhile()
                 data = event.replace(HOLD, "").encode()
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+                server.pieces_sent += chat and isinstance(event, Piece)
             self.wfile.write(b"0\r\n\r\n")
 
         def log_message(self, format: str, *args: object) -> None:

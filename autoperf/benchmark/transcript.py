@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autoperf.benchmark.checkout import Run
-from autoperf.benchmark.server import CHAT_MODEL
+from autoperf.benchmark.server import is_chat
 
 
 @dataclass(frozen=True)
@@ -140,9 +140,9 @@ def transcript(run: Run) -> Transcript:
     normalise = Normaliser({run.context: "chat", **others})
     answers = [{"status": turn.answer.status, "body": turn.answer.body} for turn in run.turns]
     # Two chats at once overtake each other; the prompts of each stay in order.
-    chatting = sorted((r for r in run.requests if r.model == CHAT_MODEL), key=lambda request: request.script)
+    chatting = sorted((r for r in run.requests if is_chat(r.model)), key=lambda request: request.script)
     prompts = [request.body for request in chatting]
-    background = [_uncut(request.body) for request in run.requests if request.model != CHAT_MODEL]
+    background = [_uncut(request.body) for request in run.requests if not is_chat(request.model)]
     return Transcript(
         {
             "answers": _lines(normalise(answers)),

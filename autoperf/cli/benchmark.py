@@ -1,8 +1,8 @@
 """Measure on a checkout what autoperf changes: transcript and time.
 
-Holds a scripted conversation of two messages with 20 tool calls each, bare and under autoperf, in fresh
-processes against a model server on loopback, and compares everything sent, said and stored; then times
-single seams and the launcher. Every ratio is bare / autoperf, measured in this run. The checkout is copied.
+Runs scripted conversations bare and under autoperf, alternating, in fresh processes against a model server on
+loopback, and compares everything sent, said and stored. Without PATH it takes the mini agent of the examples.
+Every ratio is bare / autoperf, of two runs next to each other. The checkout is copied, never written to.
 """
 
 from __future__ import annotations
@@ -14,17 +14,41 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from autoperf.errors import AutoperfError, say
+from autoperf.features import parse_features
+
 PARTS = ("conversation", "seams", "tracing", "launcher")
+PROVIDERS = ("other", "openai", "both")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """``PATH``, and what to measure how."""
-    parser.add_argument("path", nargs="?", type=Path, help="an Agent Zero checkout; without it: the launcher")
-    parser.add_argument("--only", choices=PARTS, action="append", help="one part; can be repeated")
+    from autoperf.benchmark.scenarios import DEFAULT, SCENARIOS
+
+    meanings = "; ".join(f"{name}: {scenario.meaning}" for name, scenario in SCENARIOS.items())
+    parser.add_argument(
+        "path", nargs="?", type=Path, help="an Agent Zero checkout; without it: the mini agent"
+    )
+    parser.add_argument(
+        "--scenario",
+        choices=SCENARIOS,
+        action="append",
+        help=f"can be repeated; default: {', '.join(DEFAULT)}. " + meanings,
+    )
+    parser.add_argument(
+        "--only", choices=PARTS, action="append", help="a part in place of scenarios, repeatable"
+    )
+    parser.add_argument("--rounds", type=_positive, default=5, help="alternating rounds (%(default)s)")
+    parser.add_argument("--features", type=_features, default="all", help="as for `autoperf run`")
+    parser.add_argument("--feature-matrix", action="store_true", help="each feature alone, and all of them")
+    parser.add_argument(
+        "--provider", choices=PROVIDERS, default="other", help="openai means the Responses API in v2.6"
+    )
+    parser.add_argument(
+        "--git", action="store_true", help="make the copy a git checkout, as installations are"
+    )
     parser.add_argument("--python", help="the checkout's interpreter; default: its .venv, else this one")
-    parser.add_argument("--features", default="all", help="as for `autoperf run`")
-    parser.add_argument("--rounds", type=int, default=3, help="alternating rounds for seams and tracing")
-    parser.add_argument("--provider", default="other", help="model provider (v2.6: openai means Responses)")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw the ratios of the scenarios")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
 
 
@@ -32,161 +56,95 @@ def run(args: argparse.Namespace) -> int:
     """Exit code 0: transcripts equal (or not asked for), 1: different, or the checkout could not be run."""
     from autoperf.benchmark.process import HostError
 
-    parts = args.only or list(PARTS)
-    if args.path is None:
-        parts = [part for part in parts if part == "launcher"]
+    names, parts = _planned(args)
     report: dict[str, Any] = {}
+    failed = ""
     with tempfile.TemporaryDirectory(prefix="autoperf-benchmark-") as folder:
         try:
-            for part in parts:
-                report[part] = globals()[f"_{part}"](args, Path(folder) / part)
+            _measure(report, args, names, parts, Path(folder))
         except (HostError, FileNotFoundError) as error:
-            print(f"autoperf: {error}", file=sys.stderr)
-            return 1
+            if not report.get("scenarios"):
+                raise AutoperfError(str(error)) from error
+            # What an hour of measuring has given is not thrown away.
+            failed = str(error)
+    if args.plot and "scenarios" in report:
+        from autoperf.benchmark.picture import draw
+
+        args.plot.write_text(draw(report["scenarios"], noisy=report["noise"]["noisy"]), encoding="utf-8")
     if args.json:
         print(json.dumps(report, indent=2))
     else:
-        print("\n\n".join("\n".join(_lines(part, report[part])) for part in report))
-    return 1 if report.get("conversation", {}).get("differences") else 0
+        from autoperf.cli.measurements import lines
+
+        print("\n".join(lines(report)))
+    if failed:
+        say(failed)
+    return 1 if failed or _different(report) else 0
 
 
-def _conversation(args: argparse.Namespace, workdir: Path) -> dict[str, Any]:
-    from autoperf.benchmark import instrumented
-    from autoperf.benchmark.conversation import tools
+def _planned(args: argparse.Namespace) -> tuple[list[str], list[str]]:
+    from autoperf.benchmark.scenarios import DEFAULT, START
 
-    _progress(args, "conversation, bare and under autoperf")
-    workdir.mkdir()
-    effect = instrumented.measure(
-        args.path.resolve(),
-        tools(20, 2),
-        workdir,
-        python=args.python,
-        features=args.features,
-        provider=args.provider,
+    names, parts = list(dict.fromkeys(args.scenario or [])), list(dict.fromkeys(args.only or []))
+    if not names and (not parts or args.feature_matrix):
+        names = [name for name in DEFAULT if args.path is not None or name != START]
+        parts = parts if args.path is not None or parts else ["launcher"]
+    if args.path is None and (missing := {*names, *parts} - {"short", "launcher"}):
+        raise AutoperfError(f"{', '.join(sorted(missing))}: the mini agent has only short; name a checkout")
+    if args.feature_matrix and args.features != "all":
+        raise AutoperfError("--feature-matrix takes every feature alone; leave --features out")
+    if args.plot and not names:
+        raise AutoperfError("--plot draws scenarios; name one with --scenario")
+    if args.plot and not args.plot.resolve().parent.is_dir():
+        raise AutoperfError(f"--plot: there is no folder {args.plot.resolve().parent}")
+    return names, parts
+
+
+def _measure(
+    report: dict[str, Any], args: argparse.Namespace, names: list[str], parts: list[str], folder: Path
+) -> None:
+    from autoperf.benchmark import mini, rounds
+    from autoperf.benchmark.hosts import describe
+    from autoperf.benchmark.parts import Benchmark
+
+    if args.path is not None:
+        describe(args.path.resolve())
+    elif names and mini.folder() is None:
+        if args.scenario:
+            raise AutoperfError(mini.MISSING)
+        _progress(f"{mini.MISSING}; measured is the launcher")
+        names = []
+    benchmark = Benchmark(
+        args.path, folder, _progress, args.python, args.features, args.rounds, args.provider, args.git
     )
-    first, second = effect.comparison.first, effect.comparison.second
-    start = _pair(first.start_wall, second.start_wall, first.start_cpu, second.start_cpu)
-    rows = [{"what": "start", **start}]
-    for number, (bare, ours) in enumerate(zip(first.turns, second.turns, strict=True), 1):
-        rows.append({"what": f"message {number}", **_pair(bare.wall, ours.wall, bare.cpu, ours.cpu)})
-    return {
-        "differences": effect.comparison.differences,
-        "patches": f"{effect.patches_applied} of {effect.patches_wanted}",
-        "hit_rates_last_message": effect.hit_rates,
-        "failures": effect.failures,
-        "seconds": rows,
-    }
+    if names:
+        variants = rounds.matrix() if args.feature_matrix else rounds.pair(args.features)
+        report["scenarios"] = []
+        for name in names:
+            report["scenarios"] += benchmark.scenarios([name], variants)
+            report["noise"] = benchmark.noise.as_row()
+    for part in parts:
+        report[part] = getattr(benchmark, part)()
 
 
-def _pair(wall: float, our_wall: float, cpu: float | None, our_cpu: float | None) -> dict[str, Any]:
-    return {
-        "bare_wall": wall,
-        "autoperf_wall": our_wall,
-        "bare_cpu": cpu,
-        "autoperf_cpu": our_cpu,
-        "cpu_ratio": cpu / our_cpu if cpu and our_cpu else None,
-    }
+def _different(report: dict[str, Any]) -> bool:
+    compared = [*report.get("scenarios", []), report.get("conversation", {})]
+    return any(one.get("differences") for one in compared)
 
 
-def _seams(args: argparse.Namespace, workdir: Path) -> dict[str, Any]:
-    from autoperf.benchmark import instrumented, seams
-
-    workdir.mkdir()
-    words = instrumented.prefix(args.path.resolve(), workdir, args.python, features=args.features)
-    times = seams.measure(
-        args.path.resolve(),
-        workdir,
-        [*words[:2], "--quiet", *words[2:]],
-        rounds=args.rounds,
-        python=args.python,
-        progress=lambda line: _progress(args, line),
-    )
-    return {
-        name: {"bare_ns": seam.bare, "autoperf_ns": seam.autoperf, "ratio": seam.ratio}
-        for name, seam in times.items()
-    }
+def _progress(line: str) -> None:
+    print(f"... {line}", file=sys.stderr, flush=True)
 
 
-def _tracing(args: argparse.Namespace, workdir: Path) -> dict[str, Any]:
-    from autoperf.benchmark import instrumented, tracing
-
-    workdir.mkdir()
-    checkout = args.path.resolve()
-    cost = tracing.measure(
-        checkout,
-        workdir,
-        instrumented.prefix(checkout, workdir, args.python),
-        workdir / "state",
-        pairs=2 * args.rounds,
-        python=args.python,
-        provider=args.provider,
-        progress=lambda line: _progress(args, line),
-    )
-    return {
-        "without": list(cost.without),
-        "traced": list(cost.traced),
-        "cpu_added": cost.median(0),
-        "cpu_added_each": cost.added(0),
-        "wall_added": cost.median(1),
-    }
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return int(text)
 
 
-def _launcher(args: argparse.Namespace, _workdir: Path) -> dict[str, Any]:
-    from autoperf.benchmark import launching
-
-    _progress(args, f"launcher, {launching.ROUNDS} rounds")
-    times, bystander = launching.measure(launching.ROUNDS), launching.measure_bystander(launching.ROUNDS)
-    return {
-        "bystander": bystander,
-        "rounds": launching.ROUNDS,
-        **{f"{name}_ms": value for name, value in times.items()},
-        "added_ms": times["autoperf"] - times["plain"],
-        "ratio_to_python": times["autoperf"] / times["python"],
-    }
-
-
-def _progress(args: argparse.Namespace, line: str) -> None:
-    if not args.json:
-        print(f"... {line}", file=sys.stderr, flush=True)
-
-
-def _lines(part: str, data: dict[str, Any]) -> list[str]:
-    if part == "launcher":
-        beside = data["bystander"]
-        return [
-            f"launcher, median of {data['rounds']} alternating runs",
-            f"  plain exec {data['plain_ms']:.1f} ms, Python that execs {data['python_ms']:.1f} ms, "
-            f"autoperf run {data['autoperf_ms']:.1f} ms",
-            f"  added {data['added_ms']:.1f} ms; {data['ratio_to_python']:.2f} x a Python that execs",
-            f"a Python that is not the host: {beside['bare']:.1f} ms, with the bootstrap "
-            f"{beside['bootstrap']:.1f} ms; peak memory {beside['bare_kib']:.0f} and "
-            f"{beside['bootstrap_kib']:.0f} KiB",
-        ]
-    if part == "tracing":
-        all_pairs = ", ".join(f"{added:+.1%}" for added in data["cpu_added_each"])
-        return [
-            f"a message of 20 tools and a 20 KB answer: tracing adds {data['cpu_added']:+.1%} CPU and "
-            f"{data['wall_added']:+.1%} wall time",
-            f"  median of {len(data['traced'])} pairs in one process; CPU of each: {all_pairs}",
-        ]
-    if part == "seams":
-        lines = [f"{'CPU us a call':<32}{'bare':>10}{'autoperf':>10}{'ratio':>8}   rounds' ratios"]
-        for name, seam in data.items():
-            each = [b / a for b, a in zip(seam["bare_ns"], seam["autoperf_ns"], strict=True)]
-            bare, ours = (sorted(seam[k])[len(seam[k]) // 2] / 1000 for k in ("bare_ns", "autoperf_ns"))
-            spread = ", ".join(f"{ratio:.2f}" for ratio in each)
-            lines.append(f"{name:<32}{bare:>10.2f}{ours:>10.2f}{seam['ratio']:>8.2f}   {spread}")
-        return lines
-    equal = "transcripts differ:" if data["differences"] else "transcripts equal"
-    rates = ", ".join(
-        f"{name} {'-' if rate is None else format(rate, '.1%')}"
-        for name, rate in data["hit_rates_last_message"].items()
-    )
-    lines = [equal, *data["differences"], f"{data['patches']} patches; hits in the last message: {rates}"]
-    columns = ("bare wall", "autoperf", "bare CPU", "autoperf", "CPU ratio")
-    lines.append(f"{'seconds':<12}" + "".join(f"{column:>11}" for column in columns))
-    keys = ("bare_wall", "autoperf_wall", "bare_cpu", "autoperf_cpu", "cpu_ratio")
-    for row in data["seconds"]:
-        numbers = ("-" if row[key] is None else format(row[key], ".2f") for key in keys)
-        lines.append(f"{row['what']:<12}" + "".join(f"{number:>11}" for number in numbers))
-    return [*lines, *(f"failure of ours: {row}" for row in data["failures"])]
+def _features(text: str) -> str:
+    try:
+        parse_features(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text

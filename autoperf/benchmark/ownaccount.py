@@ -1,0 +1,39 @@
+"""What autoperf says of itself after a run: patches, hit rates, failures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from autoperf.benchmark.process import HostError
+from autoperf.benchmark.samples import Sample
+
+
+def add(sample: Sample, shown: Sequence[Any]) -> None:
+    """Take patches, failures and hit rates over from what `autoperf status --json` said, latest last.
+
+    Hit rates are those of the whole run and, where two were shown, of what came between the last two. Raises
+    ``HostError`` when it said something else.
+    """
+    if not shown:
+        return
+    if not all(isinstance(row, dict) for row in shown):
+        raise HostError(f"autoperf status says nothing of this run: {shown[-1]}")
+    rows = shown[-1]["patches"]
+    applied = sum(row["state"] == "applied" for row in rows)
+    wanted = sum(row["state"] != "missing" or not row["optional"] for row in rows)
+    if applied < wanted:
+        sample.notes.append(f"{applied} of {wanted} patches applied")
+    sample.failures = shown[-1]["failures"]
+    before: Mapping[str, Any] = shown[-2]["lookups"] if len(shown) > 1 else {}
+    for name, now in shown[-1]["lookups"].items():
+        sample.hit_rates |= _rate(name, now, {})
+        if name in before:
+            sample.hit_rates |= _rate(f"{name}, last message", now, before[name])
+
+
+def _rate(name: str, now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, float]:
+    if now["hits"] is None:
+        return {}  # nobody counted them
+    lookups = now["lookups"] - before.get("lookups", 0)
+    return {name: (now["hits"] - (before.get("hits") or 0)) / lookups} if lookups else {}

@@ -1,0 +1,51 @@
+"""The mini agent in place of a checkout: measured for real, and what is said where it is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from autoperf.benchmark import mini, rounds
+from autoperf.benchmark.noise import Noise
+from autoperf.benchmark.process import HostError
+from autoperf.benchmark.rounds import BARE
+from autoperf.benchmark.samples import PEAK
+
+
+def test_the_mini_agent_bare_and_under_autoperf(tmp_path: Path) -> None:
+    noise = Noise(timed=lambda: 0.01)
+    found = rounds.measure(
+        "short",
+        rounds.pair("tools,extensions"),
+        lambda variant: mini.hold(tmp_path, variant),
+        rounds=1,
+        noise=noise,
+        progress=str,
+    )
+    assert found.differences == {}
+    bare, ours = found.samples["bare"][0], found.samples["autoperf"][0]
+    assert bare.counts == ours.counts
+    assert bare.counts["steps"] >= 40
+    assert not bare.hit_rates
+    assert ours.hit_rates["tools"] > 0.5
+    assert ours.failures == []
+    for sample in (bare, ours):
+        assert sample.values["CPU"] > 0
+        assert sample.values["wall"] > 0
+        assert sample.values[PEAK] > 5_000
+        assert sample.values["CPU a step"] == pytest.approx(sample.values["CPU"] / sample.counts["steps"])
+
+
+def test_a_mini_agent_that_fails_is_no_measurement(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(mini, "_OPTIONS", {"--messages": 0})
+    with pytest.raises(HostError, match="ended with status 2"):
+        mini.hold(tmp_path, BARE)
+
+
+def test_an_installation_without_the_examples_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(mini, "_REPOSITORY", tmp_path)
+    with pytest.raises(HostError, match="has no examples/mini_agent"):
+        mini.hold(tmp_path, BARE)
