@@ -132,7 +132,10 @@ def conventional() -> set[str]:
     """Every attribute and metric that OpenTelemetry's own package of conventions spells out."""
     found: set[str] = set()
     for folder in ("_incubating.attributes", "_incubating.metrics", "attributes"):
-        package = importlib.import_module(f"opentelemetry.semconv.{folder}")
+        try:
+            package = importlib.import_module(f"opentelemetry.semconv.{folder}")
+        except ImportError:  # the oldest supported SDK comes with fewer
+            continue
         for module in pkgutil.iter_modules(package.__path__):
             spelt = vars(importlib.import_module(f"{package.__name__}.{module.name}"))
             found |= {value for value in spelt.values() if isinstance(value, str)}
