@@ -156,7 +156,7 @@ class DirtyJson:
                 self._go(2)
                 digits = ""
                 while len(digits) < 4:
-                    if self.current_char is None or not self.current_char.isalnum():
+                    if not (self.current_char or "").isalnum():
                         return "".join(read) + "\\u" + digits
                     digits += self.current_char
                     self._go()
