@@ -121,6 +121,8 @@ class Jaeger:
         while self._process.poll() is None and time.monotonic() < deadline:
             with contextlib.suppress(OSError):
                 if self._get("admin", "/"):
+                    for port in ("http", "grpc"):
+                        socket.create_connection(("127.0.0.1", self._ports[port]), timeout=5).close()
                     return
             time.sleep(0.05)
         raise RuntimeError(f"{self._binary} did not start as Jaeger v1 does:\n{self._said()}")

@@ -30,7 +30,7 @@ def hold(traced_messages: int, state: Path) -> Any:
         for number in range(traced_messages):
             rows = [
                 SpanRow(f"{number:032x}", f"{n:016x}", None, "user_message", "internal", 1, 2, "unset", 1, {})
-                for n in range(60)
+                for n in range(160)
             ]
             Store.open(state).add_spans(rows)
         return result

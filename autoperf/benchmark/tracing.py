@@ -15,6 +15,7 @@ from autoperf.store import Store
 
 _TOOLS = 20
 _LENGTH = 20_000
+_SPANS = 5 * _TOOLS  # a step has more, and the messages that switch have two steps
 _WARM = 2  # what a first message loads and compiles is no part of it
 _SWITCH = """\
 from {package}.tool import Response, Tool
@@ -76,7 +77,7 @@ def measure(
         if turn.cpu is None:
             raise HostError("this system does not tell the CPU time of another process")
         found[traced].append((turn.cpu, turn.wall))
-    kept = [trace for trace in Store.open(state).traces(10_000) if trace["spans"] > _TOOLS]
+    kept = [trace for trace in Store.open(state).traces(10_000) if trace["spans"] > _SPANS]
     if len(kept) != _WARM + pairs:
         raise HostError(f"{len(kept)} messages were traced instead of {_WARM + pairs}: nothing was compared")
     return Cost(found[False], found[True])

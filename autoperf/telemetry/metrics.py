@@ -94,8 +94,8 @@ class Metrics:
         """Measure into a provider of the host's from now on; it does the exporting. False if so before."""
         if self._in_host_provider:
             return False
-        self._in_host_provider = True
         self._record = meters.make_instruments(host, self._observe)
+        self._in_host_provider = True  # last: who asks for it measures the next moment
         return True
 
     @property
