@@ -41,7 +41,7 @@ def hold(traced_messages: int, state: Path) -> Any:
 def test_each_message_is_compared_with_the_one_beside_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(tracing.checkouts, "run", hold(2 + 3, tmp_path))
+    monkeypatch.setattr(tracing.checkouts, "run", hold(2 + 6, tmp_path))
     cost = tracing.measure(tmp_path, tmp_path, [], tmp_path, pairs=3)
     assert cost.without == [(2.0, 3.0)] * 3
     assert cost.traced == [(2.1, 3.1)] * 3
@@ -52,6 +52,6 @@ def test_each_message_is_compared_with_the_one_beside_it(
 def test_messages_that_were_not_traced_as_planned_are_no_comparison(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(tracing.checkouts, "run", hold(2 + 6, tmp_path))
-    with pytest.raises(HostError, match="8 messages were traced instead of 5"):
+    monkeypatch.setattr(tracing.checkouts, "run", hold(2 + 9, tmp_path))
+    with pytest.raises(HostError, match="11 messages were traced instead of 8"):
         tracing.measure(tmp_path, tmp_path, [], tmp_path, pairs=3)

@@ -64,22 +64,23 @@ def measure(
 ) -> Cost:
     """Hold ``pairs`` pairs of a message with 20 tool calls and an answer of 20,000 characters.
 
-    Between messages a tool of ours takes the instrumentation back and puts it in place with or without
-    tracing, so that both kinds begin with cold caches. ``state`` is where ``prefix`` keeps the traces. Raises
-    ``HostError`` when the host does not run, or the traces found there are not those of every second message.
+    In between, a tool of ours takes the instrumentation back and puts it in place with or without tracing; of
+    the two messages that follow the second is measured, when all is warm. ``state`` is where ``prefix`` keeps
+    the traces. Raises ``HostError`` when the host does not run, or other messages were traced than planned.
     """
     progress(f"tracing, {pairs} pairs of messages")
     run = checkouts.run(
         checkout, _conversation(pairs), workdir, prefix=prefix, python=python, provider=provider
     )
     found: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
-    for traced, turn in zip(_order(pairs), run.turns[_WARM + 1 :: 2], strict=True):
+    for traced, turn in zip(_order(pairs), run.turns[_WARM + 2 :: 3], strict=True):
         if turn.cpu is None:
             raise HostError("this system does not tell the CPU time of another process")
         found[traced].append((turn.cpu, turn.wall))
     kept = [trace for trace in Store.open(state).traces(10_000) if trace["spans"] > _SPANS]
-    if len(kept) != _WARM + pairs:
-        raise HostError(f"{len(kept)} messages were traced instead of {_WARM + pairs}: nothing was compared")
+    planned = _WARM + 2 * pairs
+    if len(kept) != planned:
+        raise HostError(f"{len(kept)} messages were traced instead of {planned}: nothing was compared")
     return Cost(found[False], found[True])
 
 
@@ -96,6 +97,7 @@ def _conversation(pairs: int) -> Conversation:
         features = "all" if traced else "-trace"
         turns += [
             Turn("Switch.", (call("autoperf_switch", features=features), answer("Done.")), fresh=True),
+            work,
             work,
         ]
     files = {**tools().tool_files, "autoperf_switch.py": _SWITCH}
