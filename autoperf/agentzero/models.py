@@ -140,10 +140,7 @@ class _Chat:
 
     def _measure(self, usage: answers.Usage, failure: str) -> None:
         measure = self.probe.measure
-        before = self._known_before()
-        shared = {
-            key: before[key] for key in (names.OPERATION_NAME, names.PROVIDER_NAME, names.REQUEST_MODEL)
-        }
+        shared = {key: self.known_before[key] for key in _MEASURED_BY}
         seconds = time.perf_counter() - self.started
         measure(names.OPERATION_DURATION, seconds, shared | ({names.ERROR_TYPE: failure} if failure else {}))
         first = self.stream.seconds_to_first_chunk()
