@@ -245,7 +245,7 @@ if __name__ == "__main__":
     try:
         stdout, sys.stdout = sys.stdout, open(os.devnull, "w")  # noqa: SIM115 - the host prints
         result = main(source, sys.argv[2])
-        print(json.dumps(result), file=stdout)
+        print(json.dumps(result), file=stdout, flush=True)  # nobody else flushes what sys.stdout was
     finally:
         os.chdir(HERE)
         shutil.rmtree(root, ignore_errors=True)
