@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from autoperf.features import DEFAULT
 from autoperf.features import FEATURES as FEATURES
 from autoperf.features import parse_features as parse_features
 
@@ -103,7 +104,7 @@ def _home(text: str) -> Path | None:
 
 
 OPTIONS: Final[tuple[Option, ...]] = (
-    Option("features", "AUTOPERF_FEATURES", frozenset(FEATURES), parse_features, "which features are on"),
+    Option("features", "AUTOPERF_FEATURES", DEFAULT, parse_features, "which features are on"),
     Option(
         "home", "AUTOPERF_HOME", None, _home, "state directory; default is the user's XDG state directory"
     ),
@@ -155,7 +156,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
 class Config:
     """Every option's value, where it came from, and what was wrong with the values passed over."""
 
-    features: frozenset[str] = frozenset(FEATURES)
+    features: frozenset[str] = DEFAULT
     home: Path | None = None
     quiet: bool = False
     tool_cache_size: int = 100
@@ -228,7 +229,7 @@ def unknown_variables(environ: Mapping[str, str], known: Iterable[str]) -> list[
 def shown(value: Any) -> str:
     """An option's value as a person would type it."""
     if isinstance(value, frozenset):
-        return "all" if value == frozenset(FEATURES) else ",".join(sorted(value)) or "none"
+        return "all" if value == DEFAULT else ",".join(sorted(value)) or "none"
     if isinstance(value, bool):
         return "1" if value else "0"
     return "" if value is None else str(value)

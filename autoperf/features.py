@@ -2,28 +2,46 @@
 
 from __future__ import annotations
 
-FEATURES: dict[str, str] = {
+from typing import Final
+
+FEATURES: Final[dict[str, str]] = {
     "tools": "tool classes are kept between calls and validated by file stamp",
     "extensions": "extension classes are kept between calls; points without extensions return at once",
     "interventions": "idle intervention checks return at once; a message or pause acts at the next call",
     "mcp": "MCP tool names are looked up in an index instead of a scan",
     "streaming": "a growing reply is parsed on from where the last chunk ended",
+    "prompts": "prompt files, their variables and skills are read anew only when one of them changed",
+    "paths": "where an agent's files may lie is worked out once; which of them exist is looked up every time",
+    "settings": "YAML, plugin lists and git's version are read anew only when their files changed",
+    "tokens": "the tokens of a text that was counted before are not counted again",
+    "output": "the log masks, copies and writes only what changed",
+    "client": "work that the model's client does for every chunk and nobody uses is left out",
+    "startup": "garbage collection waits while the host imports, file watchers are registered together",
+    "preload": "a tool whose name has streamed in is made ready while its arguments still stream",
+    "imports": "heavy modules are imported when they are first used",
+    "mcp-keep": "an MCP server's session is kept open between calls, and so is the server's state",
+    "mcp-standby": "the next MCP server is started before it is needed; every call still gets a fresh one",
+    "throttle": "chunks that come faster than AUTOPERF_STREAM_HZ reach the stream callbacks merged",
     "trace": "spans and execution statistics, into the local store and to OTLP when configured",
 }
+# Each changes something that could be noticed, or has to be asked for by somebody who knows the host's setup.
+ON_REQUEST: Final = frozenset({"imports", "mcp-keep", "mcp-standby", "throttle"})
+DEFAULT: Final = frozenset(FEATURES) - ON_REQUEST
 
 
 def parse_features(text: str) -> frozenset[str]:
-    """Read a feature list: names add up, ``-name`` takes one from the default; also ``all`` and ``none``.
+    """Read a feature list: names add up, ``-name`` takes one from the default, ``+name`` adds one to it.
 
-    ``"tools,mcp"`` is exactly these two; ``"-mcp"`` is everything but MCP. Raises ``ValueError`` naming an
-    unknown feature and the known ones.
+    ``"tools,mcp"`` is exactly these two; ``"-mcp"`` is the default but for MCP; ``all`` is the default, which
+    leaves out those of `ON_REQUEST`; ``none`` is nothing. Raises ``ValueError`` naming an unknown feature and
+    the known ones.
     """
     names = [part.strip().lower() for part in text.split(",") if part.strip()]
-    chosen = set(FEATURES) if not names or all(name.startswith("-") for name in names) else set()
+    chosen = set(DEFAULT) if all(name[0] in "+-" for name in names) else set()
     for name in names:
-        bare = name.removeprefix("-")
+        bare = name.lstrip("+-")
         if bare == "all":
-            chosen = set(FEATURES)
+            chosen = set(DEFAULT)
         elif bare == "none":
             chosen = set()
         elif bare not in FEATURES:

@@ -36,13 +36,15 @@ class Patch:
     ``target`` is ``"module:qualified.name"`` (entry-point syntax). ``build(original, switch)`` returns the
     replacement for what a plain attribute look-up on the owner would give for a function, or for a static
     or class method the function inside it. ``feature`` is the option that switches the row on. A row that
-    is ``optional`` and absent from the host is no news: it is in no count.
+    is ``optional`` and absent from the host is no news: it is in no count. One that is ``foreign`` is for a
+    package beside the host, which may never be imported: nobody waits for it.
     """
 
     target: str
     feature: str
     build: Callable[[Any, Switch], Any]
     optional: bool = False
+    foreign: bool = False
 
     @property
     def module(self) -> str:
@@ -162,12 +164,16 @@ class PatchSet:
     @property
     def settled(self) -> bool:
         """Whether no row waits for its module any more."""
-        return all(row.state != "waiting" for row in self.rows)
+        return all(row.state != "waiting" or row.patch.foreign for row in self.rows)
 
     def counts(self) -> tuple[int, int]:
         """How many rows are applied, and how many there are."""
-        wanted = [row for row in self.rows if not (row.patch.optional and row.state == "missing")]
+        wanted = [row for row in self.rows if not _unmissed(row)]
         return sum(row.state == "applied" for row in wanted), len(wanted)
+
+
+def _unmissed(row: Applied) -> bool:
+    return (row.patch.optional and row.state == "missing") or (row.patch.foreign and row.state == "waiting")
 
 
 def _initializing(module: ModuleType) -> bool:

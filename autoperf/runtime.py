@@ -63,7 +63,7 @@ class Runtime:
         loading = ClassLoading(self.caches, self.code)
         rows = patches(layout, config.features, self.probe, self.code, loading)
         source = Source(root)
-        rows = [row for row in rows if not row.optional or source.defines(row.target)]
+        rows = [row for row in rows if row.foreign or not row.optional or source.defines(row.target)]
         self.patches = PatchSet(rows, on_change=self._announce_when_settled)
         self.telemetry: Telemetry | None = None
         self._announced = config.quiet
@@ -86,6 +86,7 @@ class Runtime:
             # An OpenTelemetry of the host's that ours cannot stand on: the record of the process needs none.
             with guarded("telemetry"):
                 runtime._start_telemetry(spans=False)
+        runtime._undo.callback(runtime._leave)
         runtime._undo.callback(runtime.patches.stop)
         runtime.patches.start()
         atexit.register(runtime._announce)
@@ -99,6 +100,11 @@ class Runtime:
         if _current is self:
             _current = None
         self._undo.close()
+
+    def _leave(self) -> None:
+        for work in self.probe.at_stop:
+            with guarded("stop"):
+                work()
 
     def _start_telemetry(self, *, spans: bool) -> None:
         self.telemetry = Telemetry.start(
@@ -123,6 +129,9 @@ class Runtime:
         # Telemetry's thread asks every second; what is idle work for us happens here, off the host's loop.
         self.probe.replies.expire()
         self.probe.roots.expire()
+        for work in self.probe.idle_work:
+            with guarded("idle work"):
+                work()
         if time.monotonic() - self._expired_at >= _EXPIRY_INTERVAL_S:
             self._expired_at = time.monotonic()
             for cache in self.caches.values():
@@ -158,7 +167,11 @@ class Runtime:
             },
             "features": sorted(self.config.features),
             "patches": [row.as_row() for row in self.patches.rows],
-            "lookups": {"tools": probe.tool_lookups.as_row(), "extensions": probe.extension_lookups.as_row()},
+            "lookups": {
+                "tools": probe.tool_lookups.as_row(),
+                "extensions": probe.extension_lookups.as_row(),
+                **{name: memo.as_row() for name, memo in list(probe.memos.items())},
+            },
             "caches": {
                 **{name: cache.info().as_row() for name, cache in self.caches.items()},
                 **({"code": self.code.cache.info().as_row()} if self.caches else {}),

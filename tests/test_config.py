@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from autoperf.config import FEATURES, OPTIONS, Config, default_home, parse_features
+from autoperf.config import DEFAULT, OPTIONS, Config, default_home, parse_features
 
 
 def test_nothing_set_is_every_feature_and_the_documented_defaults():
     config = Config.from_environ({})
-    assert config.features == frozenset(FEATURES)
+    assert config.features == DEFAULT
     assert (config.tool_cache_size, config.tool_cache_ttl) == (100, 300.0)
     assert (config.extension_cache_size, config.extension_cache_ttl) == (50, 300.0)
     assert set(config.sources.values()) == {"default"}
@@ -23,10 +23,14 @@ def test_nothing_set_is_every_feature_and_the_documented_defaults():
     ("text", "expected"),
     [
         ("tools,mcp", {"tools", "mcp"}),
-        ("-mcp", set(FEATURES) - {"mcp"}),
-        ("all", set(FEATURES)),
+        ("-mcp", DEFAULT - {"mcp"}),
+        ("all", DEFAULT),
         ("none", set()),
-        ("all,-trace", set(FEATURES) - {"trace"}),
+        ("all,-trace", DEFAULT - {"trace"}),
+        ("+throttle", DEFAULT | {"throttle"}),
+        ("-mcp,+mcp-keep", DEFAULT - {"mcp"} | {"mcp-keep"}),
+        ("-mcp-keep", DEFAULT),
+        ("all,throttle", DEFAULT | {"throttle"}),
         (" Tools , TRACE ", {"tools", "trace"}),
     ],
 )

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from autoperf.config import FEATURES
+from autoperf.config import DEFAULT, FEATURES
 from autoperf.store import Store
 
 TESTS = Path(__file__).resolve().parent
@@ -79,7 +79,7 @@ def test_transcripts_are_equal(host: str, features: str, detail: str, tmp_path: 
     assert not different, f"{len(different)} of {len(expected)} differ\n{shown}"
     with Store.open(tmp_path) as store:
         (record, *_) = store.processes()
-    chosen = sorted(FEATURES) if features == "all" else [features]
+    chosen = sorted(DEFAULT) if features == "all" else [features]
     assert record["features"] == chosen
     assert not record["failures"]
     if "streaming" in chosen:

@@ -35,7 +35,7 @@ def survey(root: Path, layout: Layout) -> list[Seam]:
     seams = []
     for target in layout.targets():
         present = source.defines(target)
-        if not present and target in layout.optional:
+        if not present and layout.may_lack(target):
             continue
         reason = "" if present else _absence(source, target)
         seams.append(Seam(target, present, reason))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +19,8 @@ class Layout:
     """Targets (``"module:qualified.name"``) of one generation; None where it has no such function.
 
     ``marks`` are the targets whose definitions, all of them, tell this generation from the others;
-    ``optional`` are targets that only some versions of it have.
+    ``optional`` are targets that only some versions of it have, and so are all of ``more``: for each feature
+    the places it touches, under names of the feature's own.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Layout:
     utility_calls: tuple[str, ...] = ()
     retry: str | None = None
     optional: tuple[str, ...] = ()
+    more: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def targets(self) -> Iterator[str]:
         """Every target, marks included, each once."""
@@ -68,10 +70,16 @@ class Layout:
             if item.name in ("name", "generation"):
                 continue
             value = getattr(self, item.name)
+            if isinstance(value, Mapping):
+                value = tuple(target for places in value.values() for target in places.values())
             for target in value if isinstance(value, tuple) else (value,):
                 if isinstance(target, str):
                     seen[target] = None
         yield from seen
+
+    def may_lack(self, target: str) -> bool:
+        """Whether some version of this generation does without ``target``, or it is none of the host's."""
+        return target in self.optional or any(target in places.values() for places in self.more.values())
 
 
 class Source:

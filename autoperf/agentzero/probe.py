@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar, Token
 from typing import Any, Final, Protocol
@@ -106,7 +107,9 @@ def restore(variable: ContextVar[Any], token: Token[Any]) -> None:
 class Probe:
     """Counters of one process; ``tracing`` is None when spans and execution statistics are off.
 
-    ``detail`` is ``turn``, ``step`` or ``all``: which spans there are.
+    ``detail`` is ``turn``, ``step`` or ``all``: which spans there are. What a wrapper has to do now and then
+    (about once a second, on a thread of ours), in a child made by fork, and when everything is undone, it puts
+    into ``idle_work``, ``after_fork`` and ``at_stop``.
     """
 
     def __init__(self, tracing: Tracing | None, detail: str = "step") -> None:
@@ -120,6 +123,10 @@ class Probe:
         self.extension_classes = ExtensionClasses()
         self.replies = GrowingTexts()
         self.roots = GrowingTexts()
+        self.memos: dict[str, Lookups] = {}
+        self.idle_work: list[Callable[[], None]] = []
+        self.after_fork: list[Callable[[], None]] = []
+        self.at_stop: list[Callable[[], None]] = []
         self.mcp_lookups = 0
         self.mcp_found = 0
         self.root = ""  # the host's folder
@@ -206,6 +213,10 @@ class Probe:
             root.__enter__()
             end_with(task, root)
 
+    def memo(self, name: str) -> Lookups:
+        """The counter of a memo of ours: a hit or miss for every question; ``status`` shows it by ``name``."""
+        return self.memos.setdefault(name, Lookups())
+
     def pulse(self) -> tuple[int, ...]:
         """Numbers that have moved whenever anything here has; cheap to compare."""
         return (
@@ -216,6 +227,7 @@ class Probe:
             self.tools.count(),
             self.points.count(),
             self.replies.resumed + self.replies.handed_on,
+            *(memo.total() for memo in list(self.memos.values())),
         )
 
     def forked(self) -> None:
@@ -224,6 +236,8 @@ class Probe:
         self.points.forked()
         self.replies.forked()
         self.roots.forked()
+        for renew in self.after_fork:
+            renew()
 
 
 class _NoSpan:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
 
 from autoperf.agentzero import (
     extensions,
@@ -41,17 +41,30 @@ def patches(
         *_memory(layout, features, probe),
         *_turns(layout, features, probe),
         *_models(layout, features, probe),
+        *_more(layout, features, probe),
     ]
+    known = set(layout.targets())
     if rows:
         rows.insert(0, (layout.format_error, "always", wrapping(tracebacks.formatting)))
     return [
-        Patch(target, feature, build, optional=target in layout.optional)
+        Patch(target, feature, build, optional=layout.may_lack(target), foreign=target not in known)
         for target, feature, build in rows
         if target is not None
     ]
 
 
 Row = tuple[str | None, str, Build]
+Rows = Callable[[Mapping[str, str], Probe], Iterable[tuple[str, Build]]]
+# Features that stand alone: each turns its own places in the layout into rows.
+_ALONE: Final[dict[str, tuple[Rows, ...]]] = {}
+
+
+def _more(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row]:
+    for feature, parts in _ALONE.items():
+        if feature in features:
+            for rows in parts:
+                for target, build in rows(layout.more.get(feature, {}), probe):
+                    yield target, feature, build
 
 
 def _loading(
