@@ -108,7 +108,7 @@ class Probe:
     """Counters of one process; ``tracing`` is None when spans and execution statistics are off.
 
     ``detail`` is ``turn``, ``step`` or ``all``: which spans there are. What a wrapper has to do now and then
-    (about once a second, on a thread of ours), in a child made by fork, and when everything is undone, it puts
+    (once a second, on a thread of ours), in a child made by fork, and when everything is undone, it puts
     into ``idle_work``, ``after_fork`` and ``at_stop``.
     """
 
@@ -214,7 +214,7 @@ class Probe:
             end_with(task, root)
 
     def memo(self, name: str) -> Lookups:
-        """The counter of a memo of ours: a hit or miss for every question; ``status`` shows it by ``name``."""
+        """The counter of a memo of ours: a hit or miss for every question, shown by ``status``."""
         return self.memos.setdefault(name, Lookups())
 
     def pulse(self) -> tuple[int, ...]:
