@@ -115,13 +115,13 @@ def test_the_disk_of_a_folder_that_is_not_there_yet_is_that_of_its_parent(
 
 
 def test_what_is_dear_is_read_seldom_and_what_is_cheap_each_time() -> None:
-    clock, cost, reads = Clock(), 0.0199, []
+    clock, cost, reads = Clock(), 0.00499, []
     spent = iter(range(1000))
     dear = Budgeted(lambda: reads.append(clock.now) or {"x": 1}, clock, lambda: next(spent) * cost)
     for _ in range(120):
         dear.read()
         clock.now += 5
-    # 20 ms are 0.04 % of 50 s: every tenth time.
+    # 5 ms are 0.01 % of 50 s: every tenth time.
     assert reads == [100.0 + 50 * number for number in range(12)]
     free = Budgeted(lambda: {"x": 1}, clock, lambda: 0.0)
     assert all(free.read() for _ in range(10))

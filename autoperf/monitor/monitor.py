@@ -1,4 +1,4 @@
-"""The monitor's one thread: looks for stalls ten times a second, and takes a sample every few seconds."""
+"""The monitor's one thread: looks for stalls eight times a second, and takes a sample every few seconds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from autoperf.errors import guarded
 from autoperf.monitor.readings import Readings
 from autoperf.monitor.stalls import Stall, Stalls
 
-_WATCH_S: Final = 0.1
+_WATCH_S: Final = 0.125
 _DISCOVER_S: Final = 2.0
 _KEPT: Final = 720
 _STALLS_KEPT: Final = 256

@@ -15,7 +15,7 @@ import psutil
 from autoperf.monitor.limits import Limits
 
 # Of one core, for each thing that is read; only what is dear comes seldom.
-_SHARE: Final = 0.0004
+_SHARE: Final = 0.0001
 _CHILDREN_NAMED: Final = 20
 Read = Callable[[], Mapping[str, Any]]
 

@@ -17,6 +17,8 @@ from typing import Any, Final
 from autoperf.errors import guarded
 
 THRESHOLD_S: Final = 0.25
+# Earlier than what counts, so that the shortest stall is looked at too, eight times a second.
+_LOOK_AFTER_S: Final = 0.1
 _LOOPS_KEPT: Final = 32
 _STALLS_KEPT: Final = 256
 _SAMPLES: Final = 12
@@ -51,6 +53,7 @@ class Stall:
 class _Look:
     """What was seen of one stall while it lasted."""
 
+    since: float
     stacks: Counter[tuple[Stack, str]] = field(default_factory=Counter)
     place: dict[str, str] = field(default_factory=dict)
     next_at: float = 0.0
@@ -150,8 +153,10 @@ class Stalls:
             now = self._clock()
             while busy.over:
                 ended.append(self._ended(busy, *busy.over.popleft()))
-            if since and now - since >= THRESHOLD_S and since == busy.awake_since:
-                look = busy.look = busy.look or _Look()
+            if since and now - since >= _LOOK_AFTER_S and since == busy.awake_since:
+                if busy.look is None or busy.look.since != since:
+                    busy.look = _Look(since)
+                look = busy.look
                 if now >= look.next_at and look.stacks.total() < _SAMPLES:
                     look.next_at = now + (now - since) / 2
                     frames = frames or sys._current_frames()
@@ -174,9 +179,9 @@ class Stalls:
         self._seen.clear()
 
     def _ended(self, busy: Busy, since: float, seconds: float) -> Stall:
-        look, busy.look = busy.look, None
+        look = busy.look
         at = self._wall_clock() - (self._clock() - since)
-        if look is None or not look.stacks:
+        if look is None or look.since != since or not look.stacks:
             return Stall(at, round(seconds, 4), busy.thread)
         ((stack, inside), _), *_ = look.stacks.most_common(1)
         place = look.place
