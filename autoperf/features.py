@@ -22,6 +22,7 @@ FEATURES: Final[dict[str, str]] = {
     "mcp-keep": "an MCP server's session is kept open between calls, and so is the server's state",
     "mcp-standby": "the next MCP server is started before it is needed; every call still gets a fresh one",
     "throttle": "chunks that come faster than AUTOPERF_STREAM_HZ reach the stream callbacks merged",
+    "monitor": "samples of the process every few seconds, and event loops that stall with what stalls them",
     "trace": "spans and execution statistics, into the local store and to OTLP when configured",
 }
 # Each changes something that could be noticed, or has to be asked for by somebody who knows the host's setup.
