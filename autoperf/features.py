@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-FEATURES: Final[dict[str, str]] = {
+FEATURES: dict[str, str] = {
     "tools": "tool classes are kept between calls and validated by file stamp",
     "extensions": "extension classes are kept between calls; points without extensions return at once",
     "interventions": "idle intervention checks return at once; a message or pause acts at the next call",
@@ -26,8 +24,8 @@ FEATURES: Final[dict[str, str]] = {
     "trace": "spans and execution statistics, into the local store and to OTLP when configured",
 }
 # Each changes something that could be noticed, or has to be asked for by somebody who knows the host's setup.
-ON_REQUEST: Final = frozenset({"imports", "mcp-keep", "mcp-standby", "throttle"})
-DEFAULT: Final = frozenset(FEATURES) - ON_REQUEST
+ON_REQUEST = frozenset({"imports", "mcp-keep", "mcp-standby", "throttle"})
+DEFAULT = frozenset(FEATURES) - ON_REQUEST
 
 
 def parse_features(text: str) -> frozenset[str]:
