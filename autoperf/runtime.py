@@ -5,12 +5,13 @@ from __future__ import annotations
 import atexit
 import os
 import platform
+import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
-from autoperf.agentzero import Layout
+from autoperf.agentzero import Layout, localmodels
 from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.content import Content
 from autoperf.agentzero.layout import Source
@@ -19,7 +20,7 @@ from autoperf.agentzero.probe import Probe, is_intervention
 from autoperf.agentzero.seams import patches
 from autoperf.agentzero.whereabouts import whereabouts
 from autoperf.caching import Cache
-from autoperf.config import Config
+from autoperf.config import OPTIONS, Config
 from autoperf.errors import failures, guarded, say
 from autoperf.monitor import Archive, Monitor, Readings, Stalls
 from autoperf.patching import PatchSet
@@ -181,6 +182,15 @@ class Runtime:
                 "layout": self.layout.name,
                 "generation": self.layout.generation,
                 "root": str(self.root),
+                "torch_loaded": "torch" in sys.modules,
+                "local_models": localmodels.used(self.probe),
+                "bytecode": not sys.dont_write_bytecode and os.access(self.root, os.W_OK),
+                "chats": localmodels.chats(),
+            },
+            "options": {
+                option.name: value
+                for option in OPTIONS
+                if isinstance(value := getattr(self.config, option.name), (bool, int, float, str))
             },
             "features": sorted(self.config.features),
             "patches": [row.as_row() for row in self.patches.rows],

@@ -70,4 +70,7 @@ V0_9_9 = Layout(
         "agent:Agent.call_chat_model_turn",
         "agent:Agent.call_utility_model",
     ),
+    more={
+        "monitor": {"local_embeddings": "models:LocalSentenceTransformerWrapper.__init__"},
+    },
 )
