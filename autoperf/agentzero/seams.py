@@ -56,7 +56,7 @@ def patches(
 Row = tuple[str | None, str, Build]
 Rows = Callable[[Mapping[str, str], Probe], Iterable[tuple[str, Build]]]
 # Features that stand alone: each turns its own places in the layout into rows.
-_ALONE: Final[dict[str, tuple[Rows, ...]]] = {}
+_ALONE: Final[dict[str, tuple[Rows, ...]]] = {"paths": (paths.rows,)}
 
 
 def _more(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row]:
@@ -82,7 +82,6 @@ def _loading(
     yield layout.importlib, feature, code.importlib_view
     yield layout.load_from_file, feature, loading.from_file
     yield layout.load_from_folder, feature, folder
-    yield layout.existing_paths, feature, paths.existing
 
 
 def _extensions(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row]:
