@@ -88,7 +88,10 @@ class FolderWatch:
         with self._lock:
             if not self._tried:
                 self._start()
-            return self._fd >= 0 and all(self._watch_one(path) for path in paths)
+            try:
+                return self._fd >= 0 and all(self._watch_one(path) for path in paths)
+            except (OSError, ValueError):  # a name that no file can have, a folder that is out of reach
+                return False
 
     def _start(self) -> None:
         self._tried = True
@@ -135,8 +138,6 @@ class FolderWatch:
                 mode = os.lstat(folder).st_mode
             except (FileNotFoundError, NotADirectoryError):
                 return True
-            except (OSError, ValueError):
-                return False
             if mode & 0o170000 == 0o120000:  # what a link leads to may change elsewhere
                 return False
         return True

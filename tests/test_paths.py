@@ -155,7 +155,7 @@ def test_each_answer_is_a_list_of_its_own(host):
 
 
 def test_names_that_no_path_can_have_are_the_hosts_to_answer(host):
-    for name in ("../x.py", "a" * 300, "nul\0", "", "a[bc].py", "./a.py"):
+    for name in ("../x.py", "a" * 300, "nul\0", "", "a[bc].py", "./a.py", "\ud83d.py"):
         for _ in range(3):
             host.ask(agent("p"), "tools", name)
 
