@@ -93,31 +93,53 @@ class Guard:
         self._looks = [_look(vars(space)) for space in spaces]
         functions = [f for space in spaces for value in vars(space).values() for f in _functions(value)]
         self._functions = functions, [_state(function) for function in functions]
-        self._imports = [
-            (name, vars(module)[name.bound] if name.bound else name.current()) for name in imports
-        ]
+        bound = [(name, vars(module)[name.bound] if name.bound else name.current()) for name in imports]
+        self._imports = _Imports(bound)
         self._reads = [(name, read(vars(module), name)) for name in reads]
         self._tables = [(table, _look_into(table)) for table in tables]
 
     def holds(self) -> bool:
         """Whether nothing has changed. Microseconds; imports nothing."""
         functions, states = self._functions
-        if [*map(_state, functions)] != states:
+        if [*map(_PARTS, functions)] != states:
             return False
         for (space, before), look in zip(self._spaces, self._looks, strict=True):
             if _look(vars(space)) != look and not _same_but_lazy(vars(space), before):
                 return False
-        modules = sys.modules
-        for name, value in self._imports:
-            found = modules.get(name.source, MISSING)
-            if name.attribute is not None and found is not MISSING:
-                found = getattr(found, name.attribute, MISSING)
-            if found is not value:
-                return False
         for table, look in self._tables:
             if _look_into(table) != look:
                 return False
-        return all(read(vars(self._module), name) is value for name, value in self._reads)
+        for name, value in self._reads:
+            if read(vars(self._module), name) is not value:
+                return False
+        return self._imports.hold()
+
+
+class _Imports:
+    """What the imports gave, in columns: looked at by built-in functions alone, for there may be dozens."""
+
+    __slots__ = ("_attributes", "_ids", "_modules", "_never", "_owners", "_sources", "_values")
+
+    def __init__(self, bound: list[tuple[Imported, Any]]) -> None:
+        self._sources = [name.source for name, _ in bound]
+        self._modules = [sys.modules.get(source, MISSING) for source in self._sources]
+        whole = [(name, value) for name, value in bound if name.attribute is None]
+        parts = [(name, value) for name, value in bound if name.attribute is not None]
+        self._owners = [sys.modules.get(name.source, MISSING) for name, _ in parts]
+        self._attributes = [str(name.attribute) for name, _ in parts]
+        # Kept, so that no other object can ever have the same id.
+        self._values = [value for _, value in parts]
+        self._ids = [*map(id, self._values)]
+        self._never = any(sys.modules.get(name.source, MISSING) is not value for name, value in whole)
+
+    def hold(self) -> bool:
+        """Whether they would give the same again."""
+        if self._never or [*map(id, map(sys.modules.get, self._sources))] != [*map(id, self._modules)]:
+            return False
+        try:
+            return [*map(id, map(getattr, self._owners, self._attributes))] == self._ids
+        except AttributeError:
+            return False
 
 
 def _look(names: Any) -> tuple[list[str], list[int]]:
@@ -226,5 +248,6 @@ _PARTS: Final = attrgetter("__code__", "__defaults__", "__kwdefaults__", "__dict
 
 
 def _state(function: types.FunctionType) -> tuple[Any, ...]:
+    # With copies of what can be changed in place.
     code, defaults, keywords, names = _PARTS(function)
-    return code, defaults, dict(keywords) if keywords else None, dict(names) if names else None
+    return code, defaults, keywords if keywords is None else dict(keywords), dict(names)
