@@ -46,6 +46,8 @@ _BOOKKEEPING: Final = _LAZY | frozenset(
         "__type_params__",
     }
 )
+# Of these one may equal another that is not the same: 1 and True, two lists.
+_EQUAL_TO_OTHERS: Final = (int, float, complex, tuple, frozenset, list, dict, set, bytearray)
 _MARKS: Final = frozenset({"__isabstractmethod__", "__override__"})
 
 
@@ -90,7 +92,7 @@ class Guard:
         spaces: list[Any] = [module, *_own_classes(module)]
         self._module = module
         self._spaces = [(space, {n: v for n, v in vars(space).items() if n not in _LAZY}) for space in spaces]
-        self._looks = [_look(vars(space)) for space in spaces]
+        self._looks = [_Look(vars(space)) for space in spaces]
         functions = [f for space in spaces for value in vars(space).values() for f in _functions(value)]
         self._functions = functions, [_state(function) for function in functions]
         bound = [(name, vars(module)[name.bound] if name.bound else name.current()) for name in imports]
@@ -104,7 +106,7 @@ class Guard:
         if [*map(_PARTS, functions)] != states:
             return False
         for (space, before), look in zip(self._spaces, self._looks, strict=True):
-            if _look(vars(space)) != look and not _same_but_lazy(vars(space), before):
+            if not look.same(vars(space)) and not _same_but_lazy(vars(space), before):
                 return False
         for table, look in self._tables:
             if _look_into(table) != look:
@@ -127,24 +129,43 @@ class _Imports:
         parts = [(name, value) for name, value in bound if name.attribute is not None]
         self._owners = [sys.modules.get(name.source, MISSING) for name, _ in parts]
         self._attributes = [str(name.attribute) for name, _ in parts]
-        # Kept, so that no other object can ever have the same id.
         self._values = [value for _, value in parts]
-        self._ids = [*map(id, self._values)]
+        # Kept, so that no other object can ever have the same id.
+        self._ids = (
+            [*map(id, self._values)] if any(isinstance(v, _EQUAL_TO_OTHERS) for v in self._values) else None
+        )
         self._never = any(sys.modules.get(name.source, MISSING) is not value for name, value in whole)
 
     def hold(self) -> bool:
         """Whether they would give the same again."""
-        if self._never or [*map(id, map(sys.modules.get, self._sources))] != [*map(id, self._modules)]:
+        if self._never or [*map(sys.modules.get, self._sources)] != self._modules:
             return False
         try:
-            return [*map(id, map(getattr, self._owners, self._attributes))] == self._ids
+            values = [*map(getattr, self._owners, self._attributes)]
         except AttributeError:
             return False
+        return values == self._values if self._ids is None else [*map(id, values)] == self._ids
 
 
-def _look(names: Any) -> tuple[list[str], list[int]]:
-    # The objects themselves are held elsewhere, so that no other can have the same id.
-    return [*names], [*map(id, names.values())]
+class _Look:
+    """A namespace at one moment. Comparing lists stops at identity, which for most values is all there is."""
+
+    __slots__ = ("_doubtful", "_names", "_values")
+
+    def __init__(self, names: Any) -> None:
+        self._names, self._values = [*names], [*names.values()]
+        self._doubtful = [
+            (name, value) for name, value in names.items() if isinstance(value, _EQUAL_TO_OTHERS)
+        ]
+
+    def same(self, names: Any) -> bool:
+        """Whether the same names hold the same objects, in the same order."""
+        if [*names] != self._names or [*names.values()] != self._values:
+            return False
+        for name, value in self._doubtful:  # noqa: SIM110 - a generator costs more than the look
+            if names.get(name) is not value:
+                return False
+        return True
 
 
 def _look_into(table: Any) -> Any:

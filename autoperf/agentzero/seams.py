@@ -96,7 +96,9 @@ def _extensions(layout: Layout, features: frozenset[str], probe: Probe) -> Itera
         yield layout.call_extensions_sync, feature, calls.synchronous
         return
     on_agent = (layout.call_extensions or "").startswith("agent:")
-    yield layout.call_extensions, feature, (extensions.of_agent if on_agent else extensions.of_module)(probe)
+    fast = "extensions" in features
+    build = extensions.of_agent(probe) if on_agent else extensions.of_module(probe, fast=fast)
+    yield layout.call_extensions, feature, build
     if "extensions" in features:
         yield layout.folder_extensions, feature, extensions.folder_classes(probe)
 
