@@ -92,6 +92,13 @@ class guarded(AbstractContextManager["guarded"]):  # noqa: N801 - reads as a key
         return not raises_under_test()
 
 
+def fail_open(seam: str, error: Exception) -> None:
+    """What `guarded` does with an error, for seams too hot for a context manager: call it in ``except``."""
+    failures.record(seam, error)
+    if raises_under_test():
+        raise error
+
+
 def raises_under_test() -> bool:
     """True when a failure of ours must surface: inside pytest, unless the test asks to fail open."""
     return "PYTEST_CURRENT_TEST" in os.environ and not os.environ.get("AUTOPERF_FAIL_OPEN")

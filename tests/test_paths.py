@@ -1,133 +1,284 @@
-"""Where an agent's files may lie: the host's own answer, with existence looked up at every call."""
+"""Where an agent's files lie: at every moment the bare host's answer, whatever has just changed."""
 
 from __future__ import annotations
 
 import os
-import sys
-import types
-from pathlib import Path
-from typing import Any
+import random
+import shutil
 
 import pytest
 
-from autoperf.agentzero.paths import existing
-from autoperf.errors import AutoperfError
-from autoperf.patching import Switch
+from autoperf.watching import FolderWatch
+from tests.path_hosts import Pair, agent
 
-SOURCE = """
-import os
-CALLS = []
-
-def get_paths(agent, *subpaths, must_exist_completely=True, include_project=True, include_user=True,
-              include_default=True, default_root=""):
-    CALLS.append(subpaths)
-    wanted = []
-    if include_project and agent and agent.context.project:
-        wanted.append(os.path.join(ROOT, agent.context.project, *subpaths))
-    if agent and agent.config.profile:
-        wanted.append(os.path.join(ROOT, "agents", agent.config.profile, *subpaths))
-    if include_user:
-        wanted.append(os.path.join(ROOT, "usr", *subpaths))
-    if include_default:
-        wanted.append(os.path.join(ROOT, default_root, *subpaths))
-    return [path for path in wanted if not must_exist_completely or os.path.exists(path)]
-"""
+TOOL = ("tools", "a.py")
 
 
-class Host:
-    """A module of the host's shape, wrapped, over a folder of its own."""
-
-    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.root = root
-        self.module = types.ModuleType("a_host.subagents")
-        vars(self.module)["ROOT"] = str(root)
-        exec(SOURCE, vars(self.module))
-        projects = types.ModuleType("a_host.projects")
-        projects.get_context_project_name = lambda context: context.project  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, "a_host.projects", projects)
-        self.switch = Switch()
-        self.get_paths = existing(self.module.get_paths, self.switch)
-
-    def write(self, name: str) -> str:
-        path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("")
-        return str(path)
-
-
-def agent(profile: str = "", project: str = "") -> Any:
-    return types.SimpleNamespace(
-        config=types.SimpleNamespace(profile=profile), context=types.SimpleNamespace(project=project)
-    )
+@pytest.fixture(params=["v0_9_8", "v0_9_9"])
+def host(request, tmp_path, monkeypatch):
+    pair = Pair(request.param, tmp_path, monkeypatch)
+    yield pair
+    pair.patches.stop()
+    for stop in pair.probe.at_stop:
+        stop()
 
 
 @pytest.fixture
-def host(tmp_path, monkeypatch):
-    return Host(tmp_path, monkeypatch)
+def plugins(host):
+    if "plugins" not in host.ours:
+        pytest.skip("no plugins here")
+    for name in ("one", "two"):
+        host.write(f"plugins/{name}/plugin.yaml")
+    return host
 
 
-def test_what_comes_and_goes_shows_at_the_next_call_without_asking_the_host(host):
-    default = host.write("python/tools/a.py")
-    asked = ("tools", "a.py")
-    assert host.get_paths(agent("p"), *asked, default_root="python") == [default]
-    calls = len(host.module.CALLS)
-    override = host.write("agents/p/tools/a.py")
-    assert host.get_paths(agent("p"), *asked, default_root="python") == [override, default]
-    os.unlink(default)
-    assert host.get_paths(agent("p"), *asked, default_root="python") == [override]
-    assert len(host.module.CALLS) == calls
+def unwatched(host):
+    """As on a machine whose kernel tells nothing."""
+    host.probe.path_answers._watch.close()
 
 
-def test_every_profile_has_its_own(host):
-    one, two = host.write("agents/one/x"), host.write("agents/two/x")
-    for _ in range(2):
-        assert host.get_paths(agent("one"), "x") == [one]
-        assert host.get_paths(agent("two"), "x") == [two]
-        assert host.get_paths(agent(), "x") == []
-        assert host.get_paths(None, "x") == []
+@pytest.mark.parametrize("watched", [True, False])
+def test_a_long_walk_of_changes_never_shows_a_difference(host, watched):
+    if not watched:
+        unwatched(host)
+    walk = Walk(host, random.Random(f"{watched}"))
+    for _ in range(200):
+        walk.change()
+        walk.compare()
+    assert host.hits > 200
 
 
-def test_an_agent_with_a_project_is_the_hosts(host):
-    path = host.write("atlas/x")
+class Walk:
+    """Something changes on the disk or in the host, and every question is asked again."""
+
+    FOLDERS = (
+        *("tools", "python/tools", "usr/tools", "agents/p/tools", "usr/agents/p/tools", "agents/q/tools"),
+        *("usr/projects/atlas/.a0proj/tools", "usr/projects/atlas/.a0proj/agents/p/tools"),
+        *("plugins/one/tools", "plugins/two/agents/p/tools", "usr/plugins/one/tools", "plugins/two"),
+    )
+
+    def __init__(self, host, choice):
+        self.host, self.random, self.root = host, choice, host.root
+        for name in ("plugins/one", "plugins/two"):
+            os.makedirs(self.root / name)
+
+    def change(self):
+        getattr(
+            self, self.random.choice(["make", "make", "drop", "prune", "move", "link", "toggle", "clear"])
+        )()
+
+    def somewhere(self):
+        return self.root / self.random.choice(self.FOLDERS)
+
+    def make(self):
+        folder = self.somewhere()
+        if not os.path.lexists(folder):
+            os.makedirs(folder, exist_ok=True)
+        if folder.is_dir():
+            (folder / self.random.choice(["a.py", "b.py"])).write_text("")
+
+    def drop(self):
+        path = self.somewhere() / "a.py"
+        if os.path.lexists(path):
+            path.unlink()
+
+    def prune(self):
+        folder = self.somewhere()
+        folder = self.random.choice([folder, folder.parent])
+        if (
+            folder.is_dir()
+            and not folder.is_symlink()
+            and folder != self.root
+            and "python" not in folder.name
+        ):
+            shutil.rmtree(folder)
+
+    def move(self):
+        folder = self.somewhere()
+        there = folder.with_name("aside")
+        for old, new in ((folder, there), (there, folder)):
+            if old.exists() and not os.path.lexists(new):
+                old.rename(new)
+                return
+
+    def link(self):
+        folder = self.somewhere()
+        if not os.path.lexists(folder) and folder.parent.is_dir():
+            folder.symlink_to(self.root / "agents/q/tools")
+        elif folder.is_symlink():
+            folder.unlink()
+
+    def toggle(self):
+        if "plugins" in self.host.ours and (self.root / "plugins/one").is_dir():
+            mark = self.root / "plugins/one/.toggle-0"
+            mark.unlink() if mark.exists() else mark.write_text("")
+            self.random.choice([self.host.clear, int])()
+
+    def clear(self):
+        if "cache" in self.host.ours:
+            self.host.clear(self.random.choice(["*(plugins)*", "enabled_plugins_paths(plugins)", "other"]))
+
+    def compare(self):
+        for who in (agent("p"), agent("q", "atlas"), agent("p", "atlas"), agent(), None):
+            for _ in range(2):
+                self.host.ask(who, *TOOL)
+            self.host.ask(who, "tools", must_exist_completely=False)
+            self.host.ask(who, *TOOL, include_user=False)
+
+
+def test_what_comes_and_goes_shows_at_the_next_call_and_nothing_else_asks_the_host(host):
+    host.write("plugins/one/plugin.yaml")
+    host.write("usr/tools/a.py")
+    asked = agent("p")
+    assert host.ask(asked, *TOOL) == ["usr/tools/a.py"]
+    host.ask(asked, *TOOL)
+    hits = host.hits
     for _ in range(3):
-        before = len(host.module.CALLS)
-        assert host.get_paths(agent("p", "atlas"), "x") == [path]
-        assert len(host.module.CALLS) == before + 1
-
-
-def test_a_call_for_paths_that_need_not_exist_is_the_hosts(host):
-    for _ in range(2):
-        assert len(host.get_paths(agent("p"), "x", must_exist_completely=False)) == 3
+        host.ask(asked, *TOOL)
+    # Names that no answer depends on are no change.
+    host.write("usr/tools/__pycache__/a.pyc")
+    host.ask(asked, *TOOL)
+    assert host.hits == hits + 4
+    host.write("agents/p/tools/a.py")
+    assert host.ask(asked, *TOOL) == ["agents/p/tools/a.py", "usr/tools/a.py"]
+    shutil.rmtree(host.root / "usr")
+    assert host.ask(asked, *TOOL) == ["agents/p/tools/a.py"]
+    os.rename(host.root / "agents/p", host.root / "agents/q")
+    assert host.ask(asked, *TOOL) == []
 
 
 def test_each_answer_is_a_list_of_its_own(host):
-    host.write("usr/x")
-    host.get_paths(None, "x").clear()
-    assert len(host.get_paths(None, "x")) == 1
-
-
-def test_candidates_that_do_not_explain_the_hosts_answer_are_not_used(host):
-    host.write("usr/x")
-    plain = host.module.get_paths
-
-    def reversed_when_existing(agent, *subpaths, **options):
-        found = plain(agent, *subpaths, **options)
-        return found if "must_exist_completely" in options else [*found, "and another"]
-
-    reversed_when_existing.__signature__ = __import__("inspect").signature(plain)
-    get_paths = existing(reversed_when_existing, host.switch)
+    host.write("usr/tools/a.py")
     for _ in range(3):
-        assert get_paths(None, "x")[-1] == "and another"
+        host.ours["subagents"].get_paths(None, *TOOL).clear()
+    assert host.ask(None, *TOOL) == ["usr/tools/a.py"]
 
 
-def test_another_signature_is_left_alone():
-    with pytest.raises(AutoperfError, match="another signature"):
-        existing(lambda agent, *parts: [], Switch())
+def test_names_that_no_path_can_have_are_the_hosts_to_answer(host):
+    for name in ("../x.py", "a" * 300, "nul\0", "", "a[bc].py", "./a.py", "\ud83d.py"):
+        for _ in range(3):
+            host.ask(agent("p"), "tools", name)
+
+
+def test_a_folder_made_in_a_plugin_shows_though_the_host_keeps_a_list(plugins):
+    for _ in range(3):
+        assert plugins.ask(agent("p"), *TOOL) == []
+    assert plugins.hits
+    plugins.write("plugins/two/agents/p/tools/a.py")
+    assert plugins.ask(agent("p"), *TOOL) == ["plugins/two/agents/p/tools/a.py"]
+    # From then on the host has a list that is not empty, and keeps it until somebody clears it.
+    plugins.write("plugins/one/agents/p/tools/a.py")
+    assert plugins.ask(agent("p"), *TOOL) == ["plugins/two/agents/p/tools/a.py"]
+    plugins.clear()
+    assert len(plugins.ask(agent("p"), *TOOL)) == 2
+
+
+def test_a_cleared_cache_acts_at_the_next_call(plugins):
+    plugins.write("plugins/one/tools/a.py")
+    for _ in range(3):
+        assert plugins.ask(agent("p"), *TOOL) == ["plugins/one/tools/a.py"]
+    plugins.write("plugins/one/.toggle-0")
+    assert plugins.ask(agent("p"), *TOOL) == ["plugins/one/tools/a.py"]
+    plugins.clear()
+    assert plugins.ask(agent("p"), *TOOL) == []
+
+
+@pytest.mark.parametrize("change", ["toggle_global", "toggle_area", "list"])
+def test_what_somebody_does_to_the_hosts_cache_is_respected(plugins, change):
+    plugins.write("plugins/one/tools/a.py")
+    for _ in range(3):
+        plugins.ask(agent("p"), *TOOL)
+    for host in (plugins.bare, plugins.ours):
+        cache = host["cache"]
+        if change == "toggle_global":
+            cache.toggle_global(False)
+        elif change == "toggle_area":
+            cache.toggle_area(host["plugins"].ENABLED_PLUGINS_PATHS_CACHE_AREA, False)
+        else:
+            area = host["plugins"].ENABLED_PLUGINS_PATHS_CACHE_AREA
+            cache.get(area, ("p", "none")).clear()
+    plugins.write("plugins/one/.toggle-0")
+    for _ in range(3):
+        plugins.ask(agent("p"), *TOOL)
+
+
+def test_entries_that_an_answer_came_from_stay_as_young_as_the_host_keeps_them(plugins):
+    for _ in range(3):
+        plugins.ask(agent("p"), *TOOL)
+    entries = [entry for area in plugins.ours["cache"]._cache.values() for entry in area.values()]
+    for entry in entries:
+        entry.timestamp = 0.0
+    hits = plugins.hits
+    plugins.ours["subagents"].get_paths(agent("p"), *TOOL, **plugins.options)
+    assert plugins.hits == hits + 1
+    # What only the list of all plugins was made from is not read any more, by the host neither.
+    assert sorted(entry.timestamp > 0 for entry in entries) == [False, True, True, True]
+
+
+def test_a_function_that_somebody_put_in_its_place_is_asked(plugins):
+    for _ in range(3):
+        plugins.ask(agent("p"), "tools")
+    plugins.write("elsewhere/tools")
+    for host in (plugins.bare, plugins.ours):
+        host["plugins"].get_enabled_plugin_paths = lambda *args: [str(plugins.root / "elsewhere")]
+    for _ in range(3):
+        assert plugins.ask(agent("p"), "tools") == ["elsewhere/tools"] * 2
+
+
+def test_code_that_asks_for_more_than_is_known_is_asked_every_time(host):
+    names = vars(host.ours["projects"])
+    exec("import time\ndef get_project_folder(name):\n    return str(time.time())\n", names)
+    for _ in range(3):
+        host.ask(agent("p"), *TOOL)
+    assert host.hits == 0
+
+
+def test_a_folder_beyond_a_link_is_looked_at_every_time(host):
+    (host.root / "far").mkdir()
+    (host.root / "usr").symlink_to(host.root / "far")
+    for _ in range(3):
+        assert host.ask(None, *TOOL) == []
+    host.write("far/tools/a.py")
+    assert host.ask(None, *TOOL) == ["usr/tools/a.py"]
 
 
 def test_switched_off_it_is_the_host(host):
-    host.switch.on = False
+    host.patches.rows[-1].switch.on = False
     for _ in range(3):
-        before = len(host.module.CALLS)
-        host.get_paths(None, "x")
-        assert len(host.module.CALLS) == before + 1
+        host.ask(agent("p"), *TOOL)
+    assert host.hits == 0
+
+
+def test_a_child_made_by_fork_has_a_watch_of_its_own(host):
+    for _ in range(3):
+        host.ask(agent("p"), *TOOL)
+    child = os.fork()
+    if not child:
+        try:
+            for renew in host.probe.after_fork:
+                renew()
+            host.ask(agent("p"), *TOOL)
+            host.write("usr/tools/a.py")
+            os._exit(host.ask(agent("p"), *TOOL) != ["usr/tools/a.py"])
+        except BaseException:
+            os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
+    assert host.ask(agent("p"), *TOOL) == ["usr/tools/a.py"]
+
+
+def test_a_watch_stops_with_everything_else(host):
+    watch = host.probe.path_answers._watch
+    host.ask(agent("p"), *TOOL)
+    descriptor = watch._fd
+    for stop in host.probe.at_stop:
+        stop()
+    with pytest.raises(OSError, match="Bad file"):
+        os.fstat(descriptor)
+    assert not watch.watch(["/tmp/x"])
+
+
+def test_the_watch_is_used_where_there_is_one(host):
+    watch = FolderWatch()
+    works = watch.watch([str(host.root)])
+    watch.close()
+    assert works or os.name != "posix" or os.uname().sysname != "Linux"

@@ -77,9 +77,13 @@ class _Watched:
         self._tool = tool
         self._agent = getattr(tool, "agent", None)
         self._name = name
-        self._attributes = {
+        # As they are at the look-up; without spans nobody reads them.
+        self._attributes = {} if probe.tracing is None else self._of_lookup(kind, server)
+
+    def _of_lookup(self, kind: str, server: str | None) -> dict[str, Any]:
+        return {
             names.OPERATION_NAME: names.EXECUTE_TOOL,
-            names.TOOL_NAME: name,
+            names.TOOL_NAME: self._name,
             names.TOOL_TYPE: kind,
             **({} if server is None else {names.MCP_SERVER: server}),
             **agent_attributes(self._agent, (names.AGENT_NAME, names.CONVERSATION_ID)),

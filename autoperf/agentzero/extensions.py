@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable
-from typing import Any
+from types import CodeType
+from typing import Any, Final
 
 from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.hostcache import ExtensionClasses
 from autoperf.agentzero.points import EDGES, Points
 from autoperf.agentzero.probe import Probe
-from autoperf.errors import guarded
+from autoperf.errors import fail_open, guarded
 from autoperf.patching import Switch, expect_parameters
 
 Call = Callable[..., Any]
@@ -35,22 +36,80 @@ def of_agent(probe: Probe) -> Callable[[Call, Switch], Call]:
     return build
 
 
-def of_module(probe: Probe) -> Callable[[Call, Switch], Call]:
-    """For ``call_extensions(extension_point, agent=None, **kwargs)`` (v0.9.3 to v0.9.8)."""
+def of_module(probe: Probe, *, fast: bool = False) -> Callable[[Call, Switch], Call]:
+    """For ``call_extensions(extension_point, agent=None, **kwargs)`` (v0.9.3 to v0.9.8).
+
+    With ``fast``, a point whose folders are known to be absent or empty returns at once (v0.9.8).
+    """
 
     def build(original: Call, switch: Switch) -> Call:
         expect_parameters(original, "extension_point", "agent")
         points = Points(probe)
+        is_empty = _emptiness(probe, original) if fast else None
+        empty = 0
+        if is_empty is not None:
+            probe.extension_lookups.count_hits_with(lambda: empty)
 
         async def call_extensions(extension_point: str, agent: Any = None, **kwargs: Any) -> Any:
+            nonlocal empty
             if not switch.on:
                 return await original(extension_point, agent, **kwargs)
+            if (
+                is_empty is not None
+                and (probe.tracing is None or extension_point not in EDGES)
+                and is_empty(extension_point, agent)
+            ):
+                empty += 1
+                return None
             with points.call(extension_point):
                 return await original(extension_point, agent, **kwargs)
 
         return call_extensions
 
     return build
+
+
+# All that v0.9.8 asks for on the way to a point's classes.
+_LOOKED_UP: Final = frozenset(
+    {"python.helpers", "projects", "subagents", "get_paths", "_get_extensions", "_get_file_from_module"}
+    | {"__module__", "sorted", "values", "execute", "setdefault", "items", "append", "extend"}
+)
+_UNDER: Final = {"default_root": "python"}
+
+
+def _emptiness(probe: Probe, original: Call) -> Callable[[Any, Any], bool] | None:
+    """Whether a point has nothing to run: none of its folders exists, or the host found nothing in them."""
+    host, code = original.__globals__, original.__code__
+    parts = [code, *(part for part in code.co_consts if isinstance(part, CodeType))]
+    constants = {c for part in parts for c in part.co_consts if isinstance(c, str)}
+    if not (
+        all(_LOOKED_UP.issuperset(part.co_names) for part in parts)
+        and "get_paths" in {name for part in parts for name in part.co_names}
+        and {"extensions", "python"} <= constants
+    ):
+        return None
+    finds: Any = None
+
+    def is_empty(point: Any, agent: Any) -> bool:
+        nonlocal finds
+        answers = probe.path_answers
+        if answers is None:
+            return False
+        if host.get("_get_extensions") is not finds:
+            if finds is not None:
+                return False  # somebody has put another one there
+            finds = host.get("_get_extensions")
+        try:
+            paths = answers.known(agent, ("extensions", point), _UNDER)
+        except Exception as error:
+            fail_open("call_extensions", error)
+            return False
+        if not paths:
+            return paths is not None
+        found = host["_cache"]
+        return all(found.get(path) == [] for path in paths)
+
+    return is_empty
 
 
 def instances(probe: Probe) -> Callable[[Call, Switch], Call]:
@@ -135,11 +194,16 @@ class Cached:
         probe, known, bound, fast = self._probe, self._classes.of, self._classes.bound, self._fast
         points = self._points
         empty = 0
+        # Points that had something to run once: to look first would only make them slower.
+        busy: set[str] = set()
         probe.extension_lookups.count_hits_with(lambda: empty)
 
         async def call_extensions_async(extension_point: str, agent: Any = None, **kwargs: Any) -> Any:
             nonlocal empty
             if not switch.on:
+                return await original(extension_point, agent, **kwargs)
+            if extension_point in busy and probe.tracing is None:
+                probe.extension_lookups.hits += 1
                 return await original(extension_point, agent, **kwargs)
             classes = known(extension_point, agent)
             if (
@@ -151,6 +215,7 @@ class Cached:
                 return None if fast else await original(extension_point, agent, **kwargs)
             if classes is not None and probe.tracing is None:
                 probe.extension_lookups.hits += 1
+                busy.add(extension_point)
                 return await original(extension_point, agent, **kwargs)
             with points.call(extension_point, classes, unsure=not bound()):
                 return await original(extension_point, agent, **kwargs)
@@ -164,11 +229,16 @@ class Cached:
         probe, known, bound, fast = self._probe, self._classes.of, self._classes.bound, self._fast
         points = self._points
         empty = 0
+        # Points that had something to run once: to look first would only make them slower.
+        busy: set[str] = set()
         probe.extension_lookups.count_hits_with(lambda: empty)
 
         def call_extensions_sync(extension_point: str, agent: Any = None, **kwargs: Any) -> Any:
             nonlocal empty
             if not switch.on:
+                return original(extension_point, agent, **kwargs)
+            if extension_point in busy and probe.tracing is None:
+                probe.extension_lookups.hits += 1
                 return original(extension_point, agent, **kwargs)
             classes = known(extension_point, agent)
             if classes is not None and not classes:
@@ -176,6 +246,7 @@ class Cached:
                 return None if fast else original(extension_point, agent, **kwargs)
             if classes is not None and probe.tracing is None:
                 probe.extension_lookups.hits += 1
+                busy.add(extension_point)
                 return original(extension_point, agent, **kwargs)
             with points.call(extension_point, classes, unsure=not bound()):
                 return original(extension_point, agent, **kwargs)

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from time import time
 from typing import Any, Final
 
 _LOG_VARIABLE: Final = "EXTENSIONS_LOG"
 
 
-def _log_wanted_reader() -> Callable[[], bool]:
+def _environment() -> tuple[Any, Any]:
     # The host reads EXTENSIONS_LOG at every call, so we do; os.environ's own look-up takes 0.7 us of
     # encoding, its table on POSIX 0.05 us.
     table = getattr(os.environ, "_data", None)
-    key = os.fsencode(_LOG_VARIABLE) if os.name == "posix" else _LOG_VARIABLE
     if isinstance(table, dict):
-        return lambda: key in table
-    return lambda: _LOG_VARIABLE in os.environ
+        return table, os.fsencode(_LOG_VARIABLE) if os.name == "posix" else _LOG_VARIABLE
+    return os.environ, _LOG_VARIABLE
 
 
 class ExtensionClasses:
@@ -30,7 +28,7 @@ class ExtensionClasses:
     def __init__(self) -> None:
         self._bound = False
         self._verified = False
-        self._log_wanted = _log_wanted_reader()
+        self._environment, self._log_variable = _environment()
         self._globals: dict[str, Any] = {}
         self._lookup: Any = None
         self._cache: dict[str, Any] = {}
@@ -53,17 +51,30 @@ class ExtensionClasses:
 
     def of(self, point: str, agent: Any) -> list[type] | None:
         """The classes of ``point`` for ``agent``; None when only the host itself can tell."""
-        area = self._readable()
-        if area is None:
+        # All in one piece, `_readable` and `_owner` included: it is asked for every chunk, a dozen times.
+        host = self._cache_globals
+        if (
+            self._globals.get("_get_extension_classes") is not self._lookup
+            or not self._bound
+            or self._log_variable in self._environment
+        ):
             return None
         try:
-            key = (*_owner(agent), point)
-            entry = area.get(key)
+            if not host["_enabled_global"] or not host["_enabled_areas"].get(self._area, True):
+                return None
+            entries = self._cache.get(self._area)
+            if entries is None:
+                return None
+            if agent:
+                profile, project = agent.config.profile, agent.context.get_data("project")
+                entry = entries.get((profile or "none", project or "none", point))
+            else:
+                entry = entries.get(("none", "none", point))
             if entry is None:
                 return None
             entry.timestamp = time()
             classes: list[type] = entry.value
-        except (AttributeError, TypeError):
+        except (AttributeError, TypeError, KeyError):
             return None
         return classes if self._verified else self._verify(point, agent, classes)
 
@@ -86,7 +97,7 @@ class ExtensionClasses:
         # A plugin may have put its own look-up there, or switched the cache off: then the host decides.
         if not self._bound or self._globals.get("_get_extension_classes") is not self._lookup:
             return None
-        if self._log_wanted() or not self._cache_globals.get("_enabled_global", True):
+        if self._log_variable in self._environment or not self._cache_globals.get("_enabled_global", True):
             return None
         if not self._cache_globals.get("_enabled_areas", {}).get(self._area, True):
             return None

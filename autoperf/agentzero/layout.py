@@ -38,7 +38,6 @@ class Layout:
     call_extensions_sync: str | None
     make_extension: str | None
     folder_extensions: str | None
-    existing_paths: str | None
     load_from_file: str | None
     load_from_folder: str | None
     importlib: str | None

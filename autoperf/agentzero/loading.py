@@ -6,15 +6,17 @@ import os
 import time
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from autoperf.agentzero import purity
 from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.layout import CACHE_OF_BASE
 from autoperf.caching import Cache
-from autoperf.errors import failures, raises_under_test
+from autoperf.errors import fail_open, failures, raises_under_test
 from autoperf.patching import DISABLE_AFTER_FAILURES, Switch
 from autoperf.stamps import ABSENT, Stamp, stamp_or_none
+
+_CALLS_KNOWN: Final = 1000
 
 
 class Loaded:
@@ -52,11 +54,18 @@ class ClassLoading:
     def __init__(self, caches: dict[str, Cache[Loaded]], code: CodeCache) -> None:
         self.caches = caches
         self.code = code
+        self._known: dict[tuple[Any, ...], tuple[Cache[Loaded], tuple[Any, ...]]] = {}
 
     def from_file(self, original: Callable[..., list[type]], switch: Switch) -> Callable[..., list[type]]:
         """Wrapper for ``load_classes_from_file(file, base_class, one_per_file=True)``."""
 
+        ready = self._ready
+
         def load_classes_from_file(*args: Any, **kwargs: Any) -> list[type]:
+            if switch.on and not kwargs:
+                classes = ready(args)
+                if classes is not None:
+                    return classes
             host = _HostCall(original, args, kwargs)
             cache = self._cache_of(host, ("file", "base_class", "one_per_file")) if switch.on else None
             return host() if cache is None else self._fenced(host, switch, lambda: self._file(cache, host))
@@ -73,6 +82,28 @@ class ClassLoading:
             return host() if cache is None else self._fenced(host, switch, lambda: self._folder(cache, host))
 
         return load_classes_from_folder
+
+    def _ready(self, args: tuple[Any, ...]) -> list[type] | None:
+        """The classes of a call that was seen before, the short way; None is for the long one to answer."""
+        try:
+            known = self._known.get(args)
+            if known is None:
+                return None
+            cache, key = known
+            loaded = cache.peek(key)
+            if loaded is None or loaded.guards is None:
+                return None
+            stamp = stamp_or_none(Stamp.of, key[0])
+            if stamp is None or stamp is ABSENT or not loaded.reusable():
+                return None
+            # Only now, for the long way counts what it finds.
+            if cache.find(key, stamp) is not loaded:
+                return None
+            cache.saved(loaded.warm_seconds)
+            return list(loaded.classes)
+        except Exception as error:
+            fail_open("loading of classes", error)
+            return None
 
     def _cache_of(self, host: _HostCall, names: tuple[str, ...]) -> Cache[Loaded] | None:
         """The cache for this call; None for a call that is not of the shape we know: the host answers it."""
@@ -100,7 +131,10 @@ class ClassLoading:
 
     def _file(self, cache: Cache[Loaded], host: _HostCall) -> list[type]:
         path = _absolute(host.original, host.arguments[0])
-        return self._classes(cache, (path, *host.arguments[1:]), host, stamp_or_none(Stamp.of, path))
+        key = (path, *host.arguments[1:])
+        if len(self._known) < _CALLS_KNOWN and os.path.isabs(host.arguments[0]):
+            self._known[host.given] = cache, key
+        return self._classes(cache, key, host, stamp_or_none(Stamp.of, path))
 
     def _folder(self, cache: Cache[Loaded], host: _HostCall) -> list[type]:
         path = _absolute(host.original, host.arguments[0])
@@ -189,6 +223,11 @@ class _HostCall:
             return False
         self.arguments += (given.get(names[-1], True),)
         return True
+
+    @property
+    def given(self) -> tuple[Any, ...]:
+        """The arguments as they were given by position."""
+        return self._args
 
     @property
     def name(self) -> str:

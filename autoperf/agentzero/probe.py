@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar, Token
 from typing import Any, Final, Protocol
@@ -104,6 +104,15 @@ def restore(variable: ContextVar[Any], token: Token[Any]) -> None:
         pass
 
 
+class PathAnswers(Protocol):
+    """What the host's ``get_paths`` would answer."""
+
+    def known(
+        self, agent: Any, subpaths: tuple[Any, ...], options: Mapping[str, Any]
+    ) -> tuple[str, ...] | None:
+        """The answer where it is certain; None where only the host can tell."""
+
+
 class Probe:
     """Counters of one process; ``tracing`` is None when spans and execution statistics are off.
 
@@ -123,6 +132,7 @@ class Probe:
         self.extension_classes = ExtensionClasses()
         self.replies = GrowingTexts()
         self.roots = GrowingTexts()
+        self.path_answers: PathAnswers | None = None
         self.memos: dict[str, Lookups] = {}
         self.idle_work: list[Callable[[], None]] = []
         self.after_fork: list[Callable[[], None]] = []

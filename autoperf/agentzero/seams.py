@@ -59,6 +59,7 @@ Rows = Callable[[Mapping[str, str], Probe], Iterable[tuple[str, Build]]]
 # Features that stand alone: each turns its own places in the layout into rows.
 _ALONE: Final[dict[str, tuple[Rows, ...]]] = {
     "monitor": (localmodels.rows,),
+    "paths": (paths.rows,),
 }
 
 
@@ -85,7 +86,6 @@ def _loading(
     yield layout.importlib, feature, code.importlib_view
     yield layout.load_from_file, feature, loading.from_file
     yield layout.load_from_folder, feature, folder
-    yield layout.existing_paths, feature, paths.existing
 
 
 def _extensions(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row]:
@@ -100,7 +100,9 @@ def _extensions(layout: Layout, features: frozenset[str], probe: Probe) -> Itera
         yield layout.call_extensions_sync, feature, calls.synchronous
         return
     on_agent = (layout.call_extensions or "").startswith("agent:")
-    yield layout.call_extensions, feature, (extensions.of_agent if on_agent else extensions.of_module)(probe)
+    fast = "extensions" in features
+    build = extensions.of_agent(probe) if on_agent else extensions.of_module(probe, fast=fast)
+    yield layout.call_extensions, feature, build
     if "extensions" in features:
         yield layout.folder_extensions, feature, extensions.folder_classes(probe)
 

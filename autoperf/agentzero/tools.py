@@ -10,7 +10,7 @@ from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.executions import short, shown_name, watch
 from autoperf.agentzero.probe import Probe, Step, restore
 from autoperf.agentzero.sourcefiles import shown, source_of
-from autoperf.errors import guarded
+from autoperf.errors import fail_open, guarded
 from autoperf.telemetry import names
 
 
@@ -18,27 +18,38 @@ def lookup(probe: Probe, code: CodeCache | None) -> Callable[..., Any]:
     """For ``Agent.get_tool(name, ...)`` of every generation and fork; ``code`` tells what had to be read."""
 
     def get_tool(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
-        before = code.reads() if code else 0
-        started = time.time_ns()
+        before = code.reads() if code is not None else 0
+        started = time.time_ns() if probe.tracing is not None else 0
         tool = wrapped(*args, **kwargs)
-        with guarded("get_tool"):
+        try:
             name = kwargs["name"] if "name" in kwargs else args[0] if args else ""
-            attributes: dict[str, Any] = {
-                names.TOOL_NAME: shown_name(tool, name),
-                names.AGENT_NAME: short(getattr(instance, "agent_name", "")),
-            }
+            hit = None
             if code is not None:
                 hit = code.reads() == before
                 probe.tool_lookups.count(hit=hit)
-                attributes[names.CACHE_HIT] = hit
-            source = source_of(tool)
-            if source is not None:
-                attributes[names.SOURCE_FILE] = shown(source, probe.root)
-            probe.record(names.TOOL_LOOKUP, started, time.time_ns(), attributes)
+            if started:
+                probe.record(
+                    names.TOOL_LOOKUP, started, time.time_ns(), _attributes(probe, instance, tool, name, hit)
+                )
             watch(probe, tool, name, kind="function")
+        except Exception as error:
+            fail_open("get_tool", error)
         return tool
 
     return get_tool
+
+
+def _attributes(probe: Probe, agent: Any, tool: Any, name: Any, hit: bool | None) -> dict[str, Any]:
+    attributes: dict[str, Any] = {
+        names.TOOL_NAME: shown_name(tool, name),
+        names.AGENT_NAME: short(getattr(agent, "agent_name", "")),
+    }
+    if hit is not None:
+        attributes[names.CACHE_HIT] = hit
+    source = source_of(tool)
+    if source is not None:
+        attributes[names.SOURCE_FILE] = shown(source, probe.root)
+    return attributes
 
 
 def step(probe: Probe) -> Callable[..., Any]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import io
 import json
 import os
 import statistics
@@ -27,7 +26,8 @@ BATCHES, BATCH_SECONDS, WARM_CALLS = 7, 0.04, 5
 def main() -> None:
     """Print ``{seam: median nanoseconds per call}``."""
     sys.path.insert(0, os.getcwd())
-    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+    # A real text file: what the host imports may reconfigure it.
+    with open(os.devnull, "w", encoding="utf-8") as away, redirect_stdout(away), redirect_stderr(away):
         times = measure()
     print(json.dumps(times))
 
@@ -44,14 +44,16 @@ def measure() -> dict[str, float]:
     seams: dict[str, Callable[[], Any]] = {}
     for tool in ("response", "code_execution_tool", "no_such_tool"):
         seams[f"get_tool {tool}"] = _lookup(agent, tool)
+    paths = _paths(agent)
+    if paths is not None:
+        seams["get_paths"] = paths
     call = _extension_call(agent)
     seams["extension call, no extension"] = lambda: call(EMPTY)
     seams["extension call, one extension"] = lambda: call(POINT)
     seams["handle_intervention, idle"] = agent.handle_intervention
     times = {}
     for name, seam in seams.items():
-        with redirect_stdout(io.StringIO()):
-            times[name] = asyncio.run(_time(seam))
+        times[name] = asyncio.run(_time(seam))
     return times
 
 
@@ -60,6 +62,15 @@ def _lookup(agent: Any, name: str) -> Callable[[], Any]:
     if "loop_data" in inspect.signature(type(agent).get_tool).parameters:
         arguments["loop_data"] = None
     return lambda: agent.get_tool(**arguments)
+
+
+def _paths(agent: Any) -> Callable[[], Any] | None:
+    """Where the tool for answers lies, asked as `get_tool` asks; None before v0.9.8."""
+    for package, options in (("helpers", {}), ("python.helpers", {"default_root": "python"})):
+        subagents: Any = sys.modules.get(f"{package}.subagents")
+        if hasattr(subagents, "get_paths"):
+            return lambda: subagents.get_paths(agent, "tools", "response.py", **options)
+    return None
 
 
 def _extension_call(agent: Any) -> Callable[[str], Any]:

@@ -22,7 +22,6 @@ V0_8 = Layout(
     call_extensions_sync=None,
     make_extension="python.helpers.extension:Extension.__init__",
     folder_extensions=None,
-    existing_paths=None,
     load_from_file=None,
     load_from_folder="python.helpers.extract_tools:load_classes_from_folder",
     importlib=None,

@@ -22,7 +22,6 @@ V0_9_3 = Layout(
     call_extensions_sync=None,
     make_extension="python.helpers.extension:Extension.__init__",
     folder_extensions="python.helpers.extension:_get_extensions",
-    existing_paths="python.helpers.subagents:get_paths",
     load_from_file="python.helpers.extract_tools:load_classes_from_file",
     load_from_folder="python.helpers.extract_tools:load_classes_from_folder",
     importlib="python.helpers.extract_tools:importlib",
@@ -45,7 +44,6 @@ V0_9_3 = Layout(
     optional=(
         "agent:Agent.retry_critical_exception",
         "python.helpers.dirty_json:DirtyJson.parse",
-        "python.helpers.subagents:get_paths",
         "python.helpers.history:History.compress",
         "python.helpers.memory:Memory.search_similarity_threshold",
         "python.helpers.task_scheduler:TaskScheduler._run_task",
@@ -54,6 +52,13 @@ V0_9_3 = Layout(
         "agent:Agent.call_utility_model",
     ),
     more={
-        "monitor": {"local_embeddings": "models:LocalSentenceTransformerWrapper.__init__"},
+        "monitor": {
+            "local_embeddings": "models:LocalSentenceTransformerWrapper.__init__",
+        },
+        "paths": {
+            "get_paths": "python.helpers.subagents:get_paths",
+            "exists": "python.helpers.files:exists",
+            "by_pattern": "python.helpers.files:find_existing_paths_by_pattern",
+        },
     },
 )

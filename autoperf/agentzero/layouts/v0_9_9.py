@@ -23,7 +23,6 @@ V0_9_9 = Layout(
     call_extensions_sync="helpers.extension:call_extensions_sync",
     make_extension="helpers.extension:Extension.__init__",
     folder_extensions=None,
-    existing_paths=None,
     load_from_file="helpers.modules:load_classes_from_file",
     load_from_folder="helpers.modules:load_classes_from_folder",
     importlib="helpers.modules:importlib",
@@ -71,6 +70,13 @@ V0_9_9 = Layout(
         "agent:Agent.call_utility_model",
     ),
     more={
-        "monitor": {"local_embeddings": "models:LocalSentenceTransformerWrapper.__init__"},
+        "monitor": {
+            "local_embeddings": "models:LocalSentenceTransformerWrapper.__init__",
+        },
+        "paths": {
+            "get_paths": "helpers.subagents:get_paths",
+            "exists": "helpers.files:exists",
+            "by_pattern": "helpers.files:find_existing_paths_by_pattern",
+        },
     },
 )

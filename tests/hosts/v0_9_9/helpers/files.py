@@ -1,5 +1,6 @@
 """Paths below the host's folder, and prompt files with their variables."""
 
+import glob
 import os
 from abc import ABC, abstractmethod
 from typing import Any
@@ -24,6 +25,12 @@ def get_abs_path(*relative_paths: str) -> str:
 
 def exists(*relative_paths: str) -> bool:
     return os.path.exists(get_abs_path(*relative_paths))
+
+
+def find_existing_paths_by_pattern(pattern: str) -> list[str]:
+    matches = glob.glob(get_abs_path(pattern), recursive=True)
+    matches.sort()
+    return matches
 
 
 def find_file_in_dirs(name: str, directories: list[str]) -> str:

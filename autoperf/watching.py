@@ -1,0 +1,204 @@
+"""Folders that the kernel watches for us: half a microsecond tells whether a name has come or gone."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import struct
+import tempfile
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from autoperf.mounts import file_system
+
+# <sys/inotify.h>: attributes, moved from and to, created, deleted, and the folder itself deleted or moved.
+_MASK: Final = 0x4 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800
+_IGNORED: Final = 0x8000
+_EVENT: Final = struct.Struct("iIII")
+_NAMES_KEPT: Final = 20_000
+# Only where every change goes through this kernel: a network file system changes behind its back.
+_LOCAL: Final = frozenset(
+    ("bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "overlay", "tmpfs", "xfs", "zfs")
+)
+
+
+class _Thread(threading.local):
+    poll: select.poll | None = None
+    round = -1
+
+
+class FolderWatch:
+    """Names in folders, watched through inotify(7), where there is one and it is seen to work.
+
+    The kernel queues an event within the system call that makes the change, so a look at the queue afterwards
+    cannot miss it. ``generation`` moves whenever something of interest changed, or may have.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._thread = _Thread()
+        self._round = 0
+        self._generation = 0
+        self._open()
+
+    def _open(self) -> None:
+        self._fd = -1
+        self._names: dict[int, set[bytes]] = {}
+        self._folders: dict[str, int] = {}
+        self._devices: dict[int, bool] = {}
+        self._libc: ctypes.CDLL | None = None
+        self._tried = False
+        self._draining = 0
+        self._interests = 0
+        self._round += 1
+        self._generation += 1
+
+    def forked(self) -> None:
+        """In a child made by fork: the queue is the parent's, and stays so."""
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._lock = threading.Lock()
+        self._open()
+
+    def close(self) -> None:
+        """Give the watches back; from then on nothing can be watched."""
+        with self._lock:
+            if self._fd >= 0:
+                os.close(self._fd)
+            self._open()
+            self._tried = True
+
+    def generation(self) -> int:
+        """A number that is another one whenever something of interest has changed since the last look."""
+        thread = self._thread
+        if thread.round != self._round:
+            self._join(thread)
+        if thread.poll is not None and (thread.poll.poll(0) or self._draining):
+            self._drain()
+        return self._generation
+
+    def watch(self, paths: Iterable[str]) -> bool:
+        """Watch whether these absolute paths exist; False where that cannot be, or not reliably.
+
+        Also what lies on the way there: a folder above that is moved or made counts as a change.
+        """
+        with self._lock:
+            if not self._tried:
+                self._start()
+            try:
+                return self._fd >= 0 and all(self._watch_one(path) for path in paths)
+            except (OSError, ValueError):  # a name that no file can have, a folder that is out of reach
+                return False
+
+    def _start(self) -> None:
+        self._tried = True
+        try:
+            libc = ctypes.CDLL(None, use_errno=True)
+            self._fd = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+            self._libc = libc
+        except (OSError, AttributeError, TypeError):
+            return
+        if self._fd >= 0 and not self._works():
+            os.close(self._fd)
+            self._fd = -1
+        self._round += 1
+
+    def _works(self) -> bool:
+        with tempfile.TemporaryDirectory(prefix="autoperf-") as folder:
+            if self._add(folder) is None:
+                return False
+            os.mkdir(os.path.join(folder, "seen"))
+            poll = select.poll()
+            poll.register(self._fd, select.POLLIN)
+            works = bool(poll.poll(0))
+        self._names.clear()
+        self._folders.clear()
+        return works
+
+    def _join(self, thread: _Thread) -> None:
+        # One poll object a thread: the same one cannot be asked by two at a time.
+        thread.round, thread.poll = self._round, None
+        if self._fd >= 0:
+            thread.poll = select.poll()
+            thread.poll.register(self._fd, select.POLLIN)
+
+    def _watch_one(self, path: str) -> bool:
+        parts = path.split("/")
+        if parts[0] or ".." in parts or "." in parts or len(path) > 3000:
+            return False
+        folder = "/"
+        for name in (part for part in parts if part):
+            if not self._interest(folder, os.fsencode(name)):
+                return False
+            folder = os.path.join(folder, name)
+            try:
+                mode = os.lstat(folder).st_mode
+            except (FileNotFoundError, NotADirectoryError):
+                return True
+            if mode & 0o170000 == 0o120000:  # what a link leads to may change elsewhere
+                return False
+        return True
+
+    def _interest(self, folder: str, name: bytes) -> bool:
+        wd = self._folders.get(folder)
+        if wd is None:
+            if not os.path.isdir(folder):
+                # A file where a folder would have to be: its own name is watched in the folder above.
+                return True
+            wd = self._add(folder) if self._is_local(folder) else None
+        if wd is None:
+            return False
+        names = self._names[wd]
+        if name not in names:
+            self._interests += 1
+            names.add(name)
+        return self._interests <= _NAMES_KEPT
+
+    def _add(self, folder: str) -> int | None:
+        assert self._libc is not None
+        wd: int = self._libc.inotify_add_watch(self._fd, os.fsencode(folder), _MASK)
+        if wd < 0:
+            return None
+        self._folders[folder] = wd
+        self._names.setdefault(wd, set())
+        return wd
+
+    def _is_local(self, folder: str) -> bool:
+        device = os.stat(folder).st_dev
+        if device not in self._devices:
+            self._devices[device] = file_system(Path(folder)) in _LOCAL
+        return self._devices[device]
+
+    def _drain(self) -> None:
+        # Between the reading and the counting another thread finds the queue empty: it must wait as well.
+        self._draining += 1
+        try:
+            with self._lock:
+                while data := self._pending():
+                    if self._interesting(data):
+                        # Whatever folder a path led to may be another one now: it is looked up anew.
+                        self._folders.clear()
+                        self._generation += 1
+        finally:
+            self._draining -= 1
+
+    def _pending(self) -> bytes:
+        try:
+            return os.read(self._fd, 65536)
+        except OSError:
+            return b""
+
+    def _interesting(self, data: bytes) -> bool:
+        at, found = 0, False
+        while at < len(data):
+            wd, mask, _cookie, size = _EVENT.unpack_from(data, at)
+            at += _EVENT.size
+            name = data[at : at + size].rstrip(b"\0")
+            at += size
+            if mask & _IGNORED:
+                self._names.pop(wd, None)
+            found = found or not name or name in self._names.get(wd, ())
+        return found

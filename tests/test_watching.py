@@ -1,0 +1,117 @@
+"""What the kernel tells of folders: no thread misses what matters, and nothing else is heard."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from autoperf import watching
+from autoperf.watching import FolderWatch
+
+
+@pytest.fixture
+def watch(tmp_path):
+    made = FolderWatch()
+    if not made.watch([str(tmp_path)]):
+        pytest.skip("the kernel tells nothing here")
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root: (root / "a/b/c.py").write_text(""),
+        lambda root: (root / "a/b/c.py").mkdir(),
+        lambda root: (root / "a/b/c.py").symlink_to(root),
+        lambda root: (root / "a/b").rename(root / "a/d"),
+        lambda root: (root / "a").rename(root / "d"),
+        lambda root: (root / "a/b").rmdir(),
+        lambda root: (root / "a/b").chmod(0o500),
+    ],
+)
+def test_a_change_on_the_way_to_a_path_is_heard(watch, tmp_path, change):
+    (tmp_path / "a/b").mkdir(parents=True)
+    assert watch.watch([str(tmp_path / "a/b/c.py")])
+    before = watch.generation()
+    assert watch.generation() == before
+    change(tmp_path)
+    assert watch.generation() != before
+
+
+def test_other_names_are_not(watch, tmp_path):
+    (tmp_path / "a").mkdir()
+    assert watch.watch([str(tmp_path / "a/b.py")])
+    before = watch.generation()
+    (tmp_path / "a/c.py").write_text("")
+    (tmp_path / "d").mkdir()
+    (tmp_path / "a/c.py").write_text("more")
+    assert watch.generation() == before
+
+
+def test_a_folder_that_was_away_is_watched_where_it_is_now(watch, tmp_path):
+    (tmp_path / "a").mkdir()
+    path = str(tmp_path / "a/b.py")
+    assert watch.watch([path])
+    (tmp_path / "a").rename(tmp_path / "x")
+    (tmp_path / "a").mkdir()
+    watch.generation()
+    assert watch.watch([path])
+    before = watch.generation()
+    (tmp_path / "a/b.py").write_text("")
+    assert watch.generation() != before
+
+
+@pytest.mark.parametrize("path", ["relative/x", "/a/../b", "/\ud83d", "/" + "x" * 5000, "/nul\0"])
+def test_what_cannot_be_watched_is_refused(watch, path):
+    assert not watch.watch([path])
+
+
+def test_a_link_on_the_way_is_refused(watch, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert not watch.watch([str(tmp_path / "link/x")])
+
+
+def test_a_file_system_that_changes_behind_the_kernel_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(watching, "file_system", lambda path: "nfs4")
+    watch = FolderWatch()
+    assert not watch.watch([str(tmp_path / "x")])
+    watch.close()
+
+
+def test_no_thread_sees_the_time_before_while_another_reads_the_events(watch, tmp_path):
+    assert watch.watch([str(tmp_path / "x")])
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.is_set():
+            watch.generation()
+
+    others = [threading.Thread(target=look) for _ in range(3)]
+    for other in others:
+        other.start()
+    try:
+        for number in range(300):
+            before = watch.generation()
+            os.mkdir(tmp_path / "x") if number % 2 == 0 else os.rmdir(tmp_path / "x")
+            assert watch.generation() != before
+    finally:
+        stop.set()
+        for other in others:
+            other.join()
+
+
+def test_more_events_than_the_queue_holds_count_as_a_change(watch, tmp_path):
+    limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    if limit > 20_000:
+        pytest.skip("a queue too long to fill")
+    assert watch.watch([str(tmp_path / "x")])
+    before = watch.generation()
+    for number in range(limit // 2 + 10):
+        os.mkdir(tmp_path / f"n{number % 2}")
+        os.rmdir(tmp_path / f"n{number % 2}")
+    assert watch.generation() != before
