@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from autoperf.agentzero import (
     extensions,
+    filetexts,
+    gitversion,
     interventions,
     mcp,
     memory,
@@ -14,9 +16,11 @@ from autoperf.agentzero import (
     paths,
     roots,
     streaming,
+    tokencounts,
     tools,
     tracebacks,
     turns,
+    yamltexts,
 )
 from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.layout import Layout
@@ -56,7 +60,10 @@ def patches(
 Row = tuple[str | None, str, Build]
 Rows = Callable[[Mapping[str, str], Probe], Iterable[tuple[str, Build]]]
 # Features that stand alone: each turns its own places in the layout into rows.
-_ALONE: Final[dict[str, tuple[Rows, ...]]] = {}
+_ALONE: Final[dict[str, tuple[Rows, ...]]] = {
+    "settings": (yamltexts.rows, gitversion.rows, filetexts.rows),
+    "tokens": (tokencounts.rows,),
+}
 
 
 def _more(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row]:

@@ -53,4 +53,8 @@ V0_8 = Layout(
         "models:parse_chunk",
         "agent:Agent.call_utility_model",
     ),
+    more={
+        "settings": {"version": "python.helpers.git:get_git_info"},
+        "tokens": {"count": "python.helpers.tokens:count_tokens"},
+    },
 )

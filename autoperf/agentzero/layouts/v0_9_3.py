@@ -53,4 +53,12 @@ V0_9_3 = Layout(
         "models:_parse_chunk",
         "agent:Agent.call_utility_model",
     ),
+    more={
+        "settings": {
+            "frontmatter": "python.helpers.skills:parse_frontmatter",
+            "version": "python.helpers.git:get_git_info",
+            "file": "python.helpers.files:read_file",
+        },
+        "tokens": {"count": "python.helpers.tokens:count_tokens"},
+    },
 )

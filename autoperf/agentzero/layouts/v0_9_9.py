@@ -70,4 +70,13 @@ V0_9_9 = Layout(
         "agent:Agent.call_chat_model_turn",
         "agent:Agent.call_utility_model",
     ),
+    more={
+        "settings": {
+            "yaml": "helpers.yaml:loads",
+            "frontmatter": "helpers.skills:parse_frontmatter",
+            "release": "helpers.git:get_repo_release_info",
+            "file": "helpers.files:read_file",
+        },
+        "tokens": {"count": "helpers.tokens:count_tokens"},
+    },
 )
