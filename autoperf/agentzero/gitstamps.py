@@ -20,12 +20,11 @@ _LISTED: Final = ("config", "packed-refs", "shallow", "objects/pack", *_UNUSUAL)
 _SYSTEM: Final = ("/etc/gitconfig", "/usr/local/etc/gitconfig", "/opt/homebrew/etc/gitconfig")
 _ZONE: Final = "/etc/localtime"
 _TAGS_AT_MOST: Final = 2_000
-# Variables of git that change nothing about what a repository is; any other one does, or may.
-_HARMLESS: Final = frozenset(
-    {"TERMINAL_PROMPT", "ASKPASS", "EDITOR", "SEQUENCE_EDITOR", "PAGER", "SSH", "SSH_COMMAND", "SSH_VARIANT"}
-    | {f"{role}_{what}" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL", "DATE")}
-    | {"PYTHON_REFRESH"}
-)
+# Variables of git for its transports, its editors and its own log; any other may change what a repository is.
+_HARMLESS: Final = (
+    "ASKPASS", "AUTHOR_", "COMMITTER_", "CURL_", "EDITOR", "HTTP_", "LFS_", "PAGER", "PYTHON_REFRESH",
+    "SEQUENCE_EDITOR", "SSH", "SSL_", "TERMINAL_PROMPT", "TRACE",
+)  # fmt: skip
 
 
 class Repository:
@@ -98,7 +97,7 @@ def surroundings() -> tuple[Any, ...] | None:
     table = getattr(environ, "_data", environ)
     for name in table:
         text = name if isinstance(name, str) else os.fsdecode(name)
-        if text.startswith("GIT_") and text[4:] not in _HARMLESS:
+        if text.startswith("GIT_") and not text[4:].startswith(_HARMLESS):
             return None
     look = environ.get
     return (
@@ -135,7 +134,8 @@ def _user_configs() -> Iterator[str]:
     for folder in dict.fromkeys((home, os.path.expanduser("~"))):
         yield f"{folder}/.gitconfig"
         yield f"{folder}/.config/git/config"
-    yield f"{os.environ.get('XDG_CONFIG_HOME', '')}/git/config"
+    if os.environ.get("XDG_CONFIG_HOME"):
+        yield f"{os.environ['XDG_CONFIG_HOME']}/git/config"
     yield from _SYSTEM
 
 

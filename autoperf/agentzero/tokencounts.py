@@ -30,7 +30,7 @@ _ENCODING: Final = "cl100k_base"
 _CHARACTERS: Final = 4_000_000
 _ENTRY: Final = 120
 # Longer texts are remembered by digest.
-_SPELLED_OUT: Final = 2_000
+_SPELLED_OUT: Final = 20_000
 # Below this the host counts a text whole about as fast.
 _LONG: Final = 600
 # White space, punctuation and letters around line ends, for a look at whether counts add up.
