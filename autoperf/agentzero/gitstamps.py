@@ -161,8 +161,11 @@ def _mark(path: str) -> tuple[int, ...] | None:
     return seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size, seen.st_ino, seen.st_uid
 
 
-def _owner(path: str) -> tuple[int, ...]:
-    seen = os.stat(path)
+def _owner(path: str) -> tuple[int, ...] | None:
+    try:
+        seen = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     return seen.st_dev, seen.st_ino, seen.st_uid, seen.st_mode
 
 
