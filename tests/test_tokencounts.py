@@ -116,6 +116,7 @@ def test_of_a_text_that_grew_only_the_new_lines_are_counted(counts: Counts) -> N
     counts.passed_on(text)
     assert counts.passed_on(text + "one more\nand another") == 2
     assert counts.passed_on("changed\n" + text) == 1
+    assert counts.probe.memos["tokens"].as_row()["hits"] == 2
 
 
 def test_other_encodings_and_nothing_go_to_the_host(counts: Counts) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from autoperf.agentzero import (
+    dotenvvalues,
     extensions,
     filetexts,
     gitversion,
@@ -14,6 +15,7 @@ from autoperf.agentzero import (
     memory,
     models,
     paths,
+    presets,
     roots,
     streaming,
     tokencounts,
@@ -61,7 +63,13 @@ Row = tuple[str | None, str, Build]
 Rows = Callable[[Mapping[str, str], Probe], Iterable[tuple[str, Build]]]
 # Features that stand alone: each turns its own places in the layout into rows.
 _ALONE: Final[dict[str, tuple[Rows, ...]]] = {
-    "settings": (yamltexts.rows, gitversion.rows, filetexts.rows),
+    "settings": (
+        yamltexts.rows,
+        gitversion.rows,
+        filetexts.rows,
+        dotenvvalues.rows,
+        presets.rows,
+    ),
     "tokens": (tokencounts.rows,),
 }
 

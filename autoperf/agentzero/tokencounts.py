@@ -67,12 +67,14 @@ def counting(probe: Probe) -> Callable[[Count, Switch], Count]:
             with guarded(SEAM):
                 key = _key(text)
                 found = kept.get(key)
-            counter.count(hit=found is not None)
             if found is not None:
+                counter.hits += 1
                 return found
             if len(text) >= _LONG:
                 with guarded(SEAM):
                     found = lines.count(text)
+            # A text is a hit when most of it was counted before.
+            counter.count(hit=found is not None and lines.fresh * 2 < len(text))
             counted: int = original(text, encoding_name) if found is None else found
             if key is not None and type(counted) is int:
                 with guarded(SEAM):
@@ -125,6 +127,8 @@ class _Lines:
         self._globals: dict[str, Any] = original.__globals__
         self._kept: Recent[str, int] = Recent(_CHARACTERS, _weight)
         self._fits: bool | None = None
+        # Characters of the text counted last, by whichever thread, that were in none before.
+        self.fresh = 0
 
     def count(self, text: str) -> int | None:
         """The tokens of ``text``; None where only the host can tell."""
@@ -137,7 +141,7 @@ class _Lines:
         parts = blocks(text)
         if parts is None:
             return None
-        total = 0
+        total = fresh = 0
         get, put, count = self._kept.get, self._kept.put, self._original
         for part in parts:
             tokens = get(part)
@@ -147,7 +151,9 @@ class _Lines:
                 except Exception:
                     return None  # the host says it of the whole text
                 put(part, tokens)
+                fresh += len(part)
             total += tokens
+        self.fresh = fresh
         return total
 
     def _add_up(self) -> bool:

@@ -54,7 +54,10 @@ V0_8 = Layout(
         "agent:Agent.call_utility_model",
     ),
     more={
-        "settings": {"version": "python.helpers.git:get_git_info"},
+        "settings": {
+            "version": "python.helpers.git:get_git_info",
+            "environment": "python.helpers.dotenv:get_dotenv_value",
+        },
         "tokens": {"count": "python.helpers.tokens:count_tokens"},
     },
 )

@@ -58,6 +58,7 @@ V0_9_3 = Layout(
             "frontmatter": "python.helpers.skills:parse_frontmatter",
             "version": "python.helpers.git:get_git_info",
             "file": "python.helpers.files:read_file",
+            "environment": "python.helpers.dotenv:get_dotenv_value",
         },
         "tokens": {"count": "python.helpers.tokens:count_tokens"},
     },

@@ -76,6 +76,8 @@ V0_9_9 = Layout(
             "frontmatter": "helpers.skills:parse_frontmatter",
             "release": "helpers.git:get_repo_release_info",
             "file": "helpers.files:read_file",
+            "environment": "helpers.dotenv:get_dotenv_value",
+            "presets": "plugins._model_config.helpers.model_config:get_presets",
         },
         "tokens": {"count": "helpers.tokens:count_tokens"},
     },
