@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
+from autoperf.agentzero.companions import unless_cached
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.sources import digest
 from autoperf.errors import AutoperfError
@@ -19,10 +21,10 @@ _NAMES_KEPT: Final = 5_000
 Look = Callable[..., Any]
 
 
-def rows(targets: Mapping[str, str], _probe: Probe) -> Iterator[tuple[str, Callable[[Look, Switch], Look]]]:
+def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Callable[[Look, Switch], Look]]]:
     """``environment``: ``get_dotenv_value(key, default)``."""
     if "environment" in targets:
-        yield targets["environment"], looking_up
+        yield targets["environment"], unless_cached(probe.root, looking_up)
 
 
 def looking_up(original: Any, switch: Switch) -> Look:
@@ -32,7 +34,8 @@ def looking_up(original: Any, switch: Switch) -> Look:
     time to turn them into bytes.
     """
     expect_parameters(original, "key", "default")
-    if digest(original) not in KNOWN or original.__defaults__ != (None,):
+    host: Any = inspect.unwrap(original)
+    if digest(host) not in KNOWN or host.__defaults__ != (None,):
         raise AutoperfError("another way of looking values up than the one that is known")
     environ: Any = os.environ
     getenv = os.getenv

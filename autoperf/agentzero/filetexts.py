@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from autoperf.agentzero.companions import unless_cached
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.sources import digest
 from autoperf.errors import AutoperfError, guarded
@@ -28,7 +30,7 @@ Read = Callable[..., Any]
 def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Callable[[Read, Switch], Read]]]:
     """``file``: ``read_file(relative_path, encoding)``."""
     if "file" in targets:
-        yield targets["file"], reading(probe)
+        yield targets["file"], unless_cached(probe.root, reading(probe))
 
 
 def reading(probe: Probe) -> Callable[[Read, Switch], Read]:
@@ -37,9 +39,10 @@ def reading(probe: Probe) -> Callable[[Read, Switch], Read]:
 
     def build(original: Any, switch: Switch) -> Read:
         expect_parameters(original, "relative_path", "encoding")
-        if digest(original) not in KNOWN or original.__defaults__ != ("utf-8",):
+        host: Any = inspect.unwrap(original)
+        if digest(host) not in KNOWN or host.__defaults__ != ("utf-8",):
             raise AutoperfError("another way of reading files than the one that is known")
-        names: dict[str, Any] = original.__globals__
+        names: dict[str, Any] = host.__globals__
         kept: Recent[tuple[str, str], tuple[Stamp, str]] = Recent(_CHARACTERS, _weight)
 
         def read_file(relative_path: Any, encoding: Any = "utf-8") -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
@@ -111,7 +112,7 @@ class _World:
     """Everything but the repository that an answer depends on."""
 
     def __init__(self, original: Any) -> None:
-        self._globals: dict[str, Any] = original.__globals__
+        self._globals: dict[str, Any] = inspect.unwrap(original).__globals__
         self._repo = self._globals.get("Repo")
 
     def base(self) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import FunctionType
 from typing import Any, Final, NamedTuple
 
+from autoperf.agentzero.companions import unless_cached
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.sources import digest
 from autoperf.errors import AutoperfError, guarded
@@ -25,7 +26,7 @@ Get = Callable[..., Any]
 def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Callable[[Get, Switch], Get]]]:
     """``presets``: ``get_presets(project_name)``."""
     if "presets" in targets:
-        yield targets["presets"], getting(probe)
+        yield targets["presets"], unless_cached(probe.root, getting(probe))
 
 
 def getting(probe: Probe) -> Callable[[Get, Switch], Get]:

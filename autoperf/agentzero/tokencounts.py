@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
 from typing import Any, Final
 
+from autoperf.agentzero.companions import unless_cached
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.sources import digest
 from autoperf.errors import AutoperfError, guarded
@@ -46,7 +48,7 @@ Count = Callable[[str, str], int]
 def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Callable[[Count, Switch], Count]]]:
     """For ``count_tokens(text, encoding_name)``: ``count``."""
     if "count" in targets:
-        yield targets["count"], counting(probe)
+        yield targets["count"], unless_cached(probe.root, counting(probe))
 
 
 def counting(probe: Probe) -> Callable[[Count, Switch], Count]:
@@ -55,7 +57,8 @@ def counting(probe: Probe) -> Callable[[Count, Switch], Count]:
 
     def build(original: Any, switch: Switch) -> Count:
         expect_parameters(original, "text", "encoding_name")
-        if digest(original) not in KNOWN or original.__defaults__ != (_ENCODING,):
+        host: Any = inspect.unwrap(original)
+        if digest(host) not in KNOWN or host.__defaults__ != (_ENCODING,):
             raise AutoperfError("another way of counting tokens than the ones that are known")
         kept: Recent[Any, int] = Recent(_CHARACTERS, _weight)
         lines = _Lines(original)
@@ -124,7 +127,7 @@ class _Lines:
 
     def __init__(self, original: Any) -> None:
         self._original = original
-        self._globals: dict[str, Any] = original.__globals__
+        self._globals: dict[str, Any] = inspect.unwrap(original).__globals__
         self._kept: Recent[str, int] = Recent(_CHARACTERS, _weight)
         self._fits: bool | None = None
         # Characters of the text counted last, by whichever thread, that were in none before.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import marshal
 import pickle
 from collections.abc import Callable, Iterator, Mapping
@@ -9,6 +10,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any, Final
 
+from autoperf.agentzero.companions import unless_cached
 from autoperf.agentzero.counters import Lookups
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.sources import digest
@@ -34,12 +36,12 @@ Copy = Callable[[], Any]
 
 def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Callable[[Read, Switch], Read]]]:
     """For functions of one YAML text: ``yaml`` returns what it says, ``frontmatter`` that and its errors."""
-    for name, parameter, sound in (
-        ("yaml", "text", lambda _result: True),
-        ("frontmatter", "frontmatter_text", lambda result: not result[1]),
-    ):
-        if name in targets:
-            yield targets[name], _reading(parameter, sound, probe.memo(SEAM))
+    counter = probe.memo(SEAM)
+    if "yaml" in targets:
+        yield targets["yaml"], _reading("text", lambda _result: True, counter)
+    if "frontmatter" in targets:
+        frontmatter = _reading("frontmatter_text", lambda result: not result[1], counter)
+        yield targets["frontmatter"], unless_cached(probe.root, frontmatter)
 
 
 def _reading(
@@ -99,7 +101,7 @@ class _Grammar:
     """PyYAML as the function found it: whoever adds a constructor or resolver changes what a text means."""
 
     def __init__(self, reader: Any) -> None:
-        self._globals: dict[str, Any] = reader.__globals__
+        self._globals: dict[str, Any] = inspect.unwrap(reader).__globals__
         yaml = self._globals.get("yaml")
         if not isinstance(yaml, ModuleType):
             raise AutoperfError("no PyYAML to read with")
