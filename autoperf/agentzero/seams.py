@@ -15,6 +15,7 @@ from autoperf.agentzero import (
     memory,
     models,
     paths,
+    pluginassets,
     presets,
     roots,
     streaming,
@@ -69,6 +70,7 @@ _ALONE: Final[dict[str, tuple[Rows, ...]]] = {
         filetexts.rows,
         dotenvvalues.rows,
         presets.rows,
+        pluginassets.rows,
     ),
     "tokens": (tokencounts.rows,),
 }

@@ -77,6 +77,7 @@ V0_9_9 = Layout(
             "release": "helpers.git:get_repo_release_info",
             "file": "helpers.files:read_file",
             "environment": "helpers.dotenv:get_dotenv_value",
+            "asset": "helpers.plugins:find_plugin_assets",
             "presets": "plugins._model_config.helpers.model_config:get_presets",
         },
         "tokens": {"count": "helpers.tokens:count_tokens"},
