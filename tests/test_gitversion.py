@@ -185,6 +185,12 @@ def _packs(root: Path) -> None:
     git(root, "pack-refs", "--all")
 
 
+def _loses_a_packed_tag(root: Path) -> None:
+    packed = root / ".git" / "packed-refs"
+    kept = [line for line in packed.read_text().splitlines() if not line.endswith("/v1")]
+    packed.write_text("\n".join(kept) + "\n")
+
+
 def _collects(root: Path) -> None:
     git(root, "gc", "-q")
 
@@ -251,6 +257,14 @@ def test_a_repository_that_changes(host: Host, change: Callable[[Path], None]) -
     assert host.asks()
     host.asks()
     host.asks()
+
+
+def test_a_packed_tag_that_goes(host: Host) -> None:
+    git(host.root, "pack-refs", "--all")
+    host.asks()
+    assert not host.asks()
+    _loses_a_packed_tag(host.root)
+    assert host.asks()
 
 
 @pytest.mark.parametrize("before", [_branches, _detaches, _packs, _collects], ids=lambda one: one.__name__)

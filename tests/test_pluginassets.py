@@ -153,6 +153,12 @@ def test_plugins_that_cannot_be_told(host: Host, monkeypatch: pytest.MonkeyPatch
     assert caught.traceback[-2].name == "find_plugin_assets"
 
 
+def test_a_host_that_finds_something_else_goes_on_searching(host: Host) -> None:
+    host.toggle(PLACES[0])
+    sys.modules["assets_host.subagents"].USER_AGENTS_DIR = "elsewhere"  # type: ignore[attr-defined]
+    assert [host.searches() for _ in range(3)] == [True] * 3
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -37,6 +37,8 @@ def load(text):
     if text == "function":
         return [lambda: 1]
     value = json.loads(text)
+    if ("upper", 2) in SafeLoader.yaml_implicit_resolvers["t"]:
+        return value.upper()
     return SafeLoader.yaml_constructors["str"](value) if type(value) is str else value
 
 def safe_load(text):
@@ -145,8 +147,7 @@ def _constructors_of_its_own(library: ModuleType) -> None:
 
 
 def _resolver(library: ModuleType) -> None:
-    library.SafeLoader.yaml_implicit_resolvers["t"].append(("other", 2))
-    library.SafeLoader.yaml_constructors["str"] = str.upper
+    library.SafeLoader.yaml_implicit_resolvers["t"].append(("upper", 2))
 
 
 def _reader(library: ModuleType) -> None:
