@@ -6,18 +6,25 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from autoperf.agentzero import (
+    dotenvvalues,
     extensions,
+    filetexts,
+    gitversion,
     interventions,
     localmodels,
     mcp,
     memory,
     models,
     paths,
+    pluginassets,
+    presets,
     roots,
     streaming,
+    tokencounts,
     tools,
     tracebacks,
     turns,
+    yamltexts,
 )
 from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.layout import Layout
@@ -60,6 +67,15 @@ Rows = Callable[[Mapping[str, str], Probe], Iterable[tuple[str, Build]]]
 _ALONE: Final[dict[str, tuple[Rows, ...]]] = {
     "monitor": (localmodels.rows,),
     "paths": (paths.rows,),
+    "settings": (
+        yamltexts.rows,
+        gitversion.rows,
+        filetexts.rows,
+        dotenvvalues.rows,
+        presets.rows,
+        pluginassets.rows,
+    ),
+    "tokens": (tokencounts.rows,),
 }
 
 

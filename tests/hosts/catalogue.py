@@ -6,6 +6,7 @@ import catalogue_extensions
 import catalogue_interventions
 import catalogue_names
 import catalogue_paths
+import catalogue_settings
 import catalogue_streams
 import catalogue_tools
 from generations import Generation
@@ -20,6 +21,7 @@ GROUPS = (
     catalogue_errors,
     catalogue_streams,
     catalogue_extensible,
+    catalogue_settings,
 )
 
 

@@ -16,3 +16,21 @@ def introduce(root: Path, package: str) -> None:
     streaming.VARIANTS[text_digest(parser)] = known
     _, scan, rest = extract.partition("def _json_root_object_starts")
     roots.KNOWN.add(text_digest(scan + rest.partition("\n\n\n")[0]))
+    _introduce_settings(root / package.replace(".", "/"))
+
+
+def _introduce_settings(helpers: Path) -> None:
+    from autoperf.agentzero import dotenvvalues, gitversion, tokencounts, yamltexts
+    from autoperf.agentzero.sources import text_digest
+
+    for name, function, known in (
+        ("yaml.py", "loads", yamltexts.KNOWN),
+        ("tokens.py", "count_tokens", tokencounts.KNOWN),
+        ("dotenv.py", "get_dotenv_value", dotenvvalues.KNOWN),
+        ("git.py", "get_repo_release_info", gitversion.OF_A_PATH),
+        ("git.py", "get_git_info", gitversion.OF_THE_HOST),
+    ):
+        source = (helpers / name).read_text() if (helpers / name).exists() else ""
+        _, defined, rest = source.partition(f"def {function}(")
+        if defined:
+            known.add(text_digest(defined + rest.partition("\n\n\n")[0]))

@@ -53,6 +53,15 @@ V0_8 = Layout(
         "agent:Agent.call_utility_model",
     ),
     more={
-        "monitor": {"local_embeddings": "models:LocalSentenceTransformerWrapper.__init__"},
+        "monitor": {
+            "local_embeddings": "models:LocalSentenceTransformerWrapper.__init__",
+        },
+        "settings": {
+            "version": "python.helpers.git:get_git_info",
+            "environment": "python.helpers.dotenv:get_dotenv_value",
+        },
+        "tokens": {
+            "count": "python.helpers.tokens:count_tokens",
+        },
     },
 )

@@ -60,5 +60,14 @@ V0_9_3 = Layout(
             "exists": "python.helpers.files:exists",
             "by_pattern": "python.helpers.files:find_existing_paths_by_pattern",
         },
+        "settings": {
+            "frontmatter": "python.helpers.skills:parse_frontmatter",
+            "version": "python.helpers.git:get_git_info",
+            "file": "python.helpers.files:read_file",
+            "environment": "python.helpers.dotenv:get_dotenv_value",
+        },
+        "tokens": {
+            "count": "python.helpers.tokens:count_tokens",
+        },
     },
 )

@@ -78,5 +78,17 @@ V0_9_9 = Layout(
             "exists": "helpers.files:exists",
             "by_pattern": "helpers.files:find_existing_paths_by_pattern",
         },
+        "settings": {
+            "yaml": "helpers.yaml:loads",
+            "frontmatter": "helpers.skills:parse_frontmatter",
+            "release": "helpers.git:get_repo_release_info",
+            "file": "helpers.files:read_file",
+            "environment": "helpers.dotenv:get_dotenv_value",
+            "asset": "helpers.plugins:find_plugin_assets",
+            "presets": "plugins._model_config.helpers.model_config:get_presets",
+        },
+        "tokens": {
+            "count": "helpers.tokens:count_tokens",
+        },
     },
 )

@@ -1,0 +1,86 @@
+"""The text of a file that was read before and has not changed since."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from autoperf.agentzero.companions import unless_cached
+from autoperf.agentzero.probe import Probe
+from autoperf.agentzero.sources import digest
+from autoperf.errors import AutoperfError, guarded
+from autoperf.patching import Switch, expect_parameters
+from autoperf.recency import Recent
+from autoperf.stamps import Stamp
+
+SEAM: Final = "files"
+# helpers.files.read_file by source: it opens get_abs_path(relative_path) and reads it, v0.9.7 - v2.6
+KNOWN: Final = {"5ad8c903a940e266fcb42db30b9d67a7c76d02f2406962de5d006a420cfa5af0"}
+_CHARACTERS: Final = 4_000_000
+_LONGEST: Final = 200_000
+_ENTRY: Final = 300
+
+Read = Callable[..., Any]
+
+
+def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Callable[[Read, Switch], Read]]]:
+    """``file``: ``read_file(relative_path, encoding)``."""
+    if "file" in targets:
+        yield targets["file"], unless_cached(probe.root, reading(probe))
+
+
+def reading(probe: Probe) -> Callable[[Read, Switch], Read]:
+    """Replaces ``read_file``: a file is opened again when its times, size or inode are others."""
+    counter = probe.memo(SEAM)
+
+    def build(original: Any, switch: Switch) -> Read:
+        expect_parameters(original, "relative_path", "encoding")
+        host: Any = inspect.unwrap(original)
+        if digest(host) not in KNOWN or host.__defaults__ != ("utf-8",):
+            raise AutoperfError("another way of reading files than the one that is known")
+        names: dict[str, Any] = host.__globals__
+        kept: Recent[tuple[str, str], tuple[Stamp, str]] = Recent(_CHARACTERS, _weight)
+
+        def read_file(relative_path: Any, encoding: Any = "utf-8") -> Any:
+            if not switch.on or type(relative_path) is not str or type(encoding) is not str:
+                return original(relative_path, encoding)
+            absolute = names["get_abs_path"](relative_path)
+            stamp, known = None, None
+            with guarded(SEAM):
+                stamp = _look(absolute)
+                known = kept.get((absolute, encoding)) if stamp is not None else None
+            if known is not None and known[0] == stamp:
+                counter.hits += 1
+                return known[1]
+            counter.misses += 1
+            settled = stamp is not None and stamp.settled(time.time_ns())
+            text = original(relative_path, encoding)
+            if stamp is not None and settled:
+                with guarded(SEAM):
+                    if type(text) is str and 0 < len(text) <= _LONGEST:
+                        kept.put((absolute, encoding), (stamp, text))
+            return text
+
+        return read_file
+
+    return build
+
+
+def _weight(_key: tuple[str, str], value: tuple[Stamp, str]) -> int:
+    return _ENTRY + len(value[1])
+
+
+def _look(path: str) -> Stamp | None:
+    """How a plain file looks, the time of its inode included; None for anything else, and for nothing."""
+    try:
+        seen = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    if not stat.S_ISREG(seen.st_mode) or not seen.st_size:
+        return None
+    newest = max(seen.st_mtime_ns, seen.st_ctime_ns)
+    return Stamp((seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size, seen.st_ino, seen.st_dev), newest)

@@ -1,0 +1,143 @@
+"""The host's git version: asked of git again only when something in the repository has changed."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import os
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from autoperf.agentzero import gitstamps
+from autoperf.agentzero.gitstamps import Repository
+from autoperf.agentzero.probe import Probe
+from autoperf.agentzero.sources import digest
+from autoperf.errors import AutoperfError, guarded
+from autoperf.patching import Switch, expect_parameters
+from autoperf.stamps import Stamp
+
+SEAM: Final = "git"
+_REPOSITORIES: Final = 64
+# By source, and the tags of the original that carry it.
+OF_A_PATH: Final = {
+    "e49be466b512eccc617e16f7d14cfb03449d8ca29b08873524556ae40ca5cb0a",  # v0.9.9
+    "6386dd60326711f87740672d18681e6422063948f1bef9bfede0a80a397a1a36",  # v1.0 - v2.6
+}
+OF_THE_HOST: Final = {
+    "5384977f9df010235bfaa7c8a25e63314690902fa54ddf2c5961e22bc7a10bb0",  # v0.8
+    "88a17a358c74faabccf077658546751634dee52cf81ab4cbc394811026278f1f",  # v0.8.1 - v0.9.8
+}
+
+Build = Callable[[Any, Switch], Any]
+
+
+def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]]:
+    """``release``: ``get_repo_release_info(repo_path)``, ``version``: ``get_git_info()`` of before."""
+    releases = Releases(probe)
+    if "release" in targets:
+        yield targets["release"], releases.of_a_path
+    if "version" in targets:
+        yield targets["version"], releases.of_the_host
+
+
+class Releases:
+    """What git said of a few repositories, with a stamp each of what it depends on.
+
+    Only what git said in full is kept: whatever is an error, or may be one, is the host's to find each time.
+    """
+
+    def __init__(self, probe: Probe) -> None:
+        self._counter = probe.memo(SEAM)
+        self._kept: dict[Any, tuple[Repository, Stamp, Any]] = {}
+
+    def of_a_path(self, original: Callable[[str], Any], switch: Switch) -> Callable[[str], Any]:
+        """Wrapper for ``get_repo_release_info(repo_path)``."""
+        expect_parameters(original, "repo_path")
+        _expect(original, OF_A_PATH)
+        world = _World(original)
+
+        def get_repo_release_info(repo_path: Any) -> Any:
+            if not switch.on:
+                return original(repo_path)
+            return self._answer(repo_path, world, lambda: original(repo_path), _whole)
+
+        return get_repo_release_info
+
+    def of_the_host(self, original: Callable[[], Any], switch: Switch) -> Callable[[], Any]:
+        """Wrapper for ``get_git_info()`` where it asks git itself about the host's own folder."""
+        expect_parameters(original)
+        _expect(original, OF_THE_HOST)
+        world = _World(original)
+
+        def get_git_info() -> Any:
+            if not switch.on:
+                return original()
+            root = None
+            with guarded(SEAM):
+                root = world.base()
+            return self._answer(root, world, original, lambda found: bool(found["tag"]))
+
+        return get_git_info
+
+    def _answer(
+        self, root: Any, world: _World, ask: Callable[[], Any], complete: Callable[[Any], bool]
+    ) -> Any:
+        key = repository = stamp = kept = None
+        with guarded(SEAM):
+            key = world.key(root)
+            kept = None if key is None else self._kept.get(key)
+            repository = kept[0] if kept is not None else None if key is None else Repository.at(root)
+            stamp = None if repository is None else repository.stamp()
+            if kept is not None and stamp == kept[1]:
+                self._counter.count(hit=True)
+                return copy.deepcopy(kept[2])
+            if kept is not None:
+                # Which files to look at may have changed with them.
+                del self._kept[key]
+                repository = Repository.at(root)
+                stamp = None if repository is None else repository.stamp()
+        settled = stamp is not None and gitstamps.settled(stamp)
+        self._counter.count(hit=False)
+        answer = ask()
+        if repository is not None and stamp is not None and settled:
+            with guarded(SEAM):
+                if complete(answer):
+                    if len(self._kept) >= _REPOSITORIES:
+                        self._kept.clear()
+                    self._kept[key] = repository, stamp, copy.deepcopy(answer)
+        return answer
+
+
+class _World:
+    """Everything but the repository that an answer depends on."""
+
+    def __init__(self, original: Any) -> None:
+        self._globals: dict[str, Any] = inspect.unwrap(original).__globals__
+        self._repo = self._globals.get("Repo")
+
+    def base(self) -> Any:
+        return self._globals["files"].get_base_dir()
+
+    def key(self, root: Any) -> Any:
+        if type(root) is not str or not os.path.isabs(root) or self._globals.get("Repo") is not self._repo:
+            return None
+        around = gitstamps.surroundings()
+        if around is None:
+            return None
+        zone = None
+        if "Localization" in self._globals:
+            # Only one that is there already: making it writes to the host's .env.
+            localization = vars(self._globals["Localization"]).get("_instance")
+            if localization is None:
+                return None
+            zone = repr(localization.get_tzinfo())
+        return root, zone, *around
+
+
+def _expect(original: Any, known: set[str]) -> None:
+    if digest(original) not in known:
+        raise AutoperfError("another way of asking git than the ones that are known")
+
+
+def _whole(info: Any) -> bool:
+    return bool(info.is_git_repo and not info.error and info.head and info.release and info.release.tag)

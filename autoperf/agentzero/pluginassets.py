@@ -1,0 +1,143 @@
+"""Where a plugin's file may lie (v0.9.9 on): worked out once, looked up every time."""
+
+from __future__ import annotations
+
+import glob
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from autoperf.agentzero.probe import Probe
+from autoperf.agentzero.sources import digest
+from autoperf.errors import AutoperfError, guarded
+from autoperf.patching import Switch
+
+SEAM: Final = "plugin files"
+# find_plugin_assets by source; they differ in what they do for projects only.
+KNOWN: Final = {
+    "e124df8f7da8c223cb71a2baf3b45b16278364700b558159d5f9eb1039a04715",  # v0.9.9 - v1.10
+    "fb454e2b752946fb24273ff877339ebc331fb96927b4810352c2421708007b2e",  # v1.12 - v2.6
+}
+_PLACES_KEPT: Final = 1_000
+_OPTIONS: Final = frozenset({"plugin_name", "project_name", "agent_profile", "only_first"})
+
+Find = Callable[..., list[dict[str, str]]]
+
+
+def rows(targets: Mapping[str, str], _probe: Probe) -> Iterator[tuple[str, Callable[[Find, Switch], Find]]]:
+    """``asset``: ``find_plugin_assets(*subpaths, plugin_name, project_name, agent_profile, only_first)``."""
+    if "asset" in targets:
+        yield targets["asset"], finding
+
+
+def finding(original: Any, switch: Switch) -> Find:
+    """Replaces ``find_plugin_assets`` for one file of one plugin, without a project and without wildcards.
+
+    That is what the configuration of a plugin is looked for with, in some forty places at each call.
+    """
+    host: Any = inspect.unwrap(original)
+    if digest(host) not in KNOWN:
+        raise AutoperfError("another way of looking for a plugin's files than the ones that are known")
+    places = _Places(host)
+
+    def find_plugin_assets(*subpaths: Any, **options: Any) -> list[dict[str, str]]:
+        key = None
+        if switch.on and options.keys() == _OPTIONS and options["only_first"] is True:
+            key = (options["plugin_name"], options["agent_profile"], *subpaths)
+            if options["project_name"] != "" or any(type(part) is not str for part in key):
+                key = None
+        known = None if key is None else places.kept.get(key)
+        if known is not None:
+            answer = known.first()
+            if answer is not None:
+                return answer
+        found: list[dict[str, str]] = original(*subpaths, **options)
+        if key is not None and key not in places.unfit:
+            with guarded(SEAM):
+                places.learn(key, found)
+        return found
+
+    return find_plugin_assets
+
+
+class _Candidates(NamedTuple):
+    """Paths in the host's order, and the enabled plugins (``bases``) that ``plugins`` was worked out from."""
+
+    profile: str
+    own: tuple[str, ...]
+    plugins: tuple[str, ...]
+    bases: tuple[str, ...]
+    general: tuple[str, ...]
+    enabled: Callable[[], list[str]]
+
+    def first(self) -> list[dict[str, str]] | None:
+        """The first that exists, as the host tells it; a fresh list. None where only the host can tell."""
+        exists = os.path.exists
+        for path in self.own:
+            if exists(path):
+                return [{"project_name": "", "agent_profile": self.profile, "path": path}]
+        if self.profile:
+            # Not before here: the host does not ask for its plugins either when it has found the file.
+            try:
+                if tuple(self.enabled()) != self.bases:
+                    return None
+            except Exception:
+                return None  # the host will raise it itself
+        for path in self.plugins:
+            if exists(path):
+                return [{"project_name": "", "agent_profile": self.profile, "path": path}]
+        for number, path in enumerate(self.general, 2 - len(self.general)):
+            if exists(path):
+                # The last two belong to no profile.
+                return [
+                    {"project_name": "", "agent_profile": self.profile if number < 0 else "", "path": path}
+                ]
+        return []
+
+
+class _Places:
+    """The candidates of every file that was asked for, as long as the host has the same plugins."""
+
+    def __init__(self, host: Any) -> None:
+        self._names: dict[str, Any] = host.__globals__
+        self._package = self._names["__name__"].rpartition(".")[0]
+        self.kept: dict[tuple[str, ...], _Candidates] = {}
+        self.unfit: set[tuple[str, ...]] = set()
+
+    def learn(self, key: tuple[str, ...], found: list[dict[str, str]]) -> None:
+        """Work out the candidates of ``key``; kept only if they give what the host has just found."""
+        if len(self.kept) + len(self.unfit) >= _PLACES_KEPT:
+            self.kept.clear()
+            self.unfit.clear()
+        candidates = self._candidates(*key)
+        if candidates is not None and any(map(os.path.exists, candidates.own)):
+            return  # the host found it at once, and so knows nothing of its plugins
+        if candidates is None or candidates.first() != found:
+            self.unfit.add(key)
+        else:
+            self.kept[key] = candidates
+
+    def _candidates(self, plugin: str, profile: str, *subpaths: str) -> _Candidates | None:
+        files = self._names["files"]
+        subagents = sys.modules.get(f"{self._package}.subagents")
+        at, rest = files.get_abs_path, (files.PLUGINS_DIR, plugin, *subpaths)
+        own: tuple[str, ...] = ()
+        bases: tuple[str, ...] = ()
+        general: tuple[str, ...] = (at(files.USER_DIR, *rest), at(*rest))
+
+        def enabled() -> list[str]:
+            found: list[str] = self._names["get_enabled_plugin_paths"](None)
+            return found
+
+        if profile:
+            if subagents is None:
+                return None
+            own = (at(subagents.USER_AGENTS_DIR, profile, *rest),)
+            general = (at(subagents.DEFAULT_AGENTS_DIR, profile, *rest), *general)
+            bases = () if os.path.exists(own[0]) else tuple(enabled())
+        plugins = tuple(at(base, files.AGENTS_DIR, profile, *rest) for base in bases)
+        if any(map(glob.has_magic, (*own, *plugins, *general))):
+            return None
+        return _Candidates(profile, own, plugins, bases, general, enabled)

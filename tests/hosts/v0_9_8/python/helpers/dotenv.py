@@ -1,0 +1,8 @@
+"""Values of the environment."""
+
+import os
+
+
+def get_dotenv_value(key: str, default: object = None) -> object:
+    value = os.getenv(key, default)
+    return value
