@@ -12,6 +12,7 @@ from autoperf.agentzero import (
     memory,
     models,
     paths,
+    prompts,
     roots,
     streaming,
     tools,
@@ -56,7 +57,7 @@ def patches(
 Row = tuple[str | None, str, Build]
 Rows = Callable[[Mapping[str, str], Probe], Iterable[tuple[str, Build]]]
 # Features that stand alone: each turns its own places in the layout into rows.
-_ALONE: Final[dict[str, tuple[Rows, ...]]] = {}
+_ALONE: Final[dict[str, tuple[Rows, ...]]] = {"prompts": (prompts.rows,)}
 
 
 def _more(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row]:
@@ -70,9 +71,10 @@ def _more(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Ro
 def _loading(
     layout: Layout, features: frozenset[str], probe: Probe, code: CodeCache, loading: ClassLoading
 ) -> Iterator[Row]:
-    if not features & {"tools", "extensions"}:
+    wanted = [name for name in ("tools", "extensions", "prompts") if name in features]
+    if not wanted:
         return
-    feature = "tools" if "tools" in features else "extensions"
+    feature = wanted[0]
 
     from_folder = (SharedLoading(loading.caches, code) if layout.shares_modules else loading).from_folder
 

@@ -53,4 +53,15 @@ V0_9_3 = Layout(
         "models:_parse_chunk",
         "agent:Agent.call_utility_model",
     ),
+    more={
+        "prompts": {
+            "read": "python.helpers.files:read_prompt_file",
+            "parse": "python.helpers.files:parse_file",
+            "find": "python.helpers.files:find_file_in_dirs",
+            "variables": "python.helpers.files:load_plugin_variables",
+            "names": "python.helpers.files:get_unique_filenames_in_dirs",
+            "discover_skills": "python.helpers.skills:discover_skill_md_files",
+            "parse_skill": "python.helpers.skills:skill_from_markdown",
+        },
+    },
 )

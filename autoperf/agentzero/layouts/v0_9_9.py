@@ -70,4 +70,15 @@ V0_9_9 = Layout(
         "agent:Agent.call_chat_model_turn",
         "agent:Agent.call_utility_model",
     ),
+    more={
+        "prompts": {
+            "read": "helpers.files:read_prompt_file",
+            "parse": "helpers.files:parse_file",
+            "find": "helpers.files:find_file_in_dirs",
+            "variables": "helpers.files:load_plugin_variables",
+            "names": "helpers.files:get_unique_filenames_in_dirs",
+            "discover_skills": "helpers.skills:discover_skill_md_files",
+            "parse_skill": "helpers.skills:skill_from_markdown",
+        },
+    },
 )
