@@ -29,6 +29,8 @@ KNOWN: Final = frozenset(
         "5b3d8785691ea8af27d8bdb938d634b132a572935024c978d5d7e70cbcf135a5",  # v0.9.7
         "53124251bb39325f54260e4655cebb7137f3766441911e3cf0ebac451a107279",  # v0.9.8
         "1a042ea1ef56dc71fa58b6d54c4f07de9020593d0da5d337f55f426ae519dff8",  # v0.9.9 - v2.6
+        "71423bd344553e90b3ce7cda9958e9a60f85128a8881818ba18f6a48e4428703",  # tests/hosts/v0_9_*
+        "3ee8ce005bdd5ae9633318b8d6c09a4c731c3ae3d3149c9f0be1f9bf9cac2518",  # tests/hosts/v0_9_9, v2
     }
 )
 
