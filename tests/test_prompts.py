@@ -13,6 +13,7 @@ import pytest
 
 from autoperf.agentzero.promptmemo import TEXTS_EACH
 from autoperf.agentzero.tracebacks import without_our_frames
+from autoperf.witness import Witness
 from tests.prompt_hosts import FOLDERS, PromptHost, outcome, prompt_host, settle
 
 COUNTING = """
@@ -33,7 +34,10 @@ def host(tmp_path: Path) -> Iterator[PromptHost]:
 
 
 class Agent:
-    pass
+    mood = True
+
+    def __bool__(self) -> bool:
+        return self.mood
 
 
 def warm(host: PromptHost, **values: Any) -> str:
@@ -97,14 +101,15 @@ def test_folders_that_come_and_go(host: PromptHost) -> None:
 
 
 def test_links_that_lead_nowhere_yet(host: PromptHost) -> None:
-    (host.base / "user/part.md").symlink_to(host.base / "elsewhere.md")
+    (host.base / "away").mkdir()
+    (host.base / "user/part.md").symlink_to(host.base / "away/part.md")
     settle()
     warm(host, who="A")
-    host.write("elsewhere.md", "linked")
+    host.write("away/part.md", "linked")
     assert host.same(who="A") == "main A linked"
     settle()
     warm(host, who="A")
-    (host.base / "elsewhere.md").unlink()
+    (host.base / "away/part.md").unlink()
     assert host.same(who="A") == "main A part A"
 
 
@@ -205,7 +210,8 @@ def test_a_dictionary_that_others_hold_gets_the_values_as_by_the_host(host: Prom
 
 
 def test_a_module_that_writes_what_is_included_next(host: PromptHost) -> None:
-    part, wish = host.base / "prompts/part.md", host.base / "wish.txt"
+    part, wish = host.base / "prompts/part.md", host.base / "away/wish.txt"
+    wish.parent.mkdir()
     source = f"""
 import pathlib
 class Variables:
@@ -228,18 +234,17 @@ def test_conditions_are_decided_by_values(host: PromptHost) -> None:
     assert warm(host, who="", other="x") == "no"
 
 
-@pytest.mark.parametrize("condition", ["_agent.mood", "len(who) > chances.pop()", "_agent"])
+@pytest.mark.parametrize("condition", ["_agent.mood", "__import__('builtins')._mood", "_agent"])
 def test_conditions_that_can_change_by_themselves_are_decided_every_time(
-    host: PromptHost, condition: str
+    host: PromptHost, condition: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host.write("prompts/part.md", "{{if " + condition + "}}yes{{endif}}")
     settle()
     agent = Agent()
-    agent.mood = True  # type: ignore[attr-defined]
     for mood in (True, False, True):
-        agent.mood = mood  # type: ignore[attr-defined]
-        host.same(who="A", _agent=agent)
-        host.same(who="A", _agent=Agent())
+        agent.mood = mood
+        monkeypatch.setattr("builtins._mood", mood, raising=False)
+        assert host.same(who="A", _agent=agent) == "main A " + "yes" * mood
 
 
 def test_objects_show_only_where_the_prompt_asks_for_them(host: PromptHost) -> None:
@@ -266,6 +271,25 @@ def test_objects_with_a_text_of_their_own_are_asked_every_time(host: PromptHost)
     again = [outcome(module, "main.md", FOLDERS, {"who": mood}) for module, mood in moods]
     assert texts[0] == texts[1]
     assert again[0] == again[1] != texts[0]
+
+
+def test_what_was_read_by_itself_is_part_of_what_includes_it(host: PromptHost) -> None:
+    assert host.same("part.md", who="A") == "part A"
+    assert warm(host, who="A") == "main A part A"
+    host.write("prompts/part.md", "edited")
+    assert host.same(who="A") == "main A edited"
+
+
+def test_a_look_is_settled_once_the_next_change_must_show(host: PromptHost) -> None:
+    path = host.write("prompts/part.md", "x")
+    fresh = Witness()
+    fresh.note(str(path))
+    assert not fresh.settled()
+    settle()
+    later = Witness()
+    later.note(str(path))
+    assert later.settled()
+    assert Witness().settled()
 
 
 def test_what_is_touched_now_is_not_trusted(host: PromptHost) -> None:

@@ -90,7 +90,7 @@ class SkillFiles:
                     witness = _file(skill_md_path)
             skill = original(skill_md_path, **kwargs)
             # What is no skill is read again: the host may have something to say of it.
-            if witness is not None and skill is not None and key is not None:
+            if witness is not None:
                 with guarded(SEAM):
                     self._lookups.count(hit=False)
                     if type(skill) is space.get("Skill"):
