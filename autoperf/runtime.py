@@ -60,6 +60,8 @@ class Runtime:
             self.caches["tools"] = Cache(config.tool_cache_size, config.tool_cache_ttl)
         if config.on("extensions"):
             self.caches["extensions"] = Cache(config.extension_cache_size, config.extension_cache_ttl)
+        if config.on("prompts"):
+            self.caches["prompts"] = Cache(config.tool_cache_size, config.tool_cache_ttl)
         self.code = CodeCache(max(config.tool_cache_ttl, config.extension_cache_ttl))
         self.probe = Probe(None, config.detail)
         self.probe.root = str(root)

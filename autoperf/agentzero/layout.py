@@ -11,7 +11,7 @@ from typing import Final
 from autoperf.agentzero.definitions import parsed
 
 # The base class asked for, and the cache that keeps its subclasses: the same in every generation.
-CACHE_OF_BASE: Final = {"Tool": "tools", "Extension": "extensions"}
+CACHE_OF_BASE: Final = {"Tool": "tools", "Extension": "extensions", "VariablesPlugin": "prompts"}
 
 
 @dataclass(frozen=True)

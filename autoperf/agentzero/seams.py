@@ -18,6 +18,7 @@ from autoperf.agentzero import (
     paths,
     pluginassets,
     presets,
+    prompts,
     roots,
     streaming,
     tokencounts,
@@ -76,6 +77,7 @@ _ALONE: Final[dict[str, tuple[Rows, ...]]] = {
         pluginassets.rows,
     ),
     "tokens": (tokencounts.rows,),
+    "prompts": (prompts.rows,),
 }
 
 
@@ -90,9 +92,10 @@ def _more(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Ro
 def _loading(
     layout: Layout, features: frozenset[str], probe: Probe, code: CodeCache, loading: ClassLoading
 ) -> Iterator[Row]:
-    if not features & {"tools", "extensions"}:
+    wanted = [name for name in ("tools", "extensions", "prompts") if name in features]
+    if not wanted:
         return
-    feature = "tools" if "tools" in features else "extensions"
+    feature = wanted[0]
 
     from_folder = (SharedLoading(loading.caches, code) if layout.shares_modules else loading).from_folder
 

@@ -51,6 +51,7 @@ def measure() -> dict[str, float]:
     seams["extension call, no extension"] = lambda: call(EMPTY)
     seams["extension call, one extension"] = lambda: call(POINT)
     seams["handle_intervention, idle"] = agent.handle_intervention
+    seams |= _prompts(agent, agent_module)
     times = {}
     for name, seam in seams.items():
         times[name] = asyncio.run(_time(seam))
@@ -71,6 +72,30 @@ def _paths(agent: Any) -> Callable[[], Any] | None:
         if hasattr(subagents, "get_paths"):
             return lambda: subagents.get_paths(agent, "tools", "response.py", **options)
     return None
+
+
+def _prompts(agent: Any, agent_module: Any) -> dict[str, Callable[[], Any]]:
+    """The system prompt, a step's whole prompt and one prompt file."""
+    package = "helpers" if os.path.isdir("helpers") else "python.helpers"
+    try:
+        runtime = import_module(f"{package}.runtime")
+    except ModuleNotFoundError:
+        return {}
+    # As in a container: a development host would ask another one.
+    sys.argv = [sys.argv[0], "--dockerized=true"]
+    runtime.initialize()
+    loop_data = agent_module.LoopData()
+
+    async def prepare() -> None:
+        agent.loop_data = loop_data
+        await agent.prepare_prompt(loop_data)
+        del agent.loop_data
+
+    return {
+        "read_prompt, main": lambda: agent.read_prompt("agent.system.main.md"),
+        "system prompt": lambda: agent.get_system_prompt(loop_data),
+        "prepare_prompt": prepare,
+    }
 
 
 def _extension_call(agent: Any) -> Callable[[str], Any]:

@@ -69,5 +69,14 @@ V0_9_3 = Layout(
         "tokens": {
             "count": "python.helpers.tokens:count_tokens",
         },
+        "prompts": {
+            "read": "python.helpers.files:read_prompt_file",
+            "parse": "python.helpers.files:parse_file",
+            "find": "python.helpers.files:find_file_in_dirs",
+            "variables": "python.helpers.files:load_plugin_variables",
+            "names": "python.helpers.files:get_unique_filenames_in_dirs",
+            "discover_skills": "python.helpers.skills:discover_skill_md_files",
+            "parse_skill": "python.helpers.skills:skill_from_markdown",
+        },
     },
 )

@@ -90,5 +90,14 @@ V0_9_9 = Layout(
         "tokens": {
             "count": "helpers.tokens:count_tokens",
         },
+        "prompts": {
+            "read": "helpers.files:read_prompt_file",
+            "parse": "helpers.files:parse_file",
+            "find": "helpers.files:find_file_in_dirs",
+            "variables": "helpers.files:load_plugin_variables",
+            "names": "helpers.files:get_unique_filenames_in_dirs",
+            "discover_skills": "helpers.skills:discover_skill_md_files",
+            "parse_skill": "helpers.skills:skill_from_markdown",
+        },
     },
 )

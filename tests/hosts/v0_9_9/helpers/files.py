@@ -33,28 +33,30 @@ def find_existing_paths_by_pattern(pattern: str) -> list[str]:
     return matches
 
 
-def find_file_in_dirs(name: str, directories: list[str]) -> str:
-    for directory in directories:
-        path = get_abs_path(directory, name)
+def find_file_in_dirs(_filename: str, _directories: list[str]) -> str:
+    for directory in _directories:
+        path = get_abs_path(directory, _filename)
         if os.path.isfile(path):
             return path
-    raise FileNotFoundError(f"File '{name}' is in none of the prompt folders")
+    raise FileNotFoundError(f"File '{_filename}' is in none of the prompt folders")
 
 
-def load_plugin_variables(file: str, directories: list[str]) -> dict[str, Any]:
+def load_plugin_variables(file: str, backup_dirs: list[str]) -> dict[str, Any]:
     try:
-        plugin = find_file_in_dirs(os.path.basename(file)[: -len(".md")] + ".py", directories)
+        plugin = find_file_in_dirs(os.path.basename(file)[: -len(".md")] + ".py", backup_dirs)
     except FileNotFoundError:
         return {}
     from helpers import modules
 
     for cls in modules.load_classes_from_file(plugin, VariablesPlugin, one_per_file=False):
-        return cls().get_variables(file, directories)
+        return cls().get_variables(file, backup_dirs)
     return {}
 
 
-def read_prompt_file(_file: str, _directories: list[str], **kwargs: Any) -> str:
-    with open(find_file_in_dirs(_file, _directories), encoding="utf-8") as handle:
+def read_prompt_file(
+    _file: str, _directories: list[str], _encoding: str = "utf-8", **kwargs: Any
+) -> str:
+    with open(find_file_in_dirs(_file, _directories), encoding=_encoding) as handle:
         text = handle.read()
     variables = {**load_plugin_variables(_file, _directories), **kwargs}
     for key, value in variables.items():
