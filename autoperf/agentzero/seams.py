@@ -8,10 +8,13 @@ from typing import Any, Final
 from autoperf.agentzero import (
     extensions,
     interventions,
+    logvalues,
+    masking,
     mcp,
     memory,
     models,
     paths,
+    printing,
     roots,
     streaming,
     tools,
@@ -56,7 +59,9 @@ def patches(
 Row = tuple[str | None, str, Build]
 Rows = Callable[[Mapping[str, str], Probe], Iterable[tuple[str, Build]]]
 # Features that stand alone: each turns its own places in the layout into rows.
-_ALONE: Final[dict[str, tuple[Rows, ...]]] = {}
+_ALONE: Final[dict[str, tuple[Rows, ...]]] = {
+    "output": (masking.rows, logvalues.rows, printing.rows),
+}
 
 
 def _more(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row]:

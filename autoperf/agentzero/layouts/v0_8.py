@@ -53,4 +53,12 @@ V0_8 = Layout(
         "models:parse_chunk",
         "agent:Agent.call_utility_model",
     ),
+    more={
+        "output": {
+            "copy": "python.helpers.log:copy",
+            "cut": "python.helpers.log:_truncate_value",
+            "colour": "python.helpers.print_style:PrintStyle._get_rgb_color_code",
+            "html": "python.helpers.print_style:PrintStyle._log_html",
+        },
+    },
 )

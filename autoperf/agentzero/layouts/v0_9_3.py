@@ -53,4 +53,14 @@ V0_9_3 = Layout(
         "models:_parse_chunk",
         "agent:Agent.call_utility_model",
     ),
+    more={
+        "output": {
+            "mask_method": "python.helpers.log:Log._mask_recursive",
+            "mask_function": "python.helpers.log:_mask_recursive",
+            "copy": "python.helpers.log:copy",
+            "cut": "python.helpers.log:_truncate_value",
+            "colour": "python.helpers.print_style:PrintStyle._get_rgb_color_code",
+            "html": "python.helpers.print_style:PrintStyle._log_html",
+        },
+    },
 )

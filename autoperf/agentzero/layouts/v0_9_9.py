@@ -70,4 +70,13 @@ V0_9_9 = Layout(
         "agent:Agent.call_chat_model_turn",
         "agent:Agent.call_utility_model",
     ),
+    more={
+        "output": {
+            "mask_method": "helpers.log:Log._mask_recursive",
+            "copy": "helpers.log:copy",
+            "cut": "helpers.log:_truncate_value",
+            "colour": "helpers.print_style:PrintStyle._get_rgb_color_code",
+            "html": "helpers.print_style:PrintStyle._log_html",
+        },
+    },
 )
