@@ -43,6 +43,7 @@ SHORTEST: Final = 4
 # Characters: a shorter text is searched sooner than it is looked up.
 _GROWING: Final = 512
 _DEEPEST: Final = 60
+_PROJECTS_KEPT: Final = 256
 
 Mask = Callable[..., Any]
 
@@ -68,6 +69,7 @@ def _of_method(probe: Probe, texts: GrowingTexts) -> Callable[[Mask, Switch], Ma
         _expect(inner, LOOKUPS)
         masker = _Masker(sys.modules[inner.__module__], texts)
         undisturbed = _undisturbed(lookup, inner)
+        managers = _Managers(inner, masker.managers)
         memo = probe.memo("masked values")
 
         def _mask_recursive(self: Any, obj: Any) -> Any:
@@ -76,7 +78,7 @@ def _of_method(probe: Probe, texts: GrowingTexts) -> Callable[[Mask, Switch], Ma
                 if agent is not None and hasattr(agent, "AgentContext"):
                     try:
                         context = self.context or agent.AgentContext.current()
-                        masked = masker.masked(inner(context), obj)
+                        masked = masker.masked(managers.of(context), obj)
                     except Exception:  # the host's own too: it knows what becomes of them
                         masked = _UNKNOWN
                     if masked is not _UNKNOWN:
@@ -146,13 +148,38 @@ def _undisturbed(lookup: Any, inner: Any) -> Callable[[], bool]:
     return undisturbed
 
 
+class _Managers:
+    """The manager of a context's secrets, which depends on nothing but the name of its project."""
+
+    def __init__(self, lookup: Callable[[Any], Any], cls: Any) -> None:
+        self._lookup = lookup
+        self._class = cls
+        self._package = lookup.__module__.rpartition(".")[0]
+        self._kept: dict[str, tuple[Any, Any]] = {}
+
+    def of(self, context: Any) -> Any:
+        """What the host's look-up gives for ``context``, as long as the host itself keeps that one."""
+        projects = sys.modules.get(f"{self._package}.projects")
+        if not context or projects is None:
+            return self._lookup(context)
+        project = projects.get_context_project_name(context) or ""
+        found = self._kept.get(project)
+        if found is not None and self._class._instances.get(found[0]) is found[1]:
+            return found[1]
+        manager = self._lookup(context)
+        key = next((key for key, kept in list(self._class._instances.items()) if kept is manager), None)
+        if key is not None and type(project) is str and len(self._kept) < _PROJECTS_KEPT:
+            self._kept[project] = key, manager
+        return manager
+
+
 class _Masker:
     """Does to a value what the host does, with the secrets read once."""
 
     def __init__(self, module: ModuleType, texts: GrowingTexts) -> None:
         self._texts = texts
-        self._class: Any = vars(module)["SecretsManager"]
-        self._methods = [vars(self._class)[name] for name in MANAGERS]
+        self.managers: Any = vars(module)["SecretsManager"]
+        self._methods = [vars(self.managers)[name] for name in MANAGERS]
         for method, known in zip(self._methods, MANAGERS.values(), strict=True):
             _expect(method, known)
         self._seen: tuple[Any, ...] = ()
@@ -160,8 +187,8 @@ class _Masker:
 
     def masked(self, manager: Any, obj: Any) -> Any:
         """``obj`` as the host masks it, or `_UNKNOWN` where only the host can tell; host errors pass."""
-        methods = vars(self._class)
-        if type(manager) is not self._class or [methods[name] for name in MANAGERS] != self._methods:
+        methods = vars(self.managers)
+        if type(manager) is not self.managers or [methods[name] for name in MANAGERS] != self._methods:
             return _UNKNOWN
         seen = tuple(manager.load_secrets().values())
         values = self._values if seen == self._seen else _secret(seen)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from autoperf.agentzero import (
     extensions,
+    includes,
     interventions,
     logvalues,
     masking,
@@ -60,7 +61,7 @@ Row = tuple[str | None, str, Build]
 Rows = Callable[[Mapping[str, str], Probe], Iterable[tuple[str, Build]]]
 # Features that stand alone: each turns its own places in the layout into rows.
 _ALONE: Final[dict[str, tuple[Rows, ...]]] = {
-    "output": (masking.rows, logvalues.rows, printing.rows),
+    "output": (masking.rows, logvalues.rows, printing.rows, includes.rows),
 }
 
 

@@ -61,6 +61,7 @@ V0_9_3 = Layout(
             "cut": "python.helpers.log:_truncate_value",
             "colour": "python.helpers.print_style:PrintStyle._get_rgb_color_code",
             "html": "python.helpers.print_style:PrintStyle._log_html",
+            "includes": "python.helpers.strings:replace_file_includes",
         },
     },
 )

@@ -77,6 +77,7 @@ V0_9_9 = Layout(
             "cut": "helpers.log:_truncate_value",
             "colour": "helpers.print_style:PrintStyle._get_rgb_color_code",
             "html": "helpers.print_style:PrintStyle._log_html",
+            "includes": "helpers.strings:replace_file_includes",
         },
     },
 )
