@@ -15,8 +15,9 @@ from typing import Any
 
 _TIMEOUT = 60.0
 _HERE = Path(__file__)
-# Pieces. As in `pace`: a shorter reply is over before a tenth of it could be told from the clock's noise.
-_LONG, _TENTHS = 2_000, 10
+# Pieces; as in `pace`: a shorter reply is over before a tenth of it could be told from the clock's noise, and
+# before the last ones a host may stop listening, its request being complete.
+_LONG, _TENTHS, _CLOSING = 2_000, 10, 32
 
 
 async def acompletion(*, model: str, messages: Any, **options: Any) -> Any:
@@ -56,11 +57,12 @@ def _marked(count: int) -> Iterator[None]:
     """Writes down this process's CPU clock at every tenth of a long reply; to be advanced once a piece."""
     if count < _LONG:
         return
+    count -= _CLOSING
     stops = {count * tenth // _TENTHS for tenth in range(_TENTHS + 1)}
     marks = []
     for number in range(count + 1):
         if number in stops:
             marks.append((number, time.process_time()))
-            # Each time: the host may stop listening before the end, once its request is complete.
+        if number == count:
             _HERE.with_suffix(".marks").write_text(json.dumps(marks), encoding="utf-8")
         yield
