@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import random
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 from autoperf.agentzero import masking
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.sources import digest
+from autoperf.errors import failures
 from autoperf.patching import Patch, PatchSet
 from tests import output_host
 
@@ -193,6 +196,48 @@ def test_texts_of_another_class_come_out_as_from_the_host(masked: Masked) -> Non
     assert masked.log._mask_recursive(text) is text
     masked.secrets()["KEY"] = "other-value"
     assert type(masked.log._mask_recursive(text)) is type(masked.plainly(text)) is str
+
+
+def test_an_unknown_manager_is_said_once_and_asked_every_time(
+    masked: Masked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    masked.patches.stop()
+    monkeypatch.setattr(masking, "MANAGERS", {name: {"another"} for name in masking.MANAGERS})
+    (_, row) = masking.rows({"mask_method": METHOD, "mask_function": FUNCTION}, masked.probe)
+    patches = PatchSet([Patch(row[0], "output", row[1])])
+    patches.start()
+    before, ours = failures.of(masking.SEAM), masked.ours()
+    masked.secrets()["KEY"] = "some-secret"
+    for _ in range(2):
+        assert masked.host.log._mask_recursive(["some-secret"]) == ["<KEY>"]
+    assert (failures.of(masking.SEAM) - before, masked.ours()) == (1, ours)
+    patches.stop()
+
+
+def test_two_threads_with_different_secrets_never_mix_them(masked: Masked) -> None:
+    masked.secrets()["ALL"] = "everybodys"
+    masked.secrets("shop")["SHOP"] = "shopkeepers"
+    logs = [masked.log, masked.host.log.Log(masked.host.agent.AgentContext("shop"))]
+    expected = ["<ALL> shopkeepers", "everybodys <SHOP>"]
+    wrong: list[Any] = []
+
+    def work(number: int) -> None:
+        for _ in range(2000):
+            found = logs[number]._mask_recursive("everybodys shopkeepers")
+            if found != expected[number]:
+                wrong.append(found)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work, args=(number % 2,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert wrong == []
 
 
 def test_another_function_is_left_alone(masked: Masked, monkeypatch: pytest.MonkeyPatch) -> None:

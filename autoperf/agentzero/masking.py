@@ -13,7 +13,7 @@ from autoperf.agentzero.growing import Entry, GrowingTexts
 from autoperf.agentzero.hostcache import ExtensionClasses
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.sources import digest
-from autoperf.errors import AutoperfError, guarded
+from autoperf.errors import AutoperfError, failures, guarded
 from autoperf.patching import Switch, expect_parameters
 
 SEAM: Final = "log masking"
@@ -96,18 +96,22 @@ def _of_function(probe: Probe, texts: GrowingTexts) -> Callable[[Mask, Switch], 
     def build(original: Mask, switch: Switch) -> Mask:
         expect_parameters(original, "obj")
         _expect(original, FUNCTIONS)
-        module = sys.modules.get(f"{original.__module__.rpartition('.')[0]}.secrets")
-        if module is None:
-            raise AutoperfError("the module of the secrets is not imported yet")
-        masker = _Masker(module, texts)
+        secrets = f"{original.__module__.rpartition('.')[0]}.secrets"
         memo = probe.memo("masked values")
+        # The host imports that module when it first masks something.
+        maskers: dict[ModuleType, _Masker | None] = {}
 
         def _mask_recursive(obj: Any) -> Any:
-            if switch.on:
-                try:
-                    masked = masker.masked(module.SecretsManager.get_instance(), obj)
-                except Exception:  # as above
-                    masked = _UNKNOWN
+            module = sys.modules.get(secrets)
+            if switch.on and module is not None and hasattr(module, "SecretsManager"):
+                if module not in maskers:
+                    maskers[module] = _masker_or_none(module, texts)
+                masker, masked = maskers[module], _UNKNOWN
+                if masker is not None:
+                    try:
+                        masked = masker.masked(module.SecretsManager.get_instance(), obj)
+                    except Exception:  # as above
+                        masked = _UNKNOWN
                 if masked is not _UNKNOWN:
                     memo.hits += 1
                     return masked
@@ -182,8 +186,8 @@ class _Masker:
         self._methods = [vars(self.managers)[name] for name in MANAGERS]
         for method, known in zip(self._methods, MANAGERS.values(), strict=True):
             _expect(method, known)
-        self._seen: tuple[Any, ...] = ()
-        self._values: tuple[str, ...] = ()
+        # One attribute: what two threads put together here would be a secret that is not masked.
+        self._last: tuple[tuple[Any, ...], tuple[str, ...]] = ((), ())
 
     def masked(self, manager: Any, obj: Any) -> Any:
         """``obj`` as the host masks it, or `_UNKNOWN` where only the host can tell; host errors pass."""
@@ -191,8 +195,10 @@ class _Masker:
         if type(manager) is not self.managers or [methods[name] for name in MANAGERS] != self._methods:
             return _UNKNOWN
         seen = tuple(manager.load_secrets().values())
-        values = self._values if seen == self._seen else _secret(seen)
-        self._seen, self._values = seen, values
+        known, values = self._last
+        if seen != known:
+            values = _secret(seen)
+            self._last = seen, values
         return self._deep(manager, values, obj, 0)
 
     def _deep(self, manager: Any, values: tuple[str, ...], obj: Any, depth: int) -> Any:
@@ -225,6 +231,14 @@ class _Masker:
             return True
         self._texts.keep(Entry(text, values))
         return False
+
+
+def _masker_or_none(module: ModuleType, texts: GrowingTexts) -> _Masker | None:
+    try:
+        return _Masker(module, texts)
+    except AutoperfError as reason:
+        failures.record(SEAM, reason)
+        return None
 
 
 def _secret(values: tuple[Any, ...]) -> tuple[str, ...]:
