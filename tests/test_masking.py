@@ -31,12 +31,16 @@ class Masked:
         self.probe = Probe(None)
         self.bare = host.log.Log._mask_recursive
         self.context = host.agent.AgentContext()
+        self.log = host.log.Log(self.context)
+        self.start()
+
+    def start(self) -> None:
+        """Patch it; what is undone once stays so."""
         targets = {"mask_method": METHOD, "mask_function": FUNCTION}
         rows = [Patch(target, "output", build) for target, build in masking.rows(targets, self.probe)]
         self.patches = PatchSet(rows)
         self.patches.start()
         assert self.patches.counts() == (2, 2), [row.reason for row in self.patches.rows]
-        self.log = host.log.Log(self.context)
 
     def secrets(self, *files: str) -> dict[str, str]:
         """The secrets in effect for a list of files, to be changed in place."""
@@ -53,7 +57,7 @@ class Masked:
         try:
             return self.bare(log or self.log, obj)
         finally:
-            self.patches.start()
+            self.start()
 
 
 @pytest.fixture
@@ -110,10 +114,10 @@ def test_a_secret_that_arrives_in_two_chunks_is_found_in_the_known_part_too(mask
 
 
 def test_secrets_that_change_act_at_the_next_value(masked: Masked) -> None:
-    text = "y" * 1000 + "later-secret"
+    text = "later-secret" + "y" * 1000
     assert masked.log._mask_recursive(text) == text
     masked.secrets()["KEY"] = "later-secret"
-    assert masked.log._mask_recursive(text) == "y" * 1000 + "<KEY>"
+    assert masked.log._mask_recursive(text) == "<KEY>" + "y" * 1000
     masked.secrets().clear()
     assert masked.log._mask_recursive(text) == text
 
@@ -121,10 +125,13 @@ def test_secrets_that_change_act_at_the_next_value(masked: Masked) -> None:
 def test_contexts_with_projects_keep_their_own_secrets(masked: Masked) -> None:
     other = masked.host.log.Log(masked.host.agent.AgentContext("shop"))
     masked.secrets("shop")["SHOP"] = "till-code"
+    third = masked.host.log.Log(masked.host.agent.AgentContext("garden"))
+    masked.secrets("garden")["GATE"] = "zzzz"
     text = "z" * 1000 + "till-code"
     for _ in range(3):
         assert masked.log._mask_recursive([text]) == [text]
         assert other._mask_recursive([text]) == ["z" * 1000 + "<SHOP>"]
+        assert third._mask_recursive([text]) == ["<GATE>" * 250 + "till-code"]
     nobody = masked.host.log.Log()
     masked.host.agent.AgentContext.now = other.context
     assert nobody._mask_recursive(text) == "z" * 1000 + "<SHOP>"
@@ -132,6 +139,7 @@ def test_contexts_with_projects_keep_their_own_secrets(masked: Masked) -> None:
     assert nobody._mask_recursive(text) == text
     # The host forgets its managers and makes new ones.
     masked.host.secrets.SecretsManager._instances.clear()
+    assert masked.secrets("shop") == {}
     assert other._mask_recursive(text) == text
 
 

@@ -109,7 +109,6 @@ class LogFile:
         self._clock = clock
         self._lock = threading.Lock()
         self._fd = -1
-        self._path = ""
         self._identity = (0, 0)
         self._used = 0.0
 
@@ -120,7 +119,7 @@ class LogFile:
         """
         with self._lock:
             try:
-                if self._fd < 0 or path != self._path or self._identity != _identity(path):
+                if self._fd < 0 or self._identity != _identity(path):
                     self._open(path)
                 self._used = self._clock()
                 while data:
@@ -133,7 +132,7 @@ class LogFile:
         self._close()
         self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, _MODE)
         found = os.fstat(self._fd)
-        self._path, self._identity = path, (found.st_dev, found.st_ino)
+        self._identity = found.st_dev, found.st_ino
 
     def _close(self) -> None:
         if self._fd >= 0:
