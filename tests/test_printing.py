@@ -229,6 +229,8 @@ def test_files_named_in_a_text_are_left_to_the_host(monkeypatch: pytest.MonkeyPa
     text = "a long reply of §§secret(KEY) and nothing else"
     assert patched(text) is text
     assert patched(text, includes.PATTERN) is text
+    plain = "a long reply in plain letters"
+    assert patched(plain) is plain
     assert asked == []
     assert patched("§§include(x)") == patched(text, "other") == "included"
     switch.on = False

@@ -38,8 +38,13 @@ def replacing(original: Replace, switch: Switch) -> Replace:
         raise AutoperfError("another way to include files than the ones that are known")
 
     def replace_file_includes(text: Any, placeholder_pattern: Any = PATTERN) -> Any:
-        if switch.on and type(text) is str and placeholder_pattern == PATTERN and _MARK not in text:
+        if switch.on and type(text) is str and placeholder_pattern == PATTERN and not _marked(text):
             return text
         return original(text, placeholder_pattern)
 
     return replace_file_includes
+
+
+def _marked(text: str) -> bool:
+    # The first two take next to nothing: a flag of the text, and a search for a single character.
+    return not text.isascii() and _MARK[0] in text and _MARK in text
