@@ -10,14 +10,18 @@ from autoperf.agentzero import (
     extensions,
     filetexts,
     gitversion,
+    includes,
     interventions,
     localmodels,
+    logvalues,
+    masking,
     mcp,
     memory,
     models,
     paths,
     pluginassets,
     presets,
+    printing,
     prompts,
     roots,
     streaming,
@@ -78,6 +82,7 @@ _ALONE: Final[dict[str, tuple[Rows, ...]]] = {
     ),
     "tokens": (tokencounts.rows,),
     "prompts": (prompts.rows,),
+    "output": (masking.rows, logvalues.rows, printing.rows, includes.rows),
 }
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from autoperf.benchmark import standin
 from autoperf.benchmark.client import Answer, Client
 from autoperf.benchmark.conversation import Conversation
 from autoperf.benchmark.hosts import Host, configure, describe
@@ -94,6 +95,7 @@ def run(
     observe: Callable[[HostProcess], Any] | None = None,
     tenths: bool = False,
     repository: bool = False,
+    fake: bool = False,
     timeout: float = 600.0,
 ) -> Run:
     """Hold ``conversation`` with a copy of ``checkout`` in ``workdir``, started behind ``prefix``.
@@ -101,7 +103,8 @@ def run(
     Two runs to be compared take the same ``workdir`` one after the other, so that paths are equal in both.
     ``observe`` is called with the live process after every turn, its results are kept in ``Run.observed``.
     With ``tenths`` the longest streams stop at every tenth to find out what it cost; ``repository`` makes the
-    copy a git repository; an answer is waited for ``timeout`` seconds.
+    copy a git repository; with ``fake`` the copy has no model client (see `standin`); an answer is waited for
+    ``timeout`` seconds.
     Raises ``HostError`` when the host does not start.
     """
     folder = workdir / "agent-zero"
@@ -113,6 +116,8 @@ def run(
 
         def start() -> tuple[Host, HostProcess]:
             host = prepare(checkout, folder, model.url, conversation, provider, repository)
+            if fake:
+                standin.install(folder, chunk_size)
             return host, HostProcess(command, folder, environment, workdir / "output.txt")
 
         host, process = _started(start, result)
@@ -120,7 +125,7 @@ def run(
         _settle(process, model)
         result.pid = process.pid
         pace = Pace(process)
-        if tenths:
+        if tenths and not fake:
             model.pace = pace
         client = Client(host, process.port, timeout)
         try:
@@ -143,7 +148,8 @@ def run(
             raise HostError(f"the host does not answer: {error}\n{process.tail()}") from error
         result.context, result.meanwhile = client.context, acts.results
         result.beside = dict.fromkeys(acts.contexts)
-        result.peak_kib, result.tenths = process.peak_kib(), pace.tenths()
+        result.peak_kib = process.peak_kib()
+        result.tenths = standin.tenths(folder) if fake else pace.tenths()
         cleanup.close()
         result.requests = list(model.requests)
     result.chat = _stored_chat(folder, result.context)

@@ -20,13 +20,17 @@ from autoperf.benchmark.transcript import transcript
 
 @dataclass(frozen=True)
 class Setting:
-    """Where and how the runs of a benchmark take place; ``repository`` gives the copy a ``.git``."""
+    """Where and how the runs of a benchmark take place; ``repository`` gives the copy a ``.git``.
+
+    With ``fake`` no model client takes part.
+    """
 
     checkout: Path
     workdir: Path
     python: str | None = None
     provider: str = "other"
     repository: bool = False
+    fake: bool = False
 
 
 def speaks_responses(checkout: Path) -> bool:
@@ -52,6 +56,7 @@ def hold(scenario: Scenario, setting: Setting, variant: Variant) -> Sample:
         observe=_observer(words[0], state, len(conversation.turns)) if words else None,
         tenths=scenario.tenths,
         repository=setting.repository,
+        fake=setting.fake,
         timeout=scenario.timeout,
     )
     sample = samples.of_run(run)
@@ -60,7 +65,7 @@ def hold(scenario: Scenario, setting: Setting, variant: Variant) -> Sample:
     sample.transcript = transcript(run)
     if words:
         ownaccount.add(sample, [shown for shown in run.observed if shown is not None])
-    if scenario.client:
+    if scenario.client and not setting.fake:
         _without_client(sample, run, scenario, setting, variant)
     return sample
 

@@ -31,6 +31,7 @@ class Benchmark:
     rounds: int = 5
     provider: str = "other"
     repository: bool = False
+    fake: bool = False
     noise: Noise = field(default_factory=Noise)
 
     @property
@@ -55,13 +56,14 @@ class Benchmark:
                 measured(name, variants, partial(mini.hold, workdir)), mini.MEANING, "none"
             )
         scenario = SCENARIOS[name]
-        setting = Setting(self.checkout, workdir, self.python, provider, self.repository)
+        setting = Setting(self.checkout, workdir, self.python, provider, self.repository, self.fake)
         if name == START:
             with Starts(setting) as starts:
                 found = measured(name, variants, starts.hold)
         else:
             found = measured(name, variants, partial(holding.hold, scenario, setting))
-        return results.as_data(found, scenario.meaning, provider)
+        meaning = f"{scenario.meaning}, from a fake model" if self.fake else scenario.meaning
+        return results.as_data(found, meaning, provider)
 
     def _providers(self, name: str) -> list[str]:
         if self.provider != BOTH or self.path is None:

@@ -193,6 +193,9 @@ def _handler_for(server: ModelServer) -> type[BaseHTTPRequestHandler]:
                 if body.get("stream"):
                     self._stream(completions.events(model, text, server.chunk_size), model)
                 else:
+                    # The fake model inside a host cuts the reply itself.
+                    if body.get("fake") and is_chat(model):
+                        server.pieces_sent += len(list(completions.pieces(text, server.chunk_size)))
                     self._json(completions.answer(model, text))
             elif self.path.endswith("/responses"):
                 text = server.reply_to(model, script)

@@ -19,6 +19,7 @@ from autoperf.features import parse_features
 
 PARTS = ("conversation", "seams", "tracing", "launcher")
 PROVIDERS = ("other", "openai", "both")
+FAKE = "fake"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +44,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--feature-matrix", action="store_true", help="each feature alone, and all of them")
     parser.add_argument(
         "--provider", choices=PROVIDERS, default="other", help="openai means the Responses API in v2.6"
+    )
+    parser.add_argument(
+        "--model",
+        choices=("server", FAKE),
+        default="server",
+        help="fake: replies are made inside the host, without its model client, bare and instrumented alike",
     )
     parser.add_argument(
         "--git", action="store_true", help="make the copy a git checkout, as installations are"
@@ -91,6 +98,8 @@ def _planned(args: argparse.Namespace) -> tuple[list[str], list[str]]:
         parts = parts if args.path is not None or parts else ["launcher"]
     if args.path is None and (missing := {*names, *parts} - {"short", "launcher"}):
         raise AutoperfError(f"{', '.join(sorted(missing))}: the mini agent has only short; name a checkout")
+    if args.model == FAKE and (args.path is None or args.provider != "other"):
+        raise AutoperfError("--model fake takes a checkout and --provider other")
     if args.feature_matrix and args.features != "all":
         raise AutoperfError("--feature-matrix takes every feature alone; leave --features out")
     if args.plot and not names:
@@ -115,7 +124,15 @@ def _measure(
         _progress(f"{mini.MISSING}; measured is the launcher")
         names = []
     benchmark = Benchmark(
-        args.path, folder, _progress, args.python, args.features, args.rounds, args.provider, args.git
+        args.path,
+        folder,
+        _progress,
+        args.python,
+        args.features,
+        args.rounds,
+        args.provider,
+        args.git,
+        args.model == FAKE,
     )
     if names:
         variants = rounds.matrix() if args.feature_matrix else rounds.pair(args.features)

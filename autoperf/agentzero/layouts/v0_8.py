@@ -63,5 +63,11 @@ V0_8 = Layout(
         "tokens": {
             "count": "python.helpers.tokens:count_tokens",
         },
+        "output": {
+            "copy": "python.helpers.log:copy",
+            "cut": "python.helpers.log:_truncate_value",
+            "colour": "python.helpers.print_style:PrintStyle._get_rgb_color_code",
+            "html": "python.helpers.print_style:PrintStyle._log_html",
+        },
     },
 )

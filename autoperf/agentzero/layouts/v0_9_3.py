@@ -78,5 +78,14 @@ V0_9_3 = Layout(
             "discover_skills": "python.helpers.skills:discover_skill_md_files",
             "parse_skill": "python.helpers.skills:skill_from_markdown",
         },
+        "output": {
+            "mask_method": "python.helpers.log:Log._mask_recursive",
+            "mask_function": "python.helpers.log:_mask_recursive",
+            "copy": "python.helpers.log:copy",
+            "cut": "python.helpers.log:_truncate_value",
+            "colour": "python.helpers.print_style:PrintStyle._get_rgb_color_code",
+            "html": "python.helpers.print_style:PrintStyle._log_html",
+            "includes": "python.helpers.strings:replace_file_includes",
+        },
     },
 )

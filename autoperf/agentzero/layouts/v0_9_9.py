@@ -99,5 +99,13 @@ V0_9_9 = Layout(
             "discover_skills": "helpers.skills:discover_skill_md_files",
             "parse_skill": "helpers.skills:skill_from_markdown",
         },
+        "output": {
+            "mask_method": "helpers.log:Log._mask_recursive",
+            "copy": "helpers.log:copy",
+            "cut": "helpers.log:_truncate_value",
+            "colour": "helpers.print_style:PrintStyle._get_rgb_color_code",
+            "html": "helpers.print_style:PrintStyle._log_html",
+            "includes": "helpers.strings:replace_file_includes",
+        },
     },
 )
