@@ -23,6 +23,7 @@ from autoperf.agentzero.layout import Layout
 from autoperf.agentzero.loading import ClassLoading
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.sharedclasses import SharedLoading
+from autoperf.clients import streams
 from autoperf.patching import Patch, Switch, wrapping
 
 Build = Callable[[Any, Switch], Any]
@@ -56,7 +57,7 @@ def patches(
 Row = tuple[str | None, str, Build]
 Rows = Callable[[Mapping[str, str], Probe], Iterable[tuple[str, Build]]]
 # Features that stand alone: each turns its own places in the layout into rows.
-_ALONE: Final[dict[str, tuple[Rows, ...]]] = {}
+_ALONE: Final[dict[str, tuple[Rows, ...]]] = {"client": (streams.rows,)}
 
 
 def _more(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row]:
