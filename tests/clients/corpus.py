@@ -59,6 +59,7 @@ def _called(name: str | None, arguments: str, index: int = 0) -> dict[str, Any]:
 
 
 _STOP = event({}, "stop")
+_CALLED = event({}, "tool_calls")
 _USAGE = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
 _TOP = {"content": "a", "top_logprobs": []}
 
@@ -108,6 +109,14 @@ def _changing() -> list[dict[str, Any]]:
 
 def _alternating() -> list[dict[str, Any]]:
     return [event({"content": f"t{n} "} if n % 2 else {"reasoning_content": f"r{n} "}) for n in range(40)]
+
+
+def _with(name: str, value: Any) -> list[dict[str, Any]]:
+    return [event({"content": f"w{n}", name: value}) for n in range(12)]
+
+
+def _functions() -> list[dict[str, Any]]:
+    return [event({"function_call": {"name": "f", "arguments": f"{n}"}}) for n in range(10)]
 
 
 def _empty() -> list[dict[str, Any]]:
@@ -162,11 +171,11 @@ ANSWERS: dict[str, list[bytes]] = {
     "changing": sse(*_changing()),
     "logprobs": sse(*texts(16, logprobs={"content": [_TOP]}), _STOP),
     "nested": sse(*texts(16, extra={"a": [1, {"b": None}]}, more=[1.5, True]), _STOP),
-    "annotations": sse(*[event({"content": f"w{n}", "annotations": [{"a": 1}]}) for n in range(12)], _STOP),
+    "annotations": sse(*_with("annotations", [{"a": 1}]), _STOP),
     "fields": sse(
         *[event({"content": f"w{n}", "provider_specific_fields": {"k": 1}}) for n in range(12)], _STOP
     ),
-    "audio": sse(*[event({"content": f"w{n}", "audio": {"data": "x"}}) for n in range(12)], _STOP),
+    "audio": sse(*_with("audio", {"data": "x"}), _STOP),
     "list content": sse(*texts(8), event({"content": [{"type": "text", "text": "x"}]}), *texts(8), _STOP),
     "number content": sse(*texts(8), event({"content": 7}), *texts(8), _STOP),
     "repeated": sse(*texts(9), *[event({"content": "again"})] * 130, _STOP),

@@ -13,6 +13,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -134,9 +135,7 @@ def shared(chunks: list[Any]) -> list[str]:
         return found
 
     paths = [owned(chunk, "") for chunk in chunks]
-    return sorted(
-        {p for one, two in zip(paths, paths[1:], strict=False) for p in one if two.get(p) == one[p]}
-    )
+    return sorted({p for one, two in pairwise(paths) for p in one if two.get(p) == one[p]})
 
 
 class Run:
