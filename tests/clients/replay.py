@@ -20,7 +20,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 from corpus import ANSWERS, DROP, STALL
 
-_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+_HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+    b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
 _CLOCKED = {"created_at", "litellm_overhead_time_ms", "_response_ms", "_stream_created_time", "received_at"}
 # Ids made up by litellm, ports, and times of today; those of the corpus are older.
 _RANDOM = re.compile(
@@ -79,6 +82,7 @@ class Server:
             writer.write(b"%x\r\n%b\r\n" % (len(part), part))
         writer.write(b"0\r\n\r\n")
         await writer.drain()
+        writer.close()
 
 
 def shown(value: Any, depth: int = 0) -> Any:
@@ -199,6 +203,7 @@ class Run:
 
 def _error(problem: BaseException) -> str:
     text = "".join(traceback.format_exception(type(problem), problem, problem.__traceback__))
+    text = re.sub(r"time taken=[\d.]+", "time taken", text)
     text = re.sub(r'File "[^"]*replay.py", line \d+', "File replay.py", re.sub(r"0x[0-9a-f]+", "0x", text))
     return _RANDOM.sub("...", text)
 
