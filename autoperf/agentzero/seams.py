@@ -36,6 +36,7 @@ from autoperf.agentzero.layout import Layout
 from autoperf.agentzero.loading import ClassLoading
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.sharedclasses import SharedLoading
+from autoperf.clients import streams
 from autoperf.patching import Patch, Switch, wrapping
 
 Build = Callable[[Any, Switch], Any]
@@ -83,6 +84,7 @@ _ALONE: Final[dict[str, tuple[Rows, ...]]] = {
     "tokens": (tokencounts.rows,),
     "prompts": (prompts.rows,),
     "output": (masking.rows, logvalues.rows, printing.rows, includes.rows),
+    "client": (streams.rows,),
 }
 
 
