@@ -13,10 +13,12 @@ from autoperf.agentzero import (
     models,
     paths,
     roots,
+    startup,
     streaming,
     tools,
     tracebacks,
     turns,
+    watching,
 )
 from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.layout import Layout
@@ -56,7 +58,9 @@ def patches(
 Row = tuple[str | None, str, Build]
 Rows = Callable[[Mapping[str, str], Probe], Iterable[tuple[str, Build]]]
 # Features that stand alone: each turns its own places in the layout into rows.
-_ALONE: Final[dict[str, tuple[Rows, ...]]] = {}
+_ALONE: Final[dict[str, tuple[Rows, ...]]] = {
+    "startup": (startup.rows, watching.rows),
+}
 
 
 def _more(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row]:

@@ -70,4 +70,12 @@ V0_9_9 = Layout(
         "agent:Agent.call_chat_model_turn",
         "agent:Agent.call_utility_model",
     ),
+    more={
+        "startup": {
+            "refresh": "helpers.watchdog:_WatchRegistry._refresh_observer",
+            "add": "helpers.watchdog:_WatchRegistry.add",
+            "remove": "helpers.watchdog:_WatchRegistry.remove",
+            "clear": "helpers.watchdog:_WatchRegistry.clear",
+        },
+    },
 )
