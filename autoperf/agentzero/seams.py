@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from autoperf.agentzero import (
     extensions,
+    imports,
     interventions,
     mcp,
     memory,
@@ -60,6 +61,7 @@ Rows = Callable[[Mapping[str, str], Probe], Iterable[tuple[str, Build]]]
 # Features that stand alone: each turns its own places in the layout into rows.
 _ALONE: Final[dict[str, tuple[Rows, ...]]] = {
     "startup": (startup.rows, watching.rows),
+    "imports": (imports.rows,),
 }
 
 
