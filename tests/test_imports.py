@@ -153,7 +153,7 @@ FROM_OUTSIDE = """
     tell("source", lambda: __import__("inspect").getsource(models.ask))
     tell("line", lambda: models.ask.__code__.co_firstlineno)
 """
-PUT_OFF = {name for name in MODULES} - {
+PUT_OFF = set(MODULES) - {
     "a base class at the top", "an annotation, a default, a decorator", "annotations as text",
     "a name that a function has for itself", "a name that is bound again", "an optional import",
     "names looked up in another way", "a class pattern and a global statement",
@@ -241,7 +241,8 @@ def test_a_package_that_is_missing_fails_where_it_does_bare(world):
             try: import models
             except ImportError as error:
                 told += [type(error).__name__, str(error), error.name,
-                         [f.lineno for f in traceback.extract_tb(error.__traceback__) if "models" in f.filename]]
+                         [frame.lineno for frame in traceback.extract_tb(error.__traceback__)
+                          if "models" in frame.filename]]
         told += ["models" in sys.modules]
     """
     for missing in (
@@ -336,7 +337,8 @@ def test_undone_nothing_is_put_off(world):
     write(host, {"models.py": MODULES["a class by name"]})
     code = """
         import models
-        told = ["sentence_transformers" in sys.modules, any("Heavy" in type(f).__name__ for f in sys.meta_path)]
+        finders = [type(finder).__name__ for finder in sys.meta_path]
+        told = ["sentence_transformers" in sys.modules, "HeavyFinder" in finders]
     """
     assert run(code, put_off=True, undo=True)[0] == [True, False]
 
