@@ -87,33 +87,33 @@ class HeavyFinder:
 
 
 def _watch(loader: Any) -> None:
-    execute = loader.exec_module
+    if not _STATEMENT.search(loader.get_data(loader.path)):
+        return
+    original = loader.get_code
 
-    def exec_module(module: ModuleType) -> None:
-        # Only this one loader object is changed, and only until it has done its work.
-        vars(loader).pop("exec_module", None)
-        found = None
-        with guarded(f"import of {module.__name__}"):
-            found = _deferrable(loader)
+    def get_code(name: str) -> Any:
+        # Not around exec_module: our frame would be in the traceback of whatever the module raises.
+        vars(loader).pop("get_code", None)
+        module = sys.modules.get(name)
+        with guarded(f"import of {name}"):
+            found = _deferrable(loader) if _is_beginning(module, loader) else None
             # A module that is reloaded has its names already, and binds them again.
-            if found is not None and not vars(module).keys() & found.waiting.keys():
+            if found is not None and module is not None and not vars(module).keys() & found.waiting.keys():
                 prepare(module, found.waiting)
-                code = found.code
-                loader.get_code = lambda _name: code
-        try:
-            execute(module)
-        finally:
-            vars(loader).pop("get_code", None)
+                return found.code
+        return original(name)
 
-    loader.exec_module = exec_module
+    loader.get_code = get_code
+
+
+def _is_beginning(module: Any, loader: Any) -> bool:
+    spec = getattr(module, "__spec__", None)
+    return spec is not None and spec.loader is loader
 
 
 def _deferrable(loader: SourceFileLoader) -> Deferrable | None:
-    source = loader.get_data(loader.path)
-    if not _STATEMENT.search(source):
-        return None
     try:
-        return split(source, loader.path, _may_wait)
+        return split(loader.get_data(loader.path), loader.path, _may_wait)
     except (SyntaxError, ValueError, RecursionError):
         return None  # the host meets it where it always does
 

@@ -47,7 +47,7 @@ def patches(
         *_more(layout, features, probe),
     ]
     known = set(layout.targets())
-    if rows:
+    if rows or "imports" in features:
         rows.insert(0, (layout.format_error, "always", wrapping(tracebacks.formatting)))
     return [
         Patch(target, feature, build, optional=layout.may_lack(target), foreign=target not in known)
