@@ -27,13 +27,12 @@ class Deferrable:
     waiting: dict[str, tuple[CodeType, ...]]
 
 
-def split(source: bytes, filename: str, may_wait: Callable[[Statement], bool]) -> Deferrable | None:
-    """Take the imports out of a module's source for which ``may_wait`` says yes; None when there are none.
+def split(tree: ast.Module, filename: str, may_wait: Callable[[Statement], bool]) -> Deferrable | None:
+    """Take the imports out of a module's tree for which ``may_wait`` says yes; None when there are none.
 
     Only statements at the very top level qualify, and only where their names are bound in no other way and
     in no other scope, and where no annotation holds them as text. Raises what compiling raises.
     """
-    tree = ast.parse(source, filename)
     if _LOOK_AROUND.intersection(_mentioned(tree)):
         return None
     chosen = [node for node in tree.body if isinstance(node, Statement) and _plain(node) and may_wait(node)]

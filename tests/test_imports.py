@@ -365,3 +365,17 @@ def test_a_module_that_python_cannot_read_fails_as_it_does_bare(world):
         except SyntaxError as error: told = [error.lineno, error.msg]
     """
     assert run(code, put_off=True)[0] == run(code, put_off=False)[0]
+
+
+def test_what_python_warns_of_in_a_module_is_not_said_by_us(world):
+    host, run = world
+    write(
+        host,
+        {
+            "models.py": "import sentence_transformers\nTEXT = 'a\\ b'\ndef f(): return sentence_transformers\n"
+        },
+    )
+    code = "import models\ntold = 'sentence_transformers' in sys.modules"
+    told, errors = run(code, put_off=True)
+    assert told is False
+    assert "Warning" not in errors

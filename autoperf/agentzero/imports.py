@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+from autoperf.agentzero.definitions import parsed
 from autoperf.agentzero.probe import Probe
 from autoperf.deferral import Deferrable, Statement, packages, prepare, split
 from autoperf.errors import guarded
@@ -113,7 +114,7 @@ def _is_beginning(module: Any, loader: Any) -> bool:
 
 def _deferrable(loader: SourceFileLoader) -> Deferrable | None:
     try:
-        return split(loader.get_data(loader.path), loader.path, _may_wait)
+        return split(parsed(loader.get_data(loader.path)), loader.path, _may_wait)
     except (SyntaxError, ValueError, RecursionError):
         return None  # the host meets it where it always does
 
