@@ -369,12 +369,8 @@ def test_a_module_that_python_cannot_read_fails_as_it_does_bare(world):
 
 def test_what_python_warns_of_in_a_module_is_not_said_by_us(world):
     host, run = world
-    write(
-        host,
-        {
-            "models.py": "import sentence_transformers\nTEXT = 'a\\ b'\ndef f(): return sentence_transformers\n"
-        },
-    )
+    text = "import sentence_transformers\nTEXT = 'a\\ b'\ndef f(): return sentence_transformers\n"
+    write(host, {"models.py": text})
     code = "import models\ntold = 'sentence_transformers' in sys.modules"
     told, errors = run(code, put_off=True)
     assert told is False
