@@ -13,6 +13,8 @@ from autoperf.agentzero import detect, explain, survey
 from autoperf.agentzero.layout import Source
 from autoperf.agentzero.layouts import LAYOUTS
 
+HOSTS = Path(__file__).resolve().parent / "hosts"
+
 TESTS = Path(__file__).resolve().parent
 AGENT = TESTS.parent / "examples" / "mini_agent"
 EXPECTED = {"v0_8": "v0_8", "v0_9_3": "v0_9_3", "v0_9_8": "v0_9_3", "v0_9_9": "v0_9_9", "v2": "v0_9_9"}
@@ -147,3 +149,35 @@ def test_an_unreadable_module_is_the_reason_of_its_seams(fork):
     assert len(reasons) == 1
     assert reasons.pop().startswith("helpers.mcp_handler cannot be read by this Python: line 1")
     assert agentzero.detect(fork) is not None
+
+
+@pytest.mark.parametrize("host", sorted(path.name for path in HOSTS.iterdir() if path.name.startswith("v")))
+def test_the_text_of_a_module_tells_what_parsing_it_tells(host):
+    root = HOSTS / host
+    layout = detect(root)
+    assert layout is not None
+    source = Source(root)
+    targets = list(layout.targets())
+    expected = {target for target in targets if source.defines(target)}
+    assert {target for target in targets if source.may_define(target)} == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("def wanted(): ...", True),
+        ("async def wanted (a): ...", True),
+        ("class wanted: ...", True),
+        ("class A:\n    def wanted(self): ...", True),
+        ("from a import b, wanted", True),
+        ("from a import (\n    b,\n    c as wanted,\n)", True),
+        ("import wanted", True),
+        ("def wanted_more(): ...\nx = 'wanted'\ny = wanted", False),
+        ("from a import unwanted\nwanted()", False),
+        ("", False),
+    ],
+)
+def test_a_definition_is_found_in_the_text(text, found, tmp_path):
+    (tmp_path / "agent.py").write_text(text)
+    assert Source(tmp_path).may_define("agent:wanted") is found
+    assert not Source(tmp_path).may_define("elsewhere:wanted")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -12,6 +13,9 @@ from autoperf.agentzero.definitions import parsed
 
 # The base class asked for, and the cache that keeps its subclasses: the same in every generation.
 CACHE_OF_BASE: Final = {"Tool": "tools", "Extension": "extensions"}
+
+# A name as that of a function or class, or among those of an import.
+_DEFINITION: Final = rb"\b(?:def|class)[ \t]+%b\b|^[ \t]*(?:from|import)\b(?:[^\n(]*\([^)]*|[^\n]*)\b%b\b"
 
 
 @dataclass(frozen=True)
@@ -89,12 +93,26 @@ class Source:
         self.root = root
         self.unreadable: dict[str, str] = {}
         self._names: dict[str, set[str] | None] = {}
+        self._texts: dict[str, bytes] = {}
 
     def defines(self, target: str) -> bool:
         """Whether the module of ``target`` defines that function, or imports that name."""
         module, _, name = target.partition(":")
         names = self._of(module)
         return names is not None and name in names
+
+    def may_define(self, target: str) -> bool:
+        """Whether the text of its module defines or imports something of that name; parses nothing."""
+        module, _, name = target.partition(":")
+        if module not in self._texts:
+            try:
+                self._texts[module] = self._path(module).read_bytes()
+            except (OSError, ValueError):
+                self._texts[module] = b""
+        text, last = self._texts[module], name.rpartition(".")[2].encode()
+        if b"def %b(" % last in text:
+            return True
+        return last in text and re.search(_DEFINITION % (last, last), text, re.MULTILINE) is not None
 
     def has_module(self, target: str) -> bool:
         """Whether there is a source file for the module of ``target``."""
@@ -105,10 +123,12 @@ class Source:
             self._names[module] = self._read(module)
         return self._names[module]
 
+    def _path(self, module: str) -> Path:
+        return self.root.joinpath(*module.split(".")).with_suffix(".py")
+
     def _read(self, module: str) -> set[str] | None:
-        path = self.root.joinpath(*module.split(".")).with_suffix(".py")
         try:
-            tree = parsed(path.read_bytes())
+            tree = parsed(self._path(module).read_bytes())
         except SyntaxError as error:
             self.unreadable[module] = f"line {error.lineno}: {error.msg}"
             return None
