@@ -63,7 +63,7 @@ class Runtime:
         loading = ClassLoading(self.caches, self.code)
         rows = patches(layout, config.features, self.probe, self.code, loading)
         source = Source(root)
-        rows = [row for row in rows if row.foreign or not row.optional or source.may_define(row.target)]
+        rows = [row for row in rows if row.foreign or not row.optional or source.shows(row.target)]
         self.patches = PatchSet(rows, on_change=self._announce_when_settled)
         self.telemetry: Telemetry | None = None
         self._announced = config.quiet

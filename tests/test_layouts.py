@@ -13,8 +13,6 @@ from autoperf.agentzero import detect, explain, survey
 from autoperf.agentzero.layout import Source
 from autoperf.agentzero.layouts import LAYOUTS
 
-HOSTS = Path(__file__).resolve().parent / "hosts"
-
 TESTS = Path(__file__).resolve().parent
 AGENT = TESTS.parent / "examples" / "mini_agent"
 EXPECTED = {"v0_8": "v0_8", "v0_9_3": "v0_9_3", "v0_9_8": "v0_9_3", "v0_9_9": "v0_9_9", "v2": "v0_9_9"}
@@ -151,15 +149,17 @@ def test_an_unreadable_module_is_the_reason_of_its_seams(fork):
     assert agentzero.detect(fork) is not None
 
 
-@pytest.mark.parametrize("host", sorted(path.name for path in HOSTS.iterdir() if path.name.startswith("v")))
+@pytest.mark.parametrize(
+    "host", sorted(path.name for path in (TESTS / "hosts").iterdir() if path.name.startswith("v"))
+)
 def test_the_text_of_a_module_tells_what_parsing_it_tells(host):
-    root = HOSTS / host
+    root = TESTS / "hosts" / host
     layout = detect(root)
     assert layout is not None
     source = Source(root)
     targets = list(layout.targets())
     expected = {target for target in targets if source.defines(target)}
-    assert {target for target in targets if source.may_define(target)} == expected
+    assert {target for target in targets if source.shows(target)} == expected
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,9 @@ def test_the_text_of_a_module_tells_what_parsing_it_tells(host):
         ("def wanted(): ...", True),
         ("async def wanted (a): ...", True),
         ("class wanted: ...", True),
-        ("class A:\n    def wanted(self): ...", True),
+        ("class A:\n    def wanted(self): ...", False),
+        ("if True:\n    def wanted(): ...", True),
+        ("try:\n    from a import wanted\nexcept ImportError: ...", True),
         ("from a import b, wanted", True),
         ("from a import (\n    b,\n    c as wanted,\n)", True),
         ("import wanted", True),
@@ -179,5 +181,23 @@ def test_the_text_of_a_module_tells_what_parsing_it_tells(host):
 )
 def test_a_definition_is_found_in_the_text(text, found, tmp_path):
     (tmp_path / "agent.py").write_text(text)
-    assert Source(tmp_path).may_define("agent:wanted") is found
-    assert not Source(tmp_path).may_define("elsewhere:wanted")
+    assert Source(tmp_path).shows("agent:wanted") is found
+    assert not Source(tmp_path).shows("elsewhere:wanted")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("class A:\n    def wanted(self): ...", True),
+        ('class A(B):\n    """Text.\n\n@ sign\n    """\n    async def wanted(self): ...', True),
+        ("class A:\n    x = 1\nclass B:\n    def wanted(self): ...", False),
+        ("class A:\n\tdef wanted(self): ...", True),
+        ("class A:\n    def f(self):\n        def wanted(): ...", False),
+        ("class A:\n    from b import wanted", True),
+        ("def wanted(): ...\nclass A: ...", False),
+    ],
+)
+def test_a_method_is_found_in_the_text(text, found, tmp_path):
+    (tmp_path / "agent.py").write_text(text)
+    source = Source(tmp_path)
+    assert source.shows("agent:A.wanted") is source.defines("agent:A.wanted") is found

@@ -14,8 +14,11 @@ from autoperf.agentzero.definitions import parsed
 # The base class asked for, and the cache that keeps its subclasses: the same in every generation.
 CACHE_OF_BASE: Final = {"Tool": "tools", "Extension": "extensions"}
 
-# A name as that of a function or class, or among those of an import.
-_DEFINITION: Final = rb"\b(?:def|class)[ \t]+%b\b|^[ \t]*(?:from|import)\b(?:[^\n(]*\([^)]*|[^\n]*)\b%b\b"
+# Where the text of a module shows a name: defined at its top, in a class of its, or imported.
+_AT_TOP: Final = rb"^(?:async )?(?:def|class) %b\b|^(?:from|import)\b(?:[^\n(]*\([^)]*|[^\n]*)\b%b\b"
+_CLASS: Final = rb"^class %b\b"
+_IN_CLASS: Final = rb"^    (?:async )?def %b\b"
+_NEXT: Final = re.compile(rb"^(?:class|def|async def|@)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -101,18 +104,26 @@ class Source:
         names = self._of(module)
         return names is not None and name in names
 
-    def may_define(self, target: str) -> bool:
-        """Whether the text of its module defines or imports something of that name; parses nothing."""
+    def shows(self, target: str) -> bool:
+        """`defines`, read from the text of the module where that is plain: most are not parsed for it."""
         module, _, name = target.partition(":")
         if module not in self._texts:
             try:
                 self._texts[module] = self._path(module).read_bytes()
             except (OSError, ValueError):
                 self._texts[module] = b""
-        text, last = self._texts[module], name.rpartition(".")[2].encode()
-        if b"def %b(" % last in text:
-            return True
-        return last in text and re.search(_DEFINITION % (last, last), text, re.MULTILINE) is not None
+        text, words = self._texts[module], name.encode().split(b".")
+        if not all(word in text for word in words):
+            return False
+        if len(words) == 1:
+            plain = re.search(_AT_TOP % (words[0], words[0]), text, re.MULTILINE)
+        else:
+            plain = re.search(_CLASS % words[0], text, re.MULTILINE)
+            if plain:
+                end = _NEXT.search(text, plain.end())
+                body = text[plain.end() : end.start() if end else None]
+                plain = re.search(_IN_CLASS % words[1], body, re.MULTILINE)
+        return bool(plain) or self.defines(target)
 
     def has_module(self, target: str) -> bool:
         """Whether there is a source file for the module of ``target``."""
