@@ -96,6 +96,10 @@ MODULES = {
             SentenceTransformer = 2
             return [load, SentenceTransformer]
     """,
+    "a parameter of that name": """
+        from sentence_transformers import load
+        def ask(load=1): return [load, [load for load in (2, 3)]]
+    """,
     "a name that is bound again": """
         from sentence_transformers import load
         from sentence_transformers import SentenceTransformer
@@ -156,6 +160,7 @@ FROM_OUTSIDE = """
 PUT_OFF = set(MODULES) - {
     "a base class at the top", "an annotation, a default, a decorator", "annotations as text",
     "a name that a function has for itself", "a name that is bound again", "an optional import",
+    "a parameter of that name",
     "names looked up in another way", "a class pattern and a global statement",
 }  # fmt: skip
 

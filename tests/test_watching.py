@@ -303,3 +303,13 @@ def test_undone_it_works_as_before(host):
 
 def test_a_generation_without_watchers_has_no_rows():
     assert list(watching.rows({}, Probe(None))) == []
+
+
+def test_a_handler_stays_as_long_as_the_next_one_would_do_the_same():
+    registry = object()
+    row = ("watch", Handler(registry, "/a0"), {"recursive": True})
+    assert watching._same(row, (Handler(registry, "/a0"), {"recursive": True}))
+    assert not watching._same(row, (Handler(object(), "/a0"), {"recursive": True}))
+    assert not watching._same(row, (Handler(registry, "/a0"), {}))
+    assert not watching._same(row, (type("Other", (Handler,), {})(registry, "/a0"), {"recursive": True}))
+    assert not watching._same(row, None)
