@@ -98,7 +98,7 @@ MODULES = {
     """,
     "a parameter of that name": """
         from sentence_transformers import load
-        def ask(load=1): return [load, [load for load in (2, 3)]]
+        def ask(load=1): return [load]
     """,
     "a name that is bound again": """
         from sentence_transformers import load
