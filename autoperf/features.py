@@ -18,7 +18,7 @@ FEATURES: Final[dict[str, str]] = {
     "client": "work that the model's client does for every chunk and nobody uses is left out",
     "startup": "garbage collection waits while the host imports, no folder is walked again to watch another",
     "preload": "a tool whose name has streamed in is made ready while its arguments still stream",
-    "imports": "heavy packages are imported at first use, and one that is broken fails there, not at the start",
+    "imports": "heavy packages are imported at first use; one that is broken fails there, not at the start",
     "mcp-keep": "an MCP server's session is kept open between calls, and so is the server's state",
     "mcp-standby": "the next MCP server is started before it is needed; every call still gets a fresh one",
     "throttle": "chunks that come faster than AUTOPERF_STREAM_HZ reach the stream callbacks merged",
