@@ -9,6 +9,7 @@ from autoperf.agentzero import (
     extensions,
     imports,
     interventions,
+    localmodels,
     mcp,
     memory,
     models,
@@ -62,6 +63,7 @@ Rows = Callable[[Mapping[str, str], Probe], Iterable[tuple[str, Build]]]
 _ALONE: Final[dict[str, tuple[Rows, ...]]] = {
     "startup": (startup.rows, watching.rows),
     "imports": (imports.rows,),
+    "monitor": (localmodels.rows,),
 }
 
 

@@ -53,4 +53,7 @@ V0_9_3 = Layout(
         "models:_parse_chunk",
         "agent:Agent.call_utility_model",
     ),
+    more={
+        "monitor": {"local_embeddings": "models:LocalSentenceTransformerWrapper.__init__"},
+    },
 )

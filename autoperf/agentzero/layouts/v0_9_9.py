@@ -77,5 +77,6 @@ V0_9_9 = Layout(
             "remove": "helpers.watchdog:_WatchRegistry.remove",
             "clear": "helpers.watchdog:_WatchRegistry.clear",
         },
+        "monitor": {"local_embeddings": "models:LocalSentenceTransformerWrapper.__init__"},
     },
 )
