@@ -18,7 +18,7 @@ STILL: Final = 3
 
 
 class HeldCollection:
-    """Raises the collector's threshold with `hold` and puts it back with `give_back`, once.
+    """Raises the collector's threshold with `hold` and puts it back with `finish` or `give_back`, once.
 
     What the process itself decides stands: a collector that is off stays off, and a threshold that somebody
     else has set meanwhile is left alone. ``gc.disable`` and ``gc.enable`` act as ever.
@@ -44,11 +44,22 @@ class HeldCollection:
         self._before, self._since = before, self._clock()
         gc.set_threshold(THRESHOLD, *before[1:])
 
-    def give_back(self) -> None:
-        """Collect as before; the next collection is one of all that was made meanwhile."""
+    def give_back(self) -> bool:
+        """Collect as before; whether there was something to put back."""
         before, self._before = self._before, None
-        if before is not None and gc.get_threshold() == (THRESHOLD, *before[1:]):
-            gc.set_threshold(*before)
+        if before is None or gc.get_threshold() != (THRESHOLD, *before[1:]):
+            return False
+        gc.set_threshold(*before)
+        return True
+
+    def finish(self) -> None:
+        """`give_back`, and one collection of all that was made meanwhile.
+
+        Left to itself the collector would look at each of these objects three times soon after: in the
+        youngest generation, in the middle one and in the oldest.
+        """
+        if self.give_back() and gc.isenabled():
+            gc.collect()
 
     def look(self) -> None:
         """To be called once a second: gives back when nothing is imported any more, or after the limit."""
@@ -58,4 +69,4 @@ class HeldCollection:
         self._still = self._still + 1 if modules == self._modules else 0
         self._modules = modules
         if self._still >= STILL or self._clock() - self._since >= LIMIT_S:
-            self.give_back()
+            self.finish()

@@ -36,10 +36,30 @@ def test_nothing_is_collected_meanwhile_and_garbage_goes_afterwards(held):
         cycle: list[object] = []
         cycle.append(cycle)
     assert sum(row["collections"] for row in gc.get_stats()) == collections
-    held.give_back()
+    collected = sum(row["collected"] for row in gc.get_stats())
+    held.finish()
     assert gc.get_threshold() == (700, 10, 10)
-    objects = [[] for _ in range(2_000)]
-    assert sum(row["collections"] for row in gc.get_stats()) > collections, len(objects)
+    assert sum(row["collections"] for row in gc.get_stats()) == collections + 1
+    assert sum(row["collected"] for row in gc.get_stats()) >= collected + 10_000
+    held.finish()
+    assert sum(row["collections"] for row in gc.get_stats()) == collections + 1
+
+
+@pytest.mark.parametrize("meanwhile", [gc.disable, lambda: gc.set_threshold(0, 5, 5)])
+def test_where_the_host_wants_no_collection_there_is_none(held, meanwhile):
+    meanwhile()
+    collections = sum(row["collections"] for row in gc.get_stats())
+    held.finish()
+    assert sum(row["collections"] for row in gc.get_stats()) == collections
+
+
+def test_a_child_made_by_fork_does_not_touch_what_it_shares_with_its_parent():
+    probe = Probe(None)
+    list(startup.rows({}, probe))
+    collections = sum(row["collections"] for row in gc.get_stats())
+    for work in probe.after_fork:
+        work()
+    assert sum(row["collections"] for row in gc.get_stats()) == collections
 
 
 def test_what_somebody_else_has_set_stands(held):

@@ -24,7 +24,7 @@ def rows(_targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build
     held = HeldCollection()
     # A child made by fork has no thread that would look.
     for ends in (probe.after_fork, probe.at_stop):
-        ends.append(held.give_back)
+        ends.append(lambda: held.give_back() and None)
     probe.idle_work.append(held.look)
     held.hold()
     for target in SERVERS:
@@ -36,7 +36,7 @@ def _open(held: HeldCollection) -> Build:
         def serving(*args: Any, **kwargs: Any) -> Any:
             if held.held:
                 with guarded("startup"):
-                    held.give_back()
+                    held.finish()
             return original(*args, **kwargs)
 
         return serving
