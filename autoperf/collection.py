@@ -44,13 +44,9 @@ class HeldCollection:
         self._before, self._since = before, self._clock()
         gc.set_threshold(THRESHOLD, *before[1:])
 
-    def give_back(self) -> bool:
-        """Collect as before; whether there was something to put back."""
-        before, self._before = self._before, None
-        if before is None or gc.get_threshold() != (THRESHOLD, *before[1:]):
-            return False
-        gc.set_threshold(*before)
-        return True
+    def give_back(self) -> None:
+        """Collect as before."""
+        self._put_back()
 
     def finish(self) -> None:
         """`give_back`, and one collection of all that was made meanwhile.
@@ -58,7 +54,7 @@ class HeldCollection:
         Left to itself the collector would look at each of these objects three times soon after: in the
         youngest generation, in the middle one and in the oldest.
         """
-        if self.give_back() and gc.isenabled():
+        if self._put_back() and gc.isenabled():
             gc.collect()
 
     def look(self) -> None:
@@ -70,3 +66,10 @@ class HeldCollection:
         self._modules = modules
         if self._still >= STILL or self._clock() - self._since >= LIMIT_S:
             self.finish()
+
+    def _put_back(self) -> bool:
+        before, self._before = self._before, None
+        if before is None or gc.get_threshold() != (THRESHOLD, *before[1:]):
+            return False
+        gc.set_threshold(*before)
+        return True

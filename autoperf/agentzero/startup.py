@@ -24,7 +24,7 @@ def rows(_targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build
     held = HeldCollection()
     # A child made by fork has no thread that would look.
     for ends in (probe.after_fork, probe.at_stop):
-        ends.append(lambda: held.give_back() and None)
+        ends.append(held.give_back)
     probe.idle_work.append(held.look)
     held.hold()
     for target in SERVERS:
