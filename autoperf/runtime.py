@@ -69,7 +69,7 @@ class Runtime:
         loading = ClassLoading(self.caches, self.code)
         rows = patches(layout, config.features, self.probe, self.code, loading)
         source = Source(root)
-        rows = [row for row in rows if row.foreign or not row.optional or source.defines(row.target)]
+        rows = [row for row in rows if row.foreign or not row.optional or source.shows(row.target)]
         self.patches = PatchSet(rows, on_change=self._announce_when_settled)
         self.monitor = Monitor(
             lambda: Readings(config.state_dir),

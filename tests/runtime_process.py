@@ -153,7 +153,9 @@ def before(name: str, autoperf: Any, targets: list[str]) -> dict[str, Any]:
     runtime = autoperf.instrument(os.getcwd())
     talk = Conversation(name)
     answer = talk.say(REPLIES)
-    states = {row.patch.target: [row.state, row.reason] for row in runtime.patches.rows}
+    # Packages beside a look-alike are not there.
+    rows = [row for row in runtime.patches.rows if not row.patch.foreign]
+    states = {row.patch.target: [row.state, row.reason] for row in rows}
     patched = {
         row.patch.target: (row.raw, row.replacement) for row in runtime.patches.rows if row.state == "applied"
     }

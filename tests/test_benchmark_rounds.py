@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import pytest
 
 from autoperf.benchmark import results, rounds
+from autoperf.benchmark.checkout import interpreter
 from autoperf.benchmark.noise import THRESHOLD, Noise
 from autoperf.benchmark.rounds import BARE, Variant
 from autoperf.benchmark.samples import GROWTH, Sample
@@ -155,3 +157,12 @@ def test_load_before_the_first_run_is_noise() -> None:
     assert Noise(timed=lambda: 1.0, load=1.5, cores=2).noisy
     assert not Noise(timed=lambda: 1.0, load=None, cores=2).noisy
     assert not Noise(timed=lambda: 1.0, load=0.9, cores=2).noisy
+
+
+def test_the_python_that_is_named_runs_the_checkout_else_its_own(tmp_path):
+    assert interpreter(tmp_path) == sys.executable
+    own = tmp_path / ".venv" / "bin" / "python"
+    own.parent.mkdir(parents=True)
+    own.touch()
+    assert interpreter(tmp_path) == str(own)
+    assert interpreter(tmp_path, "/elsewhere/python") == "/elsewhere/python"

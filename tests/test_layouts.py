@@ -147,3 +147,57 @@ def test_an_unreadable_module_is_the_reason_of_its_seams(fork):
     assert len(reasons) == 1
     assert reasons.pop().startswith("helpers.mcp_handler cannot be read by this Python: line 1")
     assert agentzero.detect(fork) is not None
+
+
+@pytest.mark.parametrize(
+    "host", sorted(path.name for path in (TESTS / "hosts").iterdir() if path.name.startswith("v"))
+)
+def test_the_text_of_a_module_tells_what_parsing_it_tells(host):
+    root = TESTS / "hosts" / host
+    layout = detect(root)
+    assert layout is not None
+    source = Source(root)
+    targets = list(layout.targets())
+    expected = {target for target in targets if source.defines(target)}
+    assert {target for target in targets if source.shows(target)} == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("def wanted(): ...", True),
+        ("async def wanted (a): ...", True),
+        ("class wanted: ...", True),
+        ("class A:\n    def wanted(self): ...", False),
+        ("if True:\n    def wanted(): ...", True),
+        ("try:\n    from a import wanted\nexcept ImportError: ...", True),
+        ("from a import b, wanted", True),
+        ("from a import (\n    b,\n    c as wanted,\n)", True),
+        ("import wanted", True),
+        ("def wanted_more(): ...\nx = 'wanted'\ny = wanted", False),
+        ("from a import unwanted\nwanted()", False),
+        ("", False),
+    ],
+)
+def test_a_definition_is_found_in_the_text(text, found, tmp_path):
+    (tmp_path / "agent.py").write_text(text)
+    assert Source(tmp_path).shows("agent:wanted") is found
+    assert not Source(tmp_path).shows("elsewhere:wanted")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("class A:\n    def wanted(self): ...", True),
+        ('class A(B):\n    """Text.\n\n@ sign\n    """\n    async def wanted(self): ...', True),
+        ("class A:\n    x = 1\nclass B:\n    def wanted(self): ...", False),
+        ("class A:\n\tdef wanted(self): ...", True),
+        ("class A:\n    def f(self):\n        def wanted(): ...", False),
+        ("class A:\n    from b import wanted", True),
+        ("def wanted(): ...\nclass A: ...", False),
+    ],
+)
+def test_a_method_is_found_in_the_text(text, found, tmp_path):
+    (tmp_path / "agent.py").write_text(text)
+    source = Source(tmp_path)
+    assert source.shows("agent:A.wanted") is source.defines("agent:A.wanted") is found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -12,6 +13,12 @@ from autoperf.agentzero.definitions import parsed
 
 # The base class asked for, and the cache that keeps its subclasses: the same in every generation.
 CACHE_OF_BASE: Final = {"Tool": "tools", "Extension": "extensions", "VariablesPlugin": "prompts"}
+
+# Where the text of a module shows a name: defined at its top, in a class of its, or imported.
+_AT_TOP: Final = rb"^(?:async )?(?:def|class) %b\b|^(?:from|import)\b(?:[^\n(]*\([^)]*|[^\n]*)\b%b\b"
+_CLASS: Final = rb"^class %b\b"
+_IN_CLASS: Final = rb"^    (?:async )?def %b\b"
+_NEXT: Final = re.compile(rb"^(?:class|def|async def|@)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -88,12 +95,34 @@ class Source:
         self.root = root
         self.unreadable: dict[str, str] = {}
         self._names: dict[str, set[str] | None] = {}
+        self._texts: dict[str, bytes] = {}
 
     def defines(self, target: str) -> bool:
         """Whether the module of ``target`` defines that function, or imports that name."""
         module, _, name = target.partition(":")
         names = self._of(module)
         return names is not None and name in names
+
+    def shows(self, target: str) -> bool:
+        """`defines`, read from the text of the module where that is plain: most are not parsed for it."""
+        module, _, name = target.partition(":")
+        if module not in self._texts:
+            try:
+                self._texts[module] = self._path(module).read_bytes()
+            except (OSError, ValueError):
+                self._texts[module] = b""
+        text, words = self._texts[module], name.encode().split(b".")
+        if not all(word in text for word in words):
+            return False
+        if len(words) == 1:
+            plain = re.search(_AT_TOP % (words[0], words[0]), text, re.MULTILINE)
+        else:
+            plain = re.search(_CLASS % words[0], text, re.MULTILINE)
+            if plain:
+                end = _NEXT.search(text, plain.end())
+                body = text[plain.end() : end.start() if end else None]
+                plain = re.search(_IN_CLASS % words[1], body, re.MULTILINE)
+        return bool(plain) or self.defines(target)
 
     def has_module(self, target: str) -> bool:
         """Whether there is a source file for the module of ``target``."""
@@ -104,10 +133,12 @@ class Source:
             self._names[module] = self._read(module)
         return self._names[module]
 
+    def _path(self, module: str) -> Path:
+        return self.root.joinpath(*module.split(".")).with_suffix(".py")
+
     def _read(self, module: str) -> set[str] | None:
-        path = self.root.joinpath(*module.split(".")).with_suffix(".py")
         try:
-            tree = parsed(path.read_bytes())
+            tree = parsed(self._path(module).read_bytes())
         except SyntaxError as error:
             self.unreadable[module] = f"line {error.lineno}: {error.msg}"
             return None

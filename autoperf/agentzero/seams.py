@@ -9,7 +9,9 @@ from autoperf.agentzero import (
     dotenvvalues,
     extensions,
     filetexts,
+    filewatchers,
     gitversion,
+    imports,
     includes,
     interventions,
     localmodels,
@@ -24,6 +26,7 @@ from autoperf.agentzero import (
     printing,
     prompts,
     roots,
+    startup,
     streaming,
     tokencounts,
     tools,
@@ -58,7 +61,7 @@ def patches(
         *_more(layout, features, probe),
     ]
     known = set(layout.targets())
-    if rows:
+    if rows or "imports" in features:
         rows.insert(0, (layout.format_error, "always", wrapping(tracebacks.formatting)))
     return [
         Patch(target, feature, build, optional=layout.may_lack(target), foreign=target not in known)
@@ -85,6 +88,8 @@ _ALONE: Final[dict[str, tuple[Rows, ...]]] = {
     "prompts": (prompts.rows,),
     "output": (masking.rows, logvalues.rows, printing.rows, includes.rows),
     "client": (streams.rows,),
+    "startup": (startup.rows, filewatchers.rows),
+    "imports": (imports.rows,),
 }
 
 

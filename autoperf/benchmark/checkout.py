@@ -76,10 +76,10 @@ class Run:
     beside: dict[str, Any] = field(default_factory=dict)
 
 
-def interpreter(checkout: Path, fallback: str | None = None) -> str:
-    """The Python of a checkout: its own ``.venv`` when it has one, else ``fallback``, else this one."""
+def interpreter(checkout: Path, named: str | None = None) -> str:
+    """The Python of a checkout: the one that was named, else its own ``.venv``, else this one."""
     own = checkout / ".venv" / "bin" / "python"
-    return str(own) if own.exists() else fallback or sys.executable
+    return named or (str(own) if own.exists() else sys.executable)
 
 
 def run(

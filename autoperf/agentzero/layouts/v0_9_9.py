@@ -107,5 +107,11 @@ V0_9_9 = Layout(
             "html": "helpers.print_style:PrintStyle._log_html",
             "includes": "helpers.strings:replace_file_includes",
         },
+        "startup": {
+            "refresh": "helpers.watchdog:_WatchRegistry._refresh_observer",
+            "add": "helpers.watchdog:_WatchRegistry.add",
+            "remove": "helpers.watchdog:_WatchRegistry.remove",
+            "clear": "helpers.watchdog:_WatchRegistry.clear",
+        },
     },
 )

@@ -1,0 +1,44 @@
+"""Garbage collection waits while the host imports; it comes back when the server's port is open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from autoperf.agentzero.probe import Probe
+from autoperf.collection import HeldCollection
+from autoperf.errors import guarded
+from autoperf.patching import Switch
+
+# The first thing each server does once its port is open.
+SERVERS: Final = (
+    "uvicorn.server:Server._log_started_message",
+    "werkzeug.serving:BaseWSGIServer.serve_forever",
+)
+
+Build = Callable[[Any, Switch], Any]
+
+
+def rows(_targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]]:
+    """Hold collection from now until a port is open, the imports have come to rest, or a minute is over."""
+    held = HeldCollection()
+    # A child made by fork has no thread that would look.
+    for ends in (probe.after_fork, probe.at_stop):
+        ends.append(held.give_back)
+    probe.idle_work.append(held.look)
+    held.hold()
+    for target in SERVERS:
+        yield target, _open(held)
+
+
+def _open(held: HeldCollection) -> Build:
+    def build(original: Any, _switch: Switch) -> Any:
+        def serving(*args: Any, **kwargs: Any) -> Any:
+            if held.held:
+                with guarded("startup"):
+                    held.finish()
+            return original(*args, **kwargs)
+
+        return serving
+
+    return build
