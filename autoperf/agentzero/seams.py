@@ -9,6 +9,7 @@ from autoperf.agentzero import (
     extensions,
     interventions,
     mcp,
+    mcpkeep,
     memory,
     models,
     paths,
@@ -56,7 +57,10 @@ def patches(
 Row = tuple[str | None, str, Build]
 Rows = Callable[[Mapping[str, str], Probe], Iterable[tuple[str, Build]]]
 # Features that stand alone: each turns its own places in the layout into rows.
-_ALONE: Final[dict[str, tuple[Rows, ...]]] = {}
+_ALONE: Final[dict[str, tuple[Rows, ...]]] = {
+    "mcp-keep": (mcpkeep.keep,),
+    "mcp-standby": (mcpkeep.standby,),
+}
 
 
 def _more(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row]:

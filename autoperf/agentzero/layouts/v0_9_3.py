@@ -2,6 +2,12 @@
 
 from autoperf.agentzero.layout import Layout
 
+_MCP = {
+    "session": "python.helpers.mcp_handler:MCPClientBase._execute_with_session",
+    "update": "python.helpers.mcp_handler:MCPConfig.update",
+    "settings": "python.helpers.settings:_apply_settings",
+}
+
 V0_9_3 = Layout(
     name="v0_9_3",
     generation="v0.9.3 - v0.9.8",
@@ -53,4 +59,5 @@ V0_9_3 = Layout(
         "models:_parse_chunk",
         "agent:Agent.call_utility_model",
     ),
+    more={"mcp-keep": _MCP, "mcp-standby": _MCP},
 )

@@ -2,6 +2,13 @@
 
 from autoperf.agentzero.layout import Layout
 
+_MCP = {
+    "session": "helpers.mcp_handler:MCPClientBase._execute_with_session",
+    "update": "helpers.mcp_handler:MCPConfig.update",
+    "settings": "helpers.settings:_apply_settings",
+    "project": "helpers.mcp_handler:MCPConfig.get_project_instance",
+}
+
 V0_9_9 = Layout(
     name="v0_9_9",
     generation="v0.9.9 - v2.6",
@@ -70,4 +77,5 @@ V0_9_9 = Layout(
         "agent:Agent.call_chat_model_turn",
         "agent:Agent.call_utility_model",
     ),
+    more={"mcp-keep": _MCP, "mcp-standby": _MCP},
 )
