@@ -62,6 +62,7 @@ class Connection:
         self.at_end: Callable[[Connection], None] | None = None
         self.recovering: asyncio.Task[None] | None = None
         self.answer: Any = None
+        self.tools: Any = None  # the answer to a request for its tools, until it says that they have changed
         self.greeting: Greeting | None = None
         self.process: psutil.Process | None = None
         self.ended = asyncio.Event()
@@ -70,6 +71,7 @@ class Connection:
         self._write: Any = None
         self._guest: Guest | None = None
         self._numbers = itertools.count(1)
+        self._listing: int | None = None
         self._closed_at = float("inf")
         self._waiting: dict[Any, tuple[Guest, Any]] = {}
         self._task: asyncio.Task[None] | None = None
@@ -136,6 +138,8 @@ class Connection:
 
     async def _arrived(self, item: Any) -> None:
         guest = self._guest
+        if not isinstance(item, Exception) and messages.method(item) == messages.TOOLS_CHANGED:
+            self._tools_changed()
         if isinstance(item, Exception):
             if guest is not None:
                 guest.deliver(item)
@@ -149,13 +153,20 @@ class Connection:
 
     def _answered(self, item: Any) -> None:
         number = messages.request_id(item)
+        if isinstance(number, str) and number.isdigit() and number not in self._waiting:
+            number = int(number)
         waiting = self._waiting.pop(number, None)
-        if waiting is None and isinstance(number, str) and number.isdigit():
-            waiting = self._waiting.pop(int(number), None)
         if waiting is None:
             return  # to a request that was given up
         guest, original = waiting
+        if number == self._listing:
+            self._listing = None
+            self.tools = None if messages.is_error(item) else item
         guest.deliver(messages.changed(item, id=original))
+
+    def _tools_changed(self) -> None:
+        # The answer that is on its way may have been made before.
+        self.tools = self._listing = None
 
     def close(self) -> None:
         """Begin to leave the session; `ended` is set when the server has gone."""
@@ -192,6 +203,8 @@ class Connection:
         if messages.method(item) is not None and (original := messages.request_id(item)) is not None:
             number = next(self._numbers)
             self._waiting[number] = (guest, original)
+            if messages.lists_tools(item):
+                self._listing = number
             item = messages.changed(item, id=number)
         elif messages.method(item) == messages.CANCELLED:
             item = self._cancelling(item, guest)

@@ -17,6 +17,8 @@ INITIALIZE: Final = "initialize"
 INITIALIZED: Final = "notifications/initialized"
 CANCELLED: Final = "notifications/cancelled"
 PING: Final = "ping"
+LIST_TOOLS: Final = "tools/list"
+TOOLS_CHANGED: Final = "notifications/tools/list_changed"
 _METHOD_NOT_FOUND: Final = -32601
 
 
@@ -47,6 +49,11 @@ def request_id(item: Any) -> int | str | None:
 def is_error(item: Any) -> bool:
     """Whether it is an answer that refuses."""
     return hasattr(item.message.root, "error")
+
+
+def lists_tools(item: Any) -> bool:
+    """Whether it asks for all tools of a server, from the first."""
+    return method(item) == LIST_TOOLS and not (item.message.root.params or {}).get("cursor")
 
 
 def changed(item: Any, **changes: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable
 from contextlib import AsyncExitStack, suppress
@@ -38,6 +39,12 @@ def running(process: psutil.Process | None) -> bool:
     """Whether the process still runs; an unknown one is taken to."""
     if process is None:
         return True
+    if hasattr(os, "waitid"):
+        try:
+            # A child of ours: whether it has ended, leaving its status to whoever started it.
+            return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+        except OSError:
+            pass  # its status has been taken, or it is a child's child
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:

@@ -94,6 +94,10 @@ class Sessions:
         with self.lock:
             self.connections.discard(connection)
 
+    async def _end_tending(self) -> None:
+        if self._tending is not None:
+            self._tending.cancel()
+
     async def _tend(self) -> None:
         nap = min(_LONGEST_NAP, self.limits.idle / 4)
         while self.connections:
@@ -135,6 +139,7 @@ class Sessions:
     def stop(self) -> None:
         """End everything and take our hands off."""
         self.leave()
+        self.loop.wait(self._end_tending(), _LEAVING_SECONDS)
         self.loop.stop()
         atexit.unregister(self.leave)
 

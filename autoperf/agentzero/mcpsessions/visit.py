@@ -48,6 +48,7 @@ class Visit:
         self._request: Any = None
         self._greeted = False
         self._unanswered = 0
+        self._asked = False
         self._putting = False
         self._lost = False
 
@@ -86,8 +87,13 @@ class Visit:
             if self._greeted:
                 return
             self._connection.greeting = Greeting(self._request, item)
+        elif messages.lists_tools(item) and self._asked and self._connection.tools is not None:
+            # Not the operation wants to know, but the session itself, to check the result of a call.
+            self.deliver(messages.changed(self._connection.tools, id=messages.request_id(item)), ours=True)
+            return
         asks = method is not None and messages.request_id(item) is not None
         self._unanswered += asks
+        self._asked = self._asked or (asks and method != messages.INITIALIZE)
         trouble = await self._put(item)
         if trouble is not None and self._greeted:
             trouble = await self._put_again(item, trouble)
