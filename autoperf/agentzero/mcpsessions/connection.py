@@ -78,6 +78,8 @@ class Connection:
 
     async def open(self) -> Exception | None:
         """Start the task that owns the session; what opening raised, as a value: it is raised elsewhere."""
+        if self.dead:
+            return ConnectionError("closed before it was opened")
         loop = asyncio.get_running_loop()
         self._opened = loop.create_future()
         # The session outlasts the turn that opens it: it keeps nothing of that turn's context.
@@ -173,7 +175,9 @@ class Connection:
         self.dead = True
         self._closed_at = min(self._closed_at, time.monotonic())
         self._closing.set()
-        if self._opened is not None and not self._opened.done() and self._task is not None:
+        if self._task is None:
+            self._over()
+        elif self._opened is not None and not self._opened.done():
             self._task.cancel()
 
     def overdue(self, seconds: float) -> bool:

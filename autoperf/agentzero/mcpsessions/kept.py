@@ -29,10 +29,15 @@ class Kept(Sessions):
                 return idle
             self.loop.soon(idle.close)
         self.lookups.count(hit=False)
-        if not self._has_room():
+        if (new := self._new(visit.client, mark)) is None:
             return None
-        new: Connection | Exception = await self.loop.ask(self.opened(visit.client, mark))
-        return new
+        opened: Connection | Exception | None = None
+        try:
+            opened = await self.loop.ask(self.opened(new))
+            return opened
+        finally:
+            if opened is None:
+                self.loop.soon(new.close)
 
     def _take(self, client: Any, mark: Any) -> Connection | None:
         with self.lock:
@@ -46,18 +51,17 @@ class Kept(Sessions):
                 self.loop.soon(connection.close)
         return None
 
-    def _has_room(self) -> bool:
+    def _new(self, client: Any, mark: Any) -> Connection | None:
         with self.lock:
             alive = [connection for connection in self.connections if not connection.dead]
-            if len(alive) < self.limits.sessions:
-                return True
-            idle = [connection for connection in alive if connection.idle]
-            if not idle:
-                return False
-            oldest = min(idle, key=lambda each: each.idle_since)
-            oldest.idle = False
-        self.loop.soon(oldest.close)
-        return True
+            if len(alive) >= self.limits.sessions:
+                idle = [connection for connection in alive if connection.idle]
+                if not idle:
+                    return None
+                oldest = min(idle, key=lambda each: each.idle_since)
+                oldest.idle, oldest.dead = False, True
+                self.loop.soon(oldest.close)
+            return self.new(client, mark)
 
     async def again(self, visit: Visit) -> Connection | None:
         """A new one, greeted in the words of the one that was found dead."""
@@ -65,7 +69,7 @@ class Kept(Sessions):
         if dead is None or dead.greeting is None or not self.ready():
             return None
         self.loop.soon(dead.close)
-        new = await self.loop.ask(self.opened(visit.client, marked(visit.client)))
+        new = await self.loop.ask(self.opened(self.new(visit.client, marked(visit.client))))
         if not isinstance(new, Connection):
             return None
         if await self.loop.ask(new.greet(dead.greeting, _GREETING_SECONDS)):

@@ -74,12 +74,16 @@ class Sessions:
             finish_with_multiprocessing(self.leave)
         return True
 
-    async def opened(self, client: Any, mark: Any) -> Connection | Exception:
-        """In our loop: a new connection whose transport is open, or what opening it raised."""
+    def new(self, client: Any, mark: Any) -> Connection:
+        """A connection that counts from now on; `opened` is to follow."""
         connection = Connection(client, mark)
+        connection.at_end = self.ended
         with self.lock:
             self.connections.add(connection)
-        connection.at_end = self.ended
+        return connection
+
+    async def opened(self, connection: Connection) -> Connection | Exception:
+        """In our loop: ``connection`` with an open transport, or what opening it raised."""
         if self._tending is None or self._tending.done():
             self._tending = asyncio.ensure_future(self._tend())
         error = await connection.open()

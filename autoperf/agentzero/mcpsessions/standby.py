@@ -60,7 +60,7 @@ class Standby(Sessions):
                 standing.close()
                 await standing.ended.wait()
             self.lookups.count(hit=False)
-            found = await self.opened(client, mark)
+            found = await self.opened(self.new(client, mark))
         if isinstance(found, Connection):
             place.under_way.add(found)
         return found
@@ -78,7 +78,7 @@ class Standby(Sessions):
         place = self._places.get(id(client))
         if place is not None:
             place.under_way.discard(dead)
-        new = await self.opened(client, marked(client))
+        new = await self.opened(self.new(client, marked(client)))
         if not isinstance(new, Connection):
             return None
         if not await new.greet(greeting, _GREETING_SECONDS):
@@ -115,7 +115,7 @@ class Standby(Sessions):
                 self._places.pop(id(place.client), None)
 
     async def _start(self, place: _Place, greeting: Greeting) -> None:
-        new = await self.opened(place.client, marked(place.client))
+        new = await self.opened(self.new(place.client, marked(place.client)))
         if not isinstance(new, Connection):
             return
         if not await new.greet(greeting, _GREETING_SECONDS) or not new.usable:

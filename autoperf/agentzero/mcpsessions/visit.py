@@ -108,7 +108,7 @@ class Visit:
             trouble: Exception | None = await self.source.loop.ask(self._connection.put(item, self.guest))
         finally:
             self._putting = False
-        if trouble is None and self._lost:
+        if trouble is None and self._lost and self._unanswered:
             self._inbox.close()
         return trouble
 
