@@ -21,8 +21,8 @@ class Guest(Protocol):
     def deliver(self, item: Any) -> None:
         """Take a message, or an exception of the transport's, from the server."""
 
-    def hang_up(self, connection: Connection) -> None:
-        """Nothing more will come from ``connection``."""
+    def hang_up(self, connection: Connection, failure: Exception | None = None) -> None:
+        """Nothing more will come from ``connection``; ``failure`` is what its transport broke with."""
 
 
 class Greeting(NamedTuple):
@@ -42,7 +42,7 @@ class _Own:
         if not self.answer.done():
             self.answer.set_result(item)
 
-    def hang_up(self, _connection: Connection) -> None:
+    def hang_up(self, _connection: Connection, _failure: Exception | None = None) -> None:
         self.deliver(None)
 
 
@@ -71,6 +71,7 @@ class Connection:
         self._write: Any = None
         self._guest: Guest | None = None
         self._numbers = itertools.count(1)
+        self._breaking = False
         self._listing: int | None = None
         self._closed_at = float("inf")
         self._waiting: dict[Any, tuple[Guest, Any]] = {}
@@ -92,6 +93,7 @@ class Connection:
 
     async def _own(self) -> None:
         assert self._opened is not None
+        failure: Exception | None = None
         try:
             async with processes.Transports() as transports:
                 try:
@@ -104,23 +106,29 @@ class Connection:
                 reader = asyncio.ensure_future(self._read(read))
                 try:
                     await self._closing.wait()
+                except asyncio.CancelledError:
+                    self._breaking = True
+                    raise
                 finally:
                     self.dead = True
                     reader.cancel()
         except BaseException as error:
             # A transport that breaks cancels the task that opened it, and says why only on the way out.
+            if isinstance(error, Exception):
+                processes.without_leaving(error)
+                failure = error
             if not self._opened.done():
-                self._opened.set_result(error if isinstance(error, Exception) else RuntimeError(repr(error)))
+                self._opened.set_result(failure or RuntimeError(repr(error)))
         finally:
-            self._over()
+            self._over(failure if self._breaking else None)
 
-    def _over(self) -> None:
+    def _over(self, failure: Exception | None = None) -> None:
         self.dead = True
         for guest, _ in list(self._waiting.values()):
-            guest.hang_up(self)
+            guest.hang_up(self, failure)
         self._waiting.clear()
         if self._guest is not None:
-            self._guest.hang_up(self)
+            self._guest.hang_up(self, failure)
         if self.at_end is not None:
             self.at_end(self)
         self.ended.set()
@@ -135,7 +143,7 @@ class Connection:
         finally:
             self.dead = True
             self._closing.set()
-            if self._guest is not None:
+            if self._guest is not None and not self._breaking:
                 self._guest.hang_up(self)
 
     async def _arrived(self, item: Any) -> None:

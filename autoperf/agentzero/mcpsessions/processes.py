@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterable
 from contextlib import AsyncExitStack, suppress
+from types import FrameType
 from typing import Any, Final
 
 import psutil
@@ -33,6 +34,19 @@ class Transports(AsyncExitStack):
                 with suppress(psutil.Error):
                     self.process = psutil.Process(pid)
         return entered
+
+
+def without_leaving(error: BaseException) -> None:
+    """Take the frames of leaving our stack from the traceback: the host's stack puts its own there."""
+    trace = error.__traceback__
+    while trace is not None and (trace is error.__traceback__ or _of_ours(trace.tb_frame)):
+        trace = trace.tb_next
+    if trace is not None:
+        error.__traceback__ = trace
+
+
+def _of_ours(frame: FrameType) -> bool:
+    return isinstance(frame.f_locals.get("self"), Transports)
 
 
 def running(process: psutil.Process | None) -> bool:

@@ -42,6 +42,7 @@ class Visit:
         self.client = client
         self.source = source
         self.guest = _Guest(self)
+        self._fate = _Fate()
         self.loop: asyncio.AbstractEventLoop | None = None
         self._connection: Connection | None = None
         self._inbox: Any = None
@@ -62,6 +63,7 @@ class Visit:
         if isinstance(found, Exception):
             raise found
         self.loop = asyncio.get_running_loop()
+        await stack.enter_async_context(self._fate)
         self._inbox, receive = import_module("anyio").create_memory_object_stream(math.inf)
         self._settle(found)
         return receive, _Outbox(self)
@@ -136,13 +138,15 @@ class Visit:
             except Exception:
                 self._inbox.close()  # the host's session has gone
 
-    def hang_up(self, connection: Connection | None) -> None:
-        """Nothing more comes from ``connection``: the host's session sees its transport end."""
+    def hang_up(self, connection: Connection | None, failure: Exception | None = None) -> None:
+        """Nothing more comes from ``connection``: the host's session sees its transport end, or break."""
         if connection is not self._connection:
             return
         self._lost = True
         # A server that died while it was kept: as long as nothing has been sent to it, another one is asked.
-        if self._inbox is not None and not self._putting and (self._unanswered or not self._greeted):
+        if failure is not None and (self._unanswered or not self._greeted):
+            self._fate.befall(failure)
+        elif self._inbox is not None and not self._putting and (self._unanswered or not self._greeted):
             self._inbox.close()
 
     def end(self, *, cancelled: bool, failed: bool) -> None:
@@ -174,17 +178,45 @@ class _Guest:
         """Pass ``item`` on to the operation's loop."""
         self._call(self._visit.deliver, item)
 
-    def hang_up(self, connection: Connection) -> None:
+    def hang_up(self, connection: Connection, failure: Exception | None = None) -> None:
         """Tell the operation's loop that this connection has ended."""
-        self._call(self._visit.hang_up, connection)
+        self._call(self._visit.hang_up, connection, failure)
 
-    def _call(self, function: Any, item: Any) -> None:
+    def _call(self, function: Any, *args: Any) -> None:
         loop = self._visit.loop
         if loop is not None:
             try:  # noqa: SIM105
-                loop.call_soon_threadsafe(function, item)
+                loop.call_soon_threadsafe(function, *args)
             except RuntimeError:
                 pass  # that loop has been closed, and nobody waits in it
+
+
+class _Fate:
+    """Entered into the host's stack: what a transport does to an operation when it breaks, from afar.
+
+    As the task group of a transport does: cancels what is inside it, and raises the reason on the way out.
+    """
+
+    def __init__(self) -> None:
+        self._scope: Any = None
+        self._failure: Exception | None = None
+
+    def befall(self, failure: Exception) -> None:
+        """In the operation's loop: the transport broke with ``failure``."""
+        if self._scope is not None and self._failure is None:
+            self._failure = failure
+            self._scope.cancel()
+
+    async def __aenter__(self) -> None:
+        self._scope = import_module("anyio").CancelScope()
+        self._scope.__enter__()
+
+    async def __aexit__(self, *how: Any) -> bool | None:
+        scope, self._scope = self._scope, None
+        swallowed: bool | None = scope.__exit__(*how)
+        if self._failure is not None:
+            raise self._failure
+        return swallowed
 
 
 class _Outbox:
