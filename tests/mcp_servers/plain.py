@@ -21,11 +21,18 @@ class Server:
         self.hanging: list[int] = []
         if "stubborn" in how:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        else:
+            signal.signal(signal.SIGTERM, self.terminated)
         self.stubborn = "stubborn" in how
 
     def note(self, *what: object) -> None:
         with self.diary.open("a") as file:
             file.write(f"{os.getpid()} {' '.join(map(str, what))}\n")
+
+    def terminated(self, *_: object) -> None:
+        """Up to mcp 1.9 that is how a session ends."""
+        self.note("ends")
+        os._exit(0)
 
     def run(self) -> None:
         self.note("begins")
