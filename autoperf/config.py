@@ -163,6 +163,13 @@ OPTIONS: Final[tuple[Option, ...]] = (
         _at_least(1),
         "MiB that MCP servers standing by may take together",
     ),
+    Option(
+        "monitor_interval",
+        "AUTOPERF_MONITOR_INTERVAL",
+        5.0,
+        _seconds,
+        "seconds from one sample of the process to the next",
+    ),
     Option("store_max_mb", "AUTOPERF_STORE_MAX_MB", 64, _at_least(1), "size limit of the local store in MiB"),
 )
 
@@ -184,6 +191,7 @@ class Config:
     mcp_idle: float = 300.0
     mcp_sessions: int = 8
     mcp_standby_mb: int = 256
+    monitor_interval: float = 5.0
     store_max_mb: int = 64
     sources: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ from typing import Any, Final
 from autoperf.agentzero import (
     extensions,
     interventions,
+    localmodels,
     mcp,
     mcpkeep,
     memory,
@@ -60,6 +61,7 @@ Rows = Callable[[Mapping[str, str], Probe], Iterable[tuple[str, Build]]]
 _ALONE: Final[dict[str, tuple[Rows, ...]]] = {
     "mcp-keep": (mcpkeep.keep,),
     "mcp-standby": (mcpkeep.standby,),
+    "monitor": (localmodels.rows,),
 }
 
 

@@ -59,5 +59,9 @@ V0_8 = Layout(
         "models:parse_chunk",
         "agent:Agent.call_utility_model",
     ),
-    more={"mcp-keep": _MCP, "mcp-standby": _MCP},
+    more={
+        "mcp-keep": _MCP,
+        "mcp-standby": _MCP,
+        "monitor": {"local_embeddings": "models:LocalSentenceTransformerWrapper.__init__"},
+    },
 )

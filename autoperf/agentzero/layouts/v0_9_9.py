@@ -77,5 +77,9 @@ V0_9_9 = Layout(
         "agent:Agent.call_chat_model_turn",
         "agent:Agent.call_utility_model",
     ),
-    more={"mcp-keep": _MCP, "mcp-standby": _MCP},
+    more={
+        "mcp-keep": _MCP,
+        "mcp-standby": _MCP,
+        "monitor": {"local_embeddings": "models:LocalSentenceTransformerWrapper.__init__"},
+    },
 )
