@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -89,114 +88,6 @@ def test_what_a_server_writes_to_stderr_is_in_the_hosts_log(diary):
     with feature("keep"):
         pid = pid_of(asyncio.run(client.call_tool("count")))
         assert client.get_log() == f"hello from {pid}\n"
-
-
-def test_a_call_that_crashes_the_server_is_not_repeated(diary):
-    client = mcp_host.Client(diary.server())
-
-    async def calls() -> list[str]:
-        first = await client.call_tool("count")
-        client.timeout = 5.0
-        await outcome(client.call_tool("crash"))
-        return [first, await client.call_tool("count")]
-
-    with feature("keep"):
-        first, after = asyncio.run(calls())
-    assert pid_of(first) != pid_of(after)
-    assert len(diary.lines("tools/call crash")) == 1
-
-
-@pytest.mark.parametrize("how", ["killed", "died"])
-def test_a_server_that_died_while_it_was_kept_is_replaced(diary, how):
-    client = mcp_host.Client(diary.server())
-
-    async def calls() -> list[str]:
-        first = await client.call_tool("count")
-        if how == "killed":
-            os.kill(pid_of(first), signal.SIGKILL)
-        else:
-            assert pid_of(await client.call_tool("farewell")) == pid_of(first)
-        await soon(lambda: not diary.running())
-        return [first, await client.call_tool("count")]
-
-    with feature("keep"):
-        first, after = asyncio.run(calls())
-    assert pid_of(first) != pid_of(after)
-    assert len(diary.lines("tools/call count")) == 2
-
-
-def test_a_server_found_dead_between_the_greeting_and_the_call_is_replaced(diary, monkeypatch):
-    client = mcp_host.Client(diary.server())
-    killed = []
-
-    async def first_kill_it(current_session: Any) -> Any:
-        if not killed:
-            killed.append(diary.running()[0])
-            os.kill(killed[0], signal.SIGKILL)
-            await asyncio.sleep(0.2)  # its end has been noticed
-        return await current_session.call_tool("count", {})
-
-    with feature("keep"):
-        asyncio.run(client.call_tool("count"))
-        result = asyncio.run(client._execute_with_session(first_kill_it))
-        assert pid_of(result.content[0].text) != killed[0]
-        assert len(diary.lines("tools/call")) == 2
-
-
-def test_a_call_that_timed_out_ends_its_session(diary):
-    client = mcp_host.Client(diary.server())
-    with feature("keep"):
-        first = pid_of(asyncio.run(client.call_tool("count")))
-        client.timeout = 0.3
-        assert "Timed out" in asyncio.run(outcome(client.call_tool("hang")))
-        client.timeout = 30
-        assert pid_of(asyncio.run(client.call_tool("count"))) != first
-        until(lambda: first not in diary.running())
-
-
-async def cancelled(client: Any, diary: Diary, tool: str) -> None:
-    task = asyncio.ensure_future(client.call_tool(tool))
-    await soon(lambda: diary.lines(f"tools/call {tool}"))
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-
-@CLIENTS
-def test_a_cancelled_call_is_cancelled_at_the_server_which_is_used_again(diary, kind):
-    client = kind(diary.server())
-
-    async def calls() -> list[str]:
-        first = await client.call_tool("count")
-        await cancelled(client, diary, "hang")
-        await soon(lambda: diary.lines("ping"))
-        await soon(lambda: any(connection.idle for connection in connections(probe)))
-        return [first, await client.call_tool("count")]
-
-    with feature("keep") as probe:
-        first, after = asyncio.run(calls())
-    assert pid_of(first) == pid_of(after)
-    numbers = [text.split()[-1] for _, text in diary.lines("notifications/cancelled")]
-    assert len(numbers) == 1
-    assert int(numbers[0]) > 0
-
-
-def connections(probe: Any) -> list[Any]:
-    return [connection for work in probe.at_stop for connection in work.__self__.connections]
-
-
-def test_a_server_that_is_stuck_in_a_cancelled_call_does_not_hold_up_the_next(diary):
-    client = mcp_host.Client(diary.server())
-
-    async def calls() -> list[str]:
-        first = await client.call_tool("count")
-        await cancelled(client, diary, "busy")
-        return [first, await client.call_tool("count")]
-
-    with feature("keep"):
-        first, after = asyncio.run(calls())
-        assert pid_of(first) != pid_of(after)
-        until(lambda: pid_of(first) not in diary.running())
 
 
 def test_calls_at_the_same_time_have_a_server_each(diary):
@@ -289,16 +180,6 @@ def test_a_call_under_way_when_the_configuration_changes_goes_on(tmp_path, diary
         until(lambda: pid not in diary.running())
 
 
-def test_what_opening_raises_is_what_the_host_sees(diary):
-    server = mcp_host.Server("none", command="no-such-command-anywhere")
-    found = {}
-    for name in ("bare", "keep", "standby"):
-        with feature(name):
-            found[name] = asyncio.run(outcome(mcp_host.Client(server).call_tool("count")))
-    assert "no command" in found["bare"]
-    assert found["keep"] == found["standby"] == found["bare"]
-
-
 def test_spans_are_those_of_a_bare_session(diary):
     orders = {}
     for name in ("bare", "keep"):
@@ -312,20 +193,6 @@ def test_spans_are_those_of_a_bare_session(diary):
     assert orders["bare"] == orders["keep"]
     assert orders["bare"][0].count("+mcp_session") == 3
     assert orders["bare"][1][2][names.TOOL_NAME] == "count"
-
-
-def test_where_no_thread_can_be_started_calls_go_as_bare(diary, monkeypatch):
-    def refuse(self: Any) -> None:
-        raise RuntimeError("can't create new thread at interpreter shutdown")
-
-    client = mcp_host.Client(diary.server())
-    with feature("keep") as probe:
-        monkeypatch.setattr("threading.Thread.start", refuse)
-        assert not probe.at_stop[0].__self__.ready()
-        monkeypatch.undo()
-        probe.at_stop[0].__self__.stopped = True
-        answers = [asyncio.run(client.call_tool("count")) for _ in range(2)]
-    assert len({pid_of(answer) for answer in answers}) == 2
 
 
 def test_with_both_on_sessions_are_kept(diary):
