@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-TOOLS = ("count", "crash", "hang", "busy", "meet", "farewell", "refuse", "ask")
+TOOLS = ("count", "crash", "hang", "busy", "meet", "farewell", "refuse", "ask", "change")
 
 
 class Server:
@@ -71,6 +71,8 @@ class Server:
             return
         elif name == "ask":
             self.send({"id": "mine", "method": "ping"})
+        elif name == "change":
+            self.send({"method": "notifications/tools/list_changed"})
         elif name == "meet":
             mine = self.diary.with_name(f"met.{os.getpid()}")
             mine.touch()
