@@ -149,6 +149,21 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "characters of content in one attribute, if it is captured at all",
     ),
     Option(
+        "mcp_idle",
+        "AUTOPERF_MCP_IDLE",
+        300.0,
+        _seconds,
+        "seconds an MCP session is kept, or an MCP server stands by, without being used",
+    ),
+    Option("mcp_sessions", "AUTOPERF_MCP_SESSIONS", 8, _at_least(1), "MCP sessions kept at once"),
+    Option(
+        "mcp_standby_mb",
+        "AUTOPERF_MCP_STANDBY_MB",
+        256,
+        _at_least(1),
+        "MiB that MCP servers standing by may take together",
+    ),
+    Option(
         "monitor_interval",
         "AUTOPERF_MONITOR_INTERVAL",
         5.0,
@@ -173,6 +188,9 @@ class Config:
     detail: str = "step"
     capture_content: bool = False
     content_limit: int = 4096
+    mcp_idle: float = 300.0
+    mcp_sessions: int = 8
+    mcp_standby_mb: int = 256
     monitor_interval: float = 5.0
     store_max_mb: int = 64
     sources: Mapping[str, str] = field(default_factory=dict)

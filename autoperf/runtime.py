@@ -16,6 +16,7 @@ from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.content import Content
 from autoperf.agentzero.layout import Source
 from autoperf.agentzero.loading import ClassLoading, Loaded
+from autoperf.agentzero.mcplimits import Limits
 from autoperf.agentzero.probe import Probe, is_intervention
 from autoperf.agentzero.seams import patches
 from autoperf.agentzero.whereabouts import whereabouts
@@ -65,6 +66,7 @@ class Runtime:
         self.code = CodeCache(max(config.tool_cache_ttl, config.extension_cache_ttl))
         self.probe = Probe(None, config.detail)
         self.probe.root = str(root)
+        self.probe.mcp_limits = Limits(config.mcp_idle, config.mcp_sessions, config.mcp_standby_mb << 20)
         self.probe.content = Content(config.content_limit, on=config.capture_content)
         loading = ClassLoading(self.caches, self.code)
         rows = patches(layout, config.features, self.probe, self.code, loading)

@@ -12,6 +12,7 @@ from autoperf.agentzero.content import Content
 from autoperf.agentzero.counters import Executions, Interventions, Lookups
 from autoperf.agentzero.growing import GrowingTexts
 from autoperf.agentzero.hostcache import ExtensionClasses
+from autoperf.agentzero.mcplimits import Limits
 from autoperf.agentzero.streams import Caller, Stream
 from autoperf.agentzero.turn import NEVER_NS
 from autoperf.agentzero.turn import Turn as Turn
@@ -140,6 +141,7 @@ class Probe:
         self.local_models = 0
         self.mcp_lookups = 0
         self.mcp_found = 0
+        self.mcp_limits = Limits()
         self.root = ""  # the host's folder
         self.content = Content()
         self.turn: ContextVar[Turn | None] = ContextVar("autoperf_turn", default=None)

@@ -18,6 +18,7 @@ from autoperf.agentzero import (
     logvalues,
     masking,
     mcp,
+    mcpkeep,
     memory,
     models,
     paths,
@@ -74,6 +75,8 @@ Row = tuple[str | None, str, Build]
 Rows = Callable[[Mapping[str, str], Probe], Iterable[tuple[str, Build]]]
 # Features that stand alone: each turns its own places in the layout into rows.
 _ALONE: Final[dict[str, tuple[Rows, ...]]] = {
+    "mcp-keep": (mcpkeep.keep,),
+    "mcp-standby": (mcpkeep.standby,),
     "monitor": (localmodels.rows,),
     "paths": (paths.rows,),
     "settings": (

@@ -32,6 +32,30 @@ class Ending(Protocol):
         """Whether there is anything to do in this process; False in a child that has only been forked."""
 
 
+class Leaving(Protocol):
+    """What else has something to do where the process ends."""
+
+    def leave(self) -> None:
+        """Do it, within a bound."""
+
+    def resume(self) -> None:
+        """The process did not end after all."""
+
+
+_leaving: weakref.WeakSet[Leaving] = weakref.WeakSet()
+
+
+def tell_of_leaving(leaving: Leaving) -> None:
+    """Have ``leaving.leave()`` called at SIGTERM, ``os.exec*`` and ``os._exit``, where `Exits` sees them."""
+    _leaving.add(leaving)
+
+
+def _tell(action: str) -> None:
+    for leaving in list(_leaving):
+        with guarded(f"leaving:{action}"):
+            getattr(leaving, action)()
+
+
 class Exits:
     """Calls ``shutdown`` at interpreter exit, SIGTERM, ``os.exec*``, ``os._exit`` and the end of a
     multiprocessing child, until `undo`.
@@ -73,14 +97,19 @@ class Exits:
 
         @functools.wraps(original)
         def leave(*args: Any, **kwargs: Any) -> Any:
-            leaving = False
+            leaving = away = False
             with guarded(f"telemetry:os.{name}"):
-                leaving = self._ending.alive() and _leads_away(name, args)
+                away = _leads_away(name, args)
+                leaving = self._ending.alive() and away
+                if away:
+                    _tell("leave")
                 if leaving:
                     self._leave()
             try:
                 return original(*args, **kwargs)
             finally:
+                if away:
+                    _tell("resume")
                 if leaving:  # and yet it came back: there was nothing to execute
                     with guarded(f"telemetry:os.{name}"):
                         self._ending.resume()
@@ -89,11 +118,13 @@ class Exits:
         return leave, original
 
     def _on_sigterm(self, number: int, _frame: FrameType | None) -> None:
+        _tell("leave")
         with guarded("telemetry:SIGTERM"):
             self._leave()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
         # Only process 1 of a container gets here: for it there is no default of dying.
+        _tell("resume")
         with guarded("telemetry:SIGTERM"):
             self._ending.resume()
 

@@ -2,6 +2,12 @@
 
 from autoperf.agentzero.layout import Layout
 
+_MCP = {
+    "session": "python.helpers.mcp_handler:MCPClientBase._execute_with_session",
+    "update": "python.helpers.mcp_handler:MCPConfig.update",
+    "settings": "python.helpers.settings:_apply_settings",
+}
+
 V0_8 = Layout(
     name="v0_8",
     generation="v0.8 - v0.9.2",
@@ -69,5 +75,7 @@ V0_8 = Layout(
             "colour": "python.helpers.print_style:PrintStyle._get_rgb_color_code",
             "html": "python.helpers.print_style:PrintStyle._log_html",
         },
+        "mcp-keep": _MCP,
+        "mcp-standby": _MCP,
     },
 )

@@ -2,6 +2,12 @@
 
 from autoperf.agentzero.layout import Layout
 
+_MCP = {
+    "session": "python.helpers.mcp_handler:MCPClientBase._execute_with_session",
+    "update": "python.helpers.mcp_handler:MCPConfig.update",
+    "settings": "python.helpers.settings:_apply_settings",
+}
+
 V0_9_3 = Layout(
     name="v0_9_3",
     generation="v0.9.3 - v0.9.8",
@@ -87,5 +93,7 @@ V0_9_3 = Layout(
             "html": "python.helpers.print_style:PrintStyle._log_html",
             "includes": "python.helpers.strings:replace_file_includes",
         },
+        "mcp-keep": _MCP,
+        "mcp-standby": _MCP,
     },
 )

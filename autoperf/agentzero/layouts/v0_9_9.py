@@ -2,6 +2,13 @@
 
 from autoperf.agentzero.layout import Layout
 
+_MCP = {
+    "session": "helpers.mcp_handler:MCPClientBase._execute_with_session",
+    "update": "helpers.mcp_handler:MCPConfig.update",
+    "settings": "helpers.settings:_apply_settings",
+    "project": "helpers.mcp_handler:MCPConfig.get_project_instance",
+}
+
 V0_9_9 = Layout(
     name="v0_9_9",
     generation="v0.9.9 - v2.6",
@@ -113,5 +120,7 @@ V0_9_9 = Layout(
             "remove": "helpers.watchdog:_WatchRegistry.remove",
             "clear": "helpers.watchdog:_WatchRegistry.clear",
         },
+        "mcp-keep": _MCP,
+        "mcp-standby": _MCP,
     },
 )
