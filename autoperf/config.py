@@ -65,6 +65,16 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _rate(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError("use a number of times a second") from None
+    if not 0 < value < float("inf"):
+        raise ValueError("use a number above 0")
+    return value
+
+
 def _detail(text: str) -> str:
     if text.strip().lower() not in DETAILS:
         raise ValueError(f"use {', '.join(DETAILS[:-1])} or {DETAILS[-1]}")
@@ -148,6 +158,13 @@ OPTIONS: Final[tuple[Option, ...]] = (
         _at_least(1),
         "characters of content in one attribute, if it is captured at all",
     ),
+    Option(
+        "stream_hz",
+        "AUTOPERF_STREAM_HZ",
+        20.0,
+        _rate,
+        "times a second that stream callbacks run, with the feature throttle",
+    ),
     Option("store_max_mb", "AUTOPERF_STORE_MAX_MB", 64, _at_least(1), "size limit of the local store in MiB"),
 )
 
@@ -166,6 +183,7 @@ class Config:
     detail: str = "step"
     capture_content: bool = False
     content_limit: int = 4096
+    stream_hz: float = 20.0
     store_max_mb: int = 64
     sources: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()

@@ -130,6 +130,7 @@ class Probe:
         self.mcp_lookups = 0
         self.mcp_found = 0
         self.root = ""  # the host's folder
+        self.stream_hz = 20.0  # deliveries a second to stream callbacks that are throttled
         self.content = Content()
         self.turn: ContextVar[Turn | None] = ContextVar("autoperf_turn", default=None)
         self.caller: ContextVar[Caller | None] = ContextVar("autoperf_caller", default=None)

@@ -14,6 +14,7 @@ from autoperf.agentzero import (
     paths,
     roots,
     streaming,
+    throttle,
     tools,
     tracebacks,
     turns,
@@ -56,7 +57,9 @@ def patches(
 Row = tuple[str | None, str, Build]
 Rows = Callable[[Mapping[str, str], Probe], Iterable[tuple[str, Build]]]
 # Features that stand alone: each turns its own places in the layout into rows.
-_ALONE: Final[dict[str, tuple[Rows, ...]]] = {}
+_ALONE: Final[dict[str, tuple[Rows, ...]]] = {
+    "throttle": (throttle.rows,),
+}
 
 
 def _more(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row]:

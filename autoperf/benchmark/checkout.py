@@ -19,6 +19,7 @@ from autoperf.benchmark.hosts import Host, configure, describe
 from autoperf.benchmark.meanwhile import Acts
 from autoperf.benchmark.pace import Pace, wait_idle
 from autoperf.benchmark.process import HostError, HostHungError, HostProcess
+from autoperf.benchmark.rate import Rate
 from autoperf.benchmark.sandbox import Sandbox, make_repository, switch_off
 from autoperf.benchmark.server import ModelServer, Recorded, is_chat
 
@@ -95,13 +96,14 @@ def run(
     tenths: bool = False,
     repository: bool = False,
     timeout: float = 600.0,
+    rate: float | None = None,
 ) -> Run:
     """Hold ``conversation`` with a copy of ``checkout`` in ``workdir``, started behind ``prefix``.
 
     Two runs to be compared take the same ``workdir`` one after the other, so that paths are equal in both.
     ``observe`` is called with the live process after every turn, its results are kept in ``Run.observed``.
     With ``tenths`` the longest streams stop at every tenth to find out what it cost; ``repository`` makes the
-    copy a git repository; an answer is waited for ``timeout`` seconds.
+    copy a git repository; an answer is waited for ``timeout`` seconds, and comes at ``rate`` tokens a second.
     Raises ``HostError`` when the host does not start.
     """
     folder = workdir / "agent-zero"
@@ -120,7 +122,9 @@ def run(
         _settle(process, model)
         result.pid = process.pid
         pace = Pace(process)
-        if tenths:
+        if rate is not None:
+            model.pace = Rate(rate, chunk_size)
+        elif tenths:
             model.pace = pace
         client = Client(host, process.port, timeout)
         try:

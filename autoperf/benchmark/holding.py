@@ -20,13 +20,17 @@ from autoperf.benchmark.transcript import transcript
 
 @dataclass(frozen=True)
 class Setting:
-    """Where and how the runs of a benchmark take place; ``repository`` gives the copy a ``.git``."""
+    """Where and how the runs of a benchmark take place; ``repository`` gives the copy a ``.git``.
+
+    ``rate`` is in tokens a second; without it the model says everything at once.
+    """
 
     checkout: Path
     workdir: Path
     python: str | None = None
     provider: str = "other"
     repository: bool = False
+    rate: float | None = None
 
 
 def speaks_responses(checkout: Path) -> bool:
@@ -53,9 +57,10 @@ def hold(scenario: Scenario, setting: Setting, variant: Variant) -> Sample:
         tenths=scenario.tenths,
         repository=setting.repository,
         timeout=scenario.timeout,
+        rate=setting.rate,
     )
     sample = samples.of_run(run)
-    if scenario.tenths and not run.tenths:
+    if scenario.tenths and not run.tenths and setting.rate is None:
         sample.notes.append("the tenths of the answer could not be told apart")
     sample.transcript = transcript(run)
     if words:

@@ -31,6 +31,7 @@ class Benchmark:
     rounds: int = 5
     provider: str = "other"
     repository: bool = False
+    rate: float | None = None
     noise: Noise = field(default_factory=Noise)
 
     @property
@@ -55,7 +56,7 @@ class Benchmark:
                 measured(name, variants, partial(mini.hold, workdir)), mini.MEANING, "none"
             )
         scenario = SCENARIOS[name]
-        setting = Setting(self.checkout, workdir, self.python, provider, self.repository)
+        setting = Setting(self.checkout, workdir, self.python, provider, self.repository, self.rate)
         if name == START:
             with Starts(setting) as starts:
                 found = measured(name, variants, starts.hold)

@@ -42,6 +42,13 @@ V0_9_3 = Layout(
     chat_calls=("agent:Agent.call_chat_model",),
     utility_calls=("agent:Agent.call_utility_model",),
     retry="agent:Agent.retry_critical_exception",
+    more={
+        "throttle": {
+            "call": "models:LiteLLMChatWrapper.unified_call",
+            "answer": "models:acompletion",
+            "check": "agent:Agent.handle_intervention",
+        },
+    },
     optional=(
         "agent:Agent.retry_critical_exception",
         "python.helpers.dirty_json:DirtyJson.parse",

@@ -50,6 +50,15 @@ V0_9_9 = Layout(
     model_events="helpers.litellm_transport:ResponsesEventParser.parse",
     chat_calls=("agent:Agent.call_chat_model", "agent:Agent.call_chat_model_turn"),
     utility_calls=("agent:Agent.call_utility_model",),
+    more={
+        "throttle": {
+            "call": "models:LiteLLMChatWrapper.unified_call",
+            "call_turn": "models:LiteLLMChatWrapper.unified_turn",
+            "answer": "models:acompletion",
+            "stream": "helpers.litellm_transport:LiteLLMTransport.astream",
+            "check": "agent:Agent.handle_intervention",
+        },
+    },
     optional=(
         "helpers.dirty_json:DirtyJson.parse",
         "helpers.extract_tools:_json_root_object_starts",
