@@ -129,6 +129,42 @@ class Throttle:
             failures.record(SEAM, AutoperfError("the host ends answers by a rule that is not known here"))
 
 
+class _Held:
+    """Chunks of one kind that were not delivered yet; ``full`` is the text with the last of them."""
+
+    __slots__ = ("callback", "chunks", "full", "kind")
+
+    def __init__(self, kind: Kind, callback: Callback) -> None:
+        self.kind = kind
+        self.callback = callback
+        self.chunks: list[str] = []
+        self.full = ""
+
+    def add(self, chunk: str, full: str) -> None:
+        self.chunks.append(chunk)
+        self.full = full
+
+    def deliveries(self) -> list[tuple[str, str]]:
+        """What to call the callback with: the chunks as one, or one by one.
+
+        A reply that the host cannot parse any more shows what the last prefix was that it could.
+        """
+        if len(self.chunks) == 1 or self.kind == "reasoning" or self._parses():
+            return [("".join(self.chunks), self.full)]
+        found, end = [], len(self.full) - sum(map(len, self.chunks))
+        for chunk in self.chunks:
+            end += len(chunk)
+            found.append((chunk, self.full[:end]))
+        return found
+
+    def _parses(self) -> bool:
+        parser: Any = getattr(self.callback, "__globals__", {}).get("DirtyJson")
+        try:
+            return isinstance(parser.parse_string(self.full), dict)
+        except Exception:
+            return False
+
+
 class Reading:
     """One call of a model on behalf of ``agent``: what was held back of its answer, and since when."""
 
@@ -141,7 +177,7 @@ class Reading:
         self._stream: Lookahead | None = None
         self._due = 0.0
         self._begun: set[Kind] = set()
-        self._held: tuple[Kind, Callback, str, str] | None = None
+        self._held: _Held | None = None
 
     @classmethod
     def of(cls, throttle: Throttle, kwargs: Mapping[str, Any]) -> Reading | None:
@@ -171,14 +207,12 @@ class Reading:
 
     def _throttled(self, kind: Kind, callback: Callback) -> Callback:
         async def throttled(chunk: str, full: str) -> Any:
-            held = self._held
-            if held is not None and (held[0] != kind or self._interrupted()):
+            if self._held is not None and (self._held.kind != kind or self._interrupted()):
                 await self.flush()
-                held = None
             if self._stream is None or self._throttle.off or self._interrupted():
                 return await self._deliver(callback, chunk, full)
-            chunk = chunk if held is None else held[2] + chunk
-            self._held = (kind, callback, chunk, full)
+            held = self._held = self._held or _Held(kind, callback)
+            held.add(chunk, full)
             urgent = kind not in self._begun or _may_complete(chunk, full)
             self._begun.add(kind)
             waits = not urgent and self._stream is not None and _now() < self._due
@@ -186,8 +220,9 @@ class Reading:
                 self._throttle.merged.count(hit=True)
                 return None
             self._throttle.merged.count(hit=False)
-            if held is None and not waits:
-                return await self._at_once()
+            if len(held.chunks) == 1 and not waits:
+                self._held = None
+                return await self._deliver(callback, chunk, full)
             result = await self.flush()
             if result is not None and not urgent:
                 self._throttle.disappointed()
@@ -218,11 +253,6 @@ class Reading:
         with contextlib.suppress(Exception):
             await self.flush()
 
-    async def _at_once(self) -> Any:
-        held, self._held = self._held, None
-        assert held is not None
-        return await self._deliver(*held[1:])
-
     async def flush(self) -> Any:
         """Deliver what is held; neither message nor pause, both of which came later, stop it."""
         held, self._held = self._held, None
@@ -231,7 +261,11 @@ class Reading:
         late = _Late(self.agent)
         token = self._throttle.late.set(late)
         try:
-            return await self._deliver(*held[1:])
+            for chunk, full in held.deliveries():
+                result = await self._deliver(held.callback, chunk, full)
+                if result is not None:
+                    return result
+            return None
         finally:
             late.over = True
             restore(self._throttle.late, token)

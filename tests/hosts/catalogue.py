@@ -7,6 +7,7 @@ import catalogue_interventions
 import catalogue_names
 import catalogue_paths
 import catalogue_streams
+import catalogue_throttle
 import catalogue_tools
 from generations import Generation
 from scenario import Scenario
@@ -20,6 +21,7 @@ GROUPS = (
     catalogue_errors,
     catalogue_streams,
     catalogue_extensible,
+    catalogue_throttle,
 )
 
 
