@@ -59,6 +59,7 @@ class Runtime:
         self.code = CodeCache(max(config.tool_cache_ttl, config.extension_cache_ttl))
         self.probe = Probe(None, config.detail)
         self.probe.root = str(root)
+        self.probe.code = self.code
         self.probe.stream_hz = config.stream_hz
         self.probe.content = Content(config.content_limit, on=config.capture_content)
         loading = ClassLoading(self.caches, self.code)

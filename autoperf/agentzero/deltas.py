@@ -1,11 +1,12 @@
-"""What the next piece of a model's answer will add, read from it before the host does."""
+"""What a piece of a model's answer adds, and whether it may be the end of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 Kind = Literal["response", "reasoning"]
+_BRACKETS: Final = ("}", "]")
 
 
 def same_kind(chunk: Any, kind: Kind) -> bool:
@@ -17,6 +18,13 @@ def same_kind(chunk: Any, kind: Kind) -> bool:
     if response.startswith("<"):
         return False
     return bool(response and not reasoning) if kind == "response" else bool(reasoning and not response)
+
+
+def may_complete(chunk: str, full: str) -> bool:
+    """Whether a JSON object may end with this chunk: by a closing bracket, or white space after one."""
+    if any(bracket in chunk for bracket in _BRACKETS):
+        return True
+    return chunk.isspace() and full.rstrip().endswith(_BRACKETS)
 
 
 def _parts(chunk: Any) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from contextvars import ContextVar, Token
 from typing import Any, Final, Protocol
 
 from autoperf.agentzero.background import Origin, end_with, left
+from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.content import Content
 from autoperf.agentzero.counters import Executions, Interventions, Lookups
 from autoperf.agentzero.growing import GrowingTexts
@@ -130,6 +131,7 @@ class Probe:
         self.mcp_lookups = 0
         self.mcp_found = 0
         self.root = ""  # the host's folder
+        self.code: CodeCache | None = None
         self.stream_hz = 20.0  # deliveries a second to stream callbacks that are throttled
         self.content = Content()
         self.turn: ContextVar[Turn | None] = ContextVar("autoperf_turn", default=None)

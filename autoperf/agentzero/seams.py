@@ -12,6 +12,7 @@ from autoperf.agentzero import (
     memory,
     models,
     paths,
+    preload,
     roots,
     streaming,
     throttle,
@@ -58,6 +59,7 @@ Row = tuple[str | None, str, Build]
 Rows = Callable[[Mapping[str, str], Probe], Iterable[tuple[str, Build]]]
 # Features that stand alone: each turns its own places in the layout into rows.
 _ALONE: Final[dict[str, tuple[Rows, ...]]] = {
+    "preload": (preload.rows,),
     "throttle": (throttle.rows,),
 }
 

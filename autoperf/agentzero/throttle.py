@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any, Final
 
-from autoperf.agentzero.deltas import Kind, same_kind
+from autoperf.agentzero.deltas import Kind, may_complete, same_kind
+from autoperf.agentzero.heldback import Callback, Held
 from autoperf.agentzero.lookahead import Lookahead
 from autoperf.agentzero.probe import Probe, restore
 from autoperf.errors import AutoperfError, failures, guarded
 from autoperf.patching import Switch, expect_parameters, wrapping
 
 Build = Callable[[Any, Switch], Any]
-Callback = Callable[[str, str], Awaitable[Any]]
 SEAM: Final = "throttled stream"
 # The agent's own callbacks by their names; those of others (utility calls, plugins) get every chunk.
 _CALLBACKS: Final[dict[str, tuple[str, Kind]]] = {
@@ -24,7 +24,6 @@ _CALLBACKS: Final[dict[str, tuple[str, Kind]]] = {
     "reasoning_callback": ("Agent.monologue.<locals>.reasoning_callback", "reasoning"),
 }
 _PARAMETERS: Final = ("chunk", "full")
-_BRACKETS: Final = ("}", "]")
 
 
 def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]]:
@@ -129,42 +128,6 @@ class Throttle:
             failures.record(SEAM, AutoperfError("the host ends answers by a rule that is not known here"))
 
 
-class _Held:
-    """Chunks of one kind that were not delivered yet; ``full`` is the text with the last of them."""
-
-    __slots__ = ("callback", "chunks", "full", "kind")
-
-    def __init__(self, kind: Kind, callback: Callback) -> None:
-        self.kind = kind
-        self.callback = callback
-        self.chunks: list[str] = []
-        self.full = ""
-
-    def add(self, chunk: str, full: str) -> None:
-        self.chunks.append(chunk)
-        self.full = full
-
-    def deliveries(self) -> list[tuple[str, str]]:
-        """What to call the callback with: the chunks as one, or one by one.
-
-        A reply that the host cannot parse any more shows what the last prefix was that it could.
-        """
-        if len(self.chunks) == 1 or self.kind == "reasoning" or self._parses():
-            return [("".join(self.chunks), self.full)]
-        found, end = [], len(self.full) - sum(map(len, self.chunks))
-        for chunk in self.chunks:
-            end += len(chunk)
-            found.append((chunk, self.full[:end]))
-        return found
-
-    def _parses(self) -> bool:
-        parser: Any = getattr(self.callback, "__globals__", {}).get("DirtyJson")
-        try:
-            return isinstance(parser.parse_string(self.full), dict)
-        except Exception:
-            return False
-
-
 class Reading:
     """One call of a model on behalf of ``agent``: what was held back of its answer, and since when."""
 
@@ -177,7 +140,7 @@ class Reading:
         self._stream: Lookahead | None = None
         self._due = 0.0
         self._begun: set[Kind] = set()
-        self._held: _Held | None = None
+        self._held: Held | None = None
 
     @classmethod
     def of(cls, throttle: Throttle, kwargs: Mapping[str, Any]) -> Reading | None:
@@ -211,9 +174,9 @@ class Reading:
                 await self.flush()
             if self._stream is None or self._throttle.off or self._interrupted():
                 return await self._deliver(callback, chunk, full)
-            held = self._held = self._held or _Held(kind, callback)
+            held = self._held = self._held or Held(kind, callback)
             held.add(chunk, full)
-            urgent = kind not in self._begun or _may_complete(chunk, full)
+            urgent = kind not in self._begun or may_complete(chunk, full)
             self._begun.add(kind)
             waits = not urgent and self._stream is not None and _now() < self._due
             if waits and await self._goes_on(self._stream, kind):
@@ -303,13 +266,6 @@ def _agent_of(callback: Any, qualified: str) -> Any:
     agent = callback.__closure__[code.co_freevars.index("self")].cell_contents
     context = getattr(agent, "context", None)
     return agent if hasattr(agent, "intervention") and hasattr(context, "paused") else None
-
-
-def _may_complete(chunk: str, full: str) -> bool:
-    """Whether a JSON object may end with this chunk: by a closing bracket, or white space after one."""
-    if any(bracket in chunk for bracket in _BRACKETS):
-        return True
-    return chunk.isspace() and full.rstrip().endswith(_BRACKETS)
 
 
 def _now() -> float:

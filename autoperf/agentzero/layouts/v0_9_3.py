@@ -43,6 +43,10 @@ V0_9_3 = Layout(
     utility_calls=("agent:Agent.call_utility_model",),
     retry="agent:Agent.retry_critical_exception",
     more={
+        "preload": {
+            "importlib": "python.helpers.extract_tools:importlib",
+            "reply": "agent:Agent.handle_response_stream",
+        },
         "throttle": {
             "call": "models:LiteLLMChatWrapper.unified_call",
             "answer": "models:acompletion",

@@ -51,6 +51,10 @@ V0_9_9 = Layout(
     chat_calls=("agent:Agent.call_chat_model", "agent:Agent.call_chat_model_turn"),
     utility_calls=("agent:Agent.call_utility_model",),
     more={
+        "preload": {
+            "importlib": "helpers.modules:importlib",
+            "reply": "agent:Agent.handle_response_stream",
+        },
         "throttle": {
             "call": "models:LiteLLMChatWrapper.unified_call",
             "call_turn": "models:LiteLLMChatWrapper.unified_turn",
