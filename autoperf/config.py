@@ -65,6 +65,16 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _rate(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError("use a number of times a second") from None
+    if not 0 < value < float("inf"):
+        raise ValueError("use a number above 0")
+    return value
+
+
 def _detail(text: str) -> str:
     if text.strip().lower() not in DETAILS:
         raise ValueError(f"use {', '.join(DETAILS[:-1])} or {DETAILS[-1]}")
@@ -170,6 +180,13 @@ OPTIONS: Final[tuple[Option, ...]] = (
         _seconds,
         "seconds from one sample of the process to the next",
     ),
+    Option(
+        "stream_hz",
+        "AUTOPERF_STREAM_HZ",
+        20.0,
+        _rate,
+        "times a second that stream callbacks run, with the feature throttle",
+    ),
     Option("store_max_mb", "AUTOPERF_STORE_MAX_MB", 64, _at_least(1), "size limit of the local store in MiB"),
 )
 
@@ -192,6 +209,7 @@ class Config:
     mcp_sessions: int = 8
     mcp_standby_mb: int = 256
     monitor_interval: float = 5.0
+    stream_hz: float = 20.0
     store_max_mb: int = 64
     sources: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()

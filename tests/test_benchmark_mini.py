@@ -17,7 +17,7 @@ def test_the_mini_agent_bare_and_under_autoperf(tmp_path: Path) -> None:
     noise = Noise(timed=lambda: 0.01)
     found = rounds.measure(
         "short",
-        rounds.pair("tools,extensions"),
+        rounds.compared(["tools,extensions"]),
         lambda variant: mini.hold(tmp_path, variant),
         rounds=1,
         noise=noise,

@@ -43,7 +43,7 @@ def quiet() -> Noise:
 
 def measured(host: Host, count: int, noise: Noise | None = None) -> rounds.Measured:
     noise = noise or quiet()
-    return rounds.measure("short", rounds.pair(), host.hold, rounds=count, noise=noise, progress=str)
+    return rounds.measure("short", rounds.compared(), host.hold, rounds=count, noise=noise, progress=str)
 
 
 def test_every_second_round_goes_the_other_way_round() -> None:
@@ -62,7 +62,7 @@ def test_the_matrix_has_every_feature_alone_between_bare_and_all() -> None:
 def test_progress_names_scenario_round_and_variant() -> None:
     told: list[str] = []
     host = Host(bare=[1.0], autoperf=[1.0])
-    rounds.measure("long", rounds.pair(), host.hold, rounds=1, noise=quiet(), progress=told.append)
+    rounds.measure("long", rounds.compared(), host.hold, rounds=1, noise=quiet(), progress=told.append)
     assert told[0] == "long, round 1 of 1, bare"
     assert told[1].startswith("long, round 1 of 1, bare: ")
     assert told[2] == "long, round 1 of 1, autoperf"

@@ -15,6 +15,7 @@ from autoperf.patching import Switch
 from autoperf.stamps import ABSENT, Stamp, stamp_or_none
 
 CODE_ENTRIES: Final = 512
+COMPILED_ENTRIES: Final = 32  # waiting to be used for the first time
 
 
 class _Thread(threading.local):
@@ -32,6 +33,23 @@ class CodeCache:
     def __init__(self, ttl: float) -> None:
         self.cache: Cache[CodeType] = Cache(CODE_ENTRIES, ttl)
         self._thread = _Thread()
+        self._compiled: dict[str, tuple[bytes, CodeType]] = {}
+
+    def compile_ahead(self, path: str) -> bool:
+        """Compile what would have to be compiled if ``path`` were loaded now; whether that was anything.
+
+        Nothing is executed and no bytecode file written: that belongs to the first use, which compares the
+        source that it reads. Raises what reading and compiling raise.
+        """
+        loader = _CompilingLoader("ahead", path)
+        loader.autoperf_compiled = self._compiled
+        loader.get_code("ahead")
+        return path in self._compiled
+
+    def compiled(self, path: str, source: Any) -> CodeType | None:
+        """What was compiled ahead from exactly this source, once."""
+        found = self._compiled.pop(path, None)
+        return found[1] if found is not None and found[0] == source else None
 
     def reads(self) -> int:
         """How many module sources (or their .pyc) this thread has read so far."""
@@ -73,6 +91,23 @@ class CodeCache:
         return _ImportlibView(original, self, switch)
 
 
+class _CompilingLoader(importlib.machinery.SourceFileLoader):
+    """Python's own source loader, except that what it compiles is kept for another one."""
+
+    autoperf_compiled: dict[str, tuple[bytes, CodeType]]
+
+    def source_to_code(  # type: ignore[override]
+        self, data: Any, path: Any, **options: Any
+    ) -> CodeType:
+        code = super().source_to_code(data, path, **options)
+        if len(self.autoperf_compiled) < COMPILED_ENTRIES:
+            self.autoperf_compiled[str(path)] = (bytes(data), code)
+        return code
+
+    def set_data(self, path: Any, data: Any, **options: Any) -> None:
+        """Write no bytecode file."""
+
+
 class _CachedCodeLoader(importlib.machinery.SourceFileLoader):
     """Python's own source loader, except that an unchanged file's code object is not read again."""
 
@@ -86,6 +121,12 @@ class _CachedCodeLoader(importlib.machinery.SourceFileLoader):
     def get_code(self, fullname: str) -> CodeType:
         read = super().get_code
         return self.autoperf_code.code_of(str(self.path), lambda: _present(read(fullname)))
+
+    def source_to_code(  # type: ignore[override]
+        self, data: Any, path: Any, **options: Any
+    ) -> CodeType:
+        ready = self.autoperf_code.compiled(str(path), data)
+        return super().source_to_code(data, path, **options) if ready is None else ready
 
 
 class _ImportlibView(ModuleType):

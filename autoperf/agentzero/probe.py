@@ -8,6 +8,7 @@ from contextvars import ContextVar, Token
 from typing import Any, Final, Protocol
 
 from autoperf.agentzero.background import Origin, end_with, left
+from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.content import Content
 from autoperf.agentzero.counters import Executions, Interventions, Lookups
 from autoperf.agentzero.growing import GrowingTexts
@@ -143,6 +144,8 @@ class Probe:
         self.mcp_found = 0
         self.mcp_limits = Limits()
         self.root = ""  # the host's folder
+        self.code: CodeCache | None = None
+        self.stream_hz = 20.0  # deliveries a second to stream callbacks that are throttled
         self.content = Content()
         self.turn: ContextVar[Turn | None] = ContextVar("autoperf_turn", default=None)
         self.caller: ContextVar[Caller | None] = ContextVar("autoperf_caller", default=None)

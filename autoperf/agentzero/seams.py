@@ -23,12 +23,14 @@ from autoperf.agentzero import (
     models,
     paths,
     pluginassets,
+    preload,
     presets,
     printing,
     prompts,
     roots,
     startup,
     streaming,
+    throttle,
     tokencounts,
     tools,
     tracebacks,
@@ -93,6 +95,8 @@ _ALONE: Final[dict[str, tuple[Rows, ...]]] = {
     "client": (streams.rows,),
     "startup": (startup.rows, filewatchers.rows),
     "imports": (imports.rows,),
+    "preload": (preload.rows,),
+    "throttle": (throttle.rows,),
 }
 
 

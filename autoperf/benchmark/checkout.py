@@ -20,6 +20,7 @@ from autoperf.benchmark.hosts import Host, configure, describe
 from autoperf.benchmark.meanwhile import Acts
 from autoperf.benchmark.pace import Pace, wait_idle
 from autoperf.benchmark.process import HostError, HostHungError, HostProcess
+from autoperf.benchmark.rate import Rate
 from autoperf.benchmark.sandbox import Sandbox, make_repository, switch_off
 from autoperf.benchmark.server import ModelServer, Recorded, is_chat
 
@@ -97,6 +98,7 @@ def run(
     repository: bool = False,
     fake: bool = False,
     timeout: float = 600.0,
+    rate: float | None = None,
 ) -> Run:
     """Hold ``conversation`` with a copy of ``checkout`` in ``workdir``, started behind ``prefix``.
 
@@ -104,7 +106,7 @@ def run(
     ``observe`` is called with the live process after every turn, its results are kept in ``Run.observed``.
     With ``tenths`` the longest streams stop at every tenth to find out what it cost; ``repository`` makes the
     copy a git repository; with ``fake`` the copy has no model client (see `standin`); an answer is waited for
-    ``timeout`` seconds.
+    ``timeout`` seconds, and comes at ``rate`` tokens a second.
     Raises ``HostError`` when the host does not start.
     """
     folder = workdir / "agent-zero"
@@ -125,7 +127,9 @@ def run(
         _settle(process, model)
         result.pid = process.pid
         pace = Pace(process)
-        if tenths and not fake:
+        if rate is not None:
+            model.pace = Rate(rate, chunk_size)
+        elif tenths and not fake:
             model.pace = pace
         client = Client(host, process.port, timeout)
         try:

@@ -22,7 +22,8 @@ from autoperf.benchmark.transcript import transcript
 class Setting:
     """Where and how the runs of a benchmark take place; ``repository`` gives the copy a ``.git``.
 
-    With ``fake`` no model client takes part.
+    With ``fake`` no model client takes part. ``rate`` is in tokens a second; without it the model says
+    everything at once.
     """
 
     checkout: Path
@@ -31,6 +32,7 @@ class Setting:
     provider: str = "other"
     repository: bool = False
     fake: bool = False
+    rate: float | None = None
 
 
 def speaks_responses(checkout: Path) -> bool:
@@ -58,9 +60,10 @@ def hold(scenario: Scenario, setting: Setting, variant: Variant) -> Sample:
         repository=setting.repository,
         fake=setting.fake,
         timeout=scenario.timeout,
+        rate=setting.rate,
     )
     sample = samples.of_run(run)
-    if scenario.tenths and not run.tenths:
+    if scenario.tenths and not run.tenths and setting.rate is None:
         sample.notes.append("the tenths of the answer could not be told apart")
     sample.transcript = transcript(run)
     if words:

@@ -32,6 +32,7 @@ class Benchmark:
     provider: str = "other"
     repository: bool = False
     fake: bool = False
+    rate: float | None = None
     noise: Noise = field(default_factory=Noise)
 
     @property
@@ -56,7 +57,9 @@ class Benchmark:
                 measured(name, variants, partial(mini.hold, workdir)), mini.MEANING, "none"
             )
         scenario = SCENARIOS[name]
-        setting = Setting(self.checkout, workdir, self.python, provider, self.repository, self.fake)
+        setting = Setting(
+            self.checkout, workdir, self.python, provider, self.repository, self.fake, self.rate
+        )
         if name == START:
             with Starts(setting) as starts:
                 found = measured(name, variants, starts.hold)

@@ -32,9 +32,11 @@ class Measured:
     notes: list[str] = field(default_factory=list)
 
 
-def pair(features: str = "all") -> tuple[Variant, ...]:
-    """The host alone and under autoperf."""
-    return (BARE, Variant("autoperf", features))
+def compared(features: Sequence[str] = ("all",)) -> tuple[Variant, ...]:
+    """The host alone and under autoperf; with several lists of features, under each of them."""
+    if len(features) == 1:
+        return (BARE, Variant("autoperf", features[0]))
+    return (BARE, *(Variant(names, names) for names in dict.fromkeys(features)))
 
 
 def matrix() -> tuple[Variant, ...]:

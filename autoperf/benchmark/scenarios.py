@@ -51,6 +51,12 @@ _ROWS = (
         client=True,
     ),
     Scenario(
+        "answer",
+        "an answer of 8 KB, 4 characters a chunk; for --rate",
+        lambda: tools(0, 1, 8_000),
+        _TOKEN,
+    ),
+    Scenario(
         "huge",
         "an answer of 64 KB, 4 characters a chunk",
         lambda: tools(0, 1, 65_536),

@@ -40,7 +40,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--only", choices=PARTS, action="append", help="a part in place of scenarios, repeatable"
     )
     parser.add_argument("--rounds", type=_positive, default=5, help="alternating rounds (%(default)s)")
-    parser.add_argument("--features", type=_features, default="all", help="as for `autoperf run`")
+    parser.add_argument(
+        "--features",
+        type=_features,
+        action="append",
+        metavar="LIST",
+        help="as for `autoperf run` (all); repeated: each of the lists, in one run",
+    )
     parser.add_argument("--feature-matrix", action="store_true", help="each feature alone, and all of them")
     parser.add_argument(
         "--provider", choices=PROVIDERS, default="other", help="openai means the Responses API in v2.6"
@@ -53,6 +59,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--git", action="store_true", help="make the copy a git checkout, as installations are"
+    )
+    parser.add_argument(
+        "--rate",
+        type=_rate,
+        metavar="N",
+        help="the model says N tokens of 4 characters a second; default: all at once",
     )
     parser.add_argument("--python", help="the checkout's interpreter; default: its .venv, else this one")
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw the ratios of the scenarios")
@@ -100,7 +112,7 @@ def _planned(args: argparse.Namespace) -> tuple[list[str], list[str]]:
         raise AutoperfError(f"{', '.join(sorted(missing))}: the mini agent has only short; name a checkout")
     if args.model == FAKE and (args.path is None or args.provider != "other"):
         raise AutoperfError("--model fake takes a checkout and --provider other")
-    if args.feature_matrix and args.features != "all":
+    if args.feature_matrix and args.features:
         raise AutoperfError("--feature-matrix takes every feature alone; leave --features out")
     if args.plot and not names:
         raise AutoperfError("--plot draws scenarios; name one with --scenario")
@@ -123,19 +135,21 @@ def _measure(
             raise AutoperfError(mini.MISSING)
         _progress(f"{mini.MISSING}; measured is the launcher")
         names = []
+    features = args.features or ["all"]
     benchmark = Benchmark(
         args.path,
         folder,
         _progress,
         args.python,
-        args.features,
+        features[0],
         args.rounds,
         args.provider,
         args.git,
         args.model == FAKE,
+        args.rate,
     )
     if names:
-        variants = rounds.matrix() if args.feature_matrix else rounds.pair(args.features)
+        variants = rounds.matrix() if args.feature_matrix else rounds.compared(features)
         report["scenarios"] = []
         for name in names:
             report["scenarios"] += benchmark.scenarios([name], variants)
@@ -157,6 +171,16 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
     return int(text)
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of tokens a second")
+    return rate
 
 
 def _features(text: str) -> str:

@@ -8,6 +8,7 @@ import catalogue_names
 import catalogue_paths
 import catalogue_settings
 import catalogue_streams
+import catalogue_throttle
 import catalogue_tools
 from generations import Generation
 from scenario import Scenario
@@ -22,6 +23,7 @@ GROUPS = (
     catalogue_streams,
     catalogue_extensible,
     catalogue_settings,
+    catalogue_throttle,
 )
 
 

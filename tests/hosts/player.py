@@ -103,6 +103,10 @@ class Stage:
     def do_cancel(self, chat: str = "main") -> None:
         self.contexts[chat].task.kill()
 
+    def do_fail(self) -> None:
+        """The connection to the model breaks off."""
+        raise ConnectionError("the model is gone")
+
     def do_profile(self, name: str, chat: str = "main") -> None:
         self.contexts[chat].agent0.config.profile = name
 

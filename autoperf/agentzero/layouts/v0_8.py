@@ -59,6 +59,11 @@ V0_8 = Layout(
         "agent:Agent.call_utility_model",
     ),
     more={
+        "throttle": {
+            "call": "models:LiteLLMChatWrapper.unified_call",
+            "answer": "models:acompletion",
+            "check": "agent:Agent.handle_intervention",
+        },
         "monitor": {
             "local_embeddings": "models:LocalSentenceTransformerWrapper.__init__",
         },

@@ -58,6 +58,15 @@ V0_9_3 = Layout(
         "agent:Agent.call_utility_model",
     ),
     more={
+        "preload": {
+            "importlib": "python.helpers.extract_tools:importlib",
+            "reply": "agent:Agent.handle_response_stream",
+        },
+        "throttle": {
+            "call": "models:LiteLLMChatWrapper.unified_call",
+            "answer": "models:acompletion",
+            "check": "agent:Agent.handle_intervention",
+        },
         "monitor": {
             "local_embeddings": "models:LocalSentenceTransformerWrapper.__init__",
         },

@@ -77,6 +77,17 @@ V0_9_9 = Layout(
         "agent:Agent.call_utility_model",
     ),
     more={
+        "preload": {
+            "importlib": "helpers.modules:importlib",
+            "reply": "agent:Agent.handle_response_stream",
+        },
+        "throttle": {
+            "call": "models:LiteLLMChatWrapper.unified_call",
+            "call_turn": "models:LiteLLMChatWrapper.unified_turn",
+            "answer": "models:acompletion",
+            "stream": "helpers.litellm_transport:LiteLLMTransport.astream",
+            "check": "agent:Agent.handle_intervention",
+        },
         "monitor": {
             "local_embeddings": "models:LocalSentenceTransformerWrapper.__init__",
         },

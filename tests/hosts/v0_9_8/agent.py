@@ -130,6 +130,13 @@ class Agent:
                         await self._announce("before_main_llm_call")
                         await self.handle_intervention()
 
+                        async def reasoning_callback(chunk: str, full: str) -> None:
+                            await self.handle_intervention()
+                            if chunk == full:
+                                printer.print("Reasoning: ")
+                            printer.stream(chunk)
+                            await self.handle_reasoning_stream(full)
+
                         async def stream_callback(chunk: str, full: str) -> None:
                             await self.handle_intervention()
                             if chunk == full:
@@ -144,7 +151,9 @@ class Agent:
                             await self.handle_response_stream(shown)
 
                         reply, _ = await self.call_chat_model(
-                            messages=messages, response_callback=stream_callback
+                            messages=messages,
+                            response_callback=stream_callback,
+                            reasoning_callback=reasoning_callback,
                         )
                         await self.handle_intervention(reply)
                         await self._announce("response_stream_end")
@@ -332,6 +341,10 @@ class Agent:
             warning = self.read_prompt("fw.msg_misformat.md")
             self.hist_add_warning(warning)
             self.context.log.log(type="warning", content=f"{self.agent_name}: the reply asks for nothing")
+
+    async def handle_reasoning_stream(self, stream: str) -> None:
+        await self.handle_intervention()
+        await self.call_extensions("reasoning_stream", loop_data=self.loop_data, text=stream)
 
     async def handle_response_stream(self, stream: str) -> None:
         await self.handle_intervention()

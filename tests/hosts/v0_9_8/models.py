@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from python.helpers import journal
@@ -37,12 +37,29 @@ async def signal(agent: Any, name: str) -> None:
     await SCRIPTS[agent.config.chat_model].signal(name)
 
 
-async def acompletion(script: Script, stream: bool) -> str:
-    return await script.next_reply()
+async def acompletion(script: Script, stream: bool) -> Any:
+    reply = await script.next_reply()
+    return _chunks(script, reply) if stream else {"choices": [{"message": {"content": reply}}]}
 
 
-def _parse_chunk(chunk: str) -> str:
-    return chunk
+async def _chunks(script: Script, reply: str) -> AsyncIterator[dict[str, Any]]:
+    """A reply may begin with what the model thinks, up to a record separator."""
+    thoughts, _, text = reply.rpartition("\x1e")
+    number, size, index = script.count, script.chunk, 0
+    for kind, part in (("reasoning_content", thoughts), ("content", text)):
+        for start in range(0, len(part), size):
+            index += 1
+            await script.before_chunk(number, index)
+            await asyncio.sleep(0)
+            yield {"choices": [{"delta": {kind: part[start : start + size]}}]}
+
+
+def _parse_chunk(chunk: dict[str, Any]) -> dict[str, str]:
+    delta = chunk["choices"][0]["delta"]
+    return {
+        "response_delta": delta.get("content") or "",
+        "reasoning_delta": delta.get("reasoning_content") or "",
+    }
 
 
 class LiteLLMChatWrapper:
@@ -58,16 +75,19 @@ class LiteLLMChatWrapper:
         reasoning_callback: Callable[[str, str], Awaitable[Any]] | None = None,
     ) -> tuple[str, str]:
         journal.note("prompt", messages=messages)
-        reply, full = await acompletion(self.script, stream=response_callback is not None), ""
-        number, size = self.script.count, self.script.chunk
-        for index, start in enumerate(range(0, len(reply), size), 1):
-            await self.script.before_chunk(number, index)
-            await asyncio.sleep(0)
-            delta = _parse_chunk(reply[start : start + size])
-            full += delta
-            if response_callback:
-                await response_callback(delta, full)
-        return full, ""
+        completion = await acompletion(self.script, stream=response_callback is not None)
+        thoughts = full = ""
+        async for chunk in completion:
+            parsed = _parse_chunk(chunk)
+            if parsed["reasoning_delta"]:
+                thoughts += parsed["reasoning_delta"]
+                if reasoning_callback:
+                    await reasoning_callback(parsed["reasoning_delta"], thoughts)
+            if parsed["response_delta"]:
+                full += parsed["response_delta"]
+                if response_callback:
+                    await response_callback(parsed["response_delta"], full)
+        return full, thoughts
 
 
 def get_chat_model(name: str) -> LiteLLMChatWrapper:

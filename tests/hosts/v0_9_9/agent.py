@@ -132,6 +132,13 @@ class Agent:
                         await self._announce("before_main_llm_call")
                         await self.handle_intervention()
 
+                        async def reasoning_callback(chunk: str, full: str) -> None:
+                            await self.handle_intervention()
+                            if chunk == full:
+                                printer.print("Reasoning: ")
+                            printer.stream(chunk)
+                            await self.handle_reasoning_stream(full)
+
                         async def stream_callback(chunk: str, full: str) -> str | None:
                             await self.handle_intervention()
                             if chunk == full:
@@ -151,7 +158,9 @@ class Agent:
                             return stop
 
                         reply, _ = await self.call_chat_model(
-                            messages=messages, response_callback=stream_callback
+                            messages=messages,
+                            response_callback=stream_callback,
+                            reasoning_callback=reasoning_callback,
                         )
                         await self.handle_intervention(reply)
                         await self._announce("response_stream_end")
@@ -348,6 +357,10 @@ class Agent:
             raise ValueError("A request names its tool: tool_name is a text")
         if not isinstance(tool_request.get("tool_args"), dict) or not tool_request["tool_args"]:
             raise ValueError("A request has arguments: tool_args is an object")
+
+    async def handle_reasoning_stream(self, stream: str) -> None:
+        await self.handle_intervention()
+        await extension.call_extensions_async("reasoning_stream", self, loop_data=self.loop_data, text=stream)
 
     async def handle_response_stream(self, stream: str) -> None:
         await self.handle_intervention()

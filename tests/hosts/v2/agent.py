@@ -134,6 +134,13 @@ class Agent:
                         await self._announce("before_main_llm_call")
                         await self.handle_intervention()
 
+                        async def reasoning_callback(chunk: str, full: str) -> None:
+                            await self.handle_intervention()
+                            if chunk == full:
+                                printer.print("Reasoning: ")
+                            printer.stream(chunk)
+                            await self.handle_reasoning_stream(full)
+
                         async def stream_callback(chunk: str, full: str) -> str | None:
                             await self.handle_intervention()
                             if chunk == full:
@@ -153,7 +160,9 @@ class Agent:
                             return stop
 
                         llm_result = await self.call_chat_model_turn(
-                            messages=messages, response_callback=stream_callback
+                            messages=messages,
+                            response_callback=stream_callback,
+                            reasoning_callback=reasoning_callback,
                         )
                         reply = llm_result.response
                         await self.handle_intervention(reply)
@@ -406,6 +415,10 @@ class Agent:
     @extension.extensible
     async def validate_tool_request(self, tool_request: Any) -> None:
         extract_tools.normalize_tool_request(tool_request)
+
+    async def handle_reasoning_stream(self, stream: str) -> None:
+        await self.handle_intervention()
+        await extension.call_extensions_async("reasoning_stream", self, loop_data=self.loop_data, text=stream)
 
     async def handle_response_stream(self, stream: str) -> None:
         await self.handle_intervention()

@@ -1,12 +1,10 @@
 """The chat model: a script per model name, streamed in chunks."""
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from helpers import journal, litellm_transport
-from helpers.litellm_transport import ChatCompletionsTransport
 from helpers.llm_result import FunctionCall, LLMResult
 
 
@@ -52,21 +50,20 @@ class LiteLLMChatWrapper:
         reasoning_callback: Callable[[str, str], Awaitable[Any]] | None = None,
     ) -> LLMResult:
         journal.note("prompt", messages=messages)
-        reply, full = await litellm_transport.acompletion(self.script, stream=response_callback is not None), ""
-        calls = _native_calls(reply)
-        if calls:
-            return LLMResult("", calls)
-        number, size = self.script.count, self.script.chunk
-        for index, start in enumerate(range(0, len(reply), size), 1):
-            await self.script.before_chunk(number, index)
-            await asyncio.sleep(0)
-            delta = ChatCompletionsTransport.parse(reply[start : start + size])
-            full += delta
-            if response_callback:
-                stop = await response_callback(delta, full)
-                if stop is not None:
-                    return LLMResult(stop)
-        return LLMResult(full)
+        transport = litellm_transport.LiteLLMTransport(self.script)
+        thoughts = full = ""
+        async for parsed in transport.astream():
+            if parsed["reasoning_delta"]:
+                thoughts += parsed["reasoning_delta"]
+                if reasoning_callback:
+                    await reasoning_callback(parsed["reasoning_delta"], thoughts)
+            if parsed["response_delta"]:
+                full += parsed["response_delta"]
+                if response_callback:
+                    stop = await response_callback(parsed["response_delta"], full)
+                    if stop is not None:
+                        return LLMResult(stop)
+        return LLMResult(full, _native_calls(transport.function_calls))
 
 
 def _native_calls(reply: str) -> list[FunctionCall]:

@@ -1,0 +1,47 @@
+"""Chunks of a model's answer that its callback has not been given yet."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from autoperf.agentzero.deltas import Kind
+
+Callback = Callable[[str, str], Awaitable[Any]]
+
+
+class Held:
+    """Chunks of one kind, in order; ``full`` is the text with the last of them."""
+
+    __slots__ = ("callback", "chunks", "full", "kind")
+
+    def __init__(self, kind: Kind, callback: Callback) -> None:
+        self.kind = kind
+        self.callback = callback
+        self.chunks: list[str] = []
+        self.full = ""
+
+    def add(self, chunk: str, full: str) -> None:
+        """One more chunk, and the text with it."""
+        self.chunks.append(chunk)
+        self.full = full
+
+    def deliveries(self) -> list[tuple[str, str]]:
+        """What to call the callback with: the chunks as one, or one by one.
+
+        A reply that the host cannot parse any more shows what the last prefix was that it could.
+        """
+        if len(self.chunks) == 1 or self.kind == "reasoning" or self._parses():
+            return [("".join(self.chunks), self.full)]
+        found, end = [], len(self.full) - sum(map(len, self.chunks))
+        for chunk in self.chunks:
+            end += len(chunk)
+            found.append((chunk, self.full[:end]))
+        return found
+
+    def _parses(self) -> bool:
+        parser: Any = getattr(self.callback, "__globals__", {}).get("DirtyJson")
+        try:
+            return isinstance(parser.parse_string(self.full), dict)
+        except Exception:
+            return False

@@ -1,0 +1,203 @@
+"""A tool is compiled while its arguments stream, executed by nobody, and read again when it is used."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+import os
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autoperf.agentzero import preload
+from autoperf.agentzero.codecache import CodeCache
+from autoperf.agentzero.probe import Probe
+from autoperf.patching import Switch
+
+REPLY = '{"thoughts": ["\\"tool_name\\": \\"no\\""], "tool_name": "cold:now", "tool_args": {"a": 1}}'
+TOOL = "import journal\njournal.SEEN.append('executed')\nVALUE = 'first'\n"
+
+
+class Agent:
+    config = types.SimpleNamespace(profile="")
+
+
+class Host:
+    """A folder with tools, a loader in the host's way, and our two replacements in place."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.probe = Probe(None)
+        self.probe.root = str(root)
+        self.code = self.probe.code = CodeCache(300.0)
+        self.agent = Agent()
+        self.switch = Switch()
+        self.seen: list[str] = []
+        targets = {"importlib": "helpers.modules:importlib", "reply": "agent:Agent.handle_response_stream"}
+        (_, view), (_, reply) = preload.rows(targets, self.probe)
+        self.importlib: Any = view(importlib, self.switch)
+        self.preloading: preload.Preloading = reply.__self__
+
+        async def handle_response_stream(self: Any, stream: str) -> str:
+            return stream
+
+        self.handle = reply(handle_response_stream, self.switch)
+
+    def write(self, text: str, name: str = "cold") -> Path:
+        path = self.root / "tools" / f"{name}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def stream(self, text: str, size: int = 3) -> None:
+        """The growing reply, prefix by prefix; then what that started has ended."""
+        for end in range(size, len(text) + size, size):
+            assert asyncio.run(self.handle(self.agent, text[:end])) == text[:end]
+        self.join()
+
+    def join(self) -> None:
+        if self.preloading.thread is not None:
+            self.preloading.thread.join()
+
+    def load(self, name: str = "cold") -> types.ModuleType:
+        path = str(self.root / "tools" / f"{name}.py")
+        spec = self.importlib.util.spec_from_file_location(name, path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    journal = types.ModuleType("journal")
+    journal.SEEN = []
+    monkeypatch.setitem(sys.modules, "journal", journal)
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    made = Host(tmp_path)
+    made.seen = journal.SEEN
+    return made
+
+
+@pytest.fixture
+def compilations(monkeypatch):
+    """The paths that Python's own loader compiles."""
+    found: list[str] = []
+    compiling = importlib.machinery.SourceFileLoader.source_to_code
+
+    def source_to_code(self, data, path, **options):
+        found.append(str(path))
+        return compiling(self, data, path, **options)
+
+    monkeypatch.setattr(importlib.machinery.SourceFileLoader, "source_to_code", source_to_code)
+    return found
+
+
+def test_compiled_once_ahead_and_executed_at_its_use(host, compilations):
+    path = host.write(TOOL)
+    host.stream(REPLY)
+    assert compilations == [str(path)]
+    assert host.seen == []
+    assert not list(path.parent.glob("__pycache__/*"))  # that belongs to its first use
+    assert host.load().VALUE == "first"
+    assert compilations == [str(path)]
+    assert host.seen == ["executed"]
+    assert list(path.parent.glob("__pycache__/cold.*.pyc"))
+
+
+def test_ready_before_the_arguments_are_there(host, compilations):
+    path = host.write(TOOL)
+    host.stream(REPLY[: REPLY.index('"tool_args"')])
+    assert compilations == [str(path)]
+
+
+def test_an_edit_between_is_seen(host):
+    host.write(TOOL)
+    host.stream(REPLY)
+    host.write(TOOL.replace("first", "other"))
+    assert host.load().VALUE == "other"
+
+
+def test_the_same_bytes_and_time_of_another_file_are_not_enough(host):
+    """Same size, same mtime: only the source itself tells that it was edited."""
+    path = host.write(TOOL)
+    before = path.stat()
+    host.stream(REPLY)
+    host.write(TOOL.replace("first", "other"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert host.load().VALUE == "other"
+
+
+def test_deleted_between(host):
+    path = host.write(TOOL)
+    host.stream(REPLY)
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        host.load()
+
+
+def test_a_name_in_the_thoughts_is_no_tool(host, compilations):
+    host.write(TOOL, "no")
+    host.stream(REPLY)
+    assert compilations == []
+
+
+def test_every_reply_anew_and_what_is_unchanged_not_again(host, compilations):
+    host.write(TOOL)
+    second = host.write(TOOL, "second")
+    host.stream(REPLY)
+    host.stream(REPLY.replace("cold:now", "second"))
+    assert compilations[1:] == [str(second)]
+    host.stream(REPLY)
+    assert len(compilations) == 2
+    assert host.probe.memos["preloaded tools"].as_row()["hits"] == 1
+
+
+def test_a_file_that_has_its_bytecode_is_not_compiled(host, compilations):
+    host.write(TOOL)
+    host.load()
+    compilations.clear()
+    host.stream(REPLY)
+    assert compilations == []
+
+
+@pytest.mark.parametrize("text", ["def broken(:\n", "\0"])
+def test_what_is_wrong_with_it_is_found_at_its_use(host, text):
+    path = host.write(text)
+    host.stream(REPLY)
+    with pytest.raises(SyntaxError) as ours:
+        host.load()
+    with pytest.raises(SyntaxError) as bare:
+        compile(path.read_bytes(), str(path), "exec")
+    assert str(ours.value) == str(bare.value)
+
+
+@pytest.mark.parametrize("name", ["../secret", "a/b", "*", "a.b", ""])
+def test_odd_names_are_left_alone(host, name):
+    host.stream(REPLY.replace("cold:now", name))
+    assert host.preloading.thread is None
+
+
+def test_places_of_profiles_and_plugins(host, compilations):
+    host.agent.config = types.SimpleNamespace(profile="me")
+    paths = [
+        host.root / folder / "cold.py"
+        for folder in ("python/tools", "agents/me/tools", "plugins/one/tools", "usr/plugins/two/tools")
+    ]
+    for path in paths:
+        path.parent.mkdir(parents=True)
+        path.write_text(TOOL)
+    (host.root / "agents/other/tools").mkdir(parents=True)
+    (host.root / "agents/other/tools/cold.py").write_text(TOOL)
+    host.stream(REPLY)
+    assert sorted(compilations) == sorted(map(str, paths))
+
+
+def test_off_it_does_nothing(host, compilations):
+    host.write(TOOL)
+    host.switch.on = False
+    host.stream(REPLY)
+    assert compilations == []
