@@ -88,6 +88,7 @@ class Applied:
         """A plain mapping for ``status`` and ``doctor``."""
         return {
             "optional": self.patch.optional,
+            "foreign": self.patch.foreign,
             "target": self.patch.target,
             "feature": self.patch.feature,
             "state": self.state,
