@@ -28,7 +28,7 @@ OURS = Variant("autoperf", "tools")
 
 
 def shown(lookups: int, hits: int | None, **more: Any) -> dict[str, Any]:
-    patches = [{"state": "applied", "optional": False}]
+    patches = [{"state": "applied", "optional": False, "foreign": False}]
     lookup = {"tools": {"lookups": lookups, "hits": hits}}
     return {"patches": patches, "lookups": lookup, "failures": [], **more}
 
@@ -134,7 +134,11 @@ def test_only_the_last_two_messages_are_looked_at(monkeypatch: pytest.MonkeyPatc
 
 def test_patches_that_were_not_applied_and_failures_are_told() -> None:
     row = shown(0, 0, failures=[{"seam": "x"}])
-    row["patches"] += [{"state": "failed", "optional": False}, {"state": "missing", "optional": True}]
+    row["patches"] += [
+        {"state": "failed", "optional": False, "foreign": False},
+        {"state": "missing", "optional": True, "foreign": False},
+        {"state": "waiting", "optional": False, "foreign": True},
+    ]
     sample = Sample()
     ownaccount.add(sample, [row])
     assert sample.notes == ["1 of 2 patches applied"]

@@ -16,6 +16,7 @@ from typing import Any
 from autoperf.benchmark.checkout import interpreter
 from autoperf.benchmark.comparison import Comparison, compare
 from autoperf.benchmark.conversation import Conversation
+from autoperf.benchmark.ownaccount import patches
 from autoperf.benchmark.process import HostError, HostProcess
 
 # The record of a process is written every second.
@@ -67,11 +68,9 @@ def measure(
     shown = [row for row in comparison.second.observed if isinstance(row, dict)]
     if not shown:
         raise HostError(f"autoperf status says nothing of this run: {comparison.second.observed}")
-    rows = shown[-1]["patches"]
     return Effect(
         comparison,
-        sum(row["state"] == "applied" for row in rows),
-        sum(row["state"] != "missing" or not row["optional"] for row in rows),
+        *patches(shown[-1]["patches"]),
         {name: _last_turn(shown, name) for name in ("tools", "extensions")},
         shown[-1]["failures"],
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from autoperf.benchmark.process import HostError
@@ -19,9 +19,7 @@ def add(sample: Sample, shown: Sequence[Any]) -> None:
         return
     if not all(isinstance(row, dict) for row in shown):
         raise HostError(f"autoperf status says nothing of this run: {shown[-1]}")
-    rows = shown[-1]["patches"]
-    applied = sum(row["state"] == "applied" for row in rows)
-    wanted = sum(row["state"] != "missing" or not row["optional"] for row in rows)
+    applied, wanted = patches(shown[-1]["patches"])
     if applied < wanted:
         sample.notes.append(f"{applied} of {wanted} patches applied")
     sample.failures = shown[-1]["failures"]
@@ -30,6 +28,16 @@ def add(sample: Sample, shown: Sequence[Any]) -> None:
         sample.hit_rates |= _rate(name, now, {})
         if name in before:
             sample.hit_rates |= _rate(f"{name}, last message", now, before[name])
+
+
+def patches(rows: Iterable[Mapping[str, Any]]) -> tuple[int, int]:
+    """How many rows of status are applied, and how many could be: see `PatchSet.counts`."""
+    found = list(rows)
+    idle = sum(
+        (row["optional"] and row["state"] == "missing") or (row["foreign"] and row["state"] == "waiting")
+        for row in found
+    )
+    return sum(row["state"] == "applied" for row in found), len(found) - idle
 
 
 def _rate(name: str, now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, float]:
