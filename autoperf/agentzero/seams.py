@@ -83,6 +83,8 @@ def _loading(
 
     yield layout.importlib, feature, code.importlib_view
     yield layout.load_from_file, feature, loading.from_file
+    if feature == "prompts":
+        return
     yield layout.load_from_folder, feature, folder
     yield layout.existing_paths, feature, paths.existing
 
