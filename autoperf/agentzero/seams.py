@@ -8,6 +8,7 @@ from typing import Any, Final
 from autoperf.agentzero import (
     extensions,
     interventions,
+    localmodels,
     mcp,
     memory,
     models,
@@ -57,7 +58,10 @@ def patches(
 Row = tuple[str | None, str, Build]
 Rows = Callable[[Mapping[str, str], Probe], Iterable[tuple[str, Build]]]
 # Features that stand alone: each turns its own places in the layout into rows.
-_ALONE: Final[dict[str, tuple[Rows, ...]]] = {"prompts": (prompts.rows,)}
+_ALONE: Final[dict[str, tuple[Rows, ...]]] = {
+    "prompts": (prompts.rows,),
+    "monitor": (localmodels.rows,),
+}
 
 
 def _more(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row]:

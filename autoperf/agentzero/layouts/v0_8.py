@@ -53,4 +53,7 @@ V0_8 = Layout(
         "models:parse_chunk",
         "agent:Agent.call_utility_model",
     ),
+    more={
+        "monitor": {"local_embeddings": "models:LocalSentenceTransformerWrapper.__init__"},
+    },
 )

@@ -63,5 +63,6 @@ V0_9_3 = Layout(
             "discover_skills": "python.helpers.skills:discover_skill_md_files",
             "parse_skill": "python.helpers.skills:skill_from_markdown",
         },
+        "monitor": {"local_embeddings": "models:LocalSentenceTransformerWrapper.__init__"},
     },
 )

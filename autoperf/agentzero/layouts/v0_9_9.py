@@ -80,5 +80,6 @@ V0_9_9 = Layout(
             "discover_skills": "helpers.skills:discover_skill_md_files",
             "parse_skill": "helpers.skills:skill_from_markdown",
         },
+        "monitor": {"local_embeddings": "models:LocalSentenceTransformerWrapper.__init__"},
     },
 )
