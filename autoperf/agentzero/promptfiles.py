@@ -307,9 +307,7 @@ class PromptFiles:
 
 
 def _usual(file: Any, folders: Any, encoding: Any) -> bool:
-    if type(file) is not str or type(encoding) is not str:
-        return False
-    return folders is None or (type(folders) is list and all(type(folder) is str for folder in folders))
+    return type(file) is type(encoding) is str and (folders is None or type(folders) is list)
 
 
 def _folders(folders: Any) -> tuple[Any, ...] | None:
