@@ -9,6 +9,7 @@ from autoperf.agentzero import (
     extensions,
     includes,
     interventions,
+    localmodels,
     logvalues,
     masking,
     mcp,
@@ -62,6 +63,7 @@ Rows = Callable[[Mapping[str, str], Probe], Iterable[tuple[str, Build]]]
 # Features that stand alone: each turns its own places in the layout into rows.
 _ALONE: Final[dict[str, tuple[Rows, ...]]] = {
     "output": (masking.rows, logvalues.rows, printing.rows, includes.rows),
+    "monitor": (localmodels.rows,),
 }
 
 

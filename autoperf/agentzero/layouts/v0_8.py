@@ -60,5 +60,6 @@ V0_8 = Layout(
             "colour": "python.helpers.print_style:PrintStyle._get_rgb_color_code",
             "html": "python.helpers.print_style:PrintStyle._log_html",
         },
+        "monitor": {"local_embeddings": "models:LocalSentenceTransformerWrapper.__init__"},
     },
 )

@@ -63,5 +63,6 @@ V0_9_3 = Layout(
             "html": "python.helpers.print_style:PrintStyle._log_html",
             "includes": "python.helpers.strings:replace_file_includes",
         },
+        "monitor": {"local_embeddings": "models:LocalSentenceTransformerWrapper.__init__"},
     },
 )

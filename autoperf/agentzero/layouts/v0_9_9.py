@@ -79,5 +79,6 @@ V0_9_9 = Layout(
             "html": "helpers.print_style:PrintStyle._log_html",
             "includes": "helpers.strings:replace_file_includes",
         },
+        "monitor": {"local_embeddings": "models:LocalSentenceTransformerWrapper.__init__"},
     },
 )
