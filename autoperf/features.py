@@ -18,7 +18,7 @@ FEATURES: dict[str, str] = {
     "preload": "a tool whose name has streamed in is made ready while its arguments still stream",
     "imports": "heavy modules are imported when they are first used",
     "mcp-keep": "an MCP server's session is kept open between calls, and so is the server's state",
-    "mcp-standby": "the MCP server of the next call starts before it, in the folder, environment and time of then",
+    "mcp-standby": "the next call's MCP server starts before it, in the folder, environment and time of then",
     "throttle": "chunks that come faster than AUTOPERF_STREAM_HZ reach the stream callbacks merged",
     "monitor": "samples of the process every few seconds, and event loops that stall with what stalls them",
     "trace": "spans and execution statistics, into the local store and to OTLP when configured",
