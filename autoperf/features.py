@@ -18,7 +18,7 @@ FEATURES: dict[str, str] = {
     "preload": "a tool whose name has streamed in is read and compiled while its arguments still stream",
     "imports": "heavy packages are imported at first use; one that is broken fails there, not at the start",
     "mcp-keep": "an MCP server's session is kept open between calls, and so is the server's state",
-    "mcp-standby": "the next MCP server is started before it is needed; every call still gets a fresh one",
+    "mcp-standby": "the next call's MCP server starts before it, in the folder, environment and time of then",
     "throttle": "chunks that come faster than AUTOPERF_STREAM_HZ reach the stream callbacks merged",
     "monitor": "samples of the process every few seconds, and event loops that stall with what stalls them",
     "trace": "spans and execution statistics, into the local store and to OTLP when configured",

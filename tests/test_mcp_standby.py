@@ -55,7 +55,7 @@ def test_every_call_has_a_fresh_server_that_was_started_before(diary, kind):
 
 
 def test_the_next_server_starts_when_the_one_before_has_ended(diary):
-    client = mcp_host.Client(diary.server())
+    client = mcp_host.Client(diary.server("slow"))
 
     async def calls() -> None:
         for _ in range(3):  # with no time between them

@@ -13,7 +13,7 @@ TOOLS = ("count", "crash", "hang", "busy", "meet", "farewell", "refuse", "ask", 
 
 
 class Server:
-    """One process: ``python plain.py DIARY [stubborn]``; the diary gets a line for all that is received."""
+    """One process: ``python plain.py DIARY [stubborn|slow]``; the diary has a line for all it received."""
 
     def __init__(self, diary: str, *how: str) -> None:
         self.diary = Path(diary)
@@ -24,6 +24,7 @@ class Server:
         else:
             signal.signal(signal.SIGTERM, self.terminated)
         self.stubborn = "stubborn" in how
+        self.slow = "slow" in how
 
     def note(self, *what: object) -> None:
         with self.diary.open("a") as file:
@@ -41,6 +42,8 @@ class Server:
             self.take(json.loads(line))
         while self.stubborn:
             time.sleep(0.1)
+        if self.slow:
+            time.sleep(0.5)
         self.note("ends")
 
     def take(self, message: dict) -> None:
