@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -152,7 +153,12 @@ class _UtilView(ModuleType):
 
     def spec_from_file_location(self, name: str, location: Any = None, **options: Any) -> Any:
         spec = importlib.util.spec_from_file_location(name, location, **options)
-        if self._switch.on and spec is not None and type(spec.loader) is importlib.machinery.SourceFileLoader:
+        if (
+            self._switch.on
+            and spec is not None
+            and type(spec.loader) is importlib.machinery.SourceFileLoader
+            and os.path.exists(spec.loader.path)  # else nothing but an error comes of it
+        ):
             loader = _CachedCodeLoader(spec.loader.name, spec.loader.path)
             loader.autoperf_code = self._code
             spec.loader = loader

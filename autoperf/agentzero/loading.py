@@ -55,17 +55,20 @@ class ClassLoading:
         self.caches = caches
         self.code = code
         self._known: dict[tuple[Any, ...], tuple[Cache[Loaded], tuple[Any, ...]]] = {}
+        self._resolved: dict[str, str] = {}
 
     def from_file(self, original: Callable[..., list[type]], switch: Switch) -> Callable[..., list[type]]:
         """Wrapper for ``load_classes_from_file(file, base_class, one_per_file=True)``."""
 
-        ready = self._ready
+        ready, absent = self._ready, self._absent
 
         def load_classes_from_file(*args: Any, **kwargs: Any) -> list[type]:
             if switch.on and not kwargs:
                 classes = ready(args)
                 if classes is not None:
                     return classes
+                if absent(original, args):
+                    return original(*args)
             host = _HostCall(original, args, kwargs)
             cache = self._cache_of(host, ("file", "base_class", "one_per_file")) if switch.on else None
             return host() if cache is None else self._fenced(host, switch, lambda: self._file(cache, host))
@@ -101,9 +104,27 @@ class ClassLoading:
                 return None
             cache.saved(loaded.warm_seconds)
             return list(loaded.classes)
+        except TypeError:  # a call of another shape, with something that cannot be a key
+            return None
         except Exception as error:
             fail_open("loading of classes", error)
             return None
+
+    def _absent(self, original: Callable[..., Any], args: tuple[Any, ...]) -> bool:
+        """Whether there is no such file, so that only the host's own error can come of it."""
+        given = args[0] if args else None
+        if type(given) is not str:
+            return False
+        try:
+            path = self._resolved.get(given)
+            if path is None:
+                path = _absolute(original, given)
+                if len(self._resolved) < _CALLS_KNOWN:
+                    self._resolved[given] = path
+            return not os.path.exists(path)
+        except Exception as error:
+            fail_open("loading of classes", error)
+            return False
 
     def _cache_of(self, host: _HostCall, names: tuple[str, ...]) -> Cache[Loaded] | None:
         """The cache for this call; None for a call that is not of the shape we know: the host answers it."""
@@ -132,7 +153,8 @@ class ClassLoading:
     def _file(self, cache: Cache[Loaded], host: _HostCall) -> list[type]:
         path = _absolute(host.original, host.arguments[0])
         key = (path, *host.arguments[1:])
-        if len(self._known) < _CALLS_KNOWN and os.path.isabs(host.arguments[0]):
+        # The host resolves a relative path against its own folder, which is always the same.
+        if host.given is not None and len(self._known) < _CALLS_KNOWN:
             self._known[host.given] = cache, key
         return self._classes(cache, key, host, stamp_or_none(Stamp.of, path))
 
@@ -225,9 +247,9 @@ class _HostCall:
         return True
 
     @property
-    def given(self) -> tuple[Any, ...]:
-        """The arguments as they were given by position."""
-        return self._args
+    def given(self) -> tuple[Any, ...] | None:
+        """The arguments, where all of them were given by position."""
+        return None if self._kwargs else self._args
 
     @property
     def name(self) -> str:
