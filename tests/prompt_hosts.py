@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from autoperf.agentzero import foldernames, promptfiles, skillfiles
+from autoperf.agentzero import foldernames, promptfiles, promptsources, skillfiles
 from autoperf.agentzero.counters import Lookups
 from autoperf.agentzero.reliance import group_digest
 from autoperf.folders import Folders
@@ -153,7 +153,7 @@ class PromptHost:
         self.counts = {name: Lookups() for name in ("prompts", "folders", "skills")}
         folders = Folders()
         files = promptfiles.PromptFiles(
-            folders, self.counts["prompts"], _known(self.ours, promptfiles.RELIES_ON)
+            folders, self.counts["prompts"], _known(self.ours, promptsources.RELIES_ON)
         )
         names = foldernames.FolderNames(
             folders, self.counts["folders"], _known(self.ours, foldernames.RELIES_ON)
@@ -197,6 +197,14 @@ class PromptHost:
         assert outcome(self.ours, file, folders, values) == expected
         assert outcome(self.ours, file, folders, values) == expected
         return expected
+
+    def warm(self, **values: Any) -> str:
+        """Read a prompt until it is kept, and see that it is."""
+        self.same(**values)
+        before = self.hits
+        text = self.same(**values)
+        assert self.hits == before + 2, "not kept"
+        return text
 
     @property
     def hits(self) -> int:

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from autoperf.agentzero.promptmemo import TEXTS_EACH
-from autoperf.agentzero.tracebacks import without_our_frames
 from autoperf.witness import Witness
 from tests.prompt_hosts import FOLDERS, PromptHost, outcome, prompt_host, settle
-
-COUNTING = """
-import pathlib
-class Variables:
-    def get_variables(self, file, backup_dirs=None, **kwargs):
-        return {"told": pathlib.Path(%r).read_text()}
-"""
 
 
 @pytest.fixture
@@ -40,27 +30,19 @@ class Agent:
         return self.mood
 
 
-def warm(host: PromptHost, **values: Any) -> str:
-    host.same(**values)
-    before = host.hits
-    text = host.same(**values)
-    assert host.hits == before + 2, "not kept"
-    return text
-
-
 def test_an_unchanged_prompt_is_read_once(host: PromptHost) -> None:
-    assert warm(host, who="A") == "main A part A"
-    assert warm(host, who="B") == "main B part B"
+    assert host.warm(who="A") == "main A part A"
+    assert host.warm(who="B") == "main B part B"
 
 
 def test_values_count_by_type_and_by_order(host: PromptHost) -> None:
     host.write("prompts/main.md", "{{a}}{{b}}")
     settle()
     for values in ({"a": 1}, {"a": True}, {"a": 1.0}, {"a": "1"}, {"a": 0.0}, {"a": -0.0}, {"a": None}):
-        warm(host, **values)
-    assert warm(host, a="{{b}}", b="x") == "xx"
-    assert warm(host, b="x", a="{{b}}") == "{{b}}x"
-    assert warm(host, a=[1, "x"]) != warm(host, a=(1, "x"))
+        host.warm(**values)
+    assert host.warm(a="{{b}}", b="x") == "xx"
+    assert host.warm(b="x", a="{{b}}") == "{{b}}x"
+    assert host.warm(a=[1, "x"]) != host.warm(a=(1, "x"))
 
 
 @pytest.mark.parametrize("part", ["main.md", "part.md"])
@@ -68,17 +50,17 @@ def test_values_count_by_type_and_by_order(host: PromptHost) -> None:
 def test_an_override_acts_at_the_next_read_and_so_does_its_end(
     host: PromptHost, part: str, folder: str
 ) -> None:
-    before = warm(host, who="A")
+    before = host.warm(who="A")
     path = host.write(f"{folder}/{part}", "other {{who}}")
     assert host.same(who="A") != before
     settle()
-    warm(host, who="A")
+    host.warm(who="A")
     path.unlink()
     assert host.same(who="A") == before
 
 
 def test_edits_act_even_with_size_and_time_of_the_old_file(host: PromptHost) -> None:
-    warm(host, who="A")
+    host.warm(who="A")
     path = host.base / "prompts/part.md"
     seen = path.stat()
     path.write_text("PART {{who}}")
@@ -104,11 +86,11 @@ def test_links_that_lead_nowhere_yet(host: PromptHost) -> None:
     (host.base / "away").mkdir()
     (host.base / "user/part.md").symlink_to(host.base / "away/part.md")
     settle()
-    warm(host, who="A")
+    host.warm(who="A")
     host.write("away/part.md", "linked")
     assert host.same(who="A") == "main A linked"
     settle()
-    warm(host, who="A")
+    host.warm(who="A")
     (host.base / "away/part.md").unlink()
     assert host.same(who="A") == "main A part A"
 
@@ -135,103 +117,15 @@ def test_where_folders_tell_nothing_every_name_is_asked(
 def test_lists_of_folders_are_their_own(host: PromptHost) -> None:
     host.write("user/part.md", "mine")
     settle()
-    assert warm(host, who="A") == "main A mine"
+    assert host.warm(who="A") == "main A mine"
     assert host.same(folders=["prompts"], who="A") == "main A part A"
-
-
-def test_variables_are_asked_for_at_every_read_once(host: PromptHost) -> None:
-    told = host.write("told.txt", "one")
-    host.write("profile/part.py", COUNTING % str(told))
-    host.write("prompts/part.md", "part {{told}}")
-    settle()
-    assert warm(host, who="A") == "main A part one"
-    told.write_text("two")
-    host.ours.calls.clear()
-    assert outcome(host.ours, "main.md", FOLDERS, {"who": "A"}) == "main A part two"
-    assert host.ours.calls == ["part.py"]
-    told.write_text("one")
-    assert host.same(who="A") == "main A part one"
-    (host.base / "profile/part.py").unlink()
-    assert host.same(who="A") == "main A part {{told}}"
-    host.write("main.py", COUNTING % str(told))
-    host.write("prompts/main.md", "{{told}}")
-    assert host.same(who="A") == "one"
-
-
-def test_variables_that_raise_now_leave_the_traceback_of_the_host(host: PromptHost) -> None:
-    told = host.write("told.txt", "one")
-    host.write("profile/main.py", COUNTING % str(told))
-    settle()
-    warm(host, who="A")
-    told.unlink()
-    frames = []
-    for module in (host.bare, host.ours):
-        with pytest.raises(FileNotFoundError) as caught:
-            module.read_prompt_file("main.md", FOLDERS, who="A")
-        without_our_frames(caught.value)
-        lines = traceback.extract_tb(caught.value.__traceback__)[1:]
-        frames.append([(frame.name, frame.line) for frame in lines])
-    assert frames[0] == frames[1]
-    assert len(frames[0]) > 2
-
-
-def test_variables_get_the_values_and_folders_of_this_read(host: PromptHost) -> None:
-    source = """
-seen = []
-class Variables:
-    def get_variables(self, file, backup_dirs=None, **kwargs):
-        kwargs["_agent"].seen.append((file, list(backup_dirs), sorted(kwargs)))
-        return {"told": "x"}
-"""
-    host.write("prompts/main.py", source)
-    settle()
-    seen = []
-    for module in (host.bare, host.ours, host.ours, host.ours):
-        agent = Agent()
-        agent.seen = []  # type: ignore[attr-defined]
-        assert outcome(module, "main.md", FOLDERS, {"_agent": agent, "who": "A"}) == "main A part A"
-        seen.append(agent.seen)  # type: ignore[attr-defined]
-    assert seen[0]
-    assert all(one == seen[0] for one in seen)
-
-
-def test_a_dictionary_that_others_hold_gets_the_values_as_by_the_host(host: PromptHost) -> None:
-    host.write("prompts/main.py", "import builtins\nclass Variables:\n    def get_variables(self, *a, **k):\n"
-               "        return builtins.__dict__.setdefault('_shared_by_a_test', {})['now']\n")  # fmt: skip
-    settle()
-    import builtins
-
-    for _ in range(3):
-        shared = {"told": 1}
-        builtins._shared_by_a_test = {"now": shared}  # type: ignore[attr-defined]
-        outcome(host.ours, "main.md", FOLDERS, {"who": "A"})
-        assert shared == {"told": 1, "who": "A"}
-    del builtins._shared_by_a_test  # type: ignore[attr-defined]
-
-
-def test_a_module_that_writes_what_is_included_next(host: PromptHost) -> None:
-    part, wish = host.base / "prompts/part.md", host.base / "away/wish.txt"
-    wish.parent.mkdir()
-    source = f"""
-import pathlib
-class Variables:
-    def get_variables(self, *args, **kwargs):
-        if pathlib.Path({str(wish)!r}).exists():
-            pathlib.Path({str(part)!r}).write_text("written")
-        return {{}}
-"""
-    host.write("prompts/main.py", source)
-    settle()
-    assert warm(host, who="A") == "main A part A"
-    wish.touch()
-    assert outcome(host.ours, "main.md", FOLDERS, {"who": "A"}) == "main A written"
 
 
 def test_conditions_are_decided_by_values(host: PromptHost) -> None:
     host.write("prompts/main.md", "{{if who}}yes{{endif}}{{if not who and other == 'x'}}no{{endif}}")
     settle()
-    assert warm(host, who="A", other="x") == "yes"
-    assert warm(host, who="", other="x") == "no"
+    assert host.warm(who="A", other="x") == "yes"
+    assert host.warm(who="", other="x") == "no"
 
 
 @pytest.mark.parametrize("condition", ["_agent.mood", "__import__('builtins')._mood", "_agent"])
@@ -248,7 +142,7 @@ def test_conditions_that_can_change_by_themselves_are_decided_every_time(
 
 
 def test_objects_show_only_where_the_prompt_asks_for_them(host: PromptHost) -> None:
-    assert warm(host, who="A", _agent=Agent()) == "main A part A"
+    assert host.warm(who="A", _agent=Agent()) == "main A part A"
     before = host.hits
     host.same(who="A", _agent=Agent())
     assert host.hits > before
@@ -275,7 +169,7 @@ def test_objects_with_a_text_of_their_own_are_asked_every_time(host: PromptHost)
 
 def test_what_was_read_by_itself_is_part_of_what_includes_it(host: PromptHost) -> None:
     assert host.same("part.md", who="A") == "part A"
-    assert warm(host, who="A") == "main A part A"
+    assert host.warm(who="A") == "main A part A"
     host.write("prompts/part.md", "edited")
     assert host.same(who="A") == "main A edited"
 
@@ -322,13 +216,13 @@ def test_json_prompts_are_parsed_every_time_but_found_once(host: PromptHost) -> 
 
 
 def test_a_function_that_a_plugin_replaces_is_used(host: PromptHost) -> None:
-    warm(host, who="A")
+    host.warm(who="A")
     host.ours.replace_placeholders_text = lambda _content, **kwargs: "replaced"
     assert outcome(host.ours, "main.md", FOLDERS, {"who": "A"}) == "replaced"
 
 
 def test_off_is_the_host_alone(host: PromptHost) -> None:
-    warm(host, who="A")
+    host.warm(who="A")
     for row in host.patches.rows:
         row.switch.on = False
     before = host.counts["prompts"].total()
