@@ -148,6 +148,13 @@ OPTIONS: Final[tuple[Option, ...]] = (
         _at_least(1),
         "characters of content in one attribute, if it is captured at all",
     ),
+    Option(
+        "monitor_interval",
+        "AUTOPERF_MONITOR_INTERVAL",
+        5.0,
+        _seconds,
+        "seconds from one sample of the process to the next",
+    ),
     Option("store_max_mb", "AUTOPERF_STORE_MAX_MB", 64, _at_least(1), "size limit of the local store in MiB"),
 )
 
@@ -166,6 +173,7 @@ class Config:
     detail: str = "step"
     capture_content: bool = False
     content_limit: int = 4096
+    monitor_interval: float = 5.0
     store_max_mb: int = 64
     sources: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()

@@ -6,12 +6,13 @@ Every look-alike host plays all its scenarios in a fresh process, once bare and 
 from __future__ import annotations
 
 import difflib
-import functools
 import json
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +49,52 @@ def play(host: str, environment: dict[str, str]) -> dict[str, Any]:
         return told
 
 
-@functools.cache
-def bare(host: str) -> dict[str, Any]:
-    """The transcripts that everything else is compared with."""
-    return play(host, {})
+class Matrix:
+    """All the plays that the chosen tests will ask for, as many at a time as there are processors."""
+
+    def __init__(self, cases: list[tuple[str, str, str]], folder: Path) -> None:
+        self._pool = ThreadPoolExecutor(os.cpu_count())
+        self._folder = folder
+        self._bare = {host: self._pool.submit(play, host, {}) for host in dict.fromkeys(c[0] for c in cases)}
+        self._plays = {case: self._pool.submit(self._play, *case) for case in cases}
+
+    def home(self, *case: str) -> Path:
+        """Where the store of one play lies."""
+        return self._folder.joinpath(*case)
+
+    def bare(self, host: str) -> dict[str, Any]:
+        """The transcripts that everything else is compared with."""
+        return self._bare[host].result()
+
+    def instrumented(self, *case: str) -> dict[str, Any]:
+        """The transcripts of a host, a list of features and a detail."""
+        return self._plays[case].result()
+
+    def close(self) -> None:
+        """Let nothing run on that nobody asks for any more."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def _play(self, host: str, features: str, detail: str) -> dict[str, Any]:
+        return play(
+            host,
+            {
+                # The repository's own path serves an interpreter in which autoperf is not installed.
+                "PYTHONPATH": os.pathsep.join([str(TEMPLATE), str(TESTS.parent)]),
+                "AUTOPERF_HOME": str(self.home(host, features, detail)),
+                "AUTOPERF_FEATURES": features,
+                "AUTOPERF_DETAIL": detail,
+            },
+        )
+
+
+@pytest.fixture(scope="module")
+def matrix(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matrix]:
+    items = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    chosen = [item.callspec.params for item in items if item.originalname == "test_transcripts_are_equal"]
+    cases = [(params["host"], params["features"], params["detail"]) for params in chosen]
+    made = Matrix(cases, tmp_path_factory.mktemp("lossless"))
+    yield made
+    made.close()
 
 
 def difference(expected: Any, found: Any) -> str:
@@ -62,22 +105,15 @@ def difference(expected: Any, found: Any) -> str:
 
 @pytest.mark.parametrize(("features", "detail"), CASES)
 @pytest.mark.parametrize("host", HOSTS)
-def test_transcripts_are_equal(host: str, features: str, detail: str, tmp_path: Path) -> None:
-    environment = {
-        # The repository's own path serves an interpreter in which autoperf is not installed.
-        "PYTHONPATH": os.pathsep.join([str(TEMPLATE), str(TESTS.parent)]),
-        "AUTOPERF_HOME": str(tmp_path),
-        "AUTOPERF_FEATURES": features,
-        "AUTOPERF_DETAIL": detail,
-    }
-    expected, found = bare(host), play(host, environment)
+def test_transcripts_are_equal(host: str, features: str, detail: str, matrix: Matrix) -> None:
+    expected, found = matrix.bare(host), matrix.instrumented(host, features, detail)
     assert list(found) == list(expected)
     different = {name: told for name, told in found.items() if told != expected[name]}
     shown = "\n".join(
         f"{name}:\n{difference(expected[name], told)}" for name, told in list(different.items())[:3]
     )
     assert not different, f"{len(different)} of {len(expected)} differ\n{shown}"
-    with Store.open(tmp_path) as store:
+    with Store.open(matrix.home(host, features, detail)) as store:
         (record, *_) = store.processes()
     chosen = sorted(DEFAULT) if features == "all" else [features]
     assert record["features"] == chosen

@@ -11,6 +11,7 @@ from autoperf.agentzero import (
     filetexts,
     gitversion,
     interventions,
+    localmodels,
     mcp,
     memory,
     models,
@@ -73,6 +74,7 @@ _ALONE: Final[dict[str, tuple[Rows, ...]]] = {
         pluginassets.rows,
     ),
     "tokens": (tokencounts.rows,),
+    "monitor": (localmodels.rows,),
 }
 
 

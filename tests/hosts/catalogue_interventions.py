@@ -73,7 +73,7 @@ def pauses(gen: Generation) -> Iterator[Scenario]:
     keyed = {"chunk:1:2": [("pause",), resume]}
     yield Scenario("pause_in_stream", [Chat([*asked, done()])], {}, keyed)
     both = [Chat([*asked, call("echo", text="x"), done()]), Chat([*asked, done("b")], name="b", waits=True)]
-    keyed = {"reply:1": [("start", "b")], "chunk:1:2": [("pause",), ("later", 0.08, "resume")]}
+    keyed = {"reply:1": [("start", "b")], "chunk:1:2": [("pause",), ("once_over", "b", "resume")]}
     yield Scenario("pause_one_of_two", both, {}, keyed)
 
 

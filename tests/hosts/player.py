@@ -86,6 +86,14 @@ class Stage:
 
         asyncio.get_running_loop().call_later(seconds, act)
 
+    def do_once_over(self, chat: str, verb: str, *args: Any) -> None:
+        """Another action when the turn of ``chat`` is over, however slow the machine."""
+        if self.turns[chat] and self.turns[chat][-1].is_ready():
+            self.host.journal.note("event", at=f"end of {chat}", verb=verb)
+            getattr(self, f"do_{verb}")(*args)
+        else:
+            asyncio.get_running_loop().call_later(0.01, self.do_once_over, chat, verb, *args)
+
     def do_resume(self, chat: str = "main") -> None:
         self.contexts[chat].paused = False
 

@@ -59,5 +59,6 @@ V0_8 = Layout(
             "environment": "python.helpers.dotenv:get_dotenv_value",
         },
         "tokens": {"count": "python.helpers.tokens:count_tokens"},
+        "monitor": {"local_embeddings": "models:LocalSentenceTransformerWrapper.__init__"},
     },
 )

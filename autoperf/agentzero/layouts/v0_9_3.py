@@ -61,5 +61,6 @@ V0_9_3 = Layout(
             "environment": "python.helpers.dotenv:get_dotenv_value",
         },
         "tokens": {"count": "python.helpers.tokens:count_tokens"},
+        "monitor": {"local_embeddings": "models:LocalSentenceTransformerWrapper.__init__"},
     },
 )

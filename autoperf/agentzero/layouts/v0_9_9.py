@@ -81,5 +81,6 @@ V0_9_9 = Layout(
             "presets": "plugins._model_config.helpers.model_config:get_presets",
         },
         "tokens": {"count": "helpers.tokens:count_tokens"},
+        "monitor": {"local_embeddings": "models:LocalSentenceTransformerWrapper.__init__"},
     },
 )
