@@ -4,17 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final
 
-from autoperf.mounts import file_system
+from autoperf.mounts import file_system, is_prompt
 from autoperf.witness import Witness
-
-# POSIX wants a folder's time changed with its entries; of these it is known that they do so at once, and that
-# no other kernel writes there meanwhile. FAT, network and FUSE file systems are not among them.
-_PROMPT: Final = frozenset(
-    {"aufs", "bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "overlay", "overlayfs", "ramfs"}
-    | {"reiserfs", "tmpfs", "xfs", "zfs"}
-)
 
 
 class Folders:
@@ -33,7 +25,7 @@ class Folders:
             return True
         device = seen[-1]
         if device not in self._trusted:
-            self._trusted[device] = file_system(Path(folder)) in _PROMPT
+            self._trusted[device] = is_prompt(file_system(Path(folder)))
         return self._trusted[device]
 
     def note_name(self, witness: Witness, path: str) -> None:

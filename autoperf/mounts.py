@@ -12,6 +12,12 @@ _REMOTE: Final = frozenset(
     {"9p", "afs", "beegfs", "ceph", "cifs", "davfs", "drvfs", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs"}
     | {"nfs4", "osxfs", "smb", "smb2", "smb3", "smbfs", "vboxsf", "virtiofs", "vmhgfs"}
 )
+# POSIX wants a folder's time changed with its entries; of these it is known that they do so at once, that
+# inotify hears of it, and that no other kernel writes there meanwhile. FAT, network and FUSE are not among them.
+_PROMPT: Final = frozenset(
+    {"aufs", "bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "overlay", "overlayfs", "ramfs"}
+    | {"reiserfs", "tmpfs", "xfs", "zfs"}
+)
 _LOCAL_FUSE: Final = frozenset({"fuse.fuse-overlayfs", "fuse.ntfs-3g", "fuse.lxcfs"})
 
 
@@ -42,6 +48,11 @@ def file_system(path: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
 def is_remote(kind: str) -> bool:
     """Whether a file system of type ``kind`` may be shared with another kernel; FUSE counts as such."""
     return kind in _REMOTE or (kind.startswith("fuse.") and kind not in _LOCAL_FUSE)
+
+
+def is_prompt(kind: str) -> bool:
+    """Whether a change in a folder on a file system of type ``kind`` is seen here at once."""
+    return kind in _PROMPT
 
 
 def _unescaped(field: str) -> str:

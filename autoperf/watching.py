@@ -12,17 +12,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from autoperf.mounts import file_system
+from autoperf.mounts import file_system, is_prompt
 
 # <sys/inotify.h>: attributes, moved from and to, created, deleted, and the folder itself deleted or moved.
 _MASK: Final = 0x4 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800
 _IGNORED: Final = 0x8000
 _EVENT: Final = struct.Struct("iIII")
 _NAMES_KEPT: Final = 20_000
-# Only where every change goes through this kernel: a network file system changes behind its back.
-_LOCAL: Final = frozenset(
-    ("bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "overlay", "tmpfs", "xfs", "zfs")
-)
 
 
 class _Thread(threading.local):
@@ -169,7 +165,7 @@ class FolderWatch:
     def _is_local(self, folder: str) -> bool:
         device = os.stat(folder).st_dev
         if device not in self._devices:
-            self._devices[device] = file_system(Path(folder)) in _LOCAL
+            self._devices[device] = is_prompt(file_system(Path(folder)))
         return self._devices[device]
 
     def _drain(self) -> None:
