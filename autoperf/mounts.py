@@ -13,7 +13,7 @@ _REMOTE: Final = frozenset(
     | {"nfs4", "osxfs", "smb", "smb2", "smb3", "smbfs", "vboxsf", "virtiofs", "vmhgfs"}
 )
 # POSIX wants a folder's time changed with its entries; of these it is known that they do so at once, that
-# inotify hears of it, and that no other kernel writes there meanwhile. FAT, network and FUSE are not among them.
+# inotify hears of it, and that no other kernel writes there. FAT, network and FUSE are not among them.
 _PROMPT: Final = frozenset(
     {"aufs", "bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "overlay", "overlayfs", "ramfs"}
     | {"reiserfs", "tmpfs", "xfs", "zfs"}

@@ -77,8 +77,8 @@ class Matrix:
         return self._bare[host].result()
 
     def instrumented(self, *case: str) -> dict[str, Any]:
-        """The transcripts of a host, a list of features and a detail."""
-        return self._plays[case].result()
+        """The transcripts of a host, a list of features and a detail; once, as they are large."""
+        return self._plays.pop(case).result()
 
     def close(self) -> None:
         """Let nothing run on that nobody asks for any more."""
