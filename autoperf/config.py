@@ -159,6 +159,13 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "characters of content in one attribute, if it is captured at all",
     ),
     Option(
+        "monitor_interval",
+        "AUTOPERF_MONITOR_INTERVAL",
+        5.0,
+        _seconds,
+        "seconds from one sample of the process to the next",
+    ),
+    Option(
         "stream_hz",
         "AUTOPERF_STREAM_HZ",
         20.0,
@@ -183,6 +190,7 @@ class Config:
     detail: str = "step"
     capture_content: bool = False
     content_limit: int = 4096
+    monitor_interval: float = 5.0
     stream_hz: float = 20.0
     store_max_mb: int = 64
     sources: Mapping[str, str] = field(default_factory=dict)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-FEATURES: Final[dict[str, str]] = {
+FEATURES: dict[str, str] = {
     "tools": "tool classes are kept between calls and validated by file stamp",
     "extensions": "extension classes are kept between calls; points without extensions return at once",
     "interventions": "idle intervention checks return at once; a message or pause acts at the next call",
@@ -22,11 +20,12 @@ FEATURES: Final[dict[str, str]] = {
     "mcp-keep": "an MCP server's session is kept open between calls, and so is the server's state",
     "mcp-standby": "the next MCP server is started before it is needed; every call still gets a fresh one",
     "throttle": "chunks that come faster than AUTOPERF_STREAM_HZ reach the stream callbacks merged",
+    "monitor": "samples of the process every few seconds, and event loops that stall with what stalls them",
     "trace": "spans and execution statistics, into the local store and to OTLP when configured",
 }
 # Each changes something that could be noticed, or has to be asked for by somebody who knows the host's setup.
-ON_REQUEST: Final = frozenset({"imports", "mcp-keep", "mcp-standby", "throttle"})
-DEFAULT: Final = frozenset(FEATURES) - ON_REQUEST
+ON_REQUEST = frozenset({"imports", "mcp-keep", "mcp-standby", "throttle"})
+DEFAULT = frozenset(FEATURES) - ON_REQUEST
 
 
 def parse_features(text: str) -> frozenset[str]:

@@ -5,23 +5,27 @@ from __future__ import annotations
 import atexit
 import os
 import platform
+import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
-from autoperf.agentzero import Layout
+from autoperf.agentzero import Layout, localmodels
 from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.content import Content
 from autoperf.agentzero.layout import Source
 from autoperf.agentzero.loading import ClassLoading, Loaded
 from autoperf.agentzero.probe import Probe, is_intervention
 from autoperf.agentzero.seams import patches
+from autoperf.agentzero.whereabouts import whereabouts
 from autoperf.caching import Cache
-from autoperf.config import Config
+from autoperf.config import OPTIONS, Config
 from autoperf.errors import failures, guarded, say
+from autoperf.monitor import Archive, Monitor, Readings, Stalls
 from autoperf.patching import PatchSet
 from autoperf.revisions import revision
+from autoperf.store import Store
 from autoperf.telemetry import Telemetry, names
 from autoperf.version import __version__
 
@@ -67,6 +71,15 @@ class Runtime:
         source = Source(root)
         rows = [row for row in rows if row.foreign or not row.optional or source.defines(row.target)]
         self.patches = PatchSet(rows, on_change=self._announce_when_settled)
+        self.monitor = Monitor(
+            lambda: Readings(config.state_dir),
+            lambda: Stalls(str(root), whereabouts),
+            config.monitor_interval,
+        )
+        # The store of the traces is the same file, and says what is wrong with it.
+        self._archive = Archive(
+            Store.open(config.state_dir, max_bytes=config.store_max_mb << 20, report=lambda _: None)
+        )
         self.telemetry: Telemetry | None = None
         self._announced = config.quiet
         self._expired_at = time.monotonic()
@@ -89,6 +102,9 @@ class Runtime:
             with guarded("telemetry"):
                 runtime._start_telemetry(spans=False)
         runtime._undo.callback(runtime._leave)
+        if config.on("monitor"):
+            runtime.monitor.start()
+            runtime._undo.callback(runtime.monitor.stop)
         runtime._undo.callback(runtime.patches.stop)
         runtime.patches.start()
         atexit.register(runtime._announce)
@@ -134,6 +150,7 @@ class Runtime:
         for work in self.probe.idle_work:
             with guarded("idle work"):
                 work()
+        self._archive.keep(*self.monitor.take())
         if time.monotonic() - self._expired_at >= _EXPIRY_INTERVAL_S:
             self._expired_at = time.monotonic()
             for cache in self.caches.values():
@@ -141,7 +158,7 @@ class Runtime:
             self.code.cache.expire()
             self._pulse = ()
         # A host at rest is not described anew every second.
-        pulse = (*self.probe.pulse(), *self.patches.counts(), len(failures.as_rows()))
+        pulse = (self.monitor.pulse, *self.probe.pulse(), *self.patches.counts(), len(failures.as_rows()))
         if pulse != self._pulse:
             self._pulse, self._described = pulse, self.snapshot()
         return self._described
@@ -151,6 +168,7 @@ class Runtime:
         for cache in self.caches.values():
             cache.forked()
         self.code.cache.forked()
+        self.monitor.forked()
         self.probe.forked()
         failures.forked()
 
@@ -166,6 +184,15 @@ class Runtime:
                 "layout": self.layout.name,
                 "generation": self.layout.generation,
                 "root": str(self.root),
+                "torch_loaded": "torch" in sys.modules,
+                "local_models": localmodels.used(self.probe),
+                "bytecode": not sys.dont_write_bytecode and os.access(self.root, os.W_OK),
+                "chats": localmodels.chats(),
+            },
+            "options": {
+                option.name: value
+                for option in OPTIONS
+                if isinstance(value := getattr(self.config, option.name), (bool, int, float, str))
             },
             "features": sorted(self.config.features),
             "patches": [row.as_row() for row in self.patches.rows],
@@ -180,6 +207,7 @@ class Runtime:
             },
             "interventions": probe.interventions.as_row(),
             "replies": self.probe.replies.as_row(),
+            "monitor": self.monitor.as_row(),
             "mcp": {"lookups": probe.mcp_lookups, "found": probe.mcp_found},
             "tools": probe.tools.as_rows(),
             "extension_points": probe.points.as_rows(),

@@ -40,7 +40,7 @@ class Store:
         self.dropped = 0
         self.problem: str | None = None
         self._report = report
-        # The rest of max_bytes is for the write-ahead log: it may grow to twice the reserve.
+        # The rest is for the write-ahead log: it may grow to twice the reserve.
         self._reserve = min(max_bytes // 8, 2 << 20)
         self._max_pages = max(16, (max_bytes - 2 * self._reserve) // _PAGE_BYTES)
         self._connection: sqlite3.Connection | None = None
@@ -85,7 +85,7 @@ class Store:
         """Store finished spans and return how many were stored; the others are counted in ``dropped``."""
         stored = 0
         for chunk in tables.chunks(rows, self._reserve // 4):
-            if self._write(partial(tables.insert_spans, chunk=chunk)):
+            if self.write(partial(tables.insert_spans, chunk=chunk)):
                 stored += len(chunk)
             else:
                 self.dropped += len(chunk)
@@ -95,9 +95,10 @@ class Store:
         """Keep the latest record of one process, keyed by ``pid`` and ``started`` (s since the epoch)."""
         text = tables.to_json(dict(snapshot))
         row = (snapshot["pid"], snapshot["started"], snapshot.get("updated") or time.time(), text)
-        return self._write(partial(tables.insert_process, row=row))
+        return self.write(partial(tables.insert_process, row=row))
 
-    def _write(self, action: Callable[[sqlite3.Connection], None]) -> bool:
+    def write(self, action: Callable[[sqlite3.Connection], None]) -> bool:
+        """Run ``action`` in a transaction of its own; False when that could not be done."""
         with self._lock:
             for last_try in (False, True):
                 try:

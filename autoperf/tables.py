@@ -7,9 +7,10 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 _PROCESSES_KEPT: Final = 50
 _SPANS_EVICTED_AT_ONCE: Final = 64
+_SAMPLES_EVICTED_AT_ONCE: Final = 64
 _SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS spans("
     "trace_id TEXT NOT NULL, span_id TEXT NOT NULL, parent_id TEXT, name TEXT NOT NULL, kind TEXT NOT NULL, "
@@ -22,6 +23,13 @@ _SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS processes("
     "pid INTEGER NOT NULL, started REAL NOT NULL, updated REAL NOT NULL, record TEXT NOT NULL, "
     "UNIQUE(pid, started))",
+    # ``span`` is the time in s that a row stands for: 0 as it was taken, 60 a minute's means.
+    "CREATE TABLE IF NOT EXISTS samples("
+    "at REAL NOT NULL, pid INTEGER NOT NULL, span REAL NOT NULL, sample TEXT NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS samples_by_time ON samples(at)",
+    "CREATE TABLE IF NOT EXISTS stalls("
+    "at REAL NOT NULL, pid INTEGER NOT NULL, seconds REAL NOT NULL, stall TEXT NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS stalls_by_time ON stalls(at)",
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
 _ADD_SPAN: Final = "INSERT OR IGNORE INTO spans VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -131,7 +139,10 @@ def insert_process(connection: sqlite3.Connection, row: tuple[int, float, float,
 
 
 def evict(connection: sqlite3.Connection) -> None:
-    """Delete some of the oldest traces, never the newest; once it is alone, all processes but the last."""
+    """Delete some of the oldest traces, never the newest, and of the oldest samples.
+
+    Once the newest trace is alone: all processes but the last.
+    """
     oldest = connection.execute(_OLDEST, (_SPANS_EVICTED_AT_ONCE,)).fetchall()
     gone = 0
     for trace_id, spans in oldest:
@@ -140,6 +151,11 @@ def evict(connection: sqlite3.Connection) -> None:
         gone += spans
         if gone >= _SPANS_EVICTED_AT_ONCE:
             break
+    for table in ("samples", "stalls"):
+        connection.execute(
+            f"DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} ORDER BY at LIMIT ?)",
+            (_SAMPLES_EVICTED_AT_ONCE,),
+        )
     if not oldest:
         connection.execute(_TRIM_PROCESSES, (1,))
 

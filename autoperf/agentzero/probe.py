@@ -128,6 +128,7 @@ class Probe:
         self.idle_work: list[Callable[[], None]] = []
         self.after_fork: list[Callable[[], None]] = []
         self.at_stop: list[Callable[[], None]] = []
+        self.local_models = 0
         self.mcp_lookups = 0
         self.mcp_found = 0
         self.root = ""  # the host's folder

@@ -8,6 +8,7 @@ from typing import Any, Final
 from autoperf.agentzero import (
     extensions,
     interventions,
+    localmodels,
     mcp,
     memory,
     models,
@@ -59,6 +60,7 @@ Row = tuple[str | None, str, Build]
 Rows = Callable[[Mapping[str, str], Probe], Iterable[tuple[str, Build]]]
 # Features that stand alone: each turns its own places in the layout into rows.
 _ALONE: Final[dict[str, tuple[Rows, ...]]] = {
+    "monitor": (localmodels.rows,),
     "preload": (preload.rows,),
     "throttle": (throttle.rows,),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -40,6 +40,10 @@ class Timing:
         return asdict(self)
 
 
+# Where the name of a span does not tell what it was done to.
+_NAMED_BY: Final = {names.EXECUTE_TOOL: names.TOOL_NAME, names.MCP_CONNECT: names.MCP_SERVER}
+
+
 class Timings:
     """Durations of spans by kind and name, beyond 2,000 names under ``(other)``."""
 
@@ -47,13 +51,19 @@ class Timings:
         self._values: dict[tuple[str, str], array[float]] = {}
         self._errors: dict[tuple[str, str], int] = {}
 
-    def add(self, spans: Iterable[Node]) -> None:
-        """Count ``spans`` in; those cut off or stopped from outside say nothing about how long they take."""
+    def add(self, spans: Iterable[Node], key: Callable[[Node], tuple[str, str] | None] | None = None) -> None:
+        """Count ``spans`` in; those cut off or stopped from outside say nothing about how long they take.
+
+        ``key`` gives the kind and name to count one under, or None for none; by default operation and name.
+        """
         for node in spans:
             attributes = node.row.attributes
             if attributes.get(names.CUT_OFF) or attributes.get(names.INTERRUPTED):
                 continue
-            self._put(_key(node), node.duration_ns / 1e6, node.failed)
+            under = _key(node) if key is None else key(node)
+            if under is None:
+                continue
+            self._put(under, node.duration_ns / 1e6, node.failed)
             first = attributes.get(names.TIME_TO_FIRST_CHUNK)
             if isinstance(first, (int, float)):
                 self._put((FIRST_CHUNK, node.name.partition(" ")[2]), first * 1e3, False)
@@ -83,7 +93,8 @@ class Timings:
 
 def _key(node: Node) -> tuple[str, str]:
     kind = operation(node.name)
-    what = node.row.attributes.get(names.TOOL_NAME) if kind == names.EXECUTE_TOOL else None
+    attribute = _NAMED_BY.get(kind)
+    what = node.row.attributes.get(attribute) if attribute else None
     return kind, str(what or node.name.partition(" ")[2])
 
 

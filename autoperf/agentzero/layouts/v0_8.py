@@ -42,13 +42,6 @@ V0_8 = Layout(
     langchain_chunks="models:parse_chunk",
     chat_calls=("agent:Agent.call_chat_model",),
     utility_calls=("agent:Agent.call_utility_model",),
-    more={
-        "throttle": {
-            "call": "models:LiteLLMChatWrapper.unified_call",
-            "answer": "models:acompletion",
-            "check": "agent:Agent.handle_intervention",
-        },
-    },
     optional=(
         "python.helpers.dirty_json:DirtyJson.parse",
         "python.helpers.history:History.compress",
@@ -60,4 +53,12 @@ V0_8 = Layout(
         "models:parse_chunk",
         "agent:Agent.call_utility_model",
     ),
+    more={
+        "throttle": {
+            "call": "models:LiteLLMChatWrapper.unified_call",
+            "answer": "models:acompletion",
+            "check": "agent:Agent.handle_intervention",
+        },
+        "monitor": {"local_embeddings": "models:LocalSentenceTransformerWrapper.__init__"},
+    },
 )

@@ -42,17 +42,6 @@ V0_9_3 = Layout(
     chat_calls=("agent:Agent.call_chat_model",),
     utility_calls=("agent:Agent.call_utility_model",),
     retry="agent:Agent.retry_critical_exception",
-    more={
-        "preload": {
-            "importlib": "python.helpers.extract_tools:importlib",
-            "reply": "agent:Agent.handle_response_stream",
-        },
-        "throttle": {
-            "call": "models:LiteLLMChatWrapper.unified_call",
-            "answer": "models:acompletion",
-            "check": "agent:Agent.handle_intervention",
-        },
-    },
     optional=(
         "agent:Agent.retry_critical_exception",
         "python.helpers.dirty_json:DirtyJson.parse",
@@ -64,4 +53,15 @@ V0_9_3 = Layout(
         "models:_parse_chunk",
         "agent:Agent.call_utility_model",
     ),
+    more={
+        "preload": {
+            "reply": "agent:Agent.handle_response_stream",
+        },
+        "throttle": {
+            "call": "models:LiteLLMChatWrapper.unified_call",
+            "answer": "models:acompletion",
+            "check": "agent:Agent.handle_intervention",
+        },
+        "monitor": {"local_embeddings": "models:LocalSentenceTransformerWrapper.__init__"},
+    },
 )

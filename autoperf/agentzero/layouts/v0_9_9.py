@@ -50,19 +50,6 @@ V0_9_9 = Layout(
     model_events="helpers.litellm_transport:ResponsesEventParser.parse",
     chat_calls=("agent:Agent.call_chat_model", "agent:Agent.call_chat_model_turn"),
     utility_calls=("agent:Agent.call_utility_model",),
-    more={
-        "preload": {
-            "importlib": "helpers.modules:importlib",
-            "reply": "agent:Agent.handle_response_stream",
-        },
-        "throttle": {
-            "call": "models:LiteLLMChatWrapper.unified_call",
-            "call_turn": "models:LiteLLMChatWrapper.unified_turn",
-            "answer": "models:acompletion",
-            "stream": "helpers.litellm_transport:LiteLLMTransport.astream",
-            "check": "agent:Agent.handle_intervention",
-        },
-    },
     optional=(
         "helpers.dirty_json:DirtyJson.parse",
         "helpers.extract_tools:_json_root_object_starts",
@@ -83,4 +70,17 @@ V0_9_9 = Layout(
         "agent:Agent.call_chat_model_turn",
         "agent:Agent.call_utility_model",
     ),
+    more={
+        "preload": {
+            "reply": "agent:Agent.handle_response_stream",
+        },
+        "throttle": {
+            "call": "models:LiteLLMChatWrapper.unified_call",
+            "call_turn": "models:LiteLLMChatWrapper.unified_turn",
+            "answer": "models:acompletion",
+            "stream": "helpers.litellm_transport:LiteLLMTransport.astream",
+            "check": "agent:Agent.handle_intervention",
+        },
+        "monitor": {"local_embeddings": "models:LocalSentenceTransformerWrapper.__init__"},
+    },
 )

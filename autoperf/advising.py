@@ -1,0 +1,122 @@
+"""From the store, or from the living process, to recommendations."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from autoperf import processes
+from autoperf.errors import AutoperfError
+from autoperf.history import History
+from autoperf.insight.counters import process_of
+from autoperf.insight.facts import Facts, Host, PromptSize, Recommendation
+from autoperf.insight.layers import operation, seconds_by_layer
+from autoperf.insight.recommendations import recommend
+from autoperf.insight.statistics import Timings
+from autoperf.insight.tree import Node, build
+from autoperf.monitor.archive import samples, stalls
+from autoperf.mounts import file_system, is_remote
+from autoperf.store import Store
+from autoperf.telemetry import names
+
+# What is older tells of a host that may have been changed since.
+_LOOKED_BACK_S: Final = 7 * 86_400.0
+_MESSAGES: Final = 200
+_SPANS: Final = 50_000
+
+
+def recommendations(directory: Path, pid: int | None = None) -> list[Recommendation]:
+    """Advice on the newest process recorded in ``directory``, or on the one with ``pid``; empty without one.
+
+    Everything is read, nothing written; it takes up to some seconds.
+    """
+    process = processes.chosen(processes.newest(directory, 1000 if pid else 50), pid)
+    return [] if process is None else recommend(facts(directory, process))
+
+
+def facts(directory: Path, process: Mapping[str, Any]) -> Facts:
+    """Everything the store in ``directory`` holds of ``process``."""
+    store = Store.open(directory)
+    since = max(float(process.get("started") or 0.0), time.time() - _LOOKED_BACK_S)
+    pid = process.get("pid")
+    turns = _Turns()
+    with contextlib.suppress(AutoperfError):  # without traces the other facts stand
+        turns.read(directory, process)
+    return Facts(
+        process=process,
+        samples=[row for row in samples(store, since) if row["pid"] == pid],
+        stalls=[row for row in stalls(store, since) if row["pid"] == pid],
+        timings=[*turns.timings.rows(), *turns.by_role.rows()],
+        messages=turns.messages,
+        message_seconds=turns.seconds,
+        layers=turns.layers,
+        prompts=turns.prompts,
+        chats=int((process.get("host") or {}).get("chats") or 0),
+        options=process.get("options") or {},
+        host=_host(directory, process),
+    )
+
+
+class _Turns:
+    """What the newest messages of one process were made of."""
+
+    def __init__(self) -> None:
+        self.timings, self.by_role = Timings(), Timings()
+        self.messages, self.spans, self.seconds = 0, 0, 0.0
+        self.layers: dict[str, float] = {}
+        self.prompts: list[PromptSize] = []
+
+    def read(self, directory: Path, process: Mapping[str, Any]) -> None:
+        with History(directory) as history:
+            records = history.processes()
+            for summary in history.traces():
+                if self.messages >= _MESSAGES or self.spans >= _SPANS:
+                    return
+                of = process_of(records, summary.pid, summary.start_ns)
+                if of is None or of.get("instance") != process.get("instance"):
+                    continue
+                rows = history.spans(summary.trace_id)
+                if rows:
+                    self._add(build(rows), summary.by_user, len(rows))
+
+    def _add(self, tree: Any, by_user: bool, spans: int) -> None:
+        nodes = list(tree.spans())
+        self.spans += spans
+        self.timings.add(nodes)
+        self.by_role.add(nodes, _role)
+        for node in nodes:
+            tokens = node.row.attributes.get(names.INPUT_TOKENS)
+            chat = node.row.attributes.get(names.CONVERSATION_ID)
+            if operation(node.name) == names.CHAT and isinstance(tokens, int) and chat and not _utility(node):
+                self.prompts.append(PromptSize(str(chat), node.start_ns / 1e9, tokens))
+        if by_user:
+            self.messages += 1
+            self.seconds += tree.root.duration_ns / 1e9
+            for layer, seconds in seconds_by_layer(tree).items():
+                self.layers[layer] = self.layers.get(layer, 0.0) + seconds
+
+
+def _utility(node: Node) -> bool:
+    return node.row.attributes.get(names.MODEL_ROLE) == "utility"
+
+
+def _role(node: Node) -> tuple[str, str] | None:
+    if operation(node.name) != names.CHAT:
+        return None
+    return f"{names.CHAT} {'utility' if _utility(node) else 'chat'}", node.name.partition(" ")[2]
+
+
+def _host(directory: Path, process: Mapping[str, Any]) -> Host:
+    kind = file_system(directory)
+    host = process.get("host") or {}
+    return Host(
+        version=(process.get("resource") or {}).get("service.version"),
+        torch_loaded=host.get("torch_loaded"),
+        local_models=host.get("local_models"),
+        bytecode=host.get("bytecode"),
+        file_system=kind,
+        remote=is_remote(kind),
+    )

@@ -1,0 +1,47 @@
+"""Whether the host has made a model that runs in this process, and so needs PyTorch."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from autoperf.agentzero.probe import Probe
+from autoperf.patching import Switch
+
+Build = Callable[[Any, Switch], Any]
+# Modules that keep their one model in a variable.
+_KEPT: Final = (("whisper", "_model"), ("kokoro_tts", "_pipeline"))
+_PACKAGES: Final = ("python.helpers", "helpers")
+
+
+def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]]:
+    """Local embeddings are counted as they are made."""
+    if "local_embeddings" in targets:
+        yield targets["local_embeddings"], _counting(probe)
+
+
+def _counting(probe: Probe) -> Build:
+    def build(original: Any, _switch: Switch) -> Any:
+        def making(self: Any, *args: Any, **kwargs: Any) -> None:
+            probe.local_models += 1
+            original(self, *args, **kwargs)
+
+        return making
+
+    return build
+
+
+def used(probe: Probe) -> bool:
+    """Whether any was made so far."""
+    modules = (sys.modules.get(f"{package}.{name}") for package in _PACKAGES for name, _ in _KEPT)
+    names = [name for _ in _PACKAGES for _, name in _KEPT]
+    kept = (getattr(module, name, None) for module, name in zip(modules, names, strict=True))
+    return probe.local_models > 0 or any(model is not None for model in kept)
+
+
+def chats() -> int | None:
+    """How many chats the host keeps in memory; None before it knows what a chat is."""
+    context = getattr(sys.modules.get("agent"), "AgentContext", None)
+    contexts = vars(context).get("_contexts") if isinstance(context, type) else None
+    return len(contexts) if isinstance(contexts, dict) else None

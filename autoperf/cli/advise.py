@@ -1,0 +1,44 @@
+"""Recommend what to change, from what was measured.
+
+Each piece of advice has its evidence, what to expect of it, and the exact setting or command. Without
+enough data, and for what has been followed already, there is none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+
+from autoperf import processes
+from autoperf.advising import recommendations
+from autoperf.cli.selection import directory, home_argument, whole
+from autoperf.errors import say
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """``[--pid N] [--home DIR] [--json]``."""
+    parser.add_argument("--pid", metavar="N", type=whole, help="this process; default: the newest that runs")
+    home_argument(parser)
+    parser.add_argument("--json", action="store_true", help="the same as a JSON list")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the advice; exit 1 when no process was recorded."""
+    home = directory(args.home)
+    known = processes.chosen(processes.newest(home, 1000 if args.pid else 50), args.pid) is not None
+    found = recommendations(home, args.pid) if known else []
+    if args.json:
+        print(json.dumps([asdict(advice) for advice in found], indent=2))
+    elif not known:
+        which = f"process {args.pid}" if args.pid else "process"
+        say(f"no {which} recorded in {home}; start one: autoperf run python run_ui.py")
+    elif not found:
+        print("Nothing to recommend, by what was measured so far.")
+    else:
+        for advice in found:
+            print(f"[{advice.weight}] {advice.title}")
+            print(f"  measured   {advice.evidence}")
+            print(f"  expect     {advice.gain}")
+            print(f"  do         {advice.action}\n")
+    return 0 if known else 1

@@ -1,0 +1,88 @@
+"""What recommendations are made from: everything measured of one process, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from autoperf.insight.statistics import Timing
+
+Weight = Literal["high", "medium", "low"]
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One piece of advice: what was measured, what to expect, and exactly what to do.
+
+    ``setting`` is the option of autoperf's and its value where autoperf itself can do it, else None.
+    """
+
+    rule: str
+    weight: Weight
+    title: str
+    evidence: str
+    gain: str
+    action: str
+    setting: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class PromptSize:
+    """Input tokens of one model call, by the provider's own count."""
+
+    chat: str
+    at: float
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Host:
+    """What is known of the host itself; None where it could not be found out.
+
+    ``torch_loaded`` whether PyTorch is in memory, ``local_models`` whether anything that needs it was made;
+    ``bytecode`` whether imports find or leave compiled files; ``file_system`` the type that the state
+    directory lies on, ``remote`` whether that may be a network's.
+    """
+
+    version: str | None = None
+    torch_loaded: bool | None = None
+    local_models: bool | None = None
+    bytecode: bool | None = None
+    file_system: str = ""
+    remote: bool = False
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All of it; whatever is missing is empty, and a rule that needs it says nothing.
+
+    ``process`` is the record of the process (`autoperf status --json`), ``samples`` and ``stalls`` are oldest
+    first, ``timings`` are those of ``messages`` user messages that took ``message_seconds`` in all, and
+    ``options`` holds the values in force by name.
+    """
+
+    process: Mapping[str, Any] = field(default_factory=dict)
+    samples: Sequence[Mapping[str, Any]] = ()
+    stalls: Sequence[Mapping[str, Any]] = ()
+    timings: Sequence[Timing] = ()
+    messages: int = 0
+    message_seconds: float = 0.0
+    layers: Mapping[str, float] = field(default_factory=dict)
+    prompts: Sequence[PromptSize] = ()
+    chats: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict)
+    host: Host = Host()
+
+    def on(self, feature: str) -> bool:
+        """Whether a feature of autoperf's is on in that process."""
+        return feature in (self.process.get("features") or ())
+
+    def series(self, name: str) -> tuple[list[float], list[float]]:
+        """Times and values of one number in the samples that have it."""
+        rows = [row for row in self.samples if isinstance(row.get(name), (int, float))]
+        return [float(row["at"]) for row in rows], [float(row[name]) for row in rows]
+
+    def timed(self, kind: str) -> list[Timing]:
+        """The timings of one kind, most time first."""
+        return [timing for timing in self.timings if timing.kind == kind]

@@ -1,0 +1,1 @@
+"""Rules: each looks at the facts and gives advice, or says nothing."""

@@ -1,0 +1,78 @@
+"""Advice on autoperf's own caches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from autoperf.insight.facts import Facts, Recommendation
+
+_ENOUGH: Final = 200
+_POOR: Final = 0.6
+_SIZE: Final = {"tools": "tool_cache_size", "extensions": "extension_cache_size"}
+_AGE: Final = {"tools": "tool_cache_ttl", "extensions": "extension_cache_ttl"}
+
+
+def rates(facts: Facts) -> Iterator[Recommendation]:
+    """A cache that seldom finds: for want of room, for want of time, or because files change."""
+    for name, size_option in _SIZE.items():
+        lookups = (facts.process.get("lookups") or {}).get(name) or {}
+        cache = (facts.process.get("caches") or {}).get(name) or {}
+        rate, total = lookups.get("hit_rate"), lookups.get("lookups", 0)
+        if rate is None or total < _ENOUGH or rate >= _POOR or not cache:
+            continue
+        evidence = f"{rate:.0%} of {total:,} look-ups of {name} were hits"
+        if cache["evictions"] > max(cache["expirations"], cache["invalidations"]):
+            yield _larger(facts, name, size_option, cache, evidence)
+        elif cache["expirations"] > cache["invalidations"]:
+            yield _older(name, cache, evidence)
+
+
+def _larger(facts: Facts, name: str, option: str, cache: Any, evidence: str) -> Recommendation:
+    size = 2 * int(facts.options.get(option) or cache["maxsize"])
+    variable = f"AUTOPERF_{option.upper()}"
+    return Recommendation(
+        "cache too small",
+        "medium",
+        f"The cache of {name} is too small",
+        f"{evidence}; {cache['evictions']:,} entries were dropped for want of room ({cache['maxsize']})",
+        f"up to {_spared(cache)} of loading in the same time",
+        f"{variable}={size}",
+        (option, str(size)),
+    )
+
+
+def _older(name: str, cache: Any, evidence: str) -> Recommendation:
+    option, ttl = _AGE[name], 4 * float(cache["ttl"])
+    return Recommendation(
+        "cache expires too soon",
+        "low",
+        f"Entries in the cache of {name} are used again after they have expired",
+        f"{evidence}; {cache['expirations']:,} were dropped for age ({cache['ttl']:.0f} s)",
+        f"up to {_spared(cache)} of loading in the same time",
+        f"AUTOPERF_{option.upper()}={ttl:.0f} (files are checked at every use all the same)",
+        (option, f"{ttl:.0f}"),
+    )
+
+
+def _spared(cache: Any) -> str:
+    return f"{cache['seconds_loading']:.2f} s"
+
+
+def sizes(facts: Facts) -> Iterator[Recommendation]:
+    """A cache that was made larger than ever needed."""
+    for name, option in _SIZE.items():
+        cache = (facts.process.get("caches") or {}).get(name) or {}
+        if cache.get("hits", 0) + cache.get("misses", 0) < 5 * _ENOUGH or not cache.get("currsize"):
+            continue
+        enough = max(50, 2 * cache["currsize"])
+        if cache["maxsize"] >= 8 * cache["currsize"] and cache["maxsize"] > 4 * enough:
+            yield Recommendation(
+                "cache too large",
+                "low",
+                f"The cache of {name} has far more room than was ever used",
+                f"{cache['currsize']} of {cache['maxsize']:,} entries are used",
+                "a bound on memory that means something",
+                f"AUTOPERF_{option.upper()}={enough}",
+                (option, str(enough)),
+            )

@@ -1,0 +1,184 @@
+"""Advice on the process: memory, children, files, threads, stalls, disk, and how Python was started."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+from autoperf.insight.facts import Facts, Recommendation
+from autoperf.insight.trends import Trend, trend
+
+_HOUR_S: Final = 3600.0
+_DAY_S: Final = 86_400.0
+# Growth is told from the warming up of caches only after this long.
+_LONG_ENOUGH_S: Final = 1800.0
+_BROWSERS: Final = ("chrom", "headless_shell", "playwright", "firefox")
+_MIB: Final = 1 << 20
+
+
+def growth(facts: Facts, name: str) -> tuple[Trend, list[float]] | None:
+    """How a number has grown over the later half of the samples; None if it has not, or they are too few."""
+    times, values = facts.series(name)
+    half = len(times) // 2
+    found = trend(times[half:], values[half:])
+    if found is None or not found.grows or found.seconds < _LONG_ENOUGH_S:
+        return None
+    return found, values
+
+
+def memory_leak(facts: Facts) -> Iterator[Recommendation]:
+    """Memory that goes on growing."""
+    found = growth(facts, "memory")
+    if found is None or found[0].slope * _DAY_S < 100 * _MIB:
+        return
+    slope, values = found
+    limit = next((row["memory_limit"] for row in reversed(facts.samples) if "memory_limit" in row), None)
+    hours = None if limit is None else (limit - values[-1]) / slope.slope / _HOUR_S
+    rates = [f"{rate * _HOUR_S / _MIB:.1f}" for rate in (slope.slope, slope.low, slope.high)]
+    yield Recommendation(
+        "memory grows",
+        "high" if limit is not None else "medium",
+        "Memory goes on growing",
+        f"{rates[0]} MiB an hour (95 %: {rates[1]} to {rates[2]}) over {slope.seconds / _HOUR_S:.1f} h, "
+        f"{values[-1] / _MIB:,.0f} MiB now" + ("" if hours is None else f"; the limit is {hours:.0f} h away"),
+        "no restart for want of memory",
+        "restart Agent Zero at a quiet time; `autoperf top` shows with which chats and tools it grows",
+    )
+
+
+def memory_limit(facts: Facts) -> Iterator[Recommendation]:
+    """Close to what the container is allowed."""
+    latest = [row for row in facts.samples if "memory_limit" in row and "memory_of_limit" in row][-10:]
+    shares = sorted(row["memory_of_limit"] / row["memory_limit"] for row in latest)
+    if len(shares) == 10 and shares[2] > 0.85:
+        row = latest[-1]
+        yield Recommendation(
+            "memory close to the limit",
+            "high",
+            "Memory is close to the container's limit",
+            f"{row['memory_of_limit'] / _MIB:,.0f} of {row['memory_limit'] / _MIB:,.0f} MiB",
+            "the kernel ends processes that go over it",
+            f"docker update --memory {row['memory_limit'] * 1.5 / _MIB:.0f}m CONTAINER",
+        )
+
+
+def torch(facts: Facts) -> Iterator[Recommendation]:
+    """PyTorch in memory, and nothing that needs it."""
+    if facts.host.torch_loaded and facts.host.local_models is False and not facts.on("imports"):
+        yield Recommendation(
+            "torch loaded for nothing",
+            "medium",
+            "PyTorch is in memory, and no local model uses it",
+            "torch is imported; no sentence-transformers or whisper model was made in this process",
+            "its memory (about 750 MB by a user's report), and seconds at every start",
+            "AUTOPERF_FEATURES=+imports, from the next start on",
+        )
+
+
+def leftover_browsers(facts: Facts) -> Iterator[Recommendation]:
+    """Browsers that nobody ends."""
+    rows = [row for row in facts.samples if isinstance(row.get("children"), dict)]
+    if not rows or rows[-1]["at"] - rows[0]["at"] < _LONG_ENOUGH_S:
+        return
+    counts = [
+        (sum(count for name, (count, _) in row["children"].items() if _browser(name)), row) for row in rows
+    ]
+    since = rows[-1]["at"] - _LONG_ENOUGH_S
+    fewest = min(count for count, row in counts if row["at"] >= since)
+    if fewest >= 3 and not facts.options.get("browser_in_use"):
+        held = sum(memory for name, (_, memory) in rows[-1]["children"].items() if _browser(name))
+        yield Recommendation(
+            "leftover browsers",
+            "medium",
+            "Browser processes are left over",
+            f"at least {fewest} for {_LONG_ENOUGH_S / 60:.0f} minutes, {held / _MIB:,.0f} MiB together",
+            f"{held / _MIB:,.0f} MiB",
+            "close the browser in its chat, or restart Agent Zero",
+        )
+
+
+def _browser(name: str) -> bool:
+    return any(part in name.lower() for part in _BROWSERS)
+
+
+def handles(facts: Facts) -> Iterator[Recommendation]:
+    """Open files and threads that go on growing."""
+    for name, what, least in (("files", "open files", 50), ("threads", "threads", 30)):
+        found = growth(facts, name)
+        if found is None or found[1][-1] - found[1][0] < least:
+            continue
+        slope, values = found
+        yield Recommendation(
+            f"{name} grow",
+            "medium",
+            f"The number of {what} goes on growing",
+            f"{slope.slope * _HOUR_S:.0f} an hour over {slope.seconds / _HOUR_S:.1f} h, {values[-1]:.0f} now",
+            "no `too many open files`, no slower scheduling",
+            "restart Agent Zero at a quiet time; update it if a newer version is out",
+        )
+
+
+def stalls(facts: Facts) -> Iterator[Recommendation]:
+    """One place that blocks the loop which all chats share, again and again."""
+    places: Counter[str] = Counter()
+    seconds: dict[str, float] = {}
+    for stall in facts.stalls:
+        if stall.get("stack"):
+            place = stall["stack"][-1]
+            places[place] += 1
+            seconds[place] = seconds.get(place, 0.0) + stall["seconds"]
+    for place, count in places.most_common(1):
+        if count >= 5:
+            yield Recommendation(
+                "loop blocked",
+                "high" if seconds[place] > 30 else "medium",
+                f"{place.partition(' ')[2]} blocks every chat while it runs",
+                f"{count} stalls of {seconds[place] / count:.1f} s on average at {place}",
+                f"{seconds[place]:.0f} s in which no chat moved",
+                _remedy(facts),
+            )
+
+
+def _remedy(facts: Facts) -> str:
+    default = {"streaming", "prompts", "settings", "output"}
+    missing = sorted(feature for feature in default if not facts.on(feature))
+    if missing:
+        return f"AUTOPERF_FEATURES={','.join('+' + name for name in missing)}"
+    return "report it with this stack to whoever wrote that code"
+
+
+def disk(facts: Facts) -> Iterator[Recommendation]:
+    """A store on a network, or a disk that is nearly full."""
+    if facts.host.remote:
+        yield Recommendation(
+            "network mount",
+            "low",
+            "The local store lies on a network or shared mount",
+            f"file system {facts.host.file_system}",
+            "quicker writes, on a thread of ours",
+            "AUTOPERF_HOME= a folder on a local disk",
+        )
+    free = next((row["disk_free"] for row in reversed(facts.samples) if "disk_free" in row), None)
+    if free is not None and free < 200 * _MIB:
+        yield Recommendation(
+            "disk nearly full",
+            "high",
+            "The disk of the state directory is nearly full",
+            f"{free / _MIB:,.0f} MiB are free",
+            "chats and traces that can be saved",
+            "make room, or AUTOPERF_HOME= another disk",
+        )
+
+
+def bytecode(facts: Facts) -> Iterator[Recommendation]:
+    """Everything compiled again at every start."""
+    if facts.host.bytecode is False:
+        yield Recommendation(
+            "no compiled files",
+            "medium",
+            "Python compiles every module again at each start",
+            "PYTHONDONTWRITEBYTECODE is set, or the host's folder cannot be written",
+            "seconds at every start, and 0.6 ms at each tool that is loaded",
+            "unset PYTHONDONTWRITEBYTECODE, or run python -m compileall once when the image is built",
+        )

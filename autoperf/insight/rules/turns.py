@@ -1,0 +1,133 @@
+"""Advice on what the time of messages goes into: models, tools, MCP servers, prompts, chats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from statistics import median
+from typing import Final
+
+from autoperf.insight.facts import Facts, Recommendation
+from autoperf.insight.trends import trend
+from autoperf.telemetry import names
+
+_MESSAGES: Final = 5
+_CALLS: Final = 10
+_SLOW_CONNECT_MS: Final = 300.0
+_LONG_PROMPT: Final = 60_000
+_MANY_CHATS: Final = 30
+
+
+def mcp_servers(facts: Facts) -> Iterator[Recommendation]:
+    """Servers that are started, or reached, again for every call."""
+    if facts.on("mcp-keep") or facts.on("mcp-standby"):
+        return
+    for timing in facts.timed(names.MCP_CONNECT):
+        if timing.count >= _MESSAGES and timing.p50_ms >= _SLOW_CONNECT_MS:
+            yield Recommendation(
+                "slow MCP server",
+                "high" if timing.total_ms > 10_000 else "medium",
+                f"The MCP server {timing.name or '?'} takes longer to start than most calls take",
+                f"{timing.count} connections, median {timing.p50_ms:,.0f} ms",
+                f"about {timing.p50_ms / 1e3:.1f} s a call",
+                "AUTOPERF_FEATURES=+mcp-keep if its state may be kept between calls, else +mcp-standby",
+            )
+
+
+def tools(facts: Facts) -> Iterator[Recommendation]:
+    """One tool that takes most of the time."""
+    if facts.messages < _MESSAGES or not facts.message_seconds:
+        return
+    for timing in facts.timed(names.EXECUTE_TOOL)[:1]:
+        share = timing.total_ms / 1e3 / facts.message_seconds
+        if timing.count >= _CALLS and share >= 0.5 and timing.name not in ("call_subordinate", "response"):
+            yield Recommendation(
+                "tool dominates",
+                "medium",
+                f"The tool {timing.name} takes {share:.0%} of the time of messages",
+                f"{timing.count} calls in {facts.messages} messages, median {timing.p50_ms:,.0f} ms, p95 "
+                f"{timing.p95_ms:,.0f} ms",
+                f"half its time saved is {share / 2:.0%} of every message",
+                f"look at its slowest call: autoperf traces show (tool {timing.name})",
+            )
+
+
+def models(facts: Facts) -> Iterator[Recommendation]:
+    """Messages that mostly wait for the model."""
+    waited = facts.layers.get("model", 0.0)
+    if facts.messages < _MESSAGES or not facts.message_seconds or waited / facts.message_seconds < 0.8:
+        return
+    for timing in facts.timed(names.CHAT)[:1]:
+        if timing.count >= _CALLS:
+            yield Recommendation(
+                "model dominates",
+                "low",
+                f"{waited / facts.message_seconds:.0%} of the time of messages is spent waiting for models",
+                f"{timing.name}: {timing.count} calls, median {timing.p50_ms / 1e3:.1f} s, p95 "
+                f"{timing.p95_ms / 1e3:.1f} s",
+                "nothing that runs on this machine can save more than the rest",
+                f"a faster model or provider for {timing.name}, or fewer steps a message",
+            )
+
+
+def prompts(facts: Facts) -> Iterator[Recommendation]:
+    """Prompts that are long, or grow with every step of a chat."""
+    sizes = [prompt.tokens for prompt in facts.prompts]
+    if len(sizes) >= _CALLS and median(sizes) >= _LONG_PROMPT:
+        yield Recommendation(
+            "prompt too long",
+            "medium",
+            "Prompts are long",
+            f"median {median(sizes):,.0f} input tokens over {len(sizes)} calls, by the provider's count",
+            "time to the first token, and cost, in proportion",
+            "a smaller context window in Agent Zero's settings of the chat model, or a new chat",
+        )
+    chats: dict[str, list[tuple[float, int]]] = {}
+    for prompt in facts.prompts:
+        chats.setdefault(prompt.chat, []).append((prompt.at, prompt.tokens))
+    for chat, rows in chats.items():
+        rows.sort()
+        found = trend(list(range(len(rows))), [tokens for _, tokens in rows])
+        if found is not None and found.grows and rows[-1][1] >= max(4 * rows[0][1], _LONG_PROMPT):
+            yield Recommendation(
+                "history grows",
+                "medium",
+                f"The history of chat {chat} grows without being compressed",
+                f"from {rows[0][1]:,} to {rows[-1][1]:,} input tokens in {len(rows)} calls, about "
+                f"{found.slope:,.0f} a call",
+                "shorter prompts from the next message on",
+                "begin a new chat, or set a smaller context window, at which Agent Zero compresses",
+            )
+
+
+def utility_model(facts: Facts) -> Iterator[Recommendation]:
+    """A utility model that is slower than the one it is to spare."""
+    roles = {role: [t for t in facts.timed(f"{names.CHAT} {role}") if t.count >= _CALLS] for role in _ROLES}
+    if not all(roles.values()):
+        return
+    utility, chat = roles["utility"][0], roles["chat"][0]
+    if utility.p50_ms > 3000 and utility.p50_ms > chat.p50_ms:
+        yield Recommendation(
+            "utility model slow",
+            "medium",
+            f"The utility model {utility.name} is slower than the chat model",
+            f"median {utility.p50_ms / 1e3:.1f} s over {utility.count} calls, {chat.name} "
+            f"{chat.p50_ms / 1e3:.1f} s over {chat.count}",
+            f"about {(utility.p50_ms - chat.p50_ms) / 1e3:.1f} s a call that the agent waits for",
+            "Agent Zero settings: a smaller, faster utility model",
+        )
+
+
+_ROLES: Final = ("chat", "utility")
+
+
+def chats(facts: Facts) -> Iterator[Recommendation]:
+    """Many chats, all of which are kept in memory and loaded at every start."""
+    if facts.chats >= _MANY_CHATS:
+        yield Recommendation(
+            "many chats",
+            "low",
+            "Many chats are kept",
+            f"{facts.chats} chats are loaded",
+            "memory, and time at every start",
+            "delete those that are over in Agent Zero's list of chats",
+        )

@@ -1,0 +1,137 @@
+"""The monitor's one thread: looks for stalls eight times a second, and takes a sample every few seconds."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, Final
+
+from autoperf.errors import guarded
+from autoperf.monitor.readings import Readings
+from autoperf.monitor.stalls import Stall, Stalls
+
+_WATCH_S: Final = 0.125
+_DISCOVER_S: Final = 2.0
+_KEPT: Final = 720
+_STALLS_KEPT: Final = 256
+
+
+class Monitor:
+    """Takes samples every ``interval`` seconds on a daemon thread; start and stop it as often as you like.
+
+    ``latest`` and ``recent_stalls`` are for the living process; `take` hands on what is to be stored. Nothing
+    here runs on a thread or a loop of the host's. A child made by fork has no monitor until it starts one.
+    """
+
+    def __init__(
+        self, readings: Callable[[], Readings], stalls: Callable[[], Stalls], interval: float = 5.0
+    ) -> None:
+        self.interval = interval
+        self.latest: dict[str, Any] = {}
+        self.recent_stalls: deque[Stall] = deque(maxlen=_STALLS_KEPT)
+        self.stalls = 0
+        self.pulse = 0
+        self.cpu_seconds = 0.0
+        self._make_readings, self._make_stalls = readings, stalls
+        self._samples: deque[dict[str, Any]] = deque(maxlen=_KEPT)
+        self._to_store: deque[Stall] = deque(maxlen=_STALLS_KEPT)
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._changing = threading.Lock()
+
+    @property
+    def running(self) -> bool:
+        """Whether samples are being taken."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self, interval: float | None = None) -> None:
+        """Begin, or go on with another interval in seconds; nothing while the interpreter ends."""
+        with self._changing:
+            if interval is not None:
+                self.interval = interval
+            if self.running:
+                return
+            self._stopping = threading.Event()
+            self._thread = threading.Thread(
+                target=self._run, args=(self._stopping,), name="autoperf-monitor", daemon=True
+            )
+            try:
+                self._thread.start()
+            except RuntimeError:
+                self._thread = None
+
+    def stop(self) -> None:
+        """End the thread, within a second, and leave the host's loops as they were found."""
+        with self._changing:
+            thread, self._thread = self._thread, None
+            self._stopping.set()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(1.0)
+
+    def forked(self) -> None:
+        """In a child made by fork: the thread stayed with the parent."""
+        self._thread = None
+        self._changing = threading.Lock()
+        self._stopping = threading.Event()
+        self._samples.clear()
+        self._to_store.clear()
+        self.recent_stalls.clear()
+        self.latest = {}
+
+    def as_row(self) -> dict[str, Any]:
+        """As ``status`` shows it: the interval (s), how many stalls, the last of them, the latest sample."""
+        last = self.recent_stalls[-1] if self.recent_stalls else None
+        return {
+            "running": self.running,
+            "interval": self.interval,
+            "stalls": self.stalls,
+            "last_stall": None if last is None else asdict(last),
+            "sample": self.latest,
+        }
+
+    def take(self) -> tuple[list[dict[str, Any]], list[Stall]]:
+        """The samples and stalls since last time, oldest first, for the store."""
+        samples = [self._samples.popleft() for _ in range(len(self._samples))]
+        return samples, [self._to_store.popleft() for _ in range(len(self._to_store))]
+
+    def _run(self, stopping: threading.Event) -> None:
+        readings: Readings | None = None
+        stalls: Stalls | None = None
+        with guarded("monitor"):
+            readings, stalls = self._make_readings(), self._make_stalls()
+        if readings is None or stalls is None:
+            return
+        next_sample = time.monotonic()
+        next_look = 0.0
+        try:
+            while not stopping.wait(_WATCH_S):
+                now = time.monotonic()
+                with guarded("monitor"):
+                    self._note(stalls.watch())
+                    if now >= next_look:
+                        next_look = now + _DISCOVER_S
+                        stalls.discover()
+                    if now >= next_sample:
+                        next_sample = max(next_sample + self.interval, now)
+                        self._sample(readings, stalls)
+                    # A shorter interval acts at once, not after the longer one.
+                    next_sample = min(next_sample, now + self.interval)
+        finally:
+            stalls.release()
+
+    def _note(self, ended: list[Stall]) -> None:
+        for stall in ended:
+            self.stalls += 1
+            self.recent_stalls.append(stall)
+            self._to_store.append(stall)
+
+    def _sample(self, readings: Readings, stalls: Stalls) -> None:
+        row = readings.read()
+        self.cpu_seconds = time.thread_time()
+        row |= {"at": round(time.time(), 3), "lag": stalls.lags(), "monitor_cpu": round(self.cpu_seconds, 4)}
+        self.latest = {**self.latest, **row}
+        self.pulse += 1
+        self._samples.append(row)

@@ -1,0 +1,173 @@
+"""From what a process left in the store to advice on it, and on no other process."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import autoperf
+from autoperf.advising import facts, recommendations
+from autoperf.agentzero import localmodels
+from autoperf.agentzero.probe import Probe
+from autoperf.cli import main
+from autoperf.monitor import Archive, Stall
+from autoperf.patching import Switch
+from autoperf.store import SpanRow, Store
+from autoperf.telemetry import names
+
+NOW = time.time()
+PID = 4242
+RECORD = {
+    "pid": PID,
+    "started": NOW - 9000,
+    "updated": NOW,
+    "ended": NOW,
+    "instance": "i1",
+    "features": ["trace"],
+    "options": {"tool_cache_size": 100},
+    "host": {"torch_loaded": True, "local_models": False, "bytecode": True, "chats": 3},
+    "lookups": {},
+    "caches": {},
+}
+
+
+def span(
+    number: int, name: str, seconds: float, parent: str | None, trace: int, **attributes: Any
+) -> SpanRow:
+    begun = int((NOW - 8000 + 10 * trace) * 1e9)
+    return SpanRow(
+        f"{trace:032x}",
+        f"{trace * 100 + number:016x}",
+        parent,
+        name,
+        "internal",
+        begun,
+        begun + int(seconds * 1e9),
+        "unset",
+        PID,
+        attributes,
+    )
+
+
+def message(trace: int) -> list[SpanRow]:
+    root = span(1, names.MESSAGE, 5.0, None, trace)
+    above = root.span_id
+    chat = {names.CONVERSATION_ID: "c1", names.INPUT_TOKENS: 70_000}
+    return [
+        root,
+        span(2, f"{names.CHAT} big", 1.0, above, trace, **chat, **{names.MODEL_ROLE: "chat"}),
+        span(3, f"{names.CHAT} small", 4.0, above, trace, **{names.MODEL_ROLE: "utility"}),
+        span(4, names.MCP_CONNECT, 0.9, above, trace, **{names.MCP_SERVER: "search"}),
+    ]
+
+
+@pytest.fixture
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    store = Store.open(tmp_path)
+    store.save_process(RECORD)
+    store.add_spans([row for trace in range(12) for row in message(trace)])
+    monkeypatch.setattr("autoperf.monitor.archive.os.getpid", lambda: PID)
+    stalls = [Stall(NOW - number, 1.0, "AgentContext", ("agent.py:1 f",)) for number in range(6)]
+    Archive(store).keep([{"at": NOW - number, "memory": 1} for number in range(20)], stalls)
+    monkeypatch.setattr("autoperf.monitor.archive.os.getpid", lambda: 7)
+    Archive(store).keep([{"at": NOW, "disk_free": 1}], stalls)
+    store.close()
+    return tmp_path
+
+
+def test_everything_recorded_of_the_process_and_nothing_of_another(directory: Path) -> None:
+    found = facts(directory, RECORD)
+    assert (found.messages, found.message_seconds) == (12, pytest.approx(60.0))
+    assert len(found.samples) == 20
+    assert len(found.stalls) == 6
+    assert {(timing.kind, timing.name): timing.count for timing in found.timings} == {
+        (names.MESSAGE, ""): 12,
+        (names.CHAT, "big"): 12,
+        (names.CHAT, "small"): 12,
+        (names.MCP_CONNECT, "search"): 12,
+        ("chat chat", "big"): 12,
+        ("chat utility", "small"): 12,
+    }
+    assert [prompt.tokens for prompt in found.prompts] == [70_000] * 12
+    assert found.options == {"tool_cache_size": 100}
+    assert (found.host.torch_loaded, found.host.local_models, found.chats) == (True, False, 3)
+    other = facts(directory, {**RECORD, "instance": "another", "pid": 5})
+    assert (other.messages, len(other.samples), len(other.stalls)) == (0, 0, 0)
+
+
+def test_the_advice_on_it(directory: Path) -> None:
+    rules = {advice.rule for advice in recommendations(directory, PID)}
+    assert rules == {
+        "slow MCP server",
+        "utility model slow",
+        "prompt too long",
+        "loop blocked",
+        "torch loaded for nothing",
+    }
+    assert {advice.rule for advice in recommendations(directory)} == rules
+
+
+def test_nothing_recorded_nothing_advised(tmp_path: Path) -> None:
+    assert recommendations(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_api_of_a_process_that_is_not_instrumented() -> None:
+    assert autoperf.recommendations() == []
+    assert autoperf.start_monitoring(1.0) is False
+    autoperf.stop_monitoring()
+    with pytest.raises(ValueError, match="above 0"):
+        autoperf.start_monitoring(0)
+
+
+def test_on_the_command_line(directory: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["advise", "--home", str(directory)]) == 0
+    text = capsys.readouterr().out
+    assert "The MCP server search takes longer to start" in text
+    assert "  do         AUTOPERF_FEATURES=+mcp-keep" in text
+    assert main(["advise", "--home", str(directory), "--pid", str(PID), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert {row["rule"] for row in told} == {advice.rule for advice in recommendations(directory)}
+    assert main(["advise", "--home", str(directory), "--pid", "99"]) == 1
+    assert "no process 99 recorded" in capsys.readouterr().err
+    with Store.open(tmp_path / "quiet") as store:
+        store.save_process({"pid": 1, "started": NOW, "ended": NOW})
+    assert main(["advise", "--home", str(tmp_path / "quiet")]) == 0
+    assert "Nothing to recommend" in capsys.readouterr().out
+
+
+def test_local_models_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from types import SimpleNamespace
+
+    probe = Probe(None)
+    ((target, build),) = localmodels.rows({"local_embeddings": "models:Local.__init__"}, probe)
+    assert target == "models:Local.__init__"
+    made = SimpleNamespace()
+    making = build(lambda self, model, device="cpu": setattr(self, "model", (model, device)), Switch())
+    assert not localmodels.used(probe)
+    making(made, "mini", device="x")
+    assert made.model == ("mini", "x")
+    assert localmodels.used(probe)
+    fresh = Probe(None)
+    monkeypatch.setitem(sys.modules, "helpers.whisper", SimpleNamespace(_model=None))
+    assert not localmodels.used(fresh)
+    monkeypatch.setitem(sys.modules, "helpers.whisper", SimpleNamespace(_model=object()))
+    assert localmodels.used(fresh)
+
+
+def test_chats_are_counted_where_the_host_keeps_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    from types import SimpleNamespace
+
+    monkeypatch.delitem(sys.modules, "agent", raising=False)
+    assert localmodels.chats() is None
+
+    class AgentContext:
+        _contexts = {"a": 1, "b": 2}
+
+    monkeypatch.setitem(sys.modules, "agent", SimpleNamespace(AgentContext=AgentContext))
+    assert localmodels.chats() == 2

@@ -1,0 +1,154 @@
+"""The thread of the monitor: it begins, ends, begins again, and survives a fork and a failure."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autoperf.agentzero.whereabouts import whereabouts
+from autoperf.errors import failures
+from autoperf.monitor import Monitor, Readings, Stall, Stalls
+
+
+class Counting(Readings):
+    """Readings that only count; the first one fails where it is told to."""
+
+    def __init__(self, failing: bool = False) -> None:
+        self.count = 0
+        self.failing = failing
+
+    def read(self) -> dict[str, Any]:
+        self.count += 1
+        if self.failing and self.count == 1:
+            raise OSError("not now")
+        return {"cpu": self.count}
+
+
+def wait_for(condition: Any) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "autoperf-monitor"]
+
+
+def make(tmp_path: Path, interval: float = 0.01, failing: bool = False) -> Monitor:
+    return Monitor(lambda: Counting(failing), lambda: Stalls(str(tmp_path)), interval)
+
+
+def test_samples_come_until_it_is_stopped_and_again_when_it_is_started(tmp_path: Path) -> None:
+    monitor = make(tmp_path)
+    for _ in range(2):
+        monitor.start()
+        monitor.start()
+        assert len(threads()) == 1
+        assert threads()[0].daemon
+        wait_for(lambda: monitor.latest.get("cpu", 0) >= 2)
+        monitor.stop()
+        assert (monitor.running, threads()) == (False, [])
+        samples, stalls = monitor.take()
+        assert [row["cpu"] for row in samples] == list(range(1, len(samples) + 1))
+        assert all(abs(row["at"] - time.time()) < 20 for row in samples)
+        assert stalls == []
+        assert monitor.take() == ([], [])
+        monitor.latest = {}
+
+
+def test_a_shorter_interval_acts_at_once(tmp_path: Path) -> None:
+    monitor = make(tmp_path, interval=3600)
+    monitor.start()
+    wait_for(lambda: monitor.latest)
+    monitor.start(interval=0.01)
+    assert monitor.interval == 0.01
+    wait_for(lambda: monitor.latest["cpu"] >= 3)
+    monitor.stop()
+
+
+def test_one_reading_that_fails_is_not_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTOPERF_FAIL_OPEN", "1")
+    monitor = make(tmp_path, failing=True)
+    monitor.start()
+    wait_for(lambda: monitor.latest.get("cpu", 0) >= 2)
+    monitor.stop()
+    assert any(row["seam"] == "monitor" for row in failures.as_rows())
+
+
+def test_a_real_blocked_loop_comes_out_with_its_stack_its_chat_and_its_tool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import asyncio
+
+    monkeypatch.setattr("autoperf.monitor.stalls._LONG_LIVED_S", 0.0)
+    monkeypatch.setattr("autoperf.monitor.monitor._DISCOVER_S", 0.0)
+    code = compile(
+        """
+class Context: pass
+class Tool:
+    async def execute(self):
+        time.sleep(0.6)
+class Agent:
+    async def monologue(self):
+        await self.tool.execute()
+""",
+        str(tmp_path / "agent.py"),
+        "exec",
+    )
+    names: dict[str, Any] = {"time": time}
+    exec(code, names)
+    agent, tool = names["Agent"](), names["Tool"]()
+    agent.context, agent.tool = names["Context"](), tool
+    agent.context.id, tool.agent, tool.name = "chat7", agent, "slow"
+    monitor = Monitor(lambda: Readings(tmp_path), lambda: Stalls(str(tmp_path), whereabouts), 0.2)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="AgentContext", daemon=True)
+    thread.start()
+    monitor.start()
+    try:
+        wait_for(lambda: "AgentContext" in monitor.latest.get("lag", {}))
+        asyncio.run_coroutine_threadsafe(agent.monologue(), loop).result(10)
+        wait_for(lambda: monitor.recent_stalls)
+    finally:
+        monitor.stop()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(5)
+        loop.close()
+    stall = monitor.recent_stalls[0]
+    assert isinstance(stall, Stall)
+    assert (stall.chat, stall.tool, stall.loop) == ("chat7", "slow", "AgentContext")
+    assert [line.split(" ")[1] for line in stall.stack] == ["monologue", "execute"]
+    assert stall.seconds == pytest.approx(0.6, abs=0.25)
+    assert monitor.as_row()["last_stall"]["tool"] == "slow"
+    assert monitor.take()[1] == [stall]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork") or sys.platform == "darwin", reason="no fork")
+def test_a_forked_child_has_no_monitor_until_it_starts_one(tmp_path: Path) -> None:
+    monitor = make(tmp_path)
+    monitor.start()
+    wait_for(lambda: monitor.latest)
+    read, write = os.pipe()
+    pid = os.fork()
+    if not pid:
+        monitor.forked()
+        told = [monitor.running, monitor.latest == {}, monitor.take() == ([], [])]
+        monitor.start()
+        deadline = time.monotonic() + 10
+        while not monitor.latest and time.monotonic() < deadline:
+            time.sleep(0.02)
+        os.write(write, repr([*told, bool(monitor.latest)]).encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        assert pipe.read() == "[False, True, True, True]"
+    os.waitpid(pid, 0)
+    assert monitor.running
+    monitor.stop()
