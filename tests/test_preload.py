@@ -37,9 +37,9 @@ class Host:
         self.agent = Agent()
         self.switch = Switch()
         self.seen: list[str] = []
-        targets = {"importlib": "helpers.modules:importlib", "reply": "agent:Agent.handle_response_stream"}
-        (_, view), (_, reply) = preload.rows(targets, self.probe)
-        self.importlib: Any = view(importlib, self.switch)
+        targets = {"reply": "agent:Agent.handle_response_stream"}
+        ((_, reply),) = preload.rows(targets, self.probe)
+        self.importlib: Any = self.code.importlib_view(importlib, self.switch)
         self.preloading: preload.Preloading = reply.__self__
 
         async def handle_response_stream(self: Any, stream: str) -> str:

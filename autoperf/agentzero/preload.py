@@ -34,11 +34,10 @@ _PLACES: Final = (
 
 
 def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]]:
-    """The growing reply, where names are looked for, and the loading that finds what was made ready."""
+    """The growing reply, where names are looked for; what is ready is found by the loading of `tools`."""
     if probe.code is None or not targets:
         return
     preloading = Preloading(probe, probe.code)
-    yield targets["importlib"], probe.code.importlib_view
     yield targets["reply"], preloading.reply
 
 

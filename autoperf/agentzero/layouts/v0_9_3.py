@@ -59,7 +59,6 @@ V0_9_3 = Layout(
     ),
     more={
         "preload": {
-            "importlib": "python.helpers.extract_tools:importlib",
             "reply": "agent:Agent.handle_response_stream",
         },
         "throttle": {

@@ -78,7 +78,6 @@ V0_9_9 = Layout(
     ),
     more={
         "preload": {
-            "importlib": "helpers.modules:importlib",
             "reply": "agent:Agent.handle_response_stream",
         },
         "throttle": {
