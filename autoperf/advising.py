@@ -113,7 +113,7 @@ def _host(directory: Path, process: Mapping[str, Any]) -> Host:
     kind = file_system(directory)
     host = process.get("host") or {}
     return Host(
-        version=(process.get("resource") or {}).get("service.version"),
+        version=(process.get("resource") or {}).get(names.SERVICE_VERSION),
         torch_loaded=host.get("torch_loaded"),
         local_models=host.get("local_models"),
         bytecode=host.get("bytecode"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.machinery
 import inspect
 import sys
 import threading
@@ -15,6 +14,7 @@ from typing import Any, Final
 import wrapt
 
 from autoperf.errors import AutoperfError, guarded
+from autoperf.finding import Finder
 
 _MISSING: Final = object()
 DISABLE_AFTER_FAILURES: Final = 20
@@ -104,7 +104,7 @@ class PatchSet:
         self._on_change = on_change
         self._order: list[Applied] = []
         self._lock = threading.RLock()
-        self._finder = _Finder({row.patch.module for row in self.rows}, self._imported)
+        self._finder = Finder({row.patch.module for row in self.rows}, self._imported)
 
     def start(self) -> None:
         """Patch what is already imported and wait for the rest."""
@@ -167,6 +167,11 @@ class PatchSet:
         """Whether no row waits for its module any more."""
         return all(row.state != "waiting" or row.patch.foreign for row in self.rows)
 
+    @property
+    def usable(self) -> bool:
+        """Whether only such rows wait as some versions lack: their modules are imported late or never."""
+        return all(row.state != "waiting" or row.patch.foreign or row.patch.optional for row in self.rows)
+
     def counts(self) -> tuple[int, int]:
         """How many rows are applied, and how many there are."""
         wanted = [row for row in self.rows if not _unmissed(row)]
@@ -174,7 +179,9 @@ class PatchSet:
 
 
 def _unmissed(row: Applied) -> bool:
-    return (row.patch.optional and row.state == "missing") or (row.patch.foreign and row.state == "waiting")
+    if row.state == "waiting":
+        return row.patch.foreign or row.patch.optional
+    return row.patch.optional and row.state == "missing"
 
 
 def _initializing(module: ModuleType) -> bool:
@@ -240,55 +247,6 @@ def _forget_reloaded(row: Applied, order: list[Applied]) -> None:
     row.switch.on = False
     if row in order:
         order.remove(row)
-
-
-class _Finder:
-    """Sees the wanted modules pass, lets the other finders find them, and calls back once one is executed."""
-
-    def __init__(self, wanted: set[str], imported: Callable[[ModuleType], None]) -> None:
-        self._wanted = wanted
-        self._called = imported
-        self._searching = threading.local()
-
-    def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        if name not in self._wanted or getattr(self._searching, "now", False):
-            return None
-        self._searching.now = True
-        try:
-            spec = self._ask_the_others(name, path, target)
-        finally:
-            self._searching.now = False
-        if spec is not None and spec.loader is not None:
-            with guarded(f"import of {name}"):
-                self._watch(spec.loader)
-        return spec
-
-    def _ask_the_others(
-        self, name: str, path: Sequence[str] | None, target: ModuleType | None
-    ) -> importlib.machinery.ModuleSpec | None:
-        # No fence: what another finder raises is what the host would have seen without us.
-        for finder in list(sys.meta_path):
-            find = getattr(finder, "find_spec", None)
-            if finder is self or find is None:
-                continue
-            spec: importlib.machinery.ModuleSpec | None = find(name, path, target)
-            if spec is not None:
-                return spec
-        return None
-
-    def _watch(self, loader: Any) -> None:
-        execute = loader.exec_module
-
-        def exec_module(module: ModuleType) -> None:
-            # Only this one loader object is changed, and only until it has done its work.
-            vars(loader).pop("exec_module", None)
-            execute(module)
-            with guarded(f"import of {module.__name__}"):
-                self._called(module)
-
-        loader.exec_module = exec_module
 
 
 def expect_parameters(function: Any, *expected: str) -> None:

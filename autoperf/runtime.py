@@ -86,6 +86,7 @@ class Runtime:
         )
         self.telemetry: Telemetry | None = None
         self._announced = config.quiet
+        self._counted = (0, 0)
         self._expired_at = time.monotonic()
         self._pulse: tuple[int, ...] = ()
         self._described: dict[str, Any] = {}
@@ -113,6 +114,7 @@ class Runtime:
         runtime.patches.start()
         atexit.register(runtime._announce)
         runtime._undo.callback(atexit.unregister, runtime._announce)
+        runtime._undo.callback(runtime._announce)
         _current = runtime
         return runtime
 
@@ -161,6 +163,7 @@ class Runtime:
                 cache.expire()
             self.code.cache.expire()
             self._pulse = ()
+        self._announce_when_at_rest()
         # A host at rest is not described anew every second.
         pulse = (self.monitor.pulse, *self.probe.pulse(), *self.patches.counts(), len(failures.as_rows()))
         if pulse != self._pulse:
@@ -222,6 +225,13 @@ class Runtime:
     def _announce_when_settled(self) -> None:
         if self.patches.settled:
             self._announce()
+
+    def _announce_when_at_rest(self) -> None:
+        # Some modules of the host are imported late, some never: the line does not wait for those.
+        counts = self.patches.counts()
+        if counts == self._counted and self.patches.usable:
+            self._announce()
+        self._counted = counts
 
     def _announce(self) -> None:
         if self._announced:

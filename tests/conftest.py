@@ -27,8 +27,12 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(autouse=True)
+def _no_failures_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failures, "_counts", {})
+
+
 @pytest.fixture
 def fail_open(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests about failing open: our own failures are swallowed as they are in production."""
     monkeypatch.setenv("AUTOPERF_FAIL_OPEN", "1")
-    monkeypatch.setattr(failures, "_counts", {})

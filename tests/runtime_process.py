@@ -155,6 +155,9 @@ def before(name: str, autoperf: Any, targets: list[str]) -> dict[str, Any]:
     answer = talk.say(REPLIES)
     # Packages beside a look-alike are not there.
     rows = [row for row in runtime.patches.rows if not row.patch.foreign]
+    for target in targets:  # what the host imports only now and then
+        with contextlib.suppress(ImportError):
+            importlib.import_module(target.partition(":")[0])
     states = {row.patch.target: [row.state, row.reason] for row in rows}
     patched = {
         row.patch.target: (row.raw, row.replacement) for row in runtime.patches.rows if row.state == "applied"

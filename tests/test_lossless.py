@@ -151,4 +151,6 @@ def test_transcripts_are_equal(host: str, features: str, detail: str, matrix: Ma
         assert record["replies"]["resumed"] > 100
     states = {row["target"]: row["state"] for row in record["patches"] if not row["foreign"]}
     absent = {target for target, state in states.items() if state != "applied"}
+    if features.startswith("mcp-"):  # the look-alikes have no such sessions as those that could be kept
+        absent = {target for target in absent if not target.endswith(":MCPClientBase._execute_with_session")}
     assert absent <= {"agent:Agent._execute_tool_request"}, states

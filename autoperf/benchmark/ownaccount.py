@@ -34,7 +34,8 @@ def patches(rows: Iterable[Mapping[str, Any]]) -> tuple[int, int]:
     """How many rows of status are applied, and how many could be: see `PatchSet.counts`."""
     found = list(rows)
     idle = sum(
-        (row["optional"] and row["state"] == "missing") or (row["foreign"] and row["state"] == "waiting")
+        (row["optional"] and row["state"] in ("missing", "waiting"))
+        or (row["foreign"] and row["state"] == "waiting")
         for row in found
     )
     return sum(row["state"] == "applied" for row in found), len(found) - idle

@@ -1,0 +1,61 @@
+"""An import hook that only watches: it tells when one of the wanted modules has been executed."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+from autoperf.errors import guarded
+
+
+class Finder:
+    """Sees the wanted modules pass, lets the other finders find them, and calls back once one is executed."""
+
+    def __init__(self, wanted: set[str], imported: Callable[[ModuleType], None]) -> None:
+        self._wanted = wanted
+        self._called = imported
+        self._searching = threading.local()
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if name not in self._wanted or getattr(self._searching, "now", False):
+            return None
+        self._searching.now = True
+        try:
+            spec = self._ask_the_others(name, path, target)
+        finally:
+            self._searching.now = False
+        if spec is not None and spec.loader is not None:
+            with guarded(f"import of {name}"):
+                self._watch(spec.loader)
+        return spec
+
+    def _ask_the_others(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None
+    ) -> importlib.machinery.ModuleSpec | None:
+        # No fence: what another finder raises is what the host would have seen without us.
+        for finder in list(sys.meta_path):
+            find = getattr(finder, "find_spec", None)
+            if finder is self or find is None:
+                continue
+            spec: importlib.machinery.ModuleSpec | None = find(name, path, target)
+            if spec is not None:
+                return spec
+        return None
+
+    def _watch(self, loader: Any) -> None:
+        execute = loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            # Only this one loader object is changed, and only until it has done its work.
+            vars(loader).pop("exec_module", None)
+            execute(module)
+            with guarded(f"import of {module.__name__}"):
+                self._called(module)
+
+        loader.exec_module = exec_module
