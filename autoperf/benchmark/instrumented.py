@@ -16,8 +16,8 @@ from typing import Any
 from autoperf.benchmark.checkout import interpreter
 from autoperf.benchmark.comparison import Comparison, compare
 from autoperf.benchmark.conversation import Conversation
-from autoperf.benchmark.ownaccount import patches
 from autoperf.benchmark.process import HostError, HostProcess
+from autoperf.insight.counters import patches
 
 # The record of a process is written every second.
 SETTLED_SECONDS = 1.5

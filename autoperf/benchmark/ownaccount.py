@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autoperf.benchmark.process import HostError
 from autoperf.benchmark.samples import Sample
+from autoperf.insight.counters import patches
 
 
 def add(sample: Sample, shown: Sequence[Any]) -> None:
@@ -28,17 +29,6 @@ def add(sample: Sample, shown: Sequence[Any]) -> None:
         sample.hit_rates |= _rate(name, now, {})
         if name in before:
             sample.hit_rates |= _rate(f"{name}, last message", now, before[name])
-
-
-def patches(rows: Iterable[Mapping[str, Any]]) -> tuple[int, int]:
-    """How many rows of status are applied, and how many could be: see `PatchSet.counts`."""
-    found = list(rows)
-    idle = sum(
-        (row["optional"] and row["state"] in ("missing", "waiting"))
-        or (row["foreign"] and row["state"] == "waiting")
-        for row in found
-    )
-    return sum(row["state"] == "applied" for row in found), len(found) - idle
 
 
 def _rate(name: str, now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, float]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from autoperf.cli.terminal import columns, fitted, squeezed
+from autoperf.insight import counters
 from autoperf.wording import count, duration, milliseconds, percent, printable
 from autoperf.wording import is_number as _number
 
@@ -60,15 +61,16 @@ def snapshot(row: dict[str, Any], running: bool, now: float) -> list[str]:
         lines.append(f"Agent Zero {host.get('generation', '')}  {host.get('root', '')}".rstrip())
     patches = row.get("patches") or []
     if patches:
-        applied = sum(patch.get("state") == "applied" for patch in patches)
+        applied, wanted = counters.patches(patches)
         features = ", ".join(row.get("features") or []) or "none"
-        lines.append(f"{applied} of {len(patches)} patches applied; features: {features}")
+        lines.append(f"{applied} of {wanted} patches applied; features: {features}")
         lines += [
             f"  ! {p.get('target')}: {p.get('state')}, {p.get('reason') or 'no reason recorded'}"
             for p in patches
             if p.get("state") in ("failed", "inert")
         ]
-    for section in (_lookups(row), _caches(row), _counters(row), _tools(row), _points(row), _failures(row)):
+    parts = (_lookups, _caches, _counters, _monitor, _tools, _points, _failures)
+    for section in (part(row) for part in parts):
         lines += ["", *section] if section else []
     return lines
 
@@ -138,6 +140,48 @@ def _counters(row: dict[str, Any]) -> list[str]:
         where = ", ".join([*host, *map(_exporter, metrics.get("exporters") or [])])
         lines.append(f"  metrics to {where}; {count(metrics.get('dropped'))} dropped")
     return lines
+
+
+def _monitor(row: dict[str, Any]) -> list[str]:
+    monitor = row.get("monitor") or {}
+    sample = monitor.get("sample") or {}
+    numbers = [
+        f"{label} {shown(sample[key])}" for key, label, shown in _VITALS if _number(sample.get(key))
+    ] + [
+        f"{printable(str(name))} {count(number)} ({mebibytes(memory)})"
+        for name, (number, memory) in (sample.get("children") or {}).items()
+    ]
+    lines = _wrapped(f"process: {', '.join(numbers)}") if numbers else []
+    lags = [f"{printable(str(name))} {lag:.3f} s" for name, lag in (sample.get("lag") or {}).items()]
+    if lags:
+        lines += _wrapped(f"longest without a break, of event loops since the last sample: {', '.join(lags)}")
+    last = monitor.get("last_stall")
+    if last:
+        where = printable(str((last.get("stack") or [last.get("inside") or "an unknown place"])[-1]))
+        of = "".join(f", {key} {printable(str(last[key]))}" for key in ("tool", "chat") if last.get(key))
+        lines += _wrapped(
+            f"{count(monitor.get('stalls'))} stalls; the last, {last['seconds']:.1f} s, in {where}{of}"
+        )
+    return lines
+
+
+def mebibytes(value: float) -> str:
+    """A number of bytes as MiB."""
+    return f"{value / (1 << 20):,.0f} MiB"
+
+
+_VITALS: Final[tuple[tuple[str, str, Callable[[Any], str]], ...]] = (
+    ("cpu", "CPU in cores", lambda value: f"{value:.2f}"),
+    ("memory", "memory", mebibytes),
+    ("unique", "of its own", mebibytes),
+    ("memory_limit", "limit", mebibytes),
+    ("threads", "threads", count),
+    ("files", "open files", count),
+)
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="    ")
 
 
 def _exporter(one: Any) -> str:

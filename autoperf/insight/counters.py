@@ -45,3 +45,16 @@ def hit_rate(lookups: Mapping[str, float]) -> float | None:
     """The share of hits, 0 to 1, of the lookups of which it is known; None without any."""
     number = lookups.get("hits", 0) + lookups.get("misses", 0)
     return lookups.get("hits", 0) / number if number else None
+
+
+def patches(rows: Iterable[Mapping[str, Any]]) -> tuple[int, int]:
+    """How many rows of status are applied, and how many could be: see `PatchSet.counts`."""
+    found = list(rows)
+    idle = sum(_idle(row) for row in found)
+    return sum(row.get("state") == "applied" for row in found), len(found) - idle
+
+
+def _idle(row: Mapping[str, Any]) -> bool:
+    waits, missing = (row.get("state") == state for state in ("waiting", "missing"))
+    optional, foreign = (bool(row.get(key)) for key in ("optional", "foreign"))
+    return (optional and (waits or missing)) or (foreign and waits)
