@@ -187,14 +187,14 @@ class PrintStyle:
         return ("<" + color, is_background)
 
     def _log_html(self, html):
-        with open(PrintStyle.log_file_path, "a", encoding="utf-8") as f:
-            f.write(html)
+        with open(PrintStyle.log_file_path, "a", encoding="utf-8") as log:
+            log.write(html)
 
 
 class Replacing(PrintStyle):
     def _log_html(self, html):
-        with open(PrintStyle.log_file_path, "a", encoding="utf-8", errors="replace") as f:
-            f.write(sanitize_string(html))
+        with open(PrintStyle.log_file_path, mode="a", errors="replace", encoding="utf-8") as log:
+            log.write(sanitize_string(html))
 """
 
 AGENT = """

@@ -77,12 +77,11 @@ def read_prompt_file(_file, _directories=None, _encoding="utf-8", **kwargs):
         _directories = [os.path.dirname(_file), *(_directories or [])]
         _file = os.path.basename(_file)
     with open(find_file_in_dirs(_file, _directories), encoding=_encoding) as file:
-        content = file.read()
-    variables = load_plugin_variables(_file, _directories, **kwargs) or {{}}
-    variables.update(kwargs)
-    content = evaluate_text_conditions(content, **variables)
-    content = replace_placeholders_text(content, **variables)
-    return process_includes(content, _directories, **kwargs)
+        text = file.read()
+    values = load_plugin_variables(_file, _directories, **kwargs) or {{}}
+    values.update(kwargs)
+    text = replace_placeholders_text(evaluate_text_conditions(text, **values), **values)
+    return process_includes(text, _directories, **kwargs)
 
 def parse_file(_filename, _directories=None, _encoding="utf-8", **kwargs):
     path = find_file_in_dirs(_filename, _directories)
@@ -115,7 +114,7 @@ class Skill:
     metadata: dict = field(default_factory=dict)
 
 def _is_hidden_path(path):
-    return any(part.startswith(".") for part in path.parts)
+    return any(name[:1] == "." for name in path.parts)
 
 def discover_skill_md_files(root):
     found = [p for p in root.rglob("SKILL.md") if p.is_file() and not _is_hidden_path(p.relative_to(root))]
