@@ -27,26 +27,13 @@ class Finder:
             return None
         self._searching.now = True
         try:
-            spec = self._ask_the_others(name, path, target)
+            spec = ask_the_others(self, name, path, target)
         finally:
             self._searching.now = False
         if spec is not None and spec.loader is not None:
             with guarded(f"import of {name}"):
                 self._watch(spec.loader)
         return spec
-
-    def _ask_the_others(
-        self, name: str, path: Sequence[str] | None, target: ModuleType | None
-    ) -> importlib.machinery.ModuleSpec | None:
-        # No fence: what another finder raises is what the host would have seen without us.
-        for finder in list(sys.meta_path):
-            find = getattr(finder, "find_spec", None)
-            if finder is self or find is None:
-                continue
-            spec: importlib.machinery.ModuleSpec | None = find(name, path, target)
-            if spec is not None:
-                return spec
-        return None
 
     def _watch(self, loader: Any) -> None:
         execute = loader.exec_module
@@ -59,3 +46,18 @@ class Finder:
                 self._called(module)
 
         loader.exec_module = exec_module
+
+
+def ask_the_others(
+    asking: Any, name: str, path: Sequence[str] | None, target: ModuleType | None
+) -> importlib.machinery.ModuleSpec | None:
+    """The first spec that any finder but ``asking`` has; what another finder raises passes."""
+    # No fence: it is what the host would have seen without us.
+    for finder in list(sys.meta_path):
+        find = getattr(finder, "find_spec", None)
+        if finder is asking or find is None:
+            continue
+        spec: importlib.machinery.ModuleSpec | None = find(name, path, target)
+        if spec is not None:
+            return spec
+    return None

@@ -18,6 +18,7 @@ from autoperf.agentzero.definitions import parsed
 from autoperf.agentzero.probe import Probe
 from autoperf.deferral import Deferrable, Statement, packages, prepare, split
 from autoperf.errors import guarded
+from autoperf.finding import ask_the_others
 from autoperf.patching import Switch
 
 # Each takes tens to hundreds of MB or a second, and is needed for one kind of work only.
@@ -62,7 +63,7 @@ class HeavyFinder:
             return None
         self._searching.now = True
         try:
-            spec = self._ask_the_others(name, path, target)
+            spec = ask_the_others(self, name, path, target)
         finally:
             self._searching.now = False
         if spec is not None and type(spec.loader) is SourceFileLoader:
@@ -70,18 +71,6 @@ class HeavyFinder:
                 if self._is_host(spec.loader.path):
                     _watch(spec.loader)
         return spec
-
-    def _ask_the_others(
-        self, name: str, path: Sequence[str] | None, target: ModuleType | None
-    ) -> ModuleSpec | None:
-        for finder in list(sys.meta_path):
-            find = getattr(finder, "find_spec", None)
-            if finder is self or find is None:
-                continue
-            spec: ModuleSpec | None = find(name, path, target)
-            if spec is not None:
-                return spec
-        return None
 
     def _is_host(self, file: str) -> bool:
         return os.path.abspath(file).startswith(self._root) and "site-packages" not in file

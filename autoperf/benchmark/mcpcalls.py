@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -16,6 +14,7 @@ from autoperf.benchmark import instrumented, situationfiles
 from autoperf.benchmark.checkout import interpreter, prepare
 from autoperf.benchmark.process import HostError
 from autoperf.benchmark.sandbox import Sandbox
+from autoperf.benchmark.separate import told
 from autoperf.benchmark.server import ModelServer
 
 SCRIPT: Final = Path(__file__).with_name("mcp_times.py")
@@ -66,20 +65,7 @@ def measure(
 
 
 def _run(command: Sequence[str], folder: Path, environment: dict[str, str]) -> tuple[list[float], list[str]]:
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=_TIMEOUT,
-        check=False,
-    )
-    try:
-        found = json.loads(done.stdout.strip().splitlines()[-1])
-    except (IndexError, ValueError):
-        raise HostError(f"the calls could not be timed: {done.stderr.strip()[-1000:]}") from None
+    found = told(command, folder, environment, "calls", _TIMEOUT)
     return found["milliseconds"], found["answers"]
 
 

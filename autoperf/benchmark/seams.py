@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import statistics
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from autoperf.benchmark.checkout import interpreter, prepare
-from autoperf.benchmark.process import HostError
 from autoperf.benchmark.sandbox import Sandbox
 from autoperf.benchmark.seam_times import EMPTY, POINT
+from autoperf.benchmark.separate import told
 from autoperf.benchmark.server import ModelServer
 
 SCRIPT = Path(__file__).with_name("seam_times.py")
@@ -71,18 +69,5 @@ def measure(
 
 
 def _run(command: Sequence[str], folder: Path, environment: dict[str, str]) -> dict[str, float]:
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=_TIMEOUT,
-        check=False,
-    )
-    try:
-        times: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
-    except (IndexError, ValueError):
-        raise HostError(f"the seams could not be timed: {done.stderr.strip()[-1000:]}") from None
+    times: dict[str, float] = told(command, folder, environment, "seams", _TIMEOUT)
     return times

@@ -86,11 +86,7 @@ class QuietEdit(ast.NodeTransformer):
         call = node.value
         if not isinstance(call, ast.Call) or not any(isinstance(a, ast.JoinedStr) for a in call.args):
             return node
-        tests = {
-            "print_verbose": "litellm.set_verbose",
-            "verbose_logger.debug": "verbose_logger.isEnabledFor(10)",
-        }
-        test = tests.get(ast.unparse(call.func))
+        test = _HEARD.get(ast.unparse(call.func))
         if test is None:
             return node
         self.found += 1
