@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from autoperf.agentzero import Layout, localmodels
+from autoperf.agentzero.aheadloading import AheadLoading
 from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.content import Content
 from autoperf.agentzero.layout import Source
@@ -71,6 +72,7 @@ class Runtime:
         self.probe.stream_hz = config.stream_hz
         self.probe.content = Content(config.content_limit, on=config.capture_content)
         loading = ClassLoading(self.caches, self.code)
+        self.probe.ahead = AheadLoading(loading)
         rows = patches(layout, config.features, self.probe, self.code, loading)
         source = Source(root)
         rows = [row for row in rows if row.foreign or not row.optional or source.shows(row.target)]
