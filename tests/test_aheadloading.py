@@ -112,7 +112,6 @@ def test_side_effects_come_with_every_use_and_at_no_other_time(host, base, ahead
         on_a_thread(lambda: ahead.load(full(host, path)))
         assert len(base.RUNS) == use
         cls.seen.append("used")
-        assert host.loading.files
     assert judged == ["ahead"]  # not again by the loop that uses it
     assert host.file(path, base.Tool)[0].seen == []
 
@@ -122,6 +121,14 @@ def test_a_class_that_holds_a_list_is_made_at_every_use(host, base, ahead):
     first = host.file(path, base.Tool)[0]
     assert not ahead.load(full(host, path))
     assert len({id(cls) for cls in (first, *(host.file(path, base.Tool)[0] for _ in range(3)))}) == 4
+
+
+def test_a_base_class_that_acts_on_every_class_made_from_it(host, base, ahead):
+    exec("class Hooked(Tool):\n    def __init_subclass__(cls):\n        RUNS.append(cls)\n", vars(base))
+    path = host.write("t.py", "import the_base\nclass T(the_base.Hooked):\n    pass\n")
+    host.file(path, base.Tool)
+    assert not ahead.load(full(host, path))
+    assert len(base.RUNS) == 1
 
 
 def test_a_file_edited_since_is_not_executed(host, base, ahead):
@@ -259,4 +266,5 @@ def test_what_fails_ahead_is_the_hosts_to_find(host, base, ahead, monkeypatch):
         patched.setattr(host.module, "pick", lambda *_: 1 / 0)
         assert not ahead.load(full(host, path))
     assert not failures.as_rows()
-    assert host.file(path, base.Tool)[0].said == "one"
+    second, third = (host.file(path, base.Tool)[0] for _ in range(2))
+    assert second is third  # and its use decides as ever
