@@ -235,6 +235,22 @@ def test_what_has_aged_is_ready_again(host, base, ahead, judged):
     assert len(judged) == 1
 
 
+def test_a_source_is_judged_again_when_its_imports_give_something_else(host, base, judged):
+    now = [0.0]
+    host.cache._clock = host.code.cache._clock = lambda: now[0]
+    path, tool = host.write("t.py", FROM.format("one")), base.Tool
+    for age in (0.0, 400.0):
+        now[0] = age
+        for _ in range(2):
+            host.file(path, tool)
+    assert len(judged) == 1
+    base.Tool = type("Tool", (tool,), {})
+    now[0] = 800.0
+    for _ in range(2):
+        host.file(path, tool)
+    assert len(judged) == 2
+
+
 def test_what_has_aged_and_was_edited_is_for_its_use(host, base, ahead):
     now = [0.0]
     host.cache._clock = host.code.cache._clock = lambda: now[0]
