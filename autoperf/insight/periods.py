@@ -92,8 +92,8 @@ class Period:
         self.spans = 0
         self.samples = 0
         self.stalls = 0
-        self.hits = 0
-        self.lookups = 0
+        self.hits = 0.0
+        self.lookups = 0.0
         self.first: float | None = None
         self.last: float | None = None
         self._values: dict[Key, array[float]] = {}
@@ -124,8 +124,8 @@ class Period:
         """Count one sample of the monitor in: its fields, ``at`` and ``pid``."""
         self.samples += 1
         self._seen(float(sample["at"]))
-        self.hits += int(sample.get("hits") or 0)
-        self.lookups += int(sample.get("lookups") or 0)
+        self.hits += sample.get("hits") or 0
+        self.lookups += sample.get("lookups") or 0
         lag = sample.get("lag")
         late = max(lag.values(), default=None) if isinstance(lag, Mapping) else None
         values = {"cpu": sample.get("cpu"), "memory": sample.get("memory"), "lag": late}
