@@ -15,6 +15,7 @@ from autoperf.agentzero import Layout, localmodels
 from autoperf.agentzero.aheadloading import AheadLoading
 from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.content import Content
+from autoperf.agentzero.counters import Rates
 from autoperf.agentzero.layout import Source
 from autoperf.agentzero.loading import ClassLoading, Loaded
 from autoperf.agentzero.mcplimits import Limits
@@ -67,6 +68,7 @@ class Runtime:
         self.code = CodeCache(max(config.tool_cache_ttl, config.extension_cache_ttl))
         self.probe = Probe(None, config.detail)
         self.probe.root = str(root)
+        self._rates = Rates(self.probe.tool_lookups, self.probe.extension_lookups)
         self.probe.mcp_limits = Limits(config.mcp_idle, config.mcp_sessions, config.mcp_standby_mb << 20)
         self.probe.code = self.code
         self.probe.stream_hz = config.stream_hz
@@ -158,7 +160,10 @@ class Runtime:
         for work in self.probe.idle_work:
             with guarded("idle work"):
                 work()
-        self._archive.keep(*self.monitor.take())
+        samples, stalls = self.monitor.take()
+        if samples:
+            samples[-1] = {**samples[-1], **self._rates.since_last()}
+        self._archive.keep(samples, stalls)
         if time.monotonic() - self._expired_at >= _EXPIRY_INTERVAL_S:
             self._expired_at = time.monotonic()
             for cache in self.caches.values():

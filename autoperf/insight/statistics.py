@@ -90,6 +90,10 @@ class Timings:
             )  # fmt: skip
         return sorted(rows, key=lambda row: (-row.total_ms, row.kind, row.name))
 
+    def values(self, kind: str) -> list[tuple[str, list[float]]]:
+        """Every duration (ms) of one kind by name, in the order of `rows`."""
+        return [(row.name, list(self._values[kind, row.name])) for row in self.rows(kind)]
+
 
 def _key(node: Node) -> tuple[str, str]:
     kind = operation(node.name)
