@@ -11,6 +11,7 @@ from autoperf.agentzero import (
     filetexts,
     filewatchers,
     gitversion,
+    implicit,
     imports,
     includes,
     interventions,
@@ -77,6 +78,7 @@ Row = tuple[str | None, str, Build]
 Rows = Callable[[Mapping[str, str], Probe], Iterable[tuple[str, Build]]]
 # Features that stand alone: each turns its own places in the layout into rows.
 _ALONE: Final[dict[str, tuple[Rows, ...]]] = {
+    "extensions": (implicit.rows,),
     "mcp-keep": (mcpkeep.keep,),
     "mcp-standby": (mcpkeep.standby,),
     "monitor": (localmodels.rows,),
