@@ -9,7 +9,8 @@ from typing import Any, Final, NamedTuple
 
 from autoperf.agentzero.promptvalues import condition_names
 from autoperf.folders import Folders
-from autoperf.witness import Look, Witness, unchanged
+from autoperf.vigil import UNWATCHED
+from autoperf.witness import Look, Witness
 
 TEMPLATES: Final = 1024
 TEXTS_EACH: Final = 8
@@ -31,7 +32,7 @@ class Variables(NamedTuple):
 class Read:
     """One read of a prompt file: which paths it looked at, what it found there, and what text came of it."""
 
-    __slots__ = ("answers", "looks", "names", "text", "variables")
+    __slots__ = ("answers", "generation", "looks", "names", "text", "variables")
 
     def __init__(
         self,
@@ -46,10 +47,7 @@ class Read:
         self.names = names
         self.variables = variables
         self.text = text
-
-    def holds(self) -> bool:
-        """Whether every file and folder still looks as it did."""
-        return unchanged(self.looks)
+        self.generation = UNWATCHED
 
 
 class Outcome(NamedTuple):
