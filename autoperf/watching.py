@@ -101,14 +101,17 @@ class FolderWatch:
             except (OSError, ValueError):  # a name that no file can have, a folder that is out of reach
                 return False
 
-    def watch_contents(self, paths: Iterable[str]) -> bool:
-        """`watch`, and whatever else shows in a look at them: names in folders, what is written to files."""
-        paths = list(paths)
-        if not self.watch(paths):
-            return False
+    def deaf_to(self, paths: Iterable[str]) -> list[str]:
+        """Watch whatever shows in a look at these paths, names in folders and contents of files included.
+
+        Those that cannot be watched, or not reliably, are given back.
+        """
+        return [path for path in paths if not (self.watch([path]) and self._hears(path))]
+
+    def _hears(self, path: str) -> bool:
         with self._lock:
             try:
-                return self._fd >= 0 and all(self._watch_content(path) for path in paths)
+                return self._fd >= 0 and self._watch_content(path)
             except (OSError, ValueError):
                 return False
 

@@ -7,20 +7,19 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Final, Generic, TypeVar
 
-from autoperf.vigil import UNWATCHED, Vigil
+from autoperf.vigil import Seen, Vigil
 from autoperf.witness import Look, Witness
 
 ENTRIES: Final = 512
 V = TypeVar("V")
 
 
-class _Result(Generic[V]):
-    __slots__ = ("generation", "looks", "value")
+class _Result(Seen, Generic[V]):
+    __slots__ = ("value",)
 
     def __init__(self, value: V, looks: dict[str, Look]) -> None:
+        super().__init__(looks)
         self.value = value
-        self.looks = looks
-        self.generation = UNWATCHED
 
 
 class Kept(Generic[V]):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from autoperf.agentzero import (
+    basedir,
     dotenvvalues,
     extensions,
     filetexts,
@@ -82,7 +83,7 @@ _ALONE: Final[dict[str, tuple[Rows, ...]]] = {
     "mcp-keep": (mcpkeep.keep,),
     "mcp-standby": (mcpkeep.standby,),
     "monitor": (localmodels.rows,),
-    "paths": (paths.rows,),
+    "paths": (paths.rows, basedir.rows),
     "settings": (
         yamltexts.rows,
         gitversion.rows,
