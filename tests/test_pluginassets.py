@@ -17,6 +17,8 @@ from autoperf.agentzero.sources import digest
 from autoperf.vigil import Vigil
 from tests.seam import module_of, patched
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 HOST = """
 import glob, os
 
