@@ -161,6 +161,11 @@ class Thing:
     def of_class(cls, x):
         return cls, x
 
+class Child(Agent):
+    @extensible
+    def __init__(self, project, profile):
+        super().__init__(project, profile)
+
 def local():
     @extensible
     def inner(x):

@@ -100,3 +100,48 @@ def test_a_project_that_is_opened_while_it_runs(hosts: Callable[[bool], Host], f
         told(made, lambda h, a=agent: getattr(h.user, function)(a))
         assert [entry[1] for entry in log] == [agent, agent]
         made.stop()
+
+
+@pytest.mark.parametrize("project", ["", "opened"])
+@pytest.mark.parametrize("bad", [False, True])
+def test_an_agent_that_is_being_made_is_none_yet(
+    hosts: Callable[[bool], Host], project: str, bad: bool
+) -> None:
+    seen = []
+    for instrumented in (False, True):
+        made, log = hosts(instrumented), []  # type: ignore[var-annotated]
+        warm(made)
+        made.user.Child("", "")
+        made.put("Child.__init__", "end", record(log, "end"), project=project)
+        for _ in range(3):
+            told(made, lambda h: h.user.Child(*(["opened"] if bad else ["opened", ""])))
+        seen.append([(entry[0], entry[1], entry[3], entry[4]) for entry in log])
+        made.stop()
+    assert seen[1] == seen[0]
+    assert len(seen[0]) == (0 if project else 3)
+    assert all(entry[1] is None for entry in seen[0])
+
+
+def test_a_point_that_fills_while_an_agent_is_made(hosts: Callable[[bool], Host]) -> None:
+    for instrumented in (False, True):
+        made, log = hosts(instrumented), []  # type: ignore[var-annotated]
+        warm(made)
+        made.user.Child("", "")
+
+        def fill(made: Host = made, log: list[Any] = log) -> str:
+            made.put("Child.__init__", "end", record(log, "end"))
+            return ""
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Agent, "__init__", making(Agent.__init__, fill))
+            made.user.Child("opened", "")
+        assert [entry[1] for entry in log] == [None]
+        made.stop()
+
+
+def making(original: Any, then: Callable[[], Any]) -> Callable[..., None]:
+    def __init__(self: Any, *args: Any) -> None:  # noqa: N807 - it stands in its place
+        original(self, *args)
+        then()
+
+    return __init__

@@ -23,6 +23,7 @@ KNOWN: Final = {
     "de30bc8dc5a8531d9e6736dbd6e41a84de482ed217c70621c82932f489ba0741",  # v0.9.9 - v2.6
     "fa270472bb5bde214aa90393b975665693079e0a6d5af9119b4d2b2c87896d0d",  # tests/hosts/v0_9_9, v2
 }
+_UNKNOWN: Final = object()
 _CALLS: Final = ("call_extensions_async", "call_extensions_sync")
 
 Function = Callable[..., Any]
@@ -66,7 +67,6 @@ class _Direct:
         self.decorated = Decorated()
         self._space: dict[str, Any] = decorator.__globals__
         self._calls = [self._space.get(name) for name in _CALLS]
-        self._trusted: list[Any] = []
         self._classes = probe.extension_classes
         self._replay = Replay(decorator)
         self._switch = switch
@@ -81,19 +81,21 @@ class _Direct:
         is_async = inspect.iscoroutinefunction(func)
         if points is None or not plain or (is_async and not func.__code__.co_flags & inspect.CO_COROUTINE):
             return host
-        quiet = self._quiet(*points)
+        empty = self._classes.pair(*points)
         build = self._asynchronous if is_async else self._synchronous
-        direct: Any = build(func, host, quiet)
+        direct: Any = build(func, host, empty)
         functools.update_wrapper(direct, host)
         direct.__wrapped__ = func
         self.decorated.add(direct)
         return direct
 
-    def _synchronous(self, func: Function, host: Function, quiet: Callable[..., bool]) -> Any:
-        replay, unset, shared = self._replay, self._space["_UNSET"], self
+    def _synchronous(self, func: Function, host: Function, empty: Callable[[Any], bool]) -> Any:
+        replay, unset, shared, usual = self._replay, self._space["_UNSET"], self, self._usual()
 
         def direct(*args: Any, **kwargs: Any) -> Any:
-            if not quiet(args, kwargs):
+            # The agent of both points is the one that it is before the call.
+            agent = _agent(args, kwargs)
+            if not usual() or agent is _UNKNOWN or not empty(agent):
                 return host(*args, **kwargs)
             error = None
             result = unset
@@ -101,18 +103,19 @@ class _Direct:
                 result = func(*args, **kwargs)
             except BaseException as raised:
                 error = raised
-            if error is None and quiet(args, kwargs):
+            if error is None and usual() and empty(agent):
                 shared._count += 1
                 return None if result is unset else result
-            return replay.synchronous(func, result, error)(*args, **kwargs)
+            return replay.synchronous(func, agent, result, error)(*args, **kwargs)
 
         return direct
 
-    def _asynchronous(self, func: Function, host: Function, quiet: Callable[..., bool]) -> Any:
-        replay, unset, shared = self._replay, self._space["_UNSET"], self
+    def _asynchronous(self, func: Function, host: Function, empty: Callable[[Any], bool]) -> Any:
+        replay, unset, shared, usual = self._replay, self._space["_UNSET"], self, self._usual()
 
         async def direct(*args: Any, **kwargs: Any) -> Any:
-            if not quiet(args, kwargs):
+            agent = _agent(args, kwargs)
+            if not usual() or agent is _UNKNOWN or not empty(agent):
                 return await host(*args, **kwargs)
             error = None
             result = unset
@@ -129,48 +132,49 @@ class _Direct:
                 raise
             except BaseException as raised:
                 error = raised
-            if error is None and quiet(args, kwargs):
+            if error is None and usual() and empty(agent):
                 shared._count += 1
                 return None if result is unset else result
-            return await replay.asynchronous(func, result, error)(*args, **kwargs)
+            return await replay.asynchronous(func, agent, result, error)(*args, **kwargs)
 
         return direct
 
-    def _quiet(self, start: str, end: str) -> Callable[[tuple[Any, ...], dict[str, Any]], bool]:
-        """Whether a call with these arguments would find both points empty."""
-        switch, space, modules = self._switch, self._space, sys.modules
-        empty, calls, trusted = self._classes.pair(start, end), self._calls, self._trust
+    def _usual(self) -> Callable[[], bool]:
+        """Whether nobody but us stands in front of the calls that the decorated functions make."""
+        switch, space, calls, trusted = self._switch, self._space, self._calls, self._trust
 
-        def quiet(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-            if not switch.on:
-                return False
-            if (
-                space.get("call_extensions_async") is not calls[0]
-                or space.get("call_extensions_sync") is not calls[1]
-            ) and not trusted():
-                return False
-            kind = getattr(modules.get("agent"), "Agent", None)
-            if kind is None:
-                return False
-            agent = None
-            if kwargs and isinstance(found := kwargs.get("agent"), kind) and getattr(found, "__dict__", None):
-                agent = found
-            else:
-                for found in args:
-                    if isinstance(found, kind) and getattr(found, "__dict__", None):
-                        agent = found
-                        break
-            return empty(agent)
+        def usual() -> bool:
+            return switch.on and (
+                (
+                    space.get("call_extensions_async") is calls[0]
+                    and space.get("call_extensions_sync") is calls[1]
+                )
+                or trusted()
+            )
 
-        return quiet
+        return usual
 
     def _trust(self) -> bool:
-        """Whether only we stand in front of the calls that the decorated functions make."""
         now = [self._space.get(name) for name in _CALLS]
         if any(without_ours(a) is not without_ours(b) for a, b in zip(now, self._calls, strict=True)):
             return False
         self._calls[:] = now
         return True
+
+
+def _agent(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The agent that the host would look for extensions for; `_UNKNOWN` before it has its class."""
+    kind = getattr(sys.modules.get("agent"), "Agent", None)
+    if kind is None:
+        return _UNKNOWN
+    if kwargs:
+        found = kwargs.get("agent")
+        if isinstance(found, kind) and getattr(found, "__dict__", None):
+            return found
+    for found in args:
+        if isinstance(found, kind) and getattr(found, "__dict__", None):
+            return found
+    return None
 
 
 def _points(func: Any) -> tuple[str, str] | None:
