@@ -122,26 +122,24 @@ def test_an_agent_that_is_being_made_is_none_yet(
     assert all(entry[1] is None for entry in seen[0])
 
 
-def test_a_point_that_fills_while_an_agent_is_made(hosts: Callable[[bool], Host]) -> None:
+@pytest.mark.parametrize("function", ["acts", "acts_late"])
+def test_a_point_that_fills_while_an_agent_is_made(hosts: Callable[[bool], Host], function: str) -> None:
     for instrumented in (False, True):
         made, log = hosts(instrumented), []  # type: ignore[var-annotated]
         warm(made)
-        made.user.Child("", "")
-
-        def fill(made: Host = made, log: list[Any] = log) -> str:
-            made.put("Child.__init__", "end", record(log, "end"))
-            return ""
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Agent, "__init__", making(Agent.__init__, fill))
-            made.user.Child("opened", "")
+        told(made, lambda h: getattr(h.user, function)(lambda: None))
+        unborn = object.__new__(Unborn)
+        Unborn.then = staticmethod(lambda h=made, kept=log: h.put(function, "end", record(kept, "end")))
+        told(made, lambda h, agent=unborn: getattr(h.user, function)(agent))
         assert [entry[1] for entry in log] == [None]
         made.stop()
 
 
-def making(original: Any, then: Callable[[], Any]) -> Callable[..., None]:
-    def __init__(self: Any, *args: Any) -> None:  # noqa: N807 - it stands in its place
-        original(self, *args)
-        then()
+class Unborn(Agent):
+    """Has nothing in it before it is called, and so is no agent to the host."""
 
-    return __init__
+    then: Callable[[], None]
+
+    def __call__(self) -> None:
+        Agent.__init__(self, "opened")
+        self.then()
