@@ -61,6 +61,8 @@ async def _async_transform_recursive(data, *, annotation, inner_type=None):
         return data
     if isinstance(data, bytes):
         return data.decode()
+    if kind == "loud":
+        return data.upper()
     return data
 """
 
@@ -70,7 +72,7 @@ class Named(str):
 
 
 MESSAGE = ({"role": "str", "content": ("str", [{"text": "str"}])}, {"role": "str", "odd_name": Named("str")})
-BODY = {"messages": [MESSAGE], "model": "str", "metadata": "str"}
+BODY = {"loudly": [{"said": "loud"}], "messages": [MESSAGE], "model": "str", "metadata": "str"}
 
 
 @pytest.fixture
@@ -116,6 +118,7 @@ BODIES = {
     "clash": {"messages": [{"odd_name": "first", "renamed": "second"}] * 3},
     "parts": {"messages": [{"role": "a", "content": [{"text": "t"}, {"text": "u", "type": "x"}]}] * 3},
     "not plain": {"messages": [{"role": b"raw", "content": "x"}, {"role": "r", "content": "x"}] * 2},
+    "values changed": {"loudly": [{"said": "a"}, {"said": "b"}]},
     "empty": {"messages": [{}, {}], "model": ""},
 }
 
