@@ -19,6 +19,7 @@ from autoperf.agentzero.turn import NEVER_NS
 from autoperf.agentzero.turn import Turn as Turn
 from autoperf.errors import guarded
 from autoperf.telemetry import names
+from autoperf.vigil import Vigil
 
 
 class SpanHandle(Protocol):
@@ -149,6 +150,9 @@ class Probe:
         self.idle_work: list[Callable[[], None]] = []
         self.after_fork: list[Callable[[], None]] = []
         self.at_stop: list[Callable[[], None]] = []
+        self.vigil = Vigil()
+        self.after_fork.append(self.vigil.forked)
+        self.at_stop.append(self.vigil.close)
         self.local_models = 0
         self.mcp_lookups = 0
         self.mcp_found = 0

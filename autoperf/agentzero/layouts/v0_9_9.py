@@ -79,6 +79,9 @@ V0_9_9 = Layout(
         "agent:Agent.call_utility_model",
     ),
     more={
+        "extensions": {
+            "extensible": "helpers.extension:extensible",
+        },
         "preload": {
             "reply": "agent:Agent.handle_response_stream",
             "item": "helpers.litellm_transport:ResponsesEventParser._remember_function_call",
