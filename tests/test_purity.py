@@ -226,7 +226,7 @@ def test_what_could_be_told_is_executed_again(look, name):
         "T.execute.__kwdefaults__['y'] = 3",
         "T.execute.__kwdefaults__.clear()",
         "T.execute.__kwdefaults__ = {'y': 3}",
-        "T.g = T.f; del T.f",
+        "module.U = module.T; del module.T",
         "module.helper.n = 1",
         "module.n = 1",
         "module.LIMIT = 4",

@@ -76,7 +76,7 @@ def test_any_other_source_is_looked_at_as_before(look, change):
         "module.TABLE = dict(module.TABLE)",
         "module.T.patterns.append(1)",
         "module.T.patterns.append(module.T.names.pop(0))",
-        "module.T.names.insert(0, module.T.patterns.pop())",
+        "module.T.names.append(module.T.patterns.pop(0))",
         "module.T.patterns = list(module.T.patterns)",
         "module.LIMIT = True",
         "module.State.__init__ = lambda self: None",
