@@ -113,6 +113,26 @@ class Cache(Generic[V]):
         entry = self._fresh(key, stamp)
         return None if entry is None else entry.value
 
+    def hit(self, key: Hashable, value: V, signature: Hashable, saved: float) -> bool:
+        """Whether ``value`` is kept for ``key`` and fresh; then a hit, which spared ``saved`` seconds.
+
+        ``signature`` is that of the stamp taken now. Where it is not so nothing is counted or dropped.
+        """
+        with self._lock:
+            entry = self._entries.get(key)
+            if (
+                entry is None
+                or entry.value is not value
+                or not entry.settled
+                or entry.stamp.signature != signature
+                or self._clock() - entry.loaded_at >= self.ttl
+            ):
+                return False
+            self._entries.move_to_end(key)
+            self._hits += 1
+            self._seconds_saved += saved
+            return True
+
     def keep(self, key: Hashable, value: V, stamp: Stamp, seconds: float) -> None:
         """Keep what a caller loaded itself, in ``seconds``, after taking ``stamp``: a miss and a load."""
         with self._lock:

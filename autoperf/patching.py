@@ -258,3 +258,10 @@ def expect_parameters(function: Any, *expected: str) -> None:
     found = tuple(p.name for p in parameters if p.kind is not p.VAR_KEYWORD)
     if found != expected:
         raise AutoperfError(f"another signature: ({', '.join(found)}) instead of ({', '.join(expected)})")
+
+
+def expect_method(function: Any) -> None:
+    """Raise `AutoperfError` unless ``function`` binds as one that takes an object first, called ``self``."""
+    parameters = inspect.signature(function).parameters
+    if not hasattr(type(function), "__get__") or next(iter(parameters), "") != "self":
+        raise AutoperfError("no method of an object")

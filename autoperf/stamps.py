@@ -12,6 +12,12 @@ _SECOND_NS: Final = 1_000_000_000
 _ABSENT_MARK: Final = ("absent",)
 
 
+def signature_of(path: str) -> tuple[int, int, int]:
+    """The signature that `Stamp.of` gives a file; raises ``OSError`` where there is none to be seen."""
+    seen = os.stat(path)
+    return seen.st_mtime_ns, seen.st_size, seen.st_ino
+
+
 class Stamp(NamedTuple):
     """The look of a path at one moment; equal stamps mean unchanged.
 
@@ -26,10 +32,10 @@ class Stamp(NamedTuple):
     def of(cls, path: str) -> Stamp:
         """Stamp of one file. Raises ``OSError`` when it cannot be looked at, other than for absence."""
         try:
-            seen = os.stat(path)
+            signature = signature_of(path)
         except (FileNotFoundError, NotADirectoryError):
             return ABSENT
-        return cls((seen.st_mtime_ns, seen.st_size, seen.st_ino), seen.st_mtime_ns)
+        return cls(signature, signature[0])
 
     @classmethod
     def of_inode(cls, path: str) -> Stamp:

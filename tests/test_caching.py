@@ -202,3 +202,27 @@ def test_clear_keeps_the_statistics(cache):
     assert cache.clear() == 1
     assert cache.info().hits == 1
     assert cache.info().currsize == 0
+
+
+def test_a_quick_hit_is_counted_and_keeps_the_entry_young(cache):
+    value = get(cache, "a")
+    get(cache, "b")
+    assert cache.hit("a", value, OLD.signature, 0.5)
+    get(cache, "c")
+    assert cache.peek("a") == "a", "the one used last stays"
+    assert cache.peek("b") is None
+    assert (cache.info().hits, cache.info().seconds_saved) == (1, 0.5)
+
+
+def test_a_quick_hit_is_none_where_anything_is_not_as_it_was(cache, clock):
+    value = get(cache, "a", "first")
+    fresh = get(cache, "fresh", "second", Stamp(("v1",), clock.ns()))
+    before = cache.info()
+    assert not cache.hit("a", value, NEW.signature, 1.0)
+    assert not cache.hit("a", "another", OLD.signature, 1.0)
+    assert not cache.hit("b", value, OLD.signature, 1.0)
+    assert not cache.hit("fresh", fresh, OLD.signature, 1.0), "written within the tick before it was seen"
+    assert cache.info() == before
+    clock.now += 300
+    assert not cache.hit("a", value, OLD.signature, 1.0)
+    assert cache.info() == before, "the long way counts what has aged"

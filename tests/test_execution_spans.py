@@ -12,6 +12,7 @@ import pytest
 from autoperf.agentzero.content import Content
 from autoperf.agentzero.executions import current_outcome, watch
 from autoperf.agentzero.tools import lookup, step
+from autoperf.patching import Switch
 from autoperf.telemetry import names
 from tests.test_executions import InterventionException, Tool, probe, rows, tracing
 
@@ -157,7 +158,11 @@ def test_the_lookup_tells_the_source_file_from_the_hosts_folder_on(probe, tracin
     code = "class Own(Tool):\n    async def execute(self): ...\n"
     exec(compile(code, str(source), "exec"), namespace)
     probe.root = str(tmp_path)
-    lookup(probe, None)(lambda *a: namespace["Own"](), None, ("own",), {})
+
+    def get_tool(self, name):
+        return namespace["Own"]()
+
+    lookup(probe, None)(get_tool, Switch())(None, "own")
     ((_, attributes),) = tracing.recorded
     assert attributes[names.SOURCE_FILE] == "tools/own.py"
 

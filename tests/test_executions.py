@@ -11,6 +11,8 @@ import pytest
 from autoperf.agentzero.executions import watch
 from autoperf.agentzero.probe import Probe, Step
 from autoperf.agentzero.tools import lookup, step
+from autoperf.errors import AutoperfError
+from autoperf.patching import Switch
 from autoperf.telemetry import names
 from tests.recording import Recording
 
@@ -183,23 +185,49 @@ def test_unknown_tools_share_one_row_and_long_names_are_cut(probe):
     assert rows(probe) == {"(unknown)": (2, 0), "x" * 100: (1, 0)}
 
 
+class Agent:
+    agent_name = "A0"
+
+    def get_tool(self, name="", *rest, **options):
+        if name == "fails":
+            raise LookupError("bare")
+        return Tool()
+
+
 def test_the_lookup_finds_the_name_however_it_was_given(probe, tracing):
-    get_tool = lookup(probe, None)
-    agent = SimpleNamespace(agent_name="A0")
-    for args, kwargs in ((("a",), {}), ((), {"name": "b"}), ((), {})):
-        tool = Tool()
-        assert get_tool(lambda *a, tool=tool, **k: tool, agent, args, kwargs) is tool
+    get_tool = lookup(probe, None)(Agent.get_tool, Switch())
+    for args, kwargs in ((("a", 1), {}), ((), {"name": "b"}), ((), {})):
+        tool = get_tool(Agent(), *args, **kwargs)
         asyncio.run(tool.execute())
     assert set(rows(probe)) == {"a", "b", ""}
     assert [name for name, _ in tracing.recorded] == [names.TOOL_LOOKUP] * 3
 
 
-def test_a_lookup_that_raises_passes(probe, tracing):
-    def fails(*args, **kwargs):
-        raise LookupError("bare")
+def test_a_lookup_that_is_switched_off_is_the_hosts_alone(probe, tracing):
+    switch = Switch()
+    get_tool = lookup(probe, None)(Agent.get_tool, switch)
+    switch.on = False
+    asyncio.run(get_tool(Agent(), "a").execute())
+    assert rows(probe) == {}
+    assert tracing.recorded == []
 
+
+def test_a_lookup_that_is_no_method_is_left_alone(probe):
+    with pytest.raises(AutoperfError):
+        lookup(probe, None)(lambda name: Tool(), Switch())
+
+
+def test_without_spans_a_tool_is_counted_all_the_same():
+    probe = Probe(None)
+    tool = lookup(probe, None)(Agent.get_tool, Switch())(Agent(), "a")
+    asyncio.run(tool.execute())
+    asyncio.run(tool.execute())
+    assert rows(probe) == {"a": (2, 0)}
+
+
+def test_a_lookup_that_raises_passes(probe, tracing):
     with pytest.raises(LookupError, match="bare"):
-        lookup(probe, None)(fails, None, ("a",), {})
+        lookup(probe, None)(Agent.get_tool, Switch())(Agent(), "fails")
     assert tracing.recorded == []
 
 

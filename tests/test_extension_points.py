@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from autoperf.agentzero import extensions
+from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.probe import Probe
 from autoperf.patching import Switch
 from tests.path_hosts import Pair, agent
@@ -158,3 +159,29 @@ def test_lookups_are_counted_as_hits(host, pair):
     before = probe.extension_lookups.total()
     host.call(agent())
     assert probe.extension_lookups.total() == before + 1
+
+
+def test_without_spans_a_call_that_had_to_read_a_file_is_a_miss():
+    probe = Probe(None)
+    code = CodeCache(300.0)
+
+    def load(*_: Any) -> list[type]:
+        if code.reads() == 0:
+            code.count_read()
+        return []
+
+    noted = extensions.noting(probe, code, load)
+
+    async def call_extensions(extension_point: str, agent: Any = None, **kwargs: Any) -> None:
+        noted("folder")
+        if "error" in kwargs:
+            raise kwargs["error"]
+
+    wrapped = extensions.of_module(probe)(call_extensions, Switch())
+    for _ in range(3):
+        asyncio.run(wrapped("the_point"))
+    with pytest.raises(ValueError, match="theirs"):
+        asyncio.run(wrapped("the_point", error=ValueError("theirs")))
+    row = probe.extension_lookups.as_row()
+    assert (row["lookups"], row["hits"], row["misses"]) == (4, 3, 1)
+    assert probe.lookup.get() is None

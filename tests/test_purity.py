@@ -223,6 +223,10 @@ def test_what_could_be_told_is_executed_again(look, name):
         "T.execute.__code__ = (lambda self, x=1: 3).__code__",
         "T.x.fget.n = 1",
         "T.f.n = 1",
+        "T.execute.__kwdefaults__['y'] = 3",
+        "T.execute.__kwdefaults__.clear()",
+        "T.execute.__kwdefaults__ = {'y': 3}",
+        "module.U = module.T; del module.T",
         "module.helper.n = 1",
         "module.n = 1",
         "module.LIMIT = 4",
@@ -240,7 +244,8 @@ def test_a_guard_falls_when_something_was_rebound(look, change):
         "import other_module\nfrom other_module import Base, box\nLIMIT = other.counter\n"
         + HELPER
         + "class T(Base):\n"
-        "    limit = 1\n    def execute(self, x=1):\n        return x\n    @property\n    def x(self):\n"
+        "    limit = 1\n    def execute(self, x=1, *, y=2):\n        return x\n"
+        "    @property\n    def x(self):\n"
         "        return 1\n    @staticmethod\n    def f(): ...\n"
     )
     module, found = look(source)
@@ -253,6 +258,10 @@ def test_a_guard_falls_when_something_was_rebound(look, change):
         "sys": sys,
         "types": types,
     }
+    # What Python fills in by itself makes it look anew, and what it sees then is kept.
+    assert not module.T.__annotations__
+    assert not module.T.execute.__annotations__
+    assert found.holds()
     exec(change, scope)
     assert not found.holds()
 
@@ -262,7 +271,17 @@ def test_a_guard_does_not_mind_what_python_fills_in(look):
     assert found is not None
     assert not module.T.__annotations__
     assert not getattr(module, "__annotations__", {})
-    assert found.holds()
+    assert not module.T.execute.__annotations__
+    for _ in range(3):
+        assert found.holds()
+
+
+def test_a_guard_that_has_looked_anew_sees_what_changed_meanwhile(look):
+    module, found = look(PURE["tool"])
+    assert found is not None
+    assert not module.T.__annotations__
+    module.T.execute.__code__ = (lambda self: 2).__code__
+    assert not found.holds()
 
 
 def test_a_module_of_an_older_bytecode_file_is_executed_again(look, tmp_path):

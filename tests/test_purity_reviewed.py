@@ -27,6 +27,7 @@ class State:
 
 class T(Base):
     patterns = [re.compile("a", re.IGNORECASE)]
+    names = ["first", "second"]
 
     def execute(self):
         return State(True, {}), TABLE.get("first"), make_dir
@@ -74,6 +75,8 @@ def test_any_other_source_is_looked_at_as_before(look, change):
         "module.TABLE['first'] = 2",
         "module.TABLE = dict(module.TABLE)",
         "module.T.patterns.append(1)",
+        "module.T.patterns.append(module.T.names.pop(0))",
+        "module.T.names.append(module.T.patterns.pop(0))",
         "module.T.patterns = list(module.T.patterns)",
         "module.LIMIT = True",
         "module.State.__init__ = lambda self: None",

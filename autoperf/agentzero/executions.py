@@ -52,13 +52,16 @@ def watch(probe: Probe, tool: Any, name: Any, *, kind: str, server: str | None =
     execute = getattr(tool, "execute", None)
     if not callable(execute) or not hasattr(tool, "__dict__"):
         return
-    watched = _Watched(probe, tool, shown_name(tool, name), kind, server)
+    shown = shown_name(tool, name)
+    # Made at the look-up only where a span shows what the agent was then.
+    known = None if probe.tracing is None else _Watched(probe, tool, shown, kind, server)
 
     def begin(*args: Any, **kwargs: Any) -> Any:
         # Not a coroutine function itself: arguments that do not fit must be refused by the call, as without
         # us, and not by the await, where Python would point at another part of the host's line.
         vars(tool).pop("execute", None)
         step = probe.step.get()
+        watched = known or _Watched(probe, tool, shown, kind, server)
         try:
             return watched.run(execute(*args, **kwargs), kwargs, step, begin)
         except Exception:

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any, Final
 
+from autoperf.agentzero.answering import extension_call
 from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.hostcache import ExtensionClasses
-from autoperf.agentzero.points import EDGES, Points
+from autoperf.agentzero.points import EDGES, Looking, Points
 from autoperf.agentzero.probe import Probe
 from autoperf.errors import fail_open, guarded
 from autoperf.patching import Switch, expect_parameters
@@ -61,6 +62,9 @@ def of_module(probe: Probe, *, fast: bool = False) -> Callable[[Call, Switch], C
             ):
                 empty += 1
                 return None
+            if probe.tracing is None:
+                with Looking(probe):
+                    return await original(extension_point, agent, **kwargs)
             with points.call(extension_point):
                 return await original(extension_point, agent, **kwargs)
 
@@ -191,34 +195,34 @@ class Cached:
         """Wrapper for the coroutine function."""
         expect_parameters(original, "extension_point", "agent")
         self._bind(original)
-        probe, known, bound, fast = self._probe, self._classes.of, self._classes.bound, self._fast
-        points = self._points
-        empty = 0
+        probe, known, bound, fast = self._probe, self._classes.reader(), self._classes.bound, self._fast
+        points, run = self._points, extension_call(original, self._classes) if fast else original
+        empty = full = 0
         # Points that had something to run once: to look first would only make them slower.
         busy: set[str] = set()
-        probe.extension_lookups.count_hits_with(lambda: empty)
+        probe.extension_lookups.count_hits_with(lambda: empty + full)
 
         async def call_extensions_async(extension_point: str, agent: Any = None, **kwargs: Any) -> Any:
-            nonlocal empty
+            nonlocal empty, full
             if not switch.on:
                 return await original(extension_point, agent, **kwargs)
             if extension_point in busy and probe.tracing is None:
-                probe.extension_lookups.hits += 1
-                return await original(extension_point, agent, **kwargs)
+                full += 1
+                return await run(extension_point, agent, **kwargs)
             classes = known(extension_point, agent)
             if (
                 classes is not None
                 and not classes
-                and (extension_point not in EDGES or probe.tracing is None)
+                and (probe.tracing is None or extension_point not in EDGES)
             ):
                 empty += 1
                 return None if fast else await original(extension_point, agent, **kwargs)
             if classes is not None and probe.tracing is None:
-                probe.extension_lookups.hits += 1
+                full += 1
                 busy.add(extension_point)
-                return await original(extension_point, agent, **kwargs)
+                return await run(extension_point, agent, **kwargs)
             with points.call(extension_point, classes, unsure=not bound()):
-                return await original(extension_point, agent, **kwargs)
+                return await run(extension_point, agent, **kwargs)
 
         return call_extensions_async
 
@@ -226,30 +230,30 @@ class Cached:
         """Wrapper for the plain function."""
         expect_parameters(original, "extension_point", "agent")
         self._bind(original)
-        probe, known, bound, fast = self._probe, self._classes.of, self._classes.bound, self._fast
-        points = self._points
-        empty = 0
+        probe, known, bound, fast = self._probe, self._classes.reader(), self._classes.bound, self._fast
+        points, run = self._points, extension_call(original, self._classes) if fast else original
+        empty = full = 0
         # Points that had something to run once: to look first would only make them slower.
         busy: set[str] = set()
-        probe.extension_lookups.count_hits_with(lambda: empty)
+        probe.extension_lookups.count_hits_with(lambda: empty + full)
 
         def call_extensions_sync(extension_point: str, agent: Any = None, **kwargs: Any) -> Any:
-            nonlocal empty
+            nonlocal empty, full
             if not switch.on:
                 return original(extension_point, agent, **kwargs)
             if extension_point in busy and probe.tracing is None:
-                probe.extension_lookups.hits += 1
-                return original(extension_point, agent, **kwargs)
+                full += 1
+                return run(extension_point, agent, **kwargs)
             classes = known(extension_point, agent)
             if classes is not None and not classes:
                 empty += 1
                 return None if fast else original(extension_point, agent, **kwargs)
             if classes is not None and probe.tracing is None:
-                probe.extension_lookups.hits += 1
+                full += 1
                 busy.add(extension_point)
-                return original(extension_point, agent, **kwargs)
+                return run(extension_point, agent, **kwargs)
             with points.call(extension_point, classes, unsure=not bound()):
-                return original(extension_point, agent, **kwargs)
+                return run(extension_point, agent, **kwargs)
 
         return call_extensions_sync
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Iterable, Iterator
+from gc import get_referents
 from operator import attrgetter
 from typing import Any, Final
 
@@ -40,12 +41,12 @@ class Imported:
 class Guard:
     """Holds as long as reusing the module cannot be told from executing it again.
 
-    Built right after the module was executed. ``holds()`` is false once a name in the module, in one of its
-    classes or on one of its functions was rebound, once something in one of its own tables changed, or once
-    one of its imports, or a name it read from another module, would give something else.
+    Built right after the module was executed. ``holds()`` is false once a name in it, in its classes or on
+    its functions was rebound, once one of its own tables changed, or once one of its imports, or a name it
+    read from another module, would give something else.
     """
 
-    __slots__ = ("_functions", "_imports", "_looks", "_module", "_reads", "_spaces", "_tables")
+    __slots__ = ("_functions", "_glance", "_imports", "_module", "_reads", "_spaces", "_tables")
 
     def __init__(
         self,
@@ -57,29 +58,37 @@ class Guard:
         spaces: list[Any] = [module, *own_classes(module)]
         self._module = module
         self._spaces = [(space, {n: v for n, v in vars(space).items() if n not in LAZY}) for space in spaces]
-        self._looks = [_Look(vars(space)) for space in spaces]
         functions = [f for space in spaces for value in vars(space).values() for f in functions_of(value)]
         self._functions = functions, [_state(function) for function in functions]
         bound = [(name, vars(module)[name.bound] if name.bound else name.current()) for name in imports]
         self._imports = Imports(bound)
         self._reads = [(name, read(vars(module), name)) for name in reads]
         self._tables = [(table, _look_into(table)) for table in tables]
+        self._glance = self._taken()
+
+    def _taken(self) -> _Glance:
+        spaces, tables = [vars(space) for space, _ in self._spaces], [table for table, _ in self._tables]
+        return _Glance(spaces, self._functions[0], tables)
 
     def holds(self) -> bool:
         """Whether nothing has changed. Microseconds; imports nothing."""
-        functions, states = self._functions
-        if [*map(_PARTS, functions)] != states:
-            return False
-        for (space, before), look in zip(self._spaces, self._looks, strict=True):
-            if not look.same(vars(space)) and not _same_but_lazy(vars(space), before):
+        if not self._glance.same():
+            if not self._same():
                 return False
-        for table, look in self._tables:
-            if _look_into(table) != look:
-                return False
+            self._glance = self._taken()
         for name, value in self._reads:
             if read(vars(self._module), name) is not value:
                 return False
         return self._imports.hold()
+
+    def _same(self) -> bool:
+        """Whether all that differs is what Python fills in by itself."""
+        functions, states = self._functions
+        return (
+            [*map(_PARTS, functions)] == states
+            and all(_same_but_lazy(vars(space), before) for space, before in self._spaces)
+            and all(_look_into(table) == look for table, look in self._tables)
+        )
 
 
 class Imports:
@@ -112,23 +121,38 @@ class Imports:
         return values == self._values if self._ids is None else [*map(id, values)] == self._ids
 
 
-class _Look:
-    """A namespace at one moment. Comparing lists stops at identity, which for most values is all there is."""
+class _Glance:
+    """Namespaces, functions and tables at one moment, all of them looked at by one built-in function.
 
-    __slots__ = ("_doubtful", "_names", "_values")
+    It gives what each refers to, in an order that stays: a function's code and defaults, a namespace's
+    values. Comparing two lists stops at identity, which for nearly all of them is all there is.
+    """
 
-    def __init__(self, names: Any) -> None:
-        self._names, self._values = [*names], [*names.values()]
+    __slots__ = ("_doubtful", "_found", "_keyed", "_keys", "_roots")
+
+    def __init__(self, spaces: list[Any], functions: list[types.FunctionType], tables: list[Any]) -> None:
+        # A class shows its names through a proxy, which refers to the real thing.
+        names = [space if isinstance(space, dict) else get_referents(space)[0] for space in spaces]
+        within = [part for f in functions for part in (f.__dict__, f.__kwdefaults__) if part is not None]
+        # Between two lists a wall: what left the one for the other would leave the row of both as it was.
+        walled = [part for table in tables for part in (table, _WALL)]
+        self._roots = (*names, *functions, *within, _WALL, *walled)
+        self._found = get_referents(*self._roots)
+        self._keyed = [space for space in (*names, *within, *tables) if space and isinstance(space, dict)]
+        self._keys = [*map(list, self._keyed)]
         self._doubtful = [
-            (name, value) for name, value in names.items() if isinstance(value, _EQUAL_TO_OTHERS)
+            (space, name, value)
+            for space in names
+            for name, value in space.items()
+            if isinstance(value, _EQUAL_TO_OTHERS)
         ]
 
-    def same(self, names: Any) -> bool:
+    def same(self) -> bool:
         """Whether the same names hold the same objects, in the same order."""
-        if [*names] != self._names or [*names.values()] != self._values:
+        if get_referents(*self._roots) != self._found or [*map(list, self._keyed)] != self._keys:
             return False
-        for name, value in self._doubtful:  # noqa: SIM110 - a generator costs more than the look
-            if names.get(name) is not value:
+        for space, name, value in self._doubtful:  # noqa: SIM110 - a generator costs more
+            if space[name] is not value:
                 return False
         return True
 
@@ -160,6 +184,7 @@ def _behind(value: Any) -> Iterator[Any]:
 
 
 _PARTS: Final = attrgetter("__code__", "__defaults__", "__kwdefaults__", "__dict__")
+_WALL: Final = [object()]
 
 
 def _state(function: types.FunctionType) -> tuple[Any, ...]:

@@ -52,34 +52,42 @@ class ExtensionClasses:
         """Whether the host's cache can be read here at all."""
         return self._bound
 
+    def logs(self) -> bool:
+        """Whether the host is to count its extension calls and print them."""
+        return self._log_variable in self._environment
+
     def of(self, point: str, agent: Any) -> list[type] | None:
         """The classes of ``point`` for ``agent``; None when only the host itself can tell."""
-        # All in one piece, `_readable` and `_owner` included: it is asked for every chunk, a dozen times.
-        host = self._cache_globals
-        if (
-            self._globals.get("_get_extension_classes") is not self._lookup
-            or not self._bound
-            or self._log_variable in self._environment
-        ):
-            return None
-        try:
-            if not host["_enabled_global"] or not host["_enabled_areas"].get(self._area, True):
+        return self.reader()(point, agent)
+
+    def reader(self) -> Callable[[str, Any], list[type] | None]:
+        """`of` in one piece, for what is asked for every chunk, a dozen times; to be made after `bind`."""
+        environment, log_variable = self._environment, self._log_variable
+        functions, lookup, host = self._globals, self._lookup, self._cache_globals
+        cache, area, verify = self._cache, self._area, self._verify
+
+        def of(point: str, agent: Any) -> list[type] | None:
+            if (
+                functions.get("_get_extension_classes") is not lookup
+                or not self._bound
+                or log_variable in environment
+            ):
                 return None
-            entries = self._cache.get(self._area)
-            if entries is None:
+            try:
+                if not host["_enabled_global"] or not host["_enabled_areas"].get(area, True):
+                    return None
+                if agent:
+                    profile, project = agent.config.profile, agent.context.get_data("project")
+                    entry = cache[area][profile or "none", project or "none", point]
+                else:
+                    entry = cache[area]["none", "none", point]
+                entry.timestamp = time()
+                classes: list[type] = entry.value
+            except (AttributeError, TypeError, KeyError):
                 return None
-            if agent:
-                profile, project = agent.config.profile, agent.context.get_data("project")
-                entry = entries.get((profile or "none", project or "none", point))
-            else:
-                entry = entries.get(("none", "none", point))
-            if entry is None:
-                return None
-            entry.timestamp = time()
-            classes: list[type] = entry.value
-        except (AttributeError, TypeError, KeyError):
-            return None
-        return classes if self._verified else self._verify(point, agent, classes)
+            return classes if self._verified else verify(point, agent, classes)
+
+        return of
 
     def both_empty(self, start: str, end: str, agent: Any) -> bool:
         """Whether the host knows both points, and neither has an extension for ``agent``."""

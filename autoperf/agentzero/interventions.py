@@ -53,17 +53,18 @@ def extensible(probe: Probe, points: ExtensionClasses | None) -> Callable[[Check
         owner, _, _ = inner.__qualname__.rpartition(".")
         base = os.path.join("_functions", *inner.__module__.split("."), *owner.split("."), inner.__name__)
         start, end = os.path.join(base, "start"), os.path.join(base, "end")
+        both_empty = None if points is None else points.pair(start, end)
         waits = getattr(inner.__globals__.get(owner), "wait_if_paused", None)
 
         async def handle_intervention(self: Any, progress: str = "") -> Any:
             nonlocal idle
             if (
-                points is not None
-                and switch.on
+                both_empty is not None
                 and not self.context.paused
                 and not self.intervention
-                and getattr(type(self), "wait_if_paused", None) is waits
-                and points.both_empty(start, end, self)
+                and type(self).wait_if_paused is waits
+                and both_empty(self)
+                and switch.on
             ):
                 idle += 1
                 return None

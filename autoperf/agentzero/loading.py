@@ -16,7 +16,7 @@ from autoperf.agentzero.layout import CACHE_OF_BASE
 from autoperf.caching import Cache
 from autoperf.errors import fail_open, failures, raises_under_test
 from autoperf.patching import DISABLE_AFTER_FAILURES, Switch
-from autoperf.stamps import ABSENT, Stamp, stamp_or_none
+from autoperf.stamps import ABSENT, Stamp, signature_of, stamp_or_none
 
 Guards = list[Callable[[], bool]] | None
 _CALLS_KNOWN: Final = 1000
@@ -53,10 +53,11 @@ class Loaded:
         """Whether the classes can be told from freshly loaded ones in no way."""
         if self.guards is None:
             return False
-        if all(holds() for holds in self.guards):
-            return True
-        self.guards = None
-        return False
+        for holds in self.guards:
+            if not holds():
+                self.guards = None
+                return False
+        return True
 
 
 class ClassLoading:
@@ -113,15 +114,13 @@ class ClassLoading:
             loaded = cache.peek(key)
             if loaded is None or loaded.guards is None:
                 return None
-            stamp = stamp_or_none(Stamp.of, key[0])
-            if stamp is None or stamp is ABSENT or not loaded.reusable():
-                return None
-            # Only now, for the long way counts what it finds.
-            if cache.find(key, stamp) is not loaded:
-                return None
-            cache.saved(loaded.warm_seconds)
-            return list(loaded.classes)
-        except TypeError:  # a call of another shape, with something that cannot be a key
+            signature = signature_of(key[0])
+            # What is not so is for the long way, which counts what it finds.
+            if loaded.reusable() and cache.hit(key, loaded, signature, loaded.warm_seconds):
+                return list(loaded.classes)
+            return None
+        # A file that is not there, or a call of another shape, with something that cannot be a key.
+        except (OSError, ValueError, TypeError):
             return None
         except Exception as error:
             fail_open("loading of classes", error)

@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from autoperf.agentzero.mcpsessions.schemas import VALIDATE, checking
 from autoperf.agentzero.probe import Probe
 from autoperf.errors import AutoperfError, guarded
 from autoperf.patching import Switch, wrapping
@@ -39,6 +40,8 @@ def standby(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Bui
 def _rows(targets: Mapping[str, str], probe: Probe, sessions: Sessions) -> Iterator[tuple[str, Build]]:
     probe.after_fork.append(sessions.forked)
     probe.at_stop.append(sessions.stop)
+    if targets:
+        yield VALIDATE, checking
     for name, target in targets.items():
         if name == "session":
             yield target, functools.partial(_session, sessions)

@@ -61,6 +61,24 @@ class Points:
         return Call(self._probe, found, classes, unsure)
 
 
+class Looking:
+    """One extension call of which nothing is to be known but whether its look-up had to read a file."""
+
+    __slots__ = ("_lookup", "_probe", "_token")
+
+    def __init__(self, probe: Probe) -> None:
+        self._probe = probe
+
+    def __enter__(self) -> None:
+        self._lookup = Lookup()
+        self._token = self._probe.lookup.set(self._lookup)
+
+    def __exit__(self, *_: object) -> None:
+        restore(self._probe.lookup, self._token)
+        self._lookup.over = True
+        self._probe.extension_lookups.count(hit=not self._lookup.reads)
+
+
 class Call:
     """One extension call that may run something."""
 

@@ -152,7 +152,7 @@ def _tools(layout: Layout, features: frozenset[str], probe: Probe, code: CodeCac
     if not features & {"tools", "trace"}:
         return
     feature = "tools" if "tools" in features else "trace"
-    yield layout.get_tool, feature, wrapping(tools.lookup(probe, code if "tools" in features else None))
+    yield layout.get_tool, feature, tools.lookup(probe, code if "tools" in features else None)
 
 
 def _mcp(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row]:

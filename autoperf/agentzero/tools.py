@@ -11,32 +11,42 @@ from autoperf.agentzero.executions import short, shown_name, watch
 from autoperf.agentzero.probe import Probe, Step, restore
 from autoperf.agentzero.sourcefiles import shown, source_of
 from autoperf.errors import fail_open, guarded
+from autoperf.patching import Switch, expect_method
 from autoperf.telemetry import names
 
 
-def lookup(probe: Probe, code: CodeCache | None) -> Callable[..., Any]:
+def lookup(probe: Probe, code: CodeCache | None) -> Callable[[Any, Switch], Any]:
     """For ``Agent.get_tool(name, ...)`` of every generation and fork; ``code`` tells what had to be read."""
 
-    def get_tool(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
-        before = code.reads() if code is not None else 0
-        started = time.time_ns() if probe.tracing is not None else 0
-        tool = wrapped(*args, **kwargs)
-        try:
-            name = kwargs["name"] if "name" in kwargs else args[0] if args else ""
-            hit = None
-            if code is not None:
-                hit = code.reads() == before
-                probe.tool_lookups.count(hit=hit)
-            if started:
-                probe.record(
-                    names.TOOL_LOOKUP, started, time.time_ns(), _attributes(probe, instance, tool, name, hit)
-                )
-            watch(probe, tool, name, kind="function")
-        except Exception as error:
-            fail_open("get_tool", error)
-        return tool
+    def found(agent: Any, tool: Any, name: Any, before: int, started: int) -> None:
+        hit = None
+        if code is not None:
+            hit = code.reads() == before
+            probe.tool_lookups.count(hit=hit)
+        if started:
+            attributes = _attributes(probe, agent, tool, name, hit)
+            probe.record(names.TOOL_LOOKUP, started, time.time_ns(), attributes)
+        watch(probe, tool, name, kind="function")
 
-    return get_tool
+    def build(original: Any, switch: Switch) -> Any:
+        expect_method(original)
+
+        def get_tool(*args: Any, **kwargs: Any) -> Any:
+            if not switch.on:
+                return original(*args, **kwargs)
+            before = code.reads() if code is not None else 0
+            started = time.time_ns() if probe.tracing is not None else 0
+            tool = original(*args, **kwargs)
+            try:
+                name = kwargs["name"] if "name" in kwargs else args[1] if len(args) > 1 else ""
+                found(args[0], tool, name, before, started)
+            except Exception as error:
+                fail_open("get_tool", error)
+            return tool
+
+        return get_tool
+
+    return build
 
 
 def _attributes(probe: Probe, agent: Any, tool: Any, name: Any, hit: bool | None) -> dict[str, Any]:
