@@ -1,4 +1,4 @@
-"""Model classes of known packages that are built when first used: nobody can tell, and others are left alone."""
+"""Model classes that are built when first used: nobody can tell, and others are left alone."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ with_pydantic = pytest.mark.skipif(not KNOWN, reason="needs a version of pydanti
 
 PAPER = """
     from typing import Annotated, Any, Generic, Optional, TypeVar
-    from pydantic import BaseModel, ConfigDict, Field, RootModel, computed_field, field_validator, model_validator
+    from pydantic import BaseModel, ConfigDict, Field, RootModel
+    from pydantic import computed_field, field_validator, model_validator
     T = TypeVar("T")
     class Sheet(BaseModel):
         size: int = 4
@@ -90,20 +91,23 @@ QUESTIONS = {
     "made without validation": "Holder.model_construct(anything=Sheet.model_construct(size=9)).model_dump()",
     "an inner one as anything": "Holder(anything=Book(sheets=[{'size': 3}]).sheets[0]).model_dump_json()",
     "never validated, as anything": "Holder(anything=Frozen.model_construct(a=5)).model_dump()",
-    "a subclass of mine": "[Mine().own.size, issubclass(Mine, Book), isinstance(Mine(), Book), isinstance(3, Book)]",
+    "a subclass of mine": "[Mine().own.size, issubclass(Mine, Book), isinstance(Mine(), Book), "
+    "isinstance(3, Book)]",
     "the signatures": "[str(inspect.signature(kind)) for kind in KINDS]",
     "the schemas": "[kind.model_json_schema() for kind in KINDS]",
     "the schemas of instances": "[kind.model_json_schema(mode='serialization') for kind in KINDS]",
     "complete": "[kind.__pydantic_complete__ for kind in (*KINDS, Later)]",
     "one instance knows": "[Sheet().__pydantic_complete__, type(Sheet().__pydantic_validator__).__name__]",
     "an instance has no signature": "Sheet().__signature__",
-    "rebuilt": "[Sheet.model_rebuild(), Atlas.model_rebuild(), Book.model_rebuild(force=True), Book().model_dump()]",
+    "rebuilt": "[Sheet.model_rebuild(), Atlas.model_rebuild(), Book.model_rebuild(force=True), "
+    "Book().model_dump()]",
     "rebuilt in vain": "Later.model_rebuild(raise_errors=False)",
     "pickled": "pickle.loads(pickle.dumps(Book(sheets=[Sheet(size=1)]))) == Book(sheets=[Sheet(size=1)])",
     "pickled itself": "pickle.loads(pickle.dumps(Atlas)) is Atlas",
     "copied": "[copy.deepcopy(Book(extra=[1])).extra, Book().model_copy(update={'extra': 2}).extra]",
     "an adapter": "TypeAdapter(list[Sheet]).validate_python([{'size': '5'}])[0].size",
-    "an adapter of one": "[TypeAdapter(Book).validate_python({}).sheets, TypeAdapter(Book).json_schema()['title']]",
+    "an adapter of one": "[TypeAdapter(Book).validate_python({}).sheets, "
+    "TypeAdapter(Book).json_schema()['title']]",
     "a generic of one": "[Pair[Sheet](left={}, right={'size': 1}).right.size, Pair[Sheet].__name__]",
     "hashed": "[hash(Frozen()) == hash(Frozen()), Frozen() == Frozen()]",
     "made from another": "create_model('Made', __base__=Sheet, more=(int, 3))().model_dump()",
@@ -111,7 +115,8 @@ QUESTIONS = {
     "a list": "Shelf(['3']).model_dump()",
     "no such attribute": "Sheet.no_such_attribute",
     "looked through": "sorted(n for n, _ in inspect.getmembers(Frozen) if n.startswith('__pydantic'))",
-    "set by somebody": "[setattr(Sheet, '__pydantic_complete__', True), Sheet.__pydantic_complete__, Sheet().size]",
+    "set by somebody": "[setattr(Sheet, '__pydantic_complete__', True), Sheet.__pydantic_complete__, "
+    "Sheet().size]",
 }
 
 

@@ -1,7 +1,7 @@
 """Every model class that packages of a checkout make, built at once and when first used: ``PYTHON...``.
 
-Run by hand: each interpreter has the packages of one checkout. Compared are, for each class, its core schema, its
-signature, its JSON schema and whether it is complete, with the classes asked for in another order than made.
+Run by hand: each interpreter has the packages of one checkout. Compared are, for each class, its core schema,
+its signature, its JSON schema and whether it is complete; they are asked for in another order than made.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ for cls in classes:
     inner = "class 'openai." in attempt(lambda: repr(cls.__pydantic_core_schema__))
     told.setdefault(f"{cls.__module__}.{cls.__qualname__}", []).append([
         signature, complete, inner or attempt(lambda: plain(cls.__pydantic_core_schema__)),
-        inner or attempt(lambda: words(cls.__pydantic_validator__)), inner or attempt(lambda: words(cls.__pydantic_serializer__)),
+        inner or attempt(lambda: words(cls.__pydantic_validator__)),
+        inner or attempt(lambda: words(cls.__pydantic_serializer__)),
         attempt(lambda: json.dumps(cls.model_json_schema(), default=repr)),
         sorted(name for name in vars(cls) if name.startswith("__pydantic")),
         [str(warning.message) for warning in said if waits],
@@ -125,4 +126,4 @@ def _shown(one: object, other: object) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(any([compare(python) for python in sys.argv[1:]]))
+    sys.exit(sum(map(compare, sys.argv[1:])) > 0)
