@@ -59,6 +59,8 @@ PAPER = """
         gone: int = Field(1, deprecated="gone")
     class Later(BaseModel):
         that: "Unknown"
+    class Above(BaseModel):
+        later: list[Later] = []
     class Frozen(BaseModel):
         model_config = ConfigDict(frozen=True)
         a: int = 1

@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from types import FunctionType
-from typing import Any, Final, Protocol
+from typing import Annotated, Any, Final, ForwardRef, Literal, Protocol, TypeVar, get_args, get_origin
 
 from autoperf.clients.releases import Releases
 from autoperf.errors import AutoperfError, guarded
@@ -136,7 +136,8 @@ class ModelClasses:
         # Building these changes the class in other places than those that are watched.
         if cls.__pydantic_computed_fields__ or any(cls.__pydantic_generic_metadata__.values()):
             return False
-        if any(field.deprecated is not None for field in cls.__pydantic_fields__.values()):
+        fields = cls.__pydantic_fields__.values()
+        if any(field.deprecated is not None or not _settled(field.annotation, set()) for field in fields):
             return False
         return not (config.plugin_settings or kwargs.get("create_model_module") or _plugins())
 
@@ -246,6 +247,28 @@ def _lookalike(mocks: Any) -> Any:
 
     kind = WaitingSchema
     return made
+
+
+def _settled(annotation: Any, seen: set[int]) -> bool:
+    """Whether every class that is named is one that pydantic has completed, or would have by now.
+
+    How a class stands in another's schema depends on it, and one that is not may be completed meanwhile.
+    """
+    if id(annotation) in seen:
+        return True
+    seen.add(id(annotation))
+    if isinstance(annotation, (str, ForwardRef, TypeVar)):
+        return False
+    if isinstance(annotation, type):
+        own = vars(annotation)
+        if _COMPLETE in own and own[_COMPLETE] is False:
+            return False
+        if hasattr(annotation, "__total__") and issubclass(annotation, dict):
+            return all(_settled(inner, seen) for inner in annotation.__annotations__.values())
+    parts = get_args(annotation)
+    if get_origin(annotation) is Literal:
+        return True
+    return all(_settled(part, seen) for part in (parts[:1] if get_origin(annotation) is Annotated else parts))
 
 
 def _plugins() -> bool:

@@ -62,10 +62,11 @@ if waits:
 # Both in the same order: openai puts its own classes off, and building one may build another.
 random.Random(1).shuffle(classes)
 def plain(value):
-    return re.sub(r" at 0x[0-9a-f]+|:\\d{6,}|_\\d{10,}", "", repr(value))
+    return re.sub(r" at 0x[0-9a-f]+|[0-9a-f-]{36}|:\\d{6,}|_\\d{10,}", "", repr(value))
 def words(value):
     # The fields stand in no order.
-    return sorted(re.findall(r"[A-Za-z_.]{2,}", re.sub(r"0x[0-9a-f]+|:\\d{6,}|_\\d{10,}", " ", repr(value))))
+    named = r"[A-Za-z_.]{2,}"
+    return sorted(re.findall(named, re.sub(r"0x[0-9a-f]+|[0-9a-f-]{36}|:\\d{6,}|_\\d{10,}", " ", repr(value))))
 def attempt(call):
     try: return call()
     except Exception as error: return f"{type(error).__name__}: {error}"
@@ -75,13 +76,11 @@ for cls in classes:
         warnings.simplefilter("always")
         signature = attempt(lambda: plain(str(inspect.signature(cls))))
         complete = cls.__pydantic_complete__
-    # Openai puts its classes off by itself: when one is built decides where it stands in another's schema.
-    inner = "class 'openai." in attempt(lambda: repr(cls.__pydantic_core_schema__))
     told.setdefault(f"{cls.__module__}.{cls.__qualname__}", []).append([
-        signature, complete, inner or attempt(lambda: plain(cls.__pydantic_core_schema__)),
-        inner or attempt(lambda: words(cls.__pydantic_validator__)),
-        inner or attempt(lambda: words(cls.__pydantic_serializer__)),
-        attempt(lambda: json.dumps(cls.model_json_schema(), default=repr)),
+        signature, complete, attempt(lambda: plain(cls.__pydantic_core_schema__)),
+        attempt(lambda: words(cls.__pydantic_validator__)),
+        attempt(lambda: words(cls.__pydantic_serializer__)),
+        attempt(lambda: plain(cls.model_json_schema())),
         sorted(name for name in vars(cls) if name.startswith("__pydantic")),
         [str(warning.message) for warning in said if waits],
     ])
