@@ -66,7 +66,8 @@ def plain(value):
 def words(value):
     # The fields stand in no order.
     named = r"[A-Za-z_.]{2,}"
-    return sorted(re.findall(named, re.sub(r"0x[0-9a-f]+|[0-9a-f-]{36}|:\\d{6,}|_\\d{10,}", " ", repr(value))))
+    bare = re.sub(r"0x[0-9a-f]+|[0-9a-f-]{36}|:\\d{6,}|_\\d{10,}", " ", repr(value))
+    return sorted(re.findall(named, bare))
 def attempt(call):
     try: return call()
     except Exception as error: return f"{type(error).__name__}: {error}"
