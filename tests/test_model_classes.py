@@ -148,7 +148,7 @@ START = """
     modelclasses.ModelClasses = Seen
     patches = PatchSet([Patch(t, "startup", b, foreign=True) for t, b in modelclasses.rows({}, probe)])
     patches.start()
-    def waiting(): return sorted(w._cls.__name__ for w in kept[0]._waiting.values())
+    def names(): return sorted(w._cls.__name__ for w in kept[0]._waiting.values())
 """
 
 
@@ -206,25 +206,25 @@ def test_the_same_answer_whatever_is_asked_first(answers, name):
 
 @with_pydantic
 def test_the_plain_ones_wait_and_no_others(site):
-    assert set(run(site, "import paper; told = waiting()")) == WAITING
+    assert set(run(site, "import paper; told = names()")) == WAITING
 
 
 @with_pydantic
 def test_one_that_is_used_is_built_with_all_inside_it_and_no_more(site):
-    code = "import paper; paper.Book(); told = [waiting(), vars(paper.Book)['__pydantic_complete__']]"
+    code = "import paper; paper.Book(); told = [names(), vars(paper.Book)['__pydantic_complete__']]"
     assert run(site, code) == [["Atlas", "Frozen", "Shelf"], True]
 
 
 @with_pydantic
 def test_a_package_that_was_changed_after_it_was_installed_is_left_alone(site):
     (site / "paper/__init__.py").write_text(textwrap.dedent(PAPER) + "\n# mine\n")
-    assert run(site, "import paper; told = waiting()") == []
+    assert run(site, "import paper; told = names()") == []
 
 
 @with_pydantic
 def test_classes_of_others_are_left_alone(site):
     (site / "mine.py").write_text("import pydantic\nclass Mine(pydantic.BaseModel):\n    a: int = 1\n")
-    assert run(site, "import mine; told = waiting()") == []
+    assert run(site, "import mine; told = names()") == []
 
 
 @with_pydantic
@@ -240,7 +240,7 @@ def test_undone_none_waits(site):
         patches.stop()
         for work in probe.at_stop: work()
         from pydantic._internal import _model_construction as construction
-        told = [waiting(), vars(paper.Atlas)["__pydantic_complete__"], paper.Shelf([7]).model_dump(),
+        told = [names(), vars(paper.Atlas)["__pydantic_complete__"], paper.Shelf([7]).model_dump(),
                 construction.complete_model_class.__code__.co_filename.endswith("_model_construction.py")]
     """
     assert run(site, code) == [[], True, [7], True]
@@ -313,6 +313,18 @@ def test_a_thread_that_holds_the_lock_for_ever_stops_nobody(site):
 
 
 @with_pydantic
+def test_a_child_made_by_fork_builds_what_a_thread_of_its_parent_was_at(site):
+    code = """
+        import paper, threading
+        for waiting in kept[0]._waiting.values():
+            waiting._thread = threading.get_ident()  # the numbers of threads are used again
+        for work in probe.after_fork: work()
+        told = [paper.Book(sheets=[{"size": 2}]).sheets[0].size, names()]
+    """
+    assert run(site, code) == [2, ["Atlas", "Frozen", "Shelf"]]
+
+
+@with_pydantic
 def test_a_plugin_of_pydantic_sees_every_class(site):
     """It is told of each class as it is built: then none is put off."""
     plugin = site / "plug-1.dist-info"
@@ -323,7 +335,7 @@ def test_a_plugin_of_pydantic_sees_every_class(site):
         "seen = []\nclass P:\n    def new_schema_validator(self, schema, kind, path, *rest, **more):\n"
         "        seen.append(path.name)\n        return None, None, None\nplugin = P()\n"
     )
-    told = run(site, "import paper, plug; told = [waiting(), sorted(set(plug.seen))]")
+    told = run(site, "import paper, plug; told = [names(), sorted(set(plug.seen))]")
     assert told[0] == []
     assert set(told[1]) >= WAITING
 

@@ -68,6 +68,8 @@ class ModelClasses:
     def forked(self) -> None:
         """No thread of the parent's ends what it began here."""
         self.lock = threading.RLock()
+        for waiting in self._waiting.values():
+            waiting.forked()
 
     def __len__(self) -> int:
         """How many wait."""
@@ -181,6 +183,10 @@ class Waiting:
         finally:
             if held:
                 lock.release()
+
+    def forked(self) -> None:
+        """Nobody is at it here."""
+        self._thread = 0
 
     def _leave(self) -> None:
         # Pydantic leaves a class alone that it cannot complete yet: it is as if it had never waited.
