@@ -267,8 +267,10 @@ def _settled(annotation: Any, seen: set[int]) -> bool:
         return False
     if isinstance(annotation, type):
         own = vars(annotation)
-        if _COMPLETE in own and own[_COMPLETE] is False:
-            return False
+        if _COMPLETE in own:
+            inside = own.get("__pydantic_fields__") or {}
+            if own[_COMPLETE] is False or not all(_settled(f.annotation, seen) for f in inside.values()):
+                return False
         if hasattr(annotation, "__total__") and issubclass(annotation, dict):
             return all(_settled(inner, seen) for inner in annotation.__annotations__.values())
     parts = get_args(annotation)
