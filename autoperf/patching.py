@@ -150,6 +150,8 @@ class PatchSet:
                 row.state, row.reason = "missing", "the host does not define it"
                 return
             row.owner, name, row.raw, row.inherited = found
+            del found  # it counts as somebody who holds the function
+            copied = _copied_by_name(row) and sys.getrefcount(row.raw) > _HELD_BY_US
             row.switch = Switch()
             try:
                 row.replacement = _rewrap(row.raw, row.patch.build, row.switch)
@@ -157,7 +159,7 @@ class PatchSet:
                 row.state, row.reason = "missing", str(error)
                 return
             setattr(row.owner, name, row.replacement)
-            if _copied_by_name(row):
+            if copied:
                 _swap_copies(name, row.raw, row.replacement, skip=row.owner)
             row.state, row.reason = "applied", ""
             self._order.append(row)
@@ -217,6 +219,18 @@ def _copied_by_name(row: Applied) -> bool:
     # Others may hold a module's function by name (``from helpers.extension import call_extensions_async``).
     # What the module itself only imported (``importlib``) belongs to everybody and is left alone elsewhere.
     return isinstance(row.owner, ModuleType) and getattr(row.raw, "__module__", None) == row.owner.__name__
+
+
+def _held_by_us() -> int:
+    """What `sys.getrefcount` says in `_apply` of a function that only its module and the row hold."""
+    row = Applied(Patch("", "", lambda *_: None))
+    module = {"function": lambda: None}
+    row.raw = module["function"]
+    return sys.getrefcount(row.raw)
+
+
+# Looking for copies goes through thousands of modules; most functions are new, and nobody has one.
+_HELD_BY_US: Final = _held_by_us()
 
 
 def _swap_copies(name: str, old: Any, new: Any, *, skip: ModuleType) -> None:

@@ -11,6 +11,7 @@ import textwrap
 
 import pytest
 
+from autoperf import patching
 from autoperf.errors import AutoperfError, failures
 from autoperf.patching import Patch, PatchSet, Switch, expect_parameters
 
@@ -104,6 +105,24 @@ def test_a_module_imported_before_is_patched_at_once_with_its_copies_and_all_are
     patches.stop()
     assert vars(module)["double"] is original
     assert vars(user)["double"] is original
+
+
+def test_copies_are_looked_for_only_where_somebody_may_have_one(host, patched, monkeypatch):
+    looked = []
+    swap = patching._swap_copies
+    monkeypatch.setattr(
+        patching, "_swap_copies", lambda name, *rest, **skip: looked.append(name) or swap(name, *rest, **skip)
+    )
+    module = importlib.import_module(host)
+    patched(Patch(f"{host}:double", "test", plus_one))
+    assert looked == []
+    user = importlib.import_module("a_host_user")
+    sys.modules.pop(host)
+    again = importlib.import_module(host)
+    user.double = again.double
+    patched(Patch(f"{host}:double", "test", plus_one))
+    assert looked.count("double") == 1
+    assert user.double is again.double is not module.double
 
 
 def test_copies_taken_while_patched_are_undone_too(host, patched):

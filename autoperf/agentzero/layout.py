@@ -15,10 +15,11 @@ from autoperf.agentzero.definitions import parsed
 CACHE_OF_BASE: Final = {"Tool": "tools", "Extension": "extensions", "VariablesPlugin": "prompts"}
 
 # Where the text of a module shows a name: defined at its top, in a class of its, or imported.
-_AT_TOP: Final = rb"^(?:async )?(?:def|class) %b\b|^(?:from|import)\b(?:[^\n(]*\([^)]*|[^\n]*)\b%b\b"
-_CLASS: Final = rb"^class %b\b"
-_IN_CLASS: Final = rb"^    (?:async )?def %b\b"
-_NEXT: Final = re.compile(rb"^(?:class|def|async def|@)", re.MULTILINE)
+_DEFINED: Final = re.compile(
+    rb"^(?:class (\w+)|    (?:async )?def (\w+)|(?:async )?def (\w+)|@|class\b|(?:async )?def\b)",
+    re.MULTILINE,
+)
+_IMPORTED: Final = rb"^(?:from|import)\b(?:[^\n(]*\([^)]*|[^\n]*)\b%b\b"
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class Source:
         self.root = root
         self.unreadable: dict[str, str] = {}
         self._names: dict[str, set[str] | None] = {}
-        self._texts: dict[str, bytes] = {}
+        self._texts: dict[str, tuple[bytes, set[bytes]]] = {}
 
     def defines(self, target: str) -> bool:
         """Whether the module of ``target`` defines that function, or imports that name."""
@@ -108,20 +109,18 @@ class Source:
         module, _, name = target.partition(":")
         if module not in self._texts:
             try:
-                self._texts[module] = self._path(module).read_bytes()
+                text = self._path(module).read_bytes()
             except (OSError, ValueError):
-                self._texts[module] = b""
-        text, words = self._texts[module], name.encode().split(b".")
+                text = b""
+            self._texts[module] = text, _shown(text)
+        text, shown = self._texts[module]
+        words = name.encode().split(b".")
         if not all(word in text for word in words):
             return False
-        if len(words) == 1:
-            plain = re.search(_AT_TOP % (words[0], words[0]), text, re.MULTILINE)
-        else:
-            plain = re.search(_CLASS % words[0], text, re.MULTILINE)
-            if plain:
-                end = _NEXT.search(text, plain.end())
-                body = text[plain.end() : end.start() if end else None]
-                plain = re.search(_IN_CLASS % words[1], body, re.MULTILINE)
+        # One expression for all names: to compile one for each takes longer than to read the text.
+        plain = b".".join(words[:2]) in shown or (
+            len(words) == 1 and re.search(_IMPORTED % words[0], text, re.MULTILINE)
+        )
         return bool(plain) or self.defines(target)
 
     def has_module(self, target: str) -> bool:
@@ -145,6 +144,20 @@ class Source:
         except (OSError, ValueError, RecursionError):
             return None
         return set(_definitions(tree.body, ""))
+
+
+def _shown(text: bytes) -> set[bytes]:
+    """What a text defines at its top, and in the classes there."""
+    names: set[bytes] = set()
+    around: bytes | None = None
+    for match in _DEFINED.finditer(text):
+        inside, method, function = match.groups()
+        if method is None:
+            around = inside
+            names |= {inside or function} - {None}
+        elif around is not None:
+            names.add(around + b"." + method)
+    return names
 
 
 def _definitions(body: list[ast.stmt], prefix: str) -> Iterator[str]:

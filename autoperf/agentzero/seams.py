@@ -44,7 +44,7 @@ from autoperf.agentzero.layout import Layout
 from autoperf.agentzero.loading import ClassLoading
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.sharedclasses import SharedLoading
-from autoperf.clients import streams
+from autoperf.clients import modelclasses, streams
 from autoperf.patching import Patch, Switch, wrapping
 
 Build = Callable[[Any, Switch], Any]
@@ -96,7 +96,7 @@ _ALONE: Final[dict[str, tuple[Rows, ...]]] = {
     "prompts": (prompts.rows,),
     "output": (masking.rows, logvalues.rows, printing.rows, includes.rows),
     "client": (streams.rows,),
-    "startup": (startup.rows, filewatchers.rows),
+    "startup": (startup.rows, filewatchers.rows, modelclasses.rows),
     "imports": (imports.rows,),
     "preload": (preload.rows,),
     "throttle": (throttle.rows,),
