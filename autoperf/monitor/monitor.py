@@ -1,4 +1,4 @@
-"""The monitor's one thread: looks for stalls eight times a second, and takes a sample every few seconds."""
+"""The monitor's one thread: looks for stalls several times a second, and takes a sample now and then."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from autoperf.errors import guarded
 from autoperf.monitor.readings import Readings
 from autoperf.monitor.stalls import Stall, Stalls
 
-_WATCH_S: Final = 0.125
+# No longer than from the moment a stall is looked at to the moment it counts.
+_WATCH_S: Final = 0.15
 _DISCOVER_S: Final = 2.0
 _KEPT: Final = 720
 _STALLS_KEPT: Final = 256

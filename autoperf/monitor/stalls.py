@@ -17,7 +17,7 @@ from typing import Any, Final
 from autoperf.errors import guarded
 
 THRESHOLD_S: Final = 0.25
-# Earlier than what counts, so that the shortest stall is looked at too, eight times a second.
+# Earlier than what counts, so that the shortest stall is looked at too, several times a second.
 _LOOK_AFTER_S: Final = 0.1
 _LOOPS_KEPT: Final = 32
 _STALLS_KEPT: Final = 256
