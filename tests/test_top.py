@@ -265,12 +265,17 @@ def test_one_process_is_followed_until_it_ends_then_the_next(tmp_path: Path) -> 
     assert Follower(tmp_path, 999_999_999).look() is None
 
 
-def test_samples_of_another_process_with_the_same_pid_are_not_its_own(tmp_path: Path) -> None:
+def test_samples_of_other_processes_with_the_same_pid_or_not_are_not_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = time.time()
     row = record(tmp_path, started=now - 20)
     with Store.open(tmp_path) as store:
         Archive(store).keep([{"at": now - 30, "cpu": 9.0}, {"at": now - 5, "cpu": 1.0}], [])
         Archive(store).keep([], [Stall(now - 40, 1.0, "old"), Stall(now - 4, 1.0, "own")])
+        monkeypatch.setattr("autoperf.monitor.archive.os.getpid", lambda: 1)
+        Archive(store).keep([{"at": now - 3, "cpu": 7.0}], [Stall(now - 3, 1.0, "other")])
+        monkeypatch.undo()
     view = Follower(tmp_path, row["pid"]).look()
     assert view is not None
     assert [one["cpu"] for one in view.samples] == [1.0]
