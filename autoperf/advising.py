@@ -112,6 +112,9 @@ def _role(node: Node) -> tuple[str, str] | None:
 def _host(directory: Path, process: Mapping[str, Any]) -> Host:
     kind = file_system(directory)
     host = process.get("host") or {}
+    # In another container than ours that folder may not exist, or be another one.
+    root = Path(str(host.get("root") or ""))
+    root_kind = file_system(root) if root.is_absolute() and root.is_dir() else ""
     return Host(
         version=(process.get("resource") or {}).get(names.SERVICE_VERSION),
         torch_loaded=host.get("torch_loaded"),
@@ -119,4 +122,6 @@ def _host(directory: Path, process: Mapping[str, Any]) -> Host:
         bytecode=host.get("bytecode"),
         file_system=kind,
         remote=is_remote(kind),
+        root_file_system=root_kind,
+        root_remote=is_remote(root_kind),
     )

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import sqlite3
 from pathlib import Path
 from typing import Any, Final
 
+from autoperf.errors import AutoperfError
+
 # The system's start of a process and the wall clock may differ by a set clock.
 _CLOCK_SLACK_S: Final = 5.0
+_OF_ONE: Final = "SELECT record FROM processes WHERE pid = ? AND started = ?"
 
 
 def newest(directory: Path, limit: int = 50) -> list[dict[str, Any]]:
@@ -47,3 +53,19 @@ def chosen(snapshots: list[dict[str, Any]], pid: int | None = None) -> dict[str,
     if pid is not None:
         return next((row for row in snapshots if row.get("pid") == pid), None)
     return next((row for row in snapshots if runs(row)), snapshots[0] if snapshots else None)
+
+
+def again(directory: Path, snapshot: dict[str, Any]) -> dict[str, Any] | None:
+    """The latest snapshot of the same process, read without those of all others; None when it is gone."""
+    from autoperf.store import FILE_NAME, open_reading
+
+    path = directory / FILE_NAME
+    if not path.is_file():
+        return None
+    key = (snapshot.get("pid"), snapshot.get("started"))
+    try:
+        with contextlib.closing(open_reading(path)) as connection:
+            found = connection.execute(_OF_ONE, key).fetchone()
+    except sqlite3.Error as error:
+        raise AutoperfError(f"{path} cannot be read: {error}") from error
+    return None if found is None else json.loads(found[0])

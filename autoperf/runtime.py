@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import importlib.util
 import os
 import platform
 import sys
@@ -48,6 +49,13 @@ if hasattr(os, "register_at_fork"):
 def current() -> Runtime | None:
     """The runtime of this process, if it is instrumented."""
     return _current
+
+
+def _finds_compiled(root: Path) -> bool:
+    """Whether a start finds the host's modules compiled, or leaves them so for the next."""
+    if not sys.dont_write_bytecode and os.access(root, os.W_OK):
+        return True
+    return os.path.exists(importlib.util.cache_from_source(str(root / "agent.py")))
 
 
 class Runtime:
@@ -200,7 +208,7 @@ class Runtime:
                 "root": str(self.root),
                 "torch_loaded": "torch" in sys.modules,
                 "local_models": localmodels.used(self.probe),
-                "bytecode": not sys.dont_write_bytecode and os.access(self.root, os.W_OK),
+                "bytecode": _finds_compiled(self.root),
                 "chats": localmodels.chats(),
             },
             "options": {
@@ -223,6 +231,7 @@ class Runtime:
             "replies": self.probe.replies.as_row(),
             "monitor": self.monitor.as_row(),
             "mcp": {"lookups": probe.mcp_lookups, "found": probe.mcp_found},
+            "underway": probe.underway.as_rows(),
             "tools": probe.tools.as_rows(),
             "extension_points": probe.points.as_rows(),
             "telemetry": {} if self.telemetry is None else self.telemetry.counts(),

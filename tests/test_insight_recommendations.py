@@ -239,3 +239,13 @@ def test_the_weightiest_comes_first_and_a_rule_that_fails_stops_no_other(
     advice = recommend(facts, (broken, *RULES[::-1]))
     assert [one.weight for one in advice] == ["high", "medium", "low"]
     assert any(row["seam"] == "recommendations" for row in failures.as_rows())
+
+
+def test_a_host_on_a_shared_mount_and_a_disk_that_others_wait_for() -> None:
+    assert "9p" in one(Facts(host=Host(root_file_system="9p", root_remote=True)), "slow mount").evidence
+    none(Facts(host=Host(root_file_system="ext4")), "slow mount")
+    waiting = samples(60, io_waiting=lambda at: 0.4)
+    assert "40%" in one(Facts(samples=waiting), "slow disk").evidence
+    none(Facts(samples=waiting[:59]), "slow disk")
+    none(Facts(samples=samples(60, io_waiting=lambda at: 0.2)), "slow disk")
+    none(Facts(samples=samples(60, io_waiting=lambda at: 0.4 if at % 20 else 0.0)), "slow disk")

@@ -65,7 +65,7 @@ def child(name: str, rss: int, status: str = "sleeping") -> Any:
 
 @pytest.fixture
 def no_limits(tmp_path: Path) -> Limits:
-    return Limits(tmp_path / "none", tmp_path / "none")
+    return Limits(tmp_path / "none", tmp_path / "none", pressure=tmp_path / "none")
 
 
 def test_the_second_sample_equals_the_truth_and_so_does_the_third(tmp_path: Path, no_limits: Limits) -> None:
@@ -162,7 +162,7 @@ def test_version_2_limits(tmp_path: Path) -> None:
         memory__current="1000",
         cpu__max="150000 100000",
     )
-    limits = Limits(tmp_path / "fs", tmp_path / "self")
+    limits = Limits(tmp_path / "fs", tmp_path / "self", pressure=tmp_path / "none")
     assert limits.read() == {"memory_limit": 2147483648, "memory_of_limit": 1000, "cpu_limit": 1.5}
     group(tmp_path / "fs" / "docker" / "abc", memory__max="max", cpu__max="max 100000")
     assert limits.read() == {}
@@ -171,15 +171,33 @@ def test_version_2_limits(tmp_path: Path) -> None:
 def test_in_a_container_the_group_lies_at_the_top(tmp_path: Path) -> None:
     (tmp_path / "self").write_text("0::/../../what/ever\n")
     group(tmp_path / "fs", memory__max="500", memory__current="10", cpu__max="max 100000")
-    assert Limits(tmp_path / "fs", tmp_path / "self").read() == {"memory_limit": 500, "memory_of_limit": 10}
+    assert Limits(tmp_path / "fs", tmp_path / "self", pressure=tmp_path / "none").read() == {
+        "memory_limit": 500,
+        "memory_of_limit": 10,
+    }
 
 
 def test_version_1_limits(tmp_path: Path) -> None:
     (tmp_path / "self").write_text("5:memory:/m\n4:cpu,cpuacct:/c\n1:name=systemd:/x\n")
     group(tmp_path / "fs/memory/m", memory__limit_in_bytes="4096", memory__usage_in_bytes="96")
     group(tmp_path / "fs/cpu/c", cpu__cfs_quota_us="50000", cpu__cfs_period_us="100000")
-    limits = Limits(tmp_path / "fs", tmp_path / "self")
+    limits = Limits(tmp_path / "fs", tmp_path / "self", pressure=tmp_path / "none")
     assert limits.read() == {"memory_limit": 4096, "memory_of_limit": 96, "cpu_limit": 0.5}
     group(tmp_path / "fs/memory/m", memory__limit_in_bytes="9223372036854771712")
     group(tmp_path / "fs/cpu/c", cpu__cfs_quota_us="-1")
+    assert limits.read() == {}
+
+
+def test_what_waits_for_the_disk(tmp_path: Path) -> None:
+    file = tmp_path / "io"
+    nothing = {"files": tmp_path / "none", "membership": tmp_path / "none"}
+    assert Limits(**nothing, pressure=file).read() == {}
+    file.write_text(
+        "some avg10=1.00 avg60=2.00 avg300=12.50 total=9\nfull avg10=0.00 avg60=0.00 avg300=99.00 total=1\n"
+    )
+    limits = Limits(**nothing, pressure=file)
+    assert limits.read() == {"io_waiting": 0.125}
+    file.write_text("some avg10=1.00 avg60=2.00 avg300=0.00 total=9\n")
+    assert limits.read() == {"io_waiting": 0.0}
+    file.write_text("full avg300=99.00\nsome avg300=x\n")
     assert limits.read() == {}

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any, Final
 
+from autoperf.agentzero import underway
 from autoperf.agentzero.probe import Probe, Step, agent_attributes, is_intervention, restore
 from autoperf.errors import class_name, guarded
 from autoperf.telemetry import names
@@ -97,6 +98,7 @@ class _Watched:
     ) -> Any:
         started = time.perf_counter()
         outcome = Outcome()
+        work = self._probe.underway.begin(underway.TOOL, self._name, *self._whose())
         tokens = (
             (_outcome, _outcome.set(outcome)),
             # What a tool runs beside itself is part of its own time, and answers no call of the model.
@@ -115,9 +117,14 @@ class _Watched:
                 finally:
                     self._measure(time.perf_counter() - started, outcome)
         finally:
+            self._probe.underway.end(work)
             for variable, token in tokens:
                 restore(variable, token)
             self.count(time.perf_counter() - started, bool(outcome.error), step, begin)
+
+    def _whose(self) -> tuple[str, str]:
+        known = self._attributes or agent_attributes(self._agent, (names.AGENT_NAME, names.CONVERSATION_ID))
+        return known.get(names.AGENT_NAME, ""), known.get(names.CONVERSATION_ID, "")
 
     def _span(self, arguments: dict[str, Any], step: Step | None) -> AbstractContextManager[Any]:
         attributes = self._attributes

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, Final
 
-from autoperf.agentzero import answers, messages
+from autoperf.agentzero import answers, messages, underway
 from autoperf.agentzero.probe import Probe, agent_attributes, is_intervention, restore
 from autoperf.agentzero.streams import Caller, Stream
 from autoperf.errors import class_name, guarded
@@ -94,6 +94,8 @@ class _Chat:
         failure = ""
         with self.probe.span(f"{names.CHAT} {self.model}", self.known_before, names.CLIENT) as span:
             token = self.probe.stream.set(self.stream)
+            agent, chat = (self.known_before.get(key, "") for key in _KEYS)
+            work = self.probe.underway.begin(underway.MODEL, self.model, agent, chat)
             with guarded("chat content"):
                 self._tell_prompt(span)
             try:
@@ -105,6 +107,7 @@ class _Chat:
                 failure = "" if is_intervention(error) else class_name(error)
                 raise
             finally:
+                self.probe.underway.end(work)
                 restore(self.probe.stream, token)
                 with guarded("chat span"):
                     self._tell(span, failure)

@@ -127,6 +127,7 @@ class Call:
                 turn = probe.turn.get()
                 if turn is not None:
                     turn.begin_step(probe.span)
+                    probe.underway.step(turn.work, turn.steps)
         self._point_token = probe.point.set(self)
         if point.background:
             # Also for extensions that do not call the constructor by which we know them.

@@ -17,6 +17,7 @@ from autoperf.agentzero.mcplimits import Limits
 from autoperf.agentzero.streams import Caller, Stream
 from autoperf.agentzero.turn import NEVER_NS
 from autoperf.agentzero.turn import Turn as Turn
+from autoperf.agentzero.underway import Underway
 from autoperf.errors import guarded
 from autoperf.telemetry import names
 from autoperf.vigil import Vigil
@@ -142,6 +143,7 @@ class Probe:
         self.tool_lookups = Lookups()
         self.extension_lookups = Lookups(measured=False)  # until a loader of ours is at work
         self.interventions = Interventions()
+        self.underway = Underway()
         self.extension_classes = ExtensionClasses()
         self.replies = GrowingTexts()
         self.roots = GrowingTexts()
@@ -258,6 +260,7 @@ class Probe:
             self.tools.count(),
             self.points.count(),
             self.replies.resumed + self.replies.handed_on,
+            self.underway.moves,
             *(memo.total() for memo in list(self.memos.values())),
         )
 
@@ -267,6 +270,7 @@ class Probe:
         self.points.forked()
         self.replies.forked()
         self.roots.forked()
+        self.underway.forked()
         for renew in self.after_fork:
             renew()
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
+from autoperf.agentzero.underway import Work
 from autoperf.telemetry import names
 
 # Of the short-lived pieces alone: prompt, model call and tool come on top, 40 in all at most.
@@ -18,12 +19,13 @@ OpenSpan = Callable[[str, dict[str, Any]], AbstractContextManager[Any]]
 class Turn:
     """Made at the start of a message and of a monologue, current in its context until its end."""
 
-    __slots__ = ("_left", "_omitted", "_open", "_step", "agent", "conversation", "steps")
+    __slots__ = ("_left", "_omitted", "_open", "_step", "agent", "conversation", "steps", "work")
 
     def __init__(self, agent: str, conversation: str) -> None:
         self.agent = agent
         self.conversation = conversation
         self.steps = 0
+        self.work: Work | None = None
         self._open: AbstractContextManager[Any] | None = None
         self._step: Any = None
         self._left = _SHARE

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from autoperf.agentzero import underway
 from autoperf.agentzero.background import Origin
 from autoperf.agentzero.probe import Probe, Turn, agent_attributes, is_intervention, restore
 from autoperf.errors import class_name, guarded
@@ -29,11 +30,14 @@ def message(probe: Probe) -> Callable[..., Any]:
         if not by_user:
             return await wrapped(*args, **kwargs)
         attributes = agent_attributes(agent, _KEYS)
+        turn = _turn(attributes)
         with probe.span(names.MESSAGE, attributes, new_trace=True):
-            token = probe.turn.set(_turn(attributes))
+            token = probe.turn.set(turn)
+            work = probe.underway.begin(underway.MESSAGE, "", turn.agent, turn.conversation)
             try:
                 return await wrapped(*args, **kwargs)
             finally:
+                probe.underway.end(work)
                 restore(probe.turn, token)
 
     return process_chain
@@ -51,12 +55,14 @@ def monologue(probe: Probe) -> Callable[..., Any]:
         failed: dict[str, Any] = {}
         with probe.span(label, attributes):
             token = probe.turn.set(turn)
+            turn.work = work = probe.underway.begin(underway.AGENT, "", turn.agent, turn.conversation)
             try:
                 return await wrapped(*args, **kwargs)
             except Exception as error:
                 failed = {} if is_intervention(error) else {names.ERROR_TYPE: class_name(error)}
                 raise
             finally:
+                probe.underway.end(work)
                 with guarded("monologue"):
                     # No end of the step is called in a stopped monologue, nor in a task of the scheduler.
                     turn.end_step()
@@ -83,7 +89,18 @@ def _turn(attributes: dict[str, Any]) -> Turn:
 
 def prompt(probe: Probe) -> Callable[..., Any]:
     """For ``Agent.prepare_prompt(loop_data)``."""
-    return _spanned(probe, names.PREPARE_PROMPT)
+
+    async def prepare(wrapped: Callable[..., Any], _instance: Any, args: Any, kwargs: Any) -> Any:
+        with probe.span(names.PREPARE_PROMPT):
+            turn = probe.turn.get()
+            whose = ("", "") if turn is None else (turn.agent, turn.conversation)
+            work = probe.underway.begin(underway.PROMPT, "", *whose)
+            try:
+                return await wrapped(*args, **kwargs)
+            finally:
+                probe.underway.end(work)
+
+    return prepare
 
 
 def system_prompt(probe: Probe) -> Callable[..., Any]:

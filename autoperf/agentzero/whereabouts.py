@@ -22,7 +22,8 @@ def whereabouts(frames: Sequence[FrameType]) -> dict[str, str]:
         if frame.f_code.co_name == "monologue":
             found = {"chat": _text(getattr(owner, "context", None), "id"), "tool": ""}
         elif frame.f_code.co_name == "execute" and hasattr(owner, "agent"):
-            found["tool"] = _text(owner, "name") or type(owner).__name__
+            # An extension has an agent and an ``execute`` too, but no name.
+            found["tool"] = _text(owner, "name") or found["tool"]
     return found
 
 

@@ -42,7 +42,8 @@ class Host:
 
     ``torch_loaded`` whether PyTorch is in memory, ``local_models`` whether anything that needs it was made;
     ``bytecode`` whether imports find or leave compiled files; ``file_system`` the type that the state
-    directory lies on, ``remote`` whether that may be a network's.
+    directory lies on, ``remote`` whether that may be a network's; ``root_file_system`` and ``root_remote``
+    say the same of the host's own folder.
     """
 
     version: str | None = None
@@ -51,6 +52,8 @@ class Host:
     bytecode: bool | None = None
     file_system: str = ""
     remote: bool = False
+    root_file_system: str = ""
+    root_remote: bool = False
 
 
 @dataclass(frozen=True)

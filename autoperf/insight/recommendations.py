@@ -7,7 +7,7 @@ from typing import Final
 
 from autoperf.errors import guarded
 from autoperf.insight.facts import Facts, Recommendation
-from autoperf.insight.rules import caches, process, turns
+from autoperf.insight.rules import caches, defects, process, turns
 
 Rule = Callable[[Facts], Iterator[Recommendation]]
 RULES: Final[tuple[Rule, ...]] = (
@@ -19,6 +19,7 @@ RULES: Final[tuple[Rule, ...]] = (
     process.handles,
     process.disk,
     process.bytecode,
+    defects.known,
     turns.mcp_servers,
     turns.tools,
     turns.models,

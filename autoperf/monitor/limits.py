@@ -7,6 +7,8 @@ from typing import Final
 
 _FILES: Final = Path("/sys/fs/cgroup")
 _MEMBERSHIP: Final = Path("/proc/self/cgroup")
+# Of the whole machine: the group's own is not to be had in version 1, nor in most containers.
+_PRESSURE: Final = Path("/proc/pressure/io")
 # Version 1 says "no limit" with the largest number of pages.
 _UNLIMITED: Final = 1 << 60
 
@@ -18,14 +20,23 @@ class Limits:
     (``memory.limit_in_bytes``, ``memory.usage_in_bytes``, ``cpu.cfs_quota_us``, ``cpu.cfs_period_us``).
     """
 
-    def __init__(self, files: Path = _FILES, membership: Path = _MEMBERSHIP) -> None:
+    def __init__(
+        self, files: Path = _FILES, membership: Path = _MEMBERSHIP, pressure: Path = _PRESSURE
+    ) -> None:
         paths = _paths(membership)
+        self._pressure = pressure
         self._unified = _folder(files, paths.get(""), "memory.current")
         self._memory = _folder(files / "memory", paths.get("memory"), "memory.usage_in_bytes")
         self._cpu = _folder(files / "cpu", paths.get("cpu"), "cpu.cfs_quota_us")
 
     def read(self) -> dict[str, float]:
-        """``memory_limit`` and ``memory_of_limit`` (bytes), ``cpu_limit`` (cores); what there is of them."""
+        """``memory_limit`` and ``memory_of_limit`` (bytes), ``cpu_limit`` (cores); what there is of them.
+
+        ``io_waiting`` is the share of the last five minutes in which something waited for the disk.
+        """
+        return self._limits() | _waiting(self._pressure)
+
+    def _limits(self) -> dict[str, float]:
         if self._unified is not None:
             row = _memory(_number(self._unified / "memory.max"), _number(self._unified / "memory.current"))
             quota, _, period = _text(self._unified / "cpu.max").partition(" ")
@@ -67,6 +78,17 @@ def _cores(quota: str, period: str) -> dict[str, float]:
     if not quota.isdecimal() or not period.isdecimal() or not int(period):
         return {}
     return {"cpu_limit": int(quota) / int(period)}
+
+
+def _waiting(pressure: Path) -> dict[str, float]:
+    # Source: the kernel's documentation of PSI: "some avg10=0.00 avg60=0.00 avg300=0.00 total=0", in percent.
+    for line in _text(pressure).splitlines():
+        kind, *fields = line.split()
+        for field in fields if kind == "some" else ():
+            name, _, value = field.partition("=")
+            if name == "avg300" and value.replace(".", "", 1).isdecimal():
+                return {"io_waiting": round(float(value) / 100, 4)}
+    return {}
 
 
 def _number(file: Path) -> float | None:

@@ -1,4 +1,4 @@
-"""The monitor's one thread: looks for stalls eight times a second, and takes a sample every few seconds."""
+"""The monitor's one thread: looks for stalls several times a second, and takes a sample now and then."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from autoperf.errors import guarded
 from autoperf.monitor.readings import Readings
 from autoperf.monitor.stalls import Stall, Stalls
 
-_WATCH_S: Final = 0.125
+# No longer than from the moment a stall is looked at to the moment it counts.
+_WATCH_S: Final = 0.15
 _DISCOVER_S: Final = 2.0
 _KEPT: Final = 720
 _STALLS_KEPT: Final = 256
@@ -32,6 +33,7 @@ class Monitor:
         self.interval = interval
         self.latest: dict[str, Any] = {}
         self.recent_stalls: deque[Stall] = deque(maxlen=_STALLS_KEPT)
+        self.lasting: list[Stall] = []
         self.stalls = 0
         self.pulse = 0
         self.cpu_seconds = 0.0
@@ -79,15 +81,20 @@ class Monitor:
         self._samples.clear()
         self._to_store.clear()
         self.recent_stalls.clear()
+        self.lasting = []
         self.latest = {}
 
     def as_row(self) -> dict[str, Any]:
-        """As ``status`` shows it: the interval (s), how many stalls, the last of them, the latest sample."""
+        """As ``status`` shows it: the interval (s), how many stalls, the last of them, the latest sample.
+
+        ``lasting`` are the stalls that go on, by when they began: how long is for the reader to say.
+        """
         last = self.recent_stalls[-1] if self.recent_stalls else None
         return {
             "running": self.running,
             "interval": self.interval,
             "stalls": self.stalls,
+            "lasting": [_begun(stall) for stall in self.lasting],
             "last_stall": None if last is None else asdict(last),
             "sample": self.latest,
         }
@@ -111,6 +118,7 @@ class Monitor:
                 now = time.monotonic()
                 with guarded("monitor"):
                     self._note(stalls.watch())
+                    self._note_lasting(stalls.lasting)
                     if now >= next_look:
                         next_look = now + _DISCOVER_S
                         stalls.discover()
@@ -120,6 +128,7 @@ class Monitor:
                     # A shorter interval acts at once, not after the longer one.
                     next_sample = min(next_sample, now + self.interval)
         finally:
+            self.lasting = []
             stalls.release()
 
     def _note(self, ended: list[Stall]) -> None:
@@ -128,6 +137,11 @@ class Monitor:
             self.recent_stalls.append(stall)
             self._to_store.append(stall)
 
+    def _note_lasting(self, lasting: list[Stall]) -> None:
+        if list(map(_begun, lasting)) != list(map(_begun, self.lasting)):
+            self.pulse += 1
+        self.lasting = lasting
+
     def _sample(self, readings: Readings, stalls: Stalls) -> None:
         row = readings.read()
         self.cpu_seconds = time.thread_time()
@@ -135,3 +149,12 @@ class Monitor:
         self.latest = {**self.latest, **row}
         self.pulse += 1
         self._samples.append(row)
+
+
+def _begun(stall: Stall) -> dict[str, Any]:
+    row = asdict(stall)
+    # To a tenth: worked out anew each time, the same moment differs by some microseconds.
+    return {
+        **{key: row[key] for key in ("loop", "stack", "inside", "chat", "tool")},
+        "at": round(stall.at, 1),
+    }

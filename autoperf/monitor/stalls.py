@@ -17,7 +17,7 @@ from typing import Any, Final
 from autoperf.errors import guarded
 
 THRESHOLD_S: Final = 0.25
-# Earlier than what counts, so that the shortest stall is looked at too, eight times a second.
+# Earlier than what counts, so that the shortest stall is looked at too, several times a second.
 _LOOK_AFTER_S: Final = 0.1
 _LOOPS_KEPT: Final = 32
 _STALLS_KEPT: Final = 256
@@ -99,10 +99,17 @@ class Busy:
         if vars(self._selector).get("select") is self._select:
             del self._selector.select
 
-    def take_longest(self) -> float:
+    def forget_unless_it_runs(self) -> None:
+        """A loop whose run has ended goes to sleep in no selector: it is not busy until it runs again."""
+        loop = self.loop()
+        if loop is None or not loop.is_running():
+            self.awake_since = 0.0
+
+    def take_longest(self, now: float) -> float:
         """The longest time without a break since last asked, in seconds, one that still lasts included."""
         longest, self.longest = self.longest, 0.0
-        return longest
+        since = self.awake_since
+        return max(longest, now - since) if since else longest
 
 
 class Stalls:
@@ -124,6 +131,7 @@ class Stalls:
         self._wall_clock = wall_clock
         self._seen: dict[int, tuple[weakref.ref[Any], float]] = {}
         self._loops: dict[int, Busy] = {}
+        self.lasting: list[Stall] = []
 
     def discover(self) -> None:
         """Look which loops run, and begin to watch those that have run for a while."""
@@ -145,14 +153,18 @@ class Stalls:
                 del self._loops[key]
 
     def watch(self) -> list[Stall]:
-        """Look at every loop that stalls right now; the stalls that have ended since last time."""
-        ended = []
+        """Look at every loop that stalls right now; the stalls that have ended since last time.
+
+        ``lasting`` then holds those that have not.
+        """
+        ended, lasting = [], []
         frames: dict[int, FrameType] | None = None
         for busy in list(self._loops.values()):
+            busy.forget_unless_it_runs()
             since = busy.awake_since
             now = self._clock()
             while busy.over:
-                ended.append(self._ended(busy, *busy.over.popleft()))
+                ended.append(self._described(busy, *busy.over.popleft()))
             if since and now - since >= _LOOK_AFTER_S and since == busy.awake_since:
                 if busy.look is None or busy.look.since != since:
                     busy.look = _Look(since)
@@ -161,13 +173,16 @@ class Stalls:
                     look.next_at = now + (now - since) / 2
                     frames = frames or sys._current_frames()
                     self._look(look, frames.get(busy.identity))
+                if now - since >= THRESHOLD_S:
+                    lasting.append(self._described(busy, since, now - since))
+        self.lasting = lasting
         return ended
 
     def lags(self) -> dict[str, float]:
         """For each watched loop's thread: the longest time without a break since last asked, in seconds."""
         worst: dict[str, float] = {}
         for busy in list(self._loops.values()):
-            worst[busy.thread] = round(max(worst.get(busy.thread, 0.0), busy.take_longest()), 4)
+            worst[busy.thread] = round(max(worst.get(busy.thread, 0.0), busy.take_longest(self._clock())), 4)
         return worst
 
     def release(self) -> None:
@@ -178,7 +193,7 @@ class Stalls:
         self._loops.clear()
         self._seen.clear()
 
-    def _ended(self, busy: Busy, since: float, seconds: float) -> Stall:
+    def _described(self, busy: Busy, since: float, seconds: float) -> Stall:
         look = busy.look
         at = self._wall_clock() - (self._clock() - since)
         if look is None or look.since != since or not look.stacks:

@@ -15,6 +15,8 @@ _DAY_S: Final = 86_400.0
 _LONG_ENOUGH_S: Final = 1800.0
 _BROWSERS: Final = ("chrom", "headless_shell", "playwright", "firefox")
 _MIB: Final = 1 << 20
+# At the default interval five minutes, over which the kernel averages as well.
+_IO_SAMPLES: Final = 60
 
 
 def growth(facts: Facts, name: str) -> tuple[Trend, list[float]] | None:
@@ -158,6 +160,26 @@ def disk(facts: Facts) -> Iterator[Recommendation]:
             f"file system {facts.host.file_system}",
             "quicker writes, on a thread of ours",
             "AUTOPERF_HOME= a folder on a local disk",
+        )
+    if facts.host.root_remote:
+        yield Recommendation(
+            "slow mount",
+            "medium",
+            "Agent Zero itself lies on a network or shared mount",
+            f"file system {facts.host.root_file_system} holds its folder",
+            "every step looks for hundreds of files there, a start for thousands",
+            "keep Agent Zero in the image or a volume, and mount only what you exchange with it (usr/)",
+        )
+    waits = sorted(row["io_waiting"] for row in facts.samples[-_IO_SAMPLES:] if "io_waiting" in row)
+    if len(waits) == _IO_SAMPLES and waits[len(waits) // 4] >= 0.25:
+        yield Recommendation(
+            "slow disk",
+            "medium",
+            "Work waits for the disk",
+            f"in three of four samples of the last {_IO_SAMPLES}, something waited for input or output for "
+            f"{waits[len(waits) // 4]:.0%} of the time or more",
+            "up to that share of the time of whatever reads or writes files",
+            "move Agent Zero's folder to a faster disk, or find what else keeps this one busy (iotop)",
         )
     free = next((row["disk_free"] for row in reversed(facts.samples) if "disk_free" in row), None)
     if free is not None and free < 200 * _MIB:

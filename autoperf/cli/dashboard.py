@@ -1,0 +1,246 @@
+"""The one screen of ``autoperf top``: pure functions from a `View` to lines of a given width."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+from autoperf.cli.rendering import mebibytes
+from autoperf.cli.spark import PLAIN, line
+from autoperf.cli.terminal import columns, cut, fitted, squeezed
+from autoperf.live import View
+from autoperf.wording import count, duration, is_number, milliseconds, percent, printable
+
+_LABEL: Final = 8
+_NUMBERS: Final = 34
+_WIDEST_SPARK: Final = 60
+_NARROW: Final = 72
+_TOOLS: Final = 8
+_STALLS: Final = 6
+_CHATS: Final = 12
+_LASTING: Final = 3
+_KIND: Final = {"tool": "tool ", "model": "model ", "prompt": "prompt", "message": "message"}
+_MIB: Final = 1 << 20
+Row = tuple[str, ...]
+
+
+def frame(view: View, width: int, height: int | None = None, marks: str = PLAIN) -> list[str]:
+    """Lines of ``width`` columns at most; with ``height``, long lists give way so that all fits in it."""
+    spared = (_CHATS, _TOOLS, _STALLS)
+    lines = _lines(view, width, marks, spared)
+    while height is not None and len(lines) > height and max(spared) > 1:
+        # The longest list first; one row of each is worth more than many of one.
+        longest = max(range(len(spared)), key=lambda i: spared[i])
+        spared = tuple(rows - (i == longest) for i, rows in enumerate(spared))  # type: ignore[assignment]
+        lines = _lines(view, width, marks, spared)
+    return lines[:height]
+
+
+def _lines(view: View, width: int, marks: str, rows: tuple[int, int, int]) -> list[str]:
+    chats, tools, stalls = rows
+    sections = (
+        _vitals(view, width, marks),
+        _chats(view, width, chats),
+        _rates(view, width),
+        _tools(view, width, tools),
+        _stalls(view, width, stalls),
+    )
+    lines = _heading(view, width)
+    for section in sections:
+        lines += ["", *section] if section else []
+    return [cut(one, width).rstrip() for one in lines]
+
+
+def _heading(view: View, width: int) -> list[str]:
+    row, host = view.row, view.row.get("host") or {}
+    started = row.get("started")
+    last = view.now if view.running else row.get("updated")
+    lived = _between(started, last)
+    state = f"runs since {lived}" if view.running else f"ran for {lived}"
+    version = (row.get("resource") or {}).get("service.version") or host.get("generation") or ""
+    clock = time.strftime("%H:%M:%S", time.localtime(view.now))
+    title = f"process {row.get('pid', '?')} {state}   Agent Zero {printable(str(version))}".rstrip()
+    lines = [f"{fitted(title, width - columns(clock) - 2)}  {clock}"]
+    if view.condition:
+        lines.append(f"! {view.condition}")
+    lasting = (row.get("monitor") or {}).get("lasting") or [] if view.running else []
+    for stall in sorted(lasting, key=lambda one: float(one.get("at") or 0))[:_LASTING]:
+        lasted = duration(view.now - float(stall.get("at") or view.now))
+        lines.append(
+            f"! loop {printable(str(stall.get('loop')))} has answered nobody for {lasted}: {_place(stall)}"
+        )
+    return lines
+
+
+def _vitals(view: View, width: int, marks: str) -> list[str]:
+    sample = (view.row.get("monitor") or {}).get("sample") or {}
+    lags = {name: lag for name, lag in (sample.get("lag") or {}).items() if is_number(lag)}
+    lines = []
+    if is_number(sample.get("cpu")):
+        limit = f" of {sample['cpu_limit']:.2f}" if is_number(sample.get("cpu_limit")) else ""
+        lines.append(
+            _vital("CPU", f"{sample['cpu']:.2f}{limit} cores", _past(view, "cpu"), width, marks, 1.0)
+        )
+    if is_number(sample.get("memory")):
+        limit = (
+            f", limit {mebibytes(sample['memory_limit'])}" if is_number(sample.get("memory_limit")) else ""
+        )
+        text = mebibytes(sample["memory"]) + limit
+        past = _past(view, "memory")
+        floor = min((value for value in past if value is not None), default=0.0)
+        # From its lowest up: memory that grows by a tenth would look like memory that stands still.
+        risen = [None if value is None else value - floor for value in past]
+        lines.append(_vital("memory", text, risen, width, marks, 16.0 * _MIB))
+    if lags:
+        loop, worst = max(lags.items(), key=lambda item: item[1])
+        text = f"{milliseconds(1000 * worst)} {printable(loop)}"
+        past = [max(one.get("lag", {}).values(), default=None) for one in view.samples]
+        lines.append(_vital("lag", text, past, width, marks, 0.25))
+    held = [f"{name} {count(sample[key])}" for key, name in _HELD if is_number(sample.get(key))] + [
+        f"{printable(str(name))} {count(number)} ({mebibytes(memory)})"
+        for name, (number, memory) in (sample.get("children") or {}).items()
+    ]
+    return lines + ([f"{'holds':{_LABEL}}{', '.join(held)}"] if held else [])
+
+
+_HELD: Final = (("threads", "threads"), ("files", "open files"))
+
+
+def _past(view: View, name: str) -> list[float | None]:
+    return [one.get(name) for one in view.samples]
+
+
+def _vital(label: str, text: str, past: Sequence[float | None], width: int, marks: str, least: float) -> str:
+    room = min(width - _LABEL - _NUMBERS, _WIDEST_SPARK)
+    if room < 8:
+        return f"{label:{_LABEL}}{text}"
+    return f"{label:{_LABEL}}{fitted(text, _NUMBERS - 2)}  {line(past, room, marks, least)}"
+
+
+def _chats(view: View, width: int, most: int) -> list[str]:
+    works = view.row.get("underway")
+    if works is None or not view.running:
+        return []
+    rows = at_work(works, view.now)
+    busy = {work.get("chat") for work in works if work.get("chat")}
+    known = (view.row.get("host") or {}).get("chats")
+    chats = f"{count(known)} chats, {len(busy)} at work" if is_number(known) else f"{len(busy)} chats at work"
+    if not rows:
+        return [chats]
+    head = ("chat", "agent", "step", "doing", "since")
+    return [chats, *_table(head, rows[:most], width, give=3), *_more(len(rows), most)]
+
+
+def at_work(works: Sequence[dict[str, Any]], now: float) -> list[Row]:
+    """A row for each thing at the end of a chain: an agent with its step, and what it waits for there."""
+    steps = {(w.get("chat"), w.get("agent")): w for w in works if w.get("kind") == "agent"}
+    rows: list[Row] = []
+    for work in works:
+        kind, whose = work.get("kind"), (work.get("chat"), work.get("agent"))
+        if kind in ("message", "agent") and any(_below(other, work) for other in works):
+            continue
+        agent = steps.get(whose)
+        step = str(agent["step"]) if agent and agent.get("step") else ""
+        since = work.get("step_since") if kind == "agent" and step else work.get("since")
+        doing = _KIND.get(str(kind), "between calls") + printable(str(work.get("name", "")))
+        lasted = _between(since, now)
+        rows.append((printable(str(whose[0] or "-")), printable(str(whose[1] or "-")), step, doing, lasted))
+    return rows
+
+
+def _between(begin: Any, end: Any) -> str:
+    return duration(float(end) - float(begin)) if is_number(begin) and is_number(end) else "?"
+
+
+def _below(other: dict[str, Any], work: dict[str, Any]) -> bool:
+    if other is work or other.get("chat") != work.get("chat"):
+        return False
+    if work.get("kind") == "message":
+        return other.get("kind") != "message"
+    return other.get("agent") == work.get("agent") and other.get("kind") not in ("message", "agent")
+
+
+def _rates(view: View, width: int) -> list[str]:
+    shown = [
+        f"{printable(str(name))} {percent(one.get('hit_rate'))}"
+        for name, one in (view.row.get("lookups") or {}).items()
+        if one.get("lookups") and is_number(one.get("hit_rate"))
+    ]
+    lines = _filled("hits    ", shown, width) if shown else []
+    return lines[:3]
+
+
+def _filled(label: str, parts: Sequence[str], width: int) -> list[str]:
+    lines, indent = [label], " " * len(label)
+    for part in parts:
+        begun = lines[-1]
+        glue = "" if begun in (label, indent) else ", "
+        if glue and columns(begun) + columns(glue + part) > width:
+            lines.append(indent + part)
+        else:
+            lines[-1] = begun + glue + part
+    return lines
+
+
+def _tools(view: View, width: int, most: int) -> list[str]:
+    entries = sorted(view.row.get("tools") or [], key=lambda one: -float(one.get("p95_ms") or 0))
+    keys = ("p50_ms", "p95_ms", "max_ms", "total_ms") if width >= _NARROW else ("p50_ms", "p95_ms")
+    rows = [
+        (
+            printable(str(one.get("name", "?"))),
+            count(one.get("count")),
+            count(one.get("errors")),
+            *(milliseconds(one.get(key)) for key in keys),
+        )
+        for one in entries
+    ]
+    head = ("slowest tools", "calls", "errors", *(key.removesuffix("_ms") for key in keys))
+    numbers = len(head) - 1
+    return (
+        [*_table(head, rows[:most], width, give=0, numbers=numbers), *_more(len(rows), most)] if rows else []
+    )
+
+
+def _stalls(view: View, width: int, most: int) -> list[str]:
+    known = (view.row.get("monitor") or {}).get("stalls")
+    if not view.stalls:
+        return [f"{count(known)} stalls, none in the last hour"] if known else []
+    recent = list(view.stalls)[::-1]
+    rows = [
+        (
+            time.strftime("%H:%M:%S", time.localtime(one.get("at") or 0)),
+            f"{float(one.get('seconds') or 0):.2f} s",
+            _place(one),
+        )
+        for one in recent
+    ]
+    return [*_table(("stalls", "lasted", "where"), rows[:most], width, give=2), *_more(len(rows), most)]
+
+
+def _place(stall: dict[str, Any]) -> str:
+    stack = stall.get("stack") or []
+    where = str(stack[-1]) if stack else str(stall.get("inside") or "an unknown place")
+    of = "".join(f", {key} {stall[key]}" for key in ("tool", "chat") if stall.get(key))
+    return printable(where + of)
+
+
+def _more(found: int, shown: int) -> list[str]:
+    return [f"  and {found - shown} more"] if found > shown else []
+
+
+def _table(head: Row, rows: Sequence[Row], width: int, *, give: int, numbers: int = 0) -> list[str]:
+    """Columns as wide as needed; the column ``give`` loses its middle where the width does not suffice."""
+    cells = [head, *rows]
+    widths = [max(columns(row[i]) for row in cells) for i in range(len(head))]
+    others = sum(widths) - widths[give] + 2 * (len(head) - 1)
+    widths[give] = max(8, min(widths[give], width - others))
+    lines = []
+    for row in cells:
+        shown = [squeezed(text, widths[i]) for i, text in enumerate(row)]
+        aligned = [
+            " " * (widths[i] - columns(text)) + text if i >= len(head) - numbers else fitted(text, widths[i])
+            for i, text in enumerate(shown)
+        ]
+        lines.append("  ".join(aligned))
+    return lines
