@@ -1,4 +1,4 @@
-"""Show what was measured run by run, day by day, hour by hour or by version.
+"""Show what was measured by run, day, hour or version.
 
 Of each: messages with their median and 95th percentile, failures, tool and model calls, tokens as the
 provider counted them, CPU, memory, stalls of event loops and the caches' hit rate. `--of tools` and the
