@@ -188,6 +188,11 @@ class Cache(Generic[V]):
         entry = self._entries.get(key)
         return None if entry is None else entry.value
 
+    def keys(self) -> list[Hashable]:
+        """The keys kept at this moment, fresh or not, least recently used first."""
+        with self._lock:
+            return list(self._entries)
+
     def reexecuted(self) -> None:
         """Note that a hit was served by executing kept code again."""
         with self._lock:

@@ -44,6 +44,7 @@ def reading(probe: Probe) -> Callable[[Read, Switch], Read]:
             raise AutoperfError("another way of reading files than the one that is known")
         names: dict[str, Any] = host.__globals__
         kept: Recent[tuple[str, str], tuple[Stamp, str]] = Recent(_CHARACTERS, _weight)
+        probe.clears(SEAM, kept.clear)
 
         def read_file(relative_path: Any, encoding: Any = "utf-8") -> Any:
             if not switch.on or type(relative_path) is not str or type(encoding) is not str:

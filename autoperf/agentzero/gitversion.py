@@ -49,6 +49,12 @@ class Releases:
     def __init__(self, probe: Probe) -> None:
         self._counter = probe.memo(SEAM)
         self._kept: dict[Any, tuple[Repository, Stamp, Any]] = {}
+        probe.clears(SEAM, self._clear)
+
+    def _clear(self) -> int:
+        count = len(self._kept)
+        self._kept.clear()
+        return count
 
     def of_a_path(self, original: Callable[[str], Any], switch: Switch) -> Callable[[str], Any]:
         """Wrapper for ``get_repo_release_info(repo_path)``."""
@@ -93,7 +99,7 @@ class Releases:
                 return copy.deepcopy(kept[2])
             if kept is not None:
                 # Which files to look at may have changed with them.
-                del self._kept[key]
+                self._kept.pop(key, None)
                 repository = Repository.at(root)
                 stamp = None if repository is None else repository.stamp()
         settled = stamp is not None and gitstamps.settled(stamp)

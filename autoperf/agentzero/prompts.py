@@ -34,4 +34,11 @@ def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]
     for name, build in builds.items():
         if name in targets:
             yield targets[name], unless_cached(probe.root, build)
+    for name, kept in (
+        ("prompts", files.templates),
+        ("prompt folders", names.kept),
+        ("skills", skills.found),
+        ("skills", skills.parsed),
+    ):
+        probe.clears(name, kept.clear)
     probe.after_fork += [files.templates.forked, names.kept.forked, skills.found.forked, skills.parsed.forked]

@@ -90,6 +90,10 @@ class Timings:
             )  # fmt: skip
         return sorted(rows, key=lambda row: (-row.total_ms, row.kind, row.name))
 
+    def values(self, kind: str, name: str) -> list[float]:
+        """The durations of one thing in ms, in the order in which they were counted in."""
+        return list(self._values.get((kind, name), ()))
+
 
 def _key(node: Node) -> tuple[str, str]:
     kind = operation(node.name)

@@ -77,6 +77,10 @@ V0_9_9 = Layout(
         "agent:Agent.call_utility_model",
     ),
     more={
+        "tool": {
+            "prompt": "agent:Agent.read_prompt",
+            "functions": "helpers.responses_tools:build_responses_function_tools",
+        },
         "preload": {
             "reply": "agent:Agent.handle_response_stream",
         },
