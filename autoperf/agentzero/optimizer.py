@@ -31,7 +31,7 @@ ACTIONS: Final = (
 _TOOLS_PROMPT: Final = "agent.system.tools.md"
 _PURPOSE: Final = (
     "measures and tunes the process this agent runs in: hit rates, slow tools, memory, stalls; "
-    "for questions about speed or load only"
+    "only for questions about speed"
 )
 DESCRIPTION: Final = (
     f"### {NAME}\n{_PURPOSE}\nargs: `action` {'|'.join(ACTIONS)}; "
@@ -200,16 +200,14 @@ def _wanted(probe: Probe, agent: Any) -> bool:
 
 
 def function_tool() -> dict[str, Any]:
-    """The tool as a function of the Responses API."""
-    free = {name: {"type": "string"} for name in ("which", "tools", "interval", "hours", "seconds")}
+    """The tool as a function of the Responses API; its definition too is at most 150 tokens long."""
+    free = {name: {"type": "string"} for name in ("which", "tools", "interval", "hours")}
     return {
         "type": "function",
         "name": NAME,
         "description": _PURPOSE,
         "parameters": {
             "type": "object",
-            "properties": {"action": {"type": "string", "enum": list(ACTIONS)}, **free},
-            "required": ["action"],
-            "additionalProperties": True,
+            "properties": {"action": {"enum": list(ACTIONS)}, **free},
         },
     }

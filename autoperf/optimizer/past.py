@@ -49,8 +49,8 @@ def history(runtime: Runtime, call: Call) -> str:
     _flush(runtime)
     now, before, cut = _read(runtime.config.state_dir, time.time(), hours * 3600)
     lines = [
-        f"The last {hours:g} h: {count(now.traces)} messages and tasks; the {hours:g} h before: "
-        f"{count(before.traces)}." + (" Only the newest were read." if cut else "")
+        f"Traces (of messages, tasks, background work) of the last {hours:g} h: {count(now.traces)}; of the "
+        f"{hours:g} h before: {count(before.traces)}." + (" Only the newest were read." if cut else "")
     ]
     for kind, what in ((names.EXECUTE_TOOL, "tool"), (names.CHAT, "model")):
         rows = table(
@@ -119,12 +119,14 @@ def report(runtime: Runtime, _call: Call) -> str:
     path = directory / FILE_NAME
     _write(path, page(found))
     messages = [trace.summary.seconds for trace in found.traces if trace.summary.by_user]
+    unfinished = sum(trace.summary.name is None for trace in found.traces)
     lines = [
         f"Written: {path}",
-        f"{count(len(messages))} messages and {count(len(found.traces) - len(messages))} other traces, "
-        f"{count(found.spans)} spans"
-        + (f"; a message took {milliseconds(1000 * median(messages))} in the middle" if messages else ""),
+        f"{count(len(messages))} messages, {count(unfinished)} traces that still go on, "
+        f"{count(len(found.traces) - len(messages) - unfinished)} others; {count(found.spans)} spans",
     ]
+    if messages:
+        lines.append(f"a message took {milliseconds(1000 * median(messages))} (median)")
     total = sum(found.layers.values())
     if total:
         shares = sorted(found.layers.items(), key=lambda item: -item[1])[:5]

@@ -75,8 +75,8 @@ def shown(profile: Profile) -> list[str]:
         return ["No sample was taken yet."]
     lines = [
         f"{count(profile.looks)} looks in {duration(profile.seconds)}, {count(total)} at busy threads; the "
-        f"sampling took {profile.cost / max(profile.seconds, 1e-9):.1%} of a core. Wall time: a function that "
-        "waits in C counts."
+        f"sampling took {profile.cost / max(profile.seconds, 1e-9):.1%} of a core. Wall time: a function "
+        "that waits in C counts."
     ]
     if not total:
         return [*lines, "Every thread waited, at every look: nothing was hot."]
@@ -92,7 +92,7 @@ def shown(profile: Profile) -> list[str]:
         _SHOWN,
     )
     around = [(f, n) for f, n in profile.within.most_common() if f.owner == "host" and NAME not in f.name]
-    lines += ["", "The host's functions around them:"]
+    lines += ["", "The host's functions around them:"] if around else []
     lines += table(
         ("function", "whose", "own", "with what it calls"),
         [_row(function, profile, total) for function, _ in around[:_SHOWN]],

@@ -27,7 +27,7 @@ from autoperf.optimizer.markdown import cell, table
 from autoperf.patching import Applied, Switch
 from autoperf.runtime import Runtime
 
-SECONDS: Final = 1.6  # for all that is timed; what goes before adds little
+SECONDS: Final = 1.6  # for all that is timed; what comes before adds little
 _TOOLS: Final = 3
 _BATCH_S: Final = 0.003
 _KEPT_S: Final = 300.0
@@ -92,14 +92,20 @@ def benchmark(runtime: Runtime, call: Call) -> str:
         [
             *table(("look-up", "bare", "with autoperf", "bare / autoperf", "calls"), rows),
             f"CPU time of a call, median of {min(rounds)} to {max(rounds)} rounds in turns, just now in this "
-            "process. Bare is the host's own code without a wrapper of autoperf's. No tool and no extension "
-            "was run; a step of the agent makes a few to some hundred of these.",
+            "process. Bare is the host's own code without autoperf's wrappers; spans are not counted in. No "
+            "tool and no extension was run. A step of the agent makes a few to some hundred of these.",
         ]
     )
 
 
-def timing(pair: Pair, seconds: float, clock: Clock = time.thread_time_ns) -> Timed:
-    """Both in turns for ``seconds`` of ``clock``, in batches of a few ms, the first one changing places."""
+def timing(
+    pair: Pair, seconds: float, clock: Clock = time.thread_time_ns, wall: Clock = time.perf_counter_ns
+) -> Timed:
+    """Both in turns, in batches of a few ms of ``clock``, the first one changing places.
+
+    It ends when ``seconds`` of ``wall`` have passed, however busy the machine, after one round at least.
+    """
+    began, first = wall(), True
     for work in (pair.bare, pair.ours):
         for _ in range(3):  # the first loads, the second decides whether it can be kept
             work()
@@ -107,8 +113,7 @@ def timing(pair: Pair, seconds: float, clock: Clock = time.thread_time_ns) -> Ti
     pair.bare()
     size = max(1, min(2000, int(_BATCH_S * 1e9 / max(1, clock() - started))))
     found: dict[bool, list[float]] = {True: [], False: []}
-    began, first = clock(), True
-    while not found[False] or clock() - began < seconds * 1e9:
+    while not found[False] or wall() - began < seconds * 1e9:
         for bare in (first, not first):
             found[bare].append(_batch(pair.bare if bare else pair.ours, size, clock))
         first = not first
