@@ -23,8 +23,10 @@ _NOT_LOADABLE: Final = (OSError, SyntaxError, ValueError, ImportError, EOFError,
 def clear_cache(runtime: Runtime, call: Call) -> str:
     """``which``: names as `status` shows them; all of them without."""
     which = [name.lower() for name in names(call.arguments, "which")]
+    if which == ["all"]:
+        which = []
     try:
-        dropped = controls.clear(runtime, *([] if which == ["all"] else which))
+        dropped = controls.clear(runtime, *which)
     except ValueError as error:
         raise ArgumentError(str(error)) from None
     rows = [(name, count(entries)) for name, entries in dropped.items() if entries or which]
