@@ -83,6 +83,7 @@ def test_the_innermost_function_and_all_around_it_count_once_a_look() -> None:
     around = names(profile.within)
     assert around["inner"] == around["spins"] == ("host", 3)
     assert around["run"] == ("library", 3)
+    assert names(profile.host) == {"inner": ("host", 3)}
 
 
 def test_a_function_that_calls_itself_counts_once() -> None:
@@ -197,9 +198,11 @@ def test_what_is_shown() -> None:
     profile.busy.update({"AgentContext": 4})
     profile.own.update({library: 3, host: 1})
     profile.within.update({host: 4, library: 3})
+    profile.host.update({host: 4})
     text = "\n".join(shown(profile))
     assert "10 looks in 2.0 s, 4 at busy threads; the sampling took 2.5% of a core" in text
     assert "threads: AgentContext 100%" in text
     assert "innermost function: library 75%, host 25%" in text
     assert "| loads (json:1) | library | 75.0% | 75.0% |" in text
-    assert text.count("| Agent.monologue (agent.py:9) | host | 25.0% | 100.0% |") == 2
+    assert "| Agent.monologue (agent.py:9) | host | 25.0% | 100.0% |" in text
+    assert "| Agent.monologue (agent.py:9) | host | 100.0% | 100.0% |" in text

@@ -53,10 +53,11 @@ class Function:
 
 @dataclass
 class Profile:
-    """What was seen: a look at a busy thread counts 1, for its innermost function and for all around it.
+    """What was seen: a look at a busy thread counts 1.
 
-    ``seconds`` is the time of looking, ``cost`` the CPU time it took; both in seconds. ``busy`` counts by
-    the name of the thread.
+    ``own`` counts it for the innermost function, ``within`` for all around it too, and ``host`` for the
+    host's own function that is the innermost one of the host's. ``seconds`` is the time of looking, ``cost``
+    the CPU time it took; both in seconds. ``busy`` counts by the name of the thread.
     """
 
     looks: int = 0
@@ -65,6 +66,7 @@ class Profile:
     busy: Counter[str] = field(default_factory=Counter)
     own: Counter[Function] = field(default_factory=Counter)
     within: Counter[Function] = field(default_factory=Counter)
+    host: Counter[Function] = field(default_factory=Counter)
 
     @property
     def samples(self) -> int:
@@ -76,7 +78,9 @@ class Sampler:
     """Looks every ``interval`` seconds from `start` on, until `stop` or for ``limit`` seconds of looking.
 
     ``phase`` is asked about five times a second: ``look``, ``pause`` or ``end``. Wall time counts: what
-    blocks a thread in C is seen in the Python function that called it.
+    blocks a thread in C is seen in the Python function that called it. A look has to wait for the
+    interpreter's lock, so functions that release it (files, sockets, some C code) are seen too often: up to
+    5 ms of work before such a call are counted for it.
     """
 
     def __init__(
@@ -148,17 +152,21 @@ class Sampler:
             if thread.startswith("autoperf") or _waits(innermost):
                 continue
             profile.busy[thread] += 1
-            seen: set[Function] = set()
-            frame: FrameType | None = innermost
-            for _ in range(_DEPTH):
-                if frame is None:
-                    break
-                seen.add(self._function(frame.f_code))
-                frame = frame.f_back
-            for function in seen:
+            stack = self._stack(innermost)
+            profile.own[stack[0]] += 1
+            own = next((function for function in stack if function.owner == "host"), None)
+            if own is not None:
+                profile.host[own] += 1
+            for function in set(stack):
                 if function in profile.within or len(profile.within) < _FUNCTIONS_KEPT:
                     profile.within[function] += 1
-            profile.own[self._function(innermost.f_code)] += 1
+
+    def _stack(self, frame: FrameType | None) -> list[Function]:
+        found: list[Function] = []
+        while frame is not None and len(found) < _DEPTH:
+            found.append(self._function(frame.f_code))
+            frame = frame.f_back
+        return found
 
     def _function(self, code: CodeType) -> Function:
         known = self._known.get(code)

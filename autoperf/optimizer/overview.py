@@ -58,8 +58,11 @@ def _process(monitor: Mapping[str, Any]) -> Iterator[str]:
         numbers += [f"{name} {sample[key] / _MIB:,.0f} MiB"] if is_number(sample.get(key)) else []
     lag = max(sample.get("lag", {}).values(), default=None)
     numbers += [] if lag is None else [f"longest time a loop was busy {milliseconds(lag * 1000)}"]
-    state = f"every {monitor['interval']:g} s" if monitor["running"] else "off"
-    yield f"monitor {state}" + (f": {', '.join(numbers)}" if numbers else ", no sample yet")
+    state = f"every {monitor['interval']:g} s" if monitor["running"] else "off, its last sample"
+    if numbers:
+        yield f"monitor {state}: {', '.join(numbers)}"
+    else:
+        yield f"monitor {'on' if monitor['running'] else 'off'}, no sample yet"
     last = monitor["last_stall"]
     if last:
         place = (last["stack"] or [last["inside"] or "an unknown place"])[-1]

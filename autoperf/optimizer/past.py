@@ -30,6 +30,8 @@ _TRACES: Final = 1000
 _SPANS: Final = 100_000
 _ROWS: Final = 12
 _REPORTED: Final = 50
+_HEAD: Final = ("calls", "errors", "median", "p95", "before", "difference")
+_MEASURED: Final = 4  # of them without a period before
 FILE_NAME: Final = "report.html"
 # What is called different by chance in one of twenty such tables.
 _LEVEL: Final = 0.05
@@ -52,12 +54,12 @@ def history(runtime: Runtime, call: Call) -> str:
         f"Traces (of messages, tasks, background work) of the last {hours:g} h: {count(now.traces)}; of the "
         f"{hours:g} h before: {count(before.traces)}." + (" Only the newest were read." if cut else "")
     ]
+    # Without anything before there is nothing to be told apart.
+    shown = len(_HEAD) if before.traces else _MEASURED
     for kind, what in ((names.EXECUTE_TOOL, "tool"), (names.CHAT, "model")):
-        rows = table(
-            (what, "calls", "errors", "median", "p95", "before", "difference"), _rows(kind, now, before)
-        )
+        rows = table((what, *_HEAD[:shown]), (row[: shown + 1] for row in _rows(kind, now, before)))
         lines += ["", *rows] if rows else []
-    if len(lines) > 1:
+    if before.traces:
         lines.append("Before: calls and median. A difference is told where chance is below 5 % (rank test).")
     return "\n".join(lines)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from typing import Final
 
-from autoperf.agentzero.optimizer import NAME, Call
+from autoperf.agentzero.optimizer import Call
 from autoperf.monitor.sampling import Function, Profile, Sampler
 from autoperf.optimizer.arguments import number
 from autoperf.optimizer.markdown import cell, table
@@ -69,42 +70,37 @@ class Profiling:
 
 
 def shown(profile: Profile) -> list[str]:
-    """Threads, and the functions by their own share; those of a library with the host's around them."""
+    """Threads, the functions by their share, and in which of the host's own functions that was."""
     total = profile.samples
     if not profile.looks:
         return ["No sample was taken yet."]
     lines = [
         f"{count(profile.looks)} looks in {duration(profile.seconds)}, {count(total)} at busy threads; the "
-        f"sampling took {profile.cost / max(profile.seconds, 1e-9):.1%} of a core. Wall time: a function "
-        "that waits in C counts."
+        f"sampling took {profile.cost / max(profile.seconds, 1e-9):.1%} of a core"
     ]
     if not total:
         return [*lines, "Every thread waited, at every look: nothing was hot."]
     threads = ", ".join(f"{cell(name)} {n / total:.0%}" for name, n in profile.busy.most_common(4))
-    owners: dict[str, int] = {}
+    owners: Counter[str] = Counter()
     for function, n in profile.own.items():
-        owners[function.owner] = owners.get(function.owner, 0) + n
-    shares = ", ".join(f"{name} {n / total:.0%}" for name, n in sorted(owners.items(), key=lambda i: -i[1]))
+        owners[function.owner] += n
+    shares = ", ".join(f"{name} {n / total:.0%}" for name, n in owners.most_common())
     lines += [f"threads: {threads}", f"innermost function: {shares}", ""]
-    lines += table(
-        ("function", "whose", "own", "with what it calls"),
-        [_row(function, profile, total) for function, _ in profile.own.most_common(_SHOWN)],
-        _SHOWN,
-    )
-    around = [(f, n) for f, n in profile.within.most_common() if f.owner == "host" and NAME not in f.name]
-    lines += ["", "The host's functions around them:"] if around else []
-    lines += table(
-        ("function", "whose", "own", "with what it calls"),
-        [_row(function, profile, total) for function, _ in around[:_SHOWN]],
-        _SHOWN,
-    )
-    return lines
+    lines += _table("innermost function", profile.own, profile)
+    if profile.host:
+        lines += ["", *_table("innermost of the host's functions", profile.host, profile)]
+    return [*lines, "Wall time. What reads files or sends is seen somewhat too often, few looks tell little."]
 
 
-def _row(function: Function, profile: Profile, total: int) -> tuple[str, str, str, str]:
+def _table(head: str, counted: Counter[Function], profile: Profile) -> list[str]:
+    rows = [_row(function, n, profile) for function, n in counted.most_common(_SHOWN)]
+    return table((head, "whose", "share", "with what it calls"), rows, _SHOWN)
+
+
+def _row(function: Function, looks: int, profile: Profile) -> tuple[str, str, str, str]:
     return (
         f"{cell(function.name, 50)} ({cell(function.place, 60)})",
         function.owner,
-        f"{profile.own[function] / total:.1%}",
-        f"{profile.within[function] / total:.1%}",
+        f"{looks / profile.samples:.1%}",
+        f"{profile.within[function] / profile.samples:.1%}",
     )
