@@ -14,7 +14,7 @@ import pytest
 
 from autoperf.agentzero.optimizer import Call
 from autoperf.monitor import sampling
-from autoperf.monitor.sampling import Function, Sampler, described
+from autoperf.monitor.sampling import Function, Sampler, Standing, described
 from autoperf.optimizer.profiling import Messages, shown
 
 HERE = str(Path(__file__).resolve().parent)
@@ -107,6 +107,52 @@ def test_who_waits_is_not_busy_and_neither_are_we() -> None:
             frame = next(f for f in sys._current_frames().values() if f.f_back and waits.__code__ in codes(f))
         sampler.note([("AgentContext", frame), ("autoperf-monitor", sys._getframe())])
     assert (sampler.profile.looks, sampler.profile.samples) == (1, 0)
+
+
+def at_work(sampler: Standing, frame: FrameType, looks: int = 3) -> list[bool]:
+    return [sampler.still(7, frame) for _ in range(looks)]
+
+
+def stands(end: threading.Event) -> None:
+    BUSY["stands"] = True
+    end.wait()
+
+
+@pytest.mark.parametrize(
+    ("spent", "still"), [([0, 0], [False, True, True]), ([0, 9_000_000], [False, False, False])]
+)
+def test_a_thread_at_the_same_instruction_stands_unless_it_has_cpu_time(
+    spent: list[int], still: list[bool]
+) -> None:
+    readings = iter(spent)
+    standing = Standing(lambda native: next(readings))
+    with frame_of(stands, lambda: bool(BUSY.get("stands"))) as frame:
+        standing.measure({7: 70}, 100.0)
+        standing.measure({7: 70}, 100.1)
+        assert at_work(standing, innermost(frame, "stands")) == still
+
+
+def test_an_event_loop_that_stands_is_looked_at() -> None:
+    import asyncio
+
+    standing = Standing(lambda native: 0)
+
+    async def stands_in_a_loop() -> list[bool]:
+        return at_work(standing, sys._getframe())
+
+    loop = asyncio.new_event_loop()
+    try:
+        assert loop.run_until_complete(stands_in_a_loop()) == [False, False, False]
+    finally:
+        loop.close()
+
+
+def test_cpu_time_of_a_thread_where_the_system_tells() -> None:
+    first = sampling._cpu_ns(threading.get_native_id())
+    assert sampling._cpu_ns(-1) is None
+    if first is not None:
+        sum(range(300_000))
+        assert (sampling._cpu_ns(threading.get_native_id()) or 0) > first
 
 
 def codes(frame: FrameType | None) -> list[object]:

@@ -20,6 +20,7 @@ _SHARE: Final = 0.03
 _DEPTH: Final = 400
 _FUNCTIONS_KEPT: Final = 5000
 _PAUSED_S: Final = 0.2
+_WORKING: Final = 0.05  # of the time between two readings: a thread with less CPU time does next to nothing
 _OURS: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 # Where a thread's innermost Python function is one of these, it waits for something.
 _WAITING: Final = frozenset(
@@ -74,6 +75,56 @@ class Profile:
         return sum(self.busy.values())
 
 
+class Standing:
+    """Which threads stand still: at the instruction of the last look, without CPU time, and in no event loop.
+
+    An event loop that stands is no thread that waits for work: everything on it waits. CPU time is read
+    from ``/proc`` by ``cpu_ns`` about five times a second; elsewhere standing at an instruction decides.
+    """
+
+    def __init__(self, cpu_ns: Callable[[int], int | None] | None = None) -> None:
+        self._cpu_ns = _cpu_ns if cpu_ns is None else cpu_ns
+        self._places: dict[int, tuple[int, int]] = {}
+        self._spent: dict[int, int] = {}
+        self._working: set[int] = set()
+        self._read_at = 0.0
+
+    def measure(self, native: Mapping[int, int | None], now: float) -> None:
+        """Read how much CPU time each thread (its ident to the system's number) has had since last time."""
+        elapsed, self._read_at = now - self._read_at, now
+        spent = {i: ns for i, n in native.items() if n is not None and (ns := self._cpu_ns(n)) is not None}
+        self._working = {
+            ident
+            for ident, ns in spent.items()
+            if ns - self._spent.get(ident, ns) >= _WORKING * elapsed * 1e9
+        }
+        self._spent = spent
+
+    def still(self, ident: int, frame: FrameType) -> bool:
+        """Whether that thread stands still, now that its innermost frame is ``frame``."""
+        place = id(frame), frame.f_lasti
+        before, self._places[ident] = self._places.get(ident), place
+        return before == place and ident not in self._working and not _in_loop(frame)
+
+
+def _cpu_ns(native_id: int) -> int | None:
+    try:
+        with open(f"/proc/self/task/{native_id}/schedstat", "rb") as file:
+            return int(file.read().split()[0])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _in_loop(frame: FrameType | None) -> bool:
+    for _ in range(_DEPTH):
+        if frame is None:
+            return False
+        if frame.f_code.co_name == "run_forever":
+            return True
+        frame = frame.f_back
+    return False
+
+
 class Sampler:
     """Looks every ``interval`` seconds from `start` on, until `stop` or for ``limit`` seconds of looking.
 
@@ -99,6 +150,7 @@ class Sampler:
         self._interval = interval
         self._frames = frames
         self._known: dict[CodeType, Function] = {}
+        self._standing = Standing()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="autoperf-profile", daemon=True)
 
@@ -126,6 +178,7 @@ class Sampler:
                 now = time.monotonic()
                 if now - asked_at >= _PAUSED_S:
                     asked_at, phase = now, self._phase()
+                    self._standing.measure({t.ident or 0: t.native_id for t in threading.enumerate()}, now)
                 if phase == "end" or self.profile.seconds >= self._limit:
                     break
                 if phase == "pause":
@@ -139,7 +192,9 @@ class Sampler:
     def _look(self) -> float:
         before = time.thread_time()
         names = {thread.ident: thread.name for thread in threading.enumerate()}
-        self.note((names.get(ident, "?"), frame) for ident, frame in self._frames().items())
+        still = self._standing.still
+        stacks = self._frames().items()
+        self.note((names.get(ident, "?"), frame) for ident, frame in stacks if not still(ident, frame))
         cost = time.thread_time() - before
         self.profile.cost += cost
         return max(self._interval, cost / _SHARE)
