@@ -83,6 +83,7 @@ def start(root: Path, layout: Layout, **options: Any) -> Runtime:
     runtime = Runtime.start(root, layout, config)
     if config.tool != "off":
         runtime.probe.optimizer = _at_first_call(runtime)
+        runtime.probe.at_stop.append(lambda: setattr(runtime.probe, "optimizer", None))
     return runtime
 
 

@@ -416,6 +416,12 @@ def test_an_answer_that_fails_is_one_line(probe: Probe, fail_open: None) -> None
     assert response.message == f"{NAME} could not answer: ImportError. Go on without it."
 
 
+def test_a_tool_that_outlives_us_says_so(probe: Probe) -> None:
+    tool = looked_up(probe, Unknown, NAME)
+    probe.optimizer = None
+    assert asyncio.run(tool.execute(action="status")).message == f"{NAME} is switched off"
+
+
 def test_it_answers_off_the_loop(probe: Probe) -> None:
     import threading
 

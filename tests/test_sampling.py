@@ -205,6 +205,14 @@ def test_it_ends_by_itself(phase: str, limit: float) -> None:
     assert sampler.profile.looks <= 1
 
 
+def test_what_never_comes_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampling, "_PATIENCE_S", 0.0)
+    sampler = Sampler(HERE, lambda: "pause", 0.01, interval=0.001)
+    sampler.start()
+    sampler._thread.join(30)
+    assert not sampler.running
+
+
 def test_in_a_pause_it_does_not_look() -> None:
     phases = iter(["pause", "pause", "end"])
     sampler = Sampler(HERE, lambda: next(phases), 60.0, interval=0.001)

@@ -20,6 +20,7 @@ _SHARE: Final = 0.03
 _DEPTH: Final = 400
 _FUNCTIONS_KEPT: Final = 5000
 _PAUSED_S: Final = 0.2
+_PATIENCE_S: Final = 1800.0  # of pausing, all together: what was waited for may never come
 _WORKING: Final = 0.05  # of the time between two readings: a thread with less CPU time does next to nothing
 _OURS: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 # Where a thread's innermost Python function is one of these, it waits for something.
@@ -174,12 +175,13 @@ class Sampler:
         with guarded("profile"):
             asked_at, phase, last = 0.0, "look", time.monotonic()
             pause = self._interval
+            until = last + self._limit + _PATIENCE_S
             while not self._over.wait(pause):
                 now = time.monotonic()
                 if now - asked_at >= _PAUSED_S:
                     asked_at, phase = now, self._phase()
                     self._standing.measure({t.ident or 0: t.native_id for t in threading.enumerate()}, now)
-                if phase == "end" or self.profile.seconds >= self._limit:
+                if phase == "end" or self.profile.seconds >= self._limit or now >= until:
                     break
                 if phase == "pause":
                     pause, last = _PAUSED_S, now

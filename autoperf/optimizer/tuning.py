@@ -35,6 +35,7 @@ class Tuning:
         self._runtime = runtime
         self._changes: list[Change] = []
         self._lock = threading.Lock()
+        runtime.probe.after_fork.append(self._forked)
 
     def optimize(self, call: Call) -> str:
         """Apply what is safe and ours; with ``undo`` the same as `undo`."""
@@ -58,6 +59,9 @@ class Tuning:
         if not rows:
             return "Nothing to take back: `optimize` has changed nothing in this process."
         return "\n".join(["Taken back:", *table(("option", "from", "to"), rows)])
+
+    def _forked(self) -> None:
+        self._lock = threading.Lock()
 
     def _apply(self, one: Recommendation) -> Change | None:
         if one.setting is None or one.setting[0] not in controls.CHANGEABLE:
