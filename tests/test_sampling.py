@@ -119,10 +119,17 @@ def stands(end: threading.Event) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spent", "still"), [([0, 0], [False, True, True]), ([0, 9_000_000], [False, False, False])]
+    ("spent", "still"),
+    [
+        ([0, 0], [True, True, True]),
+        ([0, 4_900_000], [True, True, True]),
+        ([0, 5_100_000], [False, False, False]),
+        ([None, None], [False, True, True]),
+        ([None, 9_000_000], [False, True, True]),
+    ],
 )
-def test_a_thread_at_the_same_instruction_stands_unless_it_has_cpu_time(
-    spent: list[int], still: list[bool]
+def test_a_thread_without_cpu_time_stands_and_where_nobody_tells_one_at_the_same_instruction(
+    spent: list[int | None], still: list[bool]
 ) -> None:
     readings = iter(spent)
     standing = Standing(lambda native: next(readings))

@@ -77,35 +77,42 @@ class Profile:
 
 
 class Standing:
-    """Which threads stand still: at the instruction of the last look, without CPU time, and in no event loop.
+    """Which threads stand still: no event loop runs on them, and they have had next to no CPU time lately.
 
     An event loop that stands is no thread that waits for work: everything on it waits. CPU time is read
-    from ``/proc`` by ``cpu_ns`` about five times a second; elsewhere standing at an instruction decides.
+    from ``/proc`` by ``cpu_ns`` about five times a second; where the system does not tell, a thread that is
+    at the instruction of the last look stands.
     """
 
     def __init__(self, cpu_ns: Callable[[int], int | None] | None = None) -> None:
         self._cpu_ns = _cpu_ns if cpu_ns is None else cpu_ns
         self._places: dict[int, tuple[int, int]] = {}
+        self._loops: dict[int, bool] = {}
         self._spent: dict[int, int] = {}
-        self._working: set[int] = set()
+        self._working: dict[int, bool] = {}
         self._read_at = 0.0
 
     def measure(self, native: Mapping[int, int | None], now: float) -> None:
         """Read how much CPU time each thread (its ident to the system's number) has had since last time."""
-        elapsed, self._read_at = now - self._read_at, now
-        spent = {i: ns for i, n in native.items() if n is not None and (ns := self._cpu_ns(n)) is not None}
-        self._working = {
-            ident
-            for ident, ns in spent.items()
-            if ns - self._spent.get(ident, ns) >= _WORKING * elapsed * 1e9
-        }
-        self._spent = spent
+        least, self._read_at = _WORKING * (now - self._read_at) * 1e9, now
+        before, self._spent = self._spent, {}
+        for ident, number in native.items():
+            spent = None if number is None else self._cpu_ns(number)
+            if spent is not None:
+                self._spent[ident] = spent
+        known = self._spent.keys() & before.keys()
+        self._working = {ident: self._spent[ident] - before[ident] >= least for ident in known}
+        self._loops.clear()
 
     def still(self, ident: int, frame: FrameType) -> bool:
         """Whether that thread stands still, now that its innermost frame is ``frame``."""
         place = id(frame), frame.f_lasti
         before, self._places[ident] = self._places.get(ident), place
-        return before == place and ident not in self._working and not _in_loop(frame)
+        loop = self._loops.get(ident)
+        if loop is None:
+            loop = self._loops[ident] = _in_loop(frame)
+        working = self._working.get(ident)
+        return not loop and (before == place if working is None else not working)
 
 
 def _cpu_ns(native_id: int) -> int | None:

@@ -183,10 +183,10 @@ def test_native_calls_where_it_is_advertised(checkout: Path, tmp_path: Path) -> 
     assert ours.observed[-1]["failures"] == []
     prompts = [request.body for request in ours.requests if is_chat(request.model)]
     assert all(prompt["tools"].count(function_tool()) == 1 for prompt in prompts)
-    # What was said before is known by the previous response: an answer comes as the output of its call.
-    items = [item for prompt in prompts for item in prompt["input"] if isinstance(item, dict)]
-    outputs = [item["output"] for item in items if item.get("type") == "function_call_output"]
-    assert [text for text in outputs if text in said] == said
+    # The model called the function it was offered, all but the name with a method in it, which is none: the
+    # host writes such calls down without the thoughts of a request in text.
+    told = [item for item in prompts[-1]["input"] if item.get("role") == "assistant"]
+    assert sum(item["content"].startswith(f'{{"tool_name": "{NAME}"') for item in told) == len(said) - 1
 
 
 @pytest.mark.parametrize("checkout", CHECKOUTS, ids=lambda path: path.name)
