@@ -204,6 +204,17 @@ def test_a_tool_of_that_name_in_a_profile_wins(host: str, tmp_path: Path) -> Non
     assert drive(host, spec, tmp_path / "ours")["transcript"] == bare["transcript"]
 
 
+@pytest.mark.parametrize("host", HOSTS[1:])
+def test_a_broken_tool_of_that_name_is_still_the_hosts(host: str, tmp_path: Path) -> None:
+    spec = {
+        "replies": [use("status"), done()],
+        "files": {f"{TOOLS[host]}/{NAME}.py": "raise ImportError('no')"},
+    }
+    bare = drive(host, spec, tmp_path / "bare", None)
+    assert "not found" in results(bare)[0]
+    assert drive(host, spec, tmp_path / "ours")["transcript"] == bare["transcript"]
+
+
 def listing(host: str) -> dict[str, str]:
     """An extension that puts the list of tools into the system prompt, as real hosts do."""
     extensible = host in EXTENSIBLE

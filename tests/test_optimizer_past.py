@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from autoperf.insight.statistics import Timing
 from autoperf.optimizer import past
 from autoperf.runtime import Runtime
 from autoperf.store import SpanRow, Store
@@ -84,6 +85,13 @@ def test_the_same_is_no_difference_and_few_are_too_few(process: Runtime) -> None
     assert row(answer, "code")[-1] == "none beyond chance"
     assert row(answer, "rare")[-1] == "too few to tell"
     assert row(answer, "fresh")[2:] == ["100.0 %", "5.0 ms", "5.0 ms", "-", "new"]
+
+
+@pytest.mark.parametrize(("chance", "told"), [(0.049, "**2.00x, slower**"), (0.05, "none beyond chance")])
+def test_what_may_be_chance_among_so_many_is_no_difference(chance: float, told: str) -> None:
+    pair = [100.0 + n for n in range(9)], [200.0 + 2 * n for n in range(9)]
+    was = Timing("execute_tool", "code", 9, 0, 104.0, 108.0, 108.0, 936.0)
+    assert past._difference(pair, chance, was).startswith(told)
 
 
 def test_what_is_older_than_both_periods_is_not_read(process: Runtime) -> None:

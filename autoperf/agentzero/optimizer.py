@@ -96,7 +96,8 @@ def answering(probe: Probe, around: Wrapper | None = None) -> Wrapper:
 
 
 def _instead_of(probe: Probe, found: Any, agent: Any, name: str) -> Any:
-    if not _is_unknown(found) or probe.optimizer is None or (":" in name and _host_has_one(probe, agent)):
+    # One of the host's wins, also where its file is broken, or was looked for under a name with a method.
+    if not _is_unknown(found) or probe.optimizer is None or _host_has_one(probe, agent):
         return found
     base = next((kind for kind in type(found).__mro__ if kind.__name__ == "Tool"), None)
     if base is None:
