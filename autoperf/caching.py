@@ -193,6 +193,13 @@ class Cache(Generic[V]):
         with self._lock:
             return list(self._entries)
 
+    def fresh(self, key: Hashable, stamp: Stamp) -> V | None:
+        """What a look-up with ``stamp`` would find for ``key``; counts and touches nothing."""
+        entry = self._entries.get(key)
+        if entry is None or self._clock() - entry.loaded_at >= self.ttl:
+            return None
+        return entry.value if entry.settled and entry.stamp == stamp else None
+
     def reexecuted(self) -> None:
         """Note that a hit was served by executing kept code again."""
         with self._lock:

@@ -15,7 +15,7 @@ FEATURES: dict[str, str] = {
     "output": "the log masks, copies and writes only what changed",
     "client": "work that the model's client does for every chunk and nobody uses is left out",
     "startup": "garbage collection waits while the host imports, no folder is walked again to watch another",
-    "preload": "a tool whose name has streamed in is read and compiled while its arguments still stream",
+    "preload": "a tool whose name has streamed in is made ready while its arguments still stream",
     "imports": "heavy packages are imported at first use; one that is broken fails there, not at the start",
     "mcp-keep": "an MCP server's session is kept open between calls, and so is the server's state",
     "mcp-standby": "the next call's MCP server starts before it, in the folder, environment and time of then",

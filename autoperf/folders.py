@@ -6,13 +6,15 @@ import os
 from pathlib import Path
 
 from autoperf.mounts import file_system, is_prompt
+from autoperf.vigil import Vigil
 from autoperf.witness import Witness
 
 
 class Folders:
-    """Knows by device which folders can be trusted; one for a process."""
+    """Knows by device which folders can be trusted, and keeps watch over them; one for a process."""
 
-    def __init__(self) -> None:
+    def __init__(self, vigil: Vigil | None = None) -> None:
+        self.vigil = vigil or Vigil()
         self._trusted: dict[int, bool] = {}
 
     def note(self, witness: Witness, folder: str) -> bool:

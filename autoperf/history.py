@@ -24,6 +24,11 @@ _MARKED: Final = (names.MESSAGE, names.INVOKE_AGENT, names.EXECUTE_TOOL, names.C
 _NEWEST: Final = (
     "SELECT * FROM traces WHERE (start_ns, trace_id) < (?, ?) ORDER BY start_ns DESC, trace_id DESC LIMIT ?"
 )
+_MEASURED: Final = (
+    "SELECT name, start_ns, end_ns, status, pid, attributes FROM spans "
+    "WHERE start_ns >= ? AND start_ns < ? ORDER BY start_ns"
+)
+_LAST_NS: Final = 2**63 - 1
 _MARKS: Final = (
     "SELECT name, attributes, pid FROM spans WHERE trace_id = ? AND (parent_id IS NULL OR "
     + " OR ".join(f"name GLOB '{name}*'" for name in _MARKED)
@@ -64,7 +69,7 @@ class History:
 
     def traces(self) -> Iterator[Summary]:
         """Every trace, newest first, read in batches as they are asked for."""
-        last = (2**63 - 1, "~")
+        last = (_LAST_NS, "~")
         while True:
             batch = self._rows(_NEWEST, *last, _BATCH)
             for trace in batch:
@@ -113,6 +118,15 @@ class History:
             SpanRow._make((*values[:9], _object(values[9]), _pairs(values[10])))
             for values in map(tuple, rows)
         ]
+
+    def measured(
+        self, since: float, until: float
+    ) -> Iterator[tuple[str, int, int, str, int, dict[str, Any]]]:
+        """Name, start, end (ns), status, pid and attributes of the spans begun then (s), oldest first."""
+        bounds = (int(since * 1e9), int(min(until * 1e9, _LAST_NS)))
+        with self._readable():
+            for row in self._connection.execute(_MEASURED, bounds):
+                yield (*tuple(row)[:5], _object(row[5]))
 
     def processes(self) -> list[dict[str, Any]]:
         """The records of all processes, the most recently updated first."""

@@ -14,12 +14,16 @@ from autoperf.insight.reports import Report
 from autoperf.insight.statistics import Timings
 from autoperf.insight.summary import Summary
 from autoperf.insight.tree import build
+from autoperf.monitor.archive import samples, stalls
 from autoperf.shortening import homeless
+from autoperf.store import Store
 from autoperf.telemetry.cost import span_seconds
 from autoperf.version import __version__
 
 # In one report; more would be neither read nor held in memory.
 SPANS_IN_REPORT: Final = 200_000
+# A sample comes every few seconds: the first and the last belong to what they stand beside.
+_AROUND_S: Final = 10.0
 _OBSERVED: Final = "traces recorded with --observe"
 
 
@@ -40,6 +44,7 @@ def collect(directory: Path, last: int, baseline: Path | None = None) -> Report:
         if not report.traces:
             raise AutoperfError("the traces have just made room for newer ones: ask again")
         report.processes = _recorders(processes, now)
+        report.samples, report.stalls = _sampled(directory, report)
         if observed:
             messages, timings = _timed(history, observed)
             report.compare(_OBSERVED, messages, timings)
@@ -91,6 +96,18 @@ def _fill(report: Report, history: History, chosen: Sequence[Summary]) -> list[s
         )
         if number
     ]
+
+
+def _sampled(directory: Path, report: Report) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What the monitor took while the processes of these traces were at them."""
+    pids = {row.get("pid") for row in report.processes}
+    since = min(trace.summary.start_ns for trace in report.traces) / 1e9 - _AROUND_S
+    until = max(trace.summary.end_ns for trace in report.traces) / 1e9 + _AROUND_S
+    with Store.open(directory) as store:
+        return (
+            [row for row in samples(store, since, until) if row["pid"] in pids],
+            [row for row in stalls(store, since, until) if row["pid"] in pids],
+        )
 
 
 def _timed(history: History, chosen: Sequence[Summary]) -> tuple[int, Timings]:

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from autoperf.agentzero import Layout, localmodels
+from autoperf.agentzero.aheadloading import AheadLoading
 from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.content import Content
+from autoperf.agentzero.counters import Rates
 from autoperf.agentzero.layout import Source
 from autoperf.agentzero.loading import ClassLoading, Loaded
 from autoperf.agentzero.mcplimits import Limits
@@ -66,12 +68,14 @@ class Runtime:
         self.code = CodeCache(max(config.tool_cache_ttl, config.extension_cache_ttl))
         self.probe = Probe(None, config.detail)
         self.probe.root = str(root)
+        self._rates = Rates(self.probe.tool_lookups, self.probe.extension_lookups)
         self.probe.mcp_limits = Limits(config.mcp_idle, config.mcp_sessions, config.mcp_standby_mb << 20)
         self.probe.code = self.code
         self.probe.stream_hz = config.stream_hz
         self.probe.tool_mode = config.tool
         self.probe.content = Content(config.content_limit, on=config.capture_content)
         loading = ClassLoading(self.caches, self.code)
+        self.probe.ahead = AheadLoading(loading)
         rows = patches(layout, config.features, self.probe, self.code, loading)
         source = Source(root)
         rows = [row for row in rows if row.foreign or not row.optional or source.shows(row.target)]
@@ -157,7 +161,10 @@ class Runtime:
         for work in self.probe.idle_work:
             with guarded("idle work"):
                 work()
-        self._archive.keep(*self.monitor.take())
+        samples, stalls = self.monitor.take()
+        if samples:
+            samples[-1] = {**samples[-1], **self._rates.since_last()}
+        self._archive.keep(samples, stalls)
         if time.monotonic() - self._expired_at >= _EXPIRY_INTERVAL_S:
             self._expired_at = time.monotonic()
             for cache in self.caches.values():

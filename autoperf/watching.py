@@ -1,28 +1,37 @@
-"""Folders that the kernel watches for us: half a microsecond tells whether a name has come or gone."""
+"""Folders and files that the kernel watches for us: half a microsecond tells whether one has changed."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import select
+import stat
 import struct
 import tempfile
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from autoperf.mounts import file_system, is_prompt
 
 # <sys/inotify.h>: attributes, moved from and to, created, deleted, and the folder itself deleted or moved.
 _MASK: Final = 0x4 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800
+# Of a file: written to, attributes, deleted, moved.
+_FILE_MASK: Final = 0x2 | 0x4 | 0x400 | 0x800
 _IGNORED: Final = 0x8000
 _EVENT: Final = struct.Struct("iIII")
 _NAMES_KEPT: Final = 20_000
+# Every user may have so many in all, 8,192 in old kernels, and the host watches folders too.
+_FILES_WATCHED: Final = 1_000
+# A process that waits for this file is told of every mount, proc(5).
+_MOUNTS: Final = "/proc/self/mounts"
 
 
 class _Thread(threading.local):
     poll: select.poll | None = None
+    mounts: Any = None
     round = -1
 
 
@@ -44,6 +53,9 @@ class FolderWatch:
         self._fd = -1
         self._names: dict[int, set[bytes]] = {}
         self._folders: dict[str, int] = {}
+        self._reached: set[str] = set()
+        self._every: set[int] = set()
+        self._files: set[int] = set()
         self._devices: dict[int, bool] = {}
         self._libc: ctypes.CDLL | None = None
         self._tried = False
@@ -72,8 +84,8 @@ class FolderWatch:
         thread = self._thread
         if thread.round != self._round:
             self._join(thread)
-        if thread.poll is not None and (thread.poll.poll(0) or self._draining):
-            self._drain()
+        if thread.poll is not None and ((ready := thread.poll.poll(0)) or self._draining):
+            self._drain(mounted=any(fd != self._fd for fd, _ in ready))
         return self._generation
 
     def watch(self, paths: Iterable[str]) -> bool:
@@ -87,6 +99,20 @@ class FolderWatch:
             try:
                 return self._fd >= 0 and all(self._watch_one(path) for path in paths)
             except (OSError, ValueError):  # a name that no file can have, a folder that is out of reach
+                return False
+
+    def deaf_to(self, paths: Iterable[str]) -> list[str]:
+        """Watch whatever shows in a look at these paths, names in folders and contents of files included.
+
+        Those that cannot be watched, or not reliably, are given back.
+        """
+        return [path for path in paths if not (self.watch([path]) and self._hears(path))]
+
+    def _hears(self, path: str) -> bool:
+        with self._lock:
+            try:
+                return self._fd >= 0 and self._watch_content(path)
+            except (OSError, ValueError):
                 return False
 
     def _start(self) -> None:
@@ -120,11 +146,18 @@ class FolderWatch:
         if self._fd >= 0:
             thread.poll = select.poll()
             thread.poll.register(self._fd, select.POLLIN)
+            # Each thread its own: who has been told of a mount is not told again.
+            with suppress(OSError):
+                thread.mounts = open(_MOUNTS, "rb")  # noqa: SIM115 - it lives as long as the thread
+                thread.poll.register(thread.mounts, select.POLLPRI)
 
     def _watch_one(self, path: str) -> bool:
         parts = path.split("/")
         if parts[0] or ".." in parts or "." in parts or len(path) > 3000:
             return False
+        parent, _, last = path.rpartition("/")
+        if parent in self._reached:
+            return self._interest(parent, os.fsencode(last)) and not os.path.islink(path)
         folder = "/"
         for name in (part for part in parts if part):
             if not self._interest(folder, os.fsencode(name)):
@@ -134,9 +167,30 @@ class FolderWatch:
                 mode = os.lstat(folder).st_mode
             except (FileNotFoundError, NotADirectoryError):
                 return True
-            if mode & 0o170000 == 0o120000:  # what a link leads to may change elsewhere
+            if stat.S_ISLNK(mode):  # what a link leads to may change elsewhere
                 return False
+        self._reached.add(parent)
         return True
+
+    def _watch_content(self, path: str) -> bool:
+        try:
+            mode = os.stat(path).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        if stat.S_ISDIR(mode):
+            wd = self._folders.get(path)
+            if wd is None:
+                wd = self._add(path) if self._is_local(path) else None
+            if wd is not None:
+                self._every.add(wd)
+            return wd is not None
+        if not stat.S_ISREG(mode) or not self._is_local(path) or len(self._files) >= _FILES_WATCHED:
+            return False
+        assert self._libc is not None
+        file: int = self._libc.inotify_add_watch(self._fd, os.fsencode(path), _FILE_MASK)
+        if file >= 0:
+            self._files.add(file)
+        return file >= 0
 
     def _interest(self, folder: str, name: bytes) -> bool:
         wd = self._folders.get(folder)
@@ -168,16 +222,20 @@ class FolderWatch:
             self._devices[device] = is_prompt(file_system(Path(folder)))
         return self._devices[device]
 
-    def _drain(self) -> None:
+    def _drain(self, *, mounted: bool) -> None:
         # Between the reading and the counting another thread finds the queue empty: it must wait as well.
         self._draining += 1
         try:
             with self._lock:
+                changed = mounted
                 while data := self._pending():
-                    if self._interesting(data):
-                        # Whatever folder a path led to may be another one now: it is looked up anew.
-                        self._folders.clear()
-                        self._generation += 1
+                    changed = self._interesting(data) or changed
+                if changed:
+                    # Whatever folder a path led to may be another one now: it is looked up anew.
+                    self._folders.clear()
+                    self._reached.clear()
+                    self._devices.clear()
+                    self._generation += 1
         finally:
             self._draining -= 1
 
@@ -196,5 +254,7 @@ class FolderWatch:
             at += size
             if mask & _IGNORED:
                 self._names.pop(wd, None)
-            found = found or not name or name in self._names.get(wd, ())
+                self._every.discard(wd)
+                self._files.discard(wd)
+            found = found or not name or wd in self._every or name in self._names.get(wd, ())
         return found

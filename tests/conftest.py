@@ -36,3 +36,10 @@ def _no_failures_yet(monkeypatch: pytest.MonkeyPatch) -> None:
 def fail_open(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests about failing open: our own failures are swallowed as they are in production."""
     monkeypatch.setenv("AUTOPERF_FAIL_OPEN", "1")
+
+
+@pytest.fixture(params=["looked at", "watched"])
+def both_ways(request, monkeypatch):
+    """Files are looked at every time, as they are at first; or watched from the first time on."""
+    if request.param == "watched":
+        monkeypatch.setattr("autoperf.vigil._PATIENCE", -1)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from autoperf import cli
 from autoperf.benchmark import mini, rounds
 from autoperf.benchmark.noise import Noise
 from autoperf.benchmark.process import HostError
@@ -35,6 +37,26 @@ def test_the_mini_agent_bare_and_under_autoperf(tmp_path: Path) -> None:
         assert sample.values["wall"] > 0
         assert sample.values[PEAK] > 5_000
         assert sample.values["CPU a step"] == pytest.approx(sample.values["CPU"] / sample.counts["steps"])
+
+
+def test_a_difference_in_one_tool_result_fails_the_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A real one, in real processes: the agent's tool looks whether autoperf is there."""
+    agent = tmp_path / "agent"
+    shutil.copytree(str(mini.folder()), agent)
+    tool = agent / "tools" / "calculator.py"
+    source = tool.read_text()
+    told = source.replace("{expression} = {value}", "{expression} = {value}, {'autoperf' in sys.modules}")
+    assert told != source
+    tool.write_text(told.replace("import ast\n", "import ast\nimport sys\n"))
+    monkeypatch.setattr(mini, "folder", lambda: agent)
+    assert cli.main(["benchmark", "--scenario", "short", "--rounds", "1"]) == 1
+    shown = capsys.readouterr().out
+    assert "transcripts differ, bare (1) and autoperf (2):" in shown
+    assert "transcripts equal" not in shown
+    assert any(line.strip().startswith("-") and ", False" in line for line in shown.splitlines())
+    assert any(line.strip().startswith("+") and ", True" in line for line in shown.splitlines())
 
 
 def test_a_mini_agent_that_fails_is_no_measurement(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

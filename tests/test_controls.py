@@ -17,6 +17,7 @@ from autoperf.config import Config
 from autoperf.recency import Recent
 from autoperf.runtime import Runtime
 from autoperf.stamps import Stamp
+from autoperf.vigil import Vigil
 from autoperf.witness import Witness
 
 HOSTS = Path(__file__).resolve().parent / "hosts"
@@ -80,7 +81,7 @@ def test_every_kind_of_memo_can_be_emptied(tmp_path: Path) -> None:
     file = tmp_path / "old"
     file.write_text("x")
     os.utime(file, (1, 1))
-    kept: Kept[int] = Kept()
+    kept: Kept[int] = Kept(Vigil())
     witness = Witness()
     witness.note(str(tmp_path / "absent"))
     kept.keep("key", 1, witness)

@@ -18,6 +18,8 @@ from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.sources import digest
 from tests.seam import module_of, patched
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 HOST = """
 import datetime, os, subprocess
 from types import SimpleNamespace

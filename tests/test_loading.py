@@ -243,7 +243,7 @@ def test_threads_run_a_stateful_module_once_per_caller(host, base):
 def test_a_failure_of_ours_falls_back_without_a_second_execution(host, base, monkeypatch, fail_open):
     path = host.write("t.py", STATEFUL.format("one"))
     host.file(path, base.Tool)
-    monkeypatch.setattr(host.loading, "_guards", lambda *_: 1 / 0)
+    monkeypatch.setattr(host.loading, "guards", lambda *_: 1 / 0)
     assert host.file(path, base.Tool)[0].said == "one"
     assert len(base.RUNS) == 2
     assert failures.of("loading of load_classes_from_file") == 1

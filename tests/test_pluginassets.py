@@ -14,7 +14,10 @@ import pytest
 
 from autoperf.agentzero import pluginassets
 from autoperf.agentzero.sources import digest
+from autoperf.vigil import Vigil
 from tests.seam import module_of, patched
+
+pytestmark = pytest.mark.usefixtures("both_ways")
 
 HOST = """
 import glob, os
@@ -90,7 +93,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     monkeypatch.setitem(sys.modules, "assets_host.subagents", subagents)
     monkeypatch.setattr(pluginassets, "KNOWN", {digest(module.find_plugin_assets)})
     bare = module.find_plugin_assets
-    with patched(module, "find_plugin_assets", pluginassets.finding):
+    with patched(module, "find_plugin_assets", pluginassets.finding(Vigil())):
         yield Host(module, bare, tmp_path)
 
 
@@ -179,5 +182,5 @@ def test_a_pattern_is_searched_by_the_host(host: Host) -> None:
 
 def test_another_search_is_left_alone() -> None:
     module = module_of("assets_other", HOST)
-    with patched(module, "find_plugin_assets", pluginassets.finding) as patches:
+    with patched(module, "find_plugin_assets", pluginassets.finding(Vigil())) as patches:
         assert patches.rows[0].state == "missing"

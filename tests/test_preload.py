@@ -1,4 +1,4 @@
-"""A tool is compiled while its arguments stream, executed by nobody, and read again when it is used."""
+"""A tool is made ready while its arguments stream: compiled, or executed where it was before and may be."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 import sys
 import types
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,7 +24,23 @@ TOOL = "import journal\njournal.SEEN.append('executed')\nVALUE = 'first'\n"
 
 
 class Agent:
-    config = types.SimpleNamespace(profile="")
+    config = SimpleNamespace(profile="")
+
+
+class Ahead:
+    """Stands for what executes; `wants` and `makes` are the paths where there is something to do."""
+
+    def __init__(self) -> None:
+        self.wants: set[str] = set()
+        self.makes: set[str] = set()
+        self.asked: list[str] = []
+
+    def wanted(self, path: str) -> bool:
+        return path in self.wants
+
+    def load(self, path: str) -> bool:
+        self.asked.append(path)
+        return path in self.makes
 
 
 class Host:
@@ -37,8 +54,9 @@ class Host:
         self.agent = Agent()
         self.switch = Switch()
         self.seen: list[str] = []
-        targets = {"reply": "agent:Agent.handle_response_stream"}
-        ((_, reply),) = preload.rows(targets, self.probe)
+        self.probe.ahead = self.ahead = Ahead()
+        targets = {name: f"host:{name}" for name in ("reply", "item", "delta")}
+        reply, item, delta = (build for _, build in preload.rows(targets, self.probe))
         self.importlib: Any = self.code.importlib_view(importlib, self.switch)
         self.preloading: preload.Preloading = reply.__self__
 
@@ -46,6 +64,8 @@ class Host:
             return stream
 
         self.handle = reply(handle_response_stream, self.switch)
+        self.item = item(lambda self, item, event: (item, event), self.switch)
+        self.delta = delta(lambda self, tool_call, delta: delta, self.switch)
 
     def write(self, text: str, name: str = "cold") -> Path:
         path = self.root / "tools" / f"{name}.py"
@@ -182,7 +202,7 @@ def test_odd_names_are_left_alone(host, name):
 
 
 def test_places_of_profiles_and_plugins(host, compilations):
-    host.agent.config = types.SimpleNamespace(profile="me")
+    host.agent.config = SimpleNamespace(profile="me")
     paths = [
         host.root / folder / "cold.py"
         for folder in ("python/tools", "agents/me/tools", "plugins/one/tools", "usr/plugins/two/tools")
@@ -201,3 +221,77 @@ def test_off_it_does_nothing(host, compilations):
     host.switch.on = False
     host.stream(REPLY)
     assert compilations == []
+
+
+def test_what_is_executed_ahead_is_not_compiled_too(host, compilations):
+    path = str(host.write(TOOL))
+    host.ahead.makes = {path}
+    host.stream(REPLY)
+    assert host.ahead.asked == [path]
+    assert compilations == []
+    assert (host.preloading.executed, host.preloading.compiled) == (1, 0)
+
+
+def test_a_file_is_asked_for_again_while_there_is_something_to_do(host):
+    path = str(host.write(TOOL))
+    host.ahead.wants = {path}
+    host.stream(REPLY)
+    host.stream(REPLY)
+    assert host.ahead.asked == [path, path]
+    host.ahead.wants = set()
+    host.stream(REPLY)
+    assert host.ahead.asked == [path, path]
+    assert host.probe.memos["preloaded tools"].as_row()["hits"] == 1
+
+
+def test_without_the_feature_tools_nothing_is_executed(host, compilations):
+    path = host.write(TOOL)
+    host.preloading.ahead = None
+    host.stream(REPLY)
+    host.stream(REPLY)
+    assert compilations == [str(path)]
+
+
+@pytest.mark.parametrize("native", [{"type": "function_call", "name": "cold"}, SimpleNamespace(name="cold")])
+def test_a_native_call_before_its_arguments(host, compilations, native):
+    path = host.write(TOOL)
+    assert host.item(None, native, "event") == (native, "event")
+    host.join()
+    assert compilations == [str(path)]
+
+
+@pytest.mark.parametrize("native", [{"name": "cold", "arguments": ""}, SimpleNamespace(name="cold")])
+def test_a_native_call_in_pieces(host, compilations, native):
+    path = host.write(TOOL)
+    assert host.delta(None, {}, native) is native
+    host.join()
+    assert compilations == [str(path)]
+    assert host.delta(None, {}, {"arguments": "{"}) == {"arguments": "{"}
+    assert host.delta(None, {}, None) is None
+    assert len(host.probe.memos) == 1
+    assert host.probe.memos["preloaded tools"].as_row()["misses"] == 1
+
+
+def test_a_native_call_does_not_say_for_which_profile(host, compilations):
+    paths = [host.root / folder / "cold.py" for folder in ("agents/one/tools", "usr/agents/two/tools")]
+    for path in paths:
+        path.parent.mkdir(parents=True)
+        path.write_text(TOOL)
+    host.item(None, {"name": "cold"}, None)
+    host.join()
+    assert sorted(compilations) == sorted(map(str, paths))
+
+
+@pytest.mark.parametrize("native", [{"name": "../cold"}, {"name": 7}, {}, None, {"name": "cold:now"}])
+def test_odd_native_calls_are_left_alone(host, native):
+    host.write(TOOL)
+    assert host.item(None, native, None) == (native, None)
+    assert host.preloading.thread is None
+
+
+def test_native_calls_with_the_feature_off(host):
+    host.write(TOOL)
+    host.switch.on = False
+    host.item(None, {"name": "cold"}, None)
+    host.delta(None, {}, {"name": "cold"})
+    assert host.preloading.thread is None

@@ -11,6 +11,8 @@ import pytest
 from autoperf.agentzero.tracebacks import without_our_frames
 from tests.prompt_hosts import FOLDERS, PromptHost, outcome, prompt_host, settle
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 COUNTING = """
 import pathlib
 class Variables:

@@ -13,6 +13,8 @@ from autoperf.agentzero.promptmemo import TEXTS_EACH
 from autoperf.witness import Witness
 from tests.prompt_hosts import FOLDERS, PromptHost, outcome, prompt_host, settle
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[PromptHost]:

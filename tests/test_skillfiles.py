@@ -11,6 +11,8 @@ import pytest
 
 from tests.prompt_hosts import PromptHost, prompt_host, settle
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[PromptHost]:

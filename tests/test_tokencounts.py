@@ -111,6 +111,32 @@ def test_long_texts_are_remembered_too(counts: Counts) -> None:
     assert counts.passed_on(text[:-1] + "!") == 1
 
 
+def test_of_a_long_line_that_grew_only_the_end_is_counted(counts: Counts) -> None:
+    words = [f"HumanMessage(content='step {n} of it\\\\n and don\\'t', name=None)" for n in range(200)]
+    counts.passed_on("[" + ", ".join(words[:-1]) + "]")
+    assert counts.passed_on("[" + ", ".join(words) + "]") <= 2
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_pieces_of_a_long_line_add_up(counts: Counts, seed: int) -> None:
+    chosen = random.Random(seed)
+    atoms = [atom for atom in ATOMS if "\n" not in atom] + [
+        "\\",
+        "\\n",
+        "ll",
+        "don't",
+        "z",
+        "Z",
+        "\u0301",
+        "ß",
+    ]
+    text = "".join(chosen.choices(atoms, k=2000))
+    parts = tokencounts.pieces(text)
+    assert "".join(parts) == text
+    assert len(parts) > 3
+    assert [token for part in parts for token in counts.bare(part)] == counts.bare(text)
+
+
 def test_of_a_text_that_grew_only_the_new_lines_are_counted(counts: Counts) -> None:
     text = "".join(f"line {number}, and more of it\n" for number in range(100))
     counts.passed_on(text)

@@ -22,6 +22,7 @@ COMPILED_ENTRIES: Final = 32  # waiting to be used for the first time
 class _Thread(threading.local):
     def __init__(self) -> None:
         self.executions: list[ModuleType] | None = None
+        self.only: CodeType | None = None
         self.reads = 0
 
 
@@ -69,6 +70,15 @@ class CodeCache:
         finally:
             self._thread.executions = outer
 
+    @contextmanager
+    def only(self, code: CodeType) -> Iterator[None]:
+        """In the block this thread executes nothing by path but what equals ``code``: ``ImportError``."""
+        self._thread.only = code
+        try:
+            yield
+        finally:
+            self._thread.only = None
+
     def note_execution(self, module: ModuleType) -> None:
         """A module is about to be executed by path in this thread."""
         if self._thread.executions is not None:
@@ -84,8 +94,12 @@ class CodeCache:
 
         stamp = stamp_or_none(Stamp.of, path)
         if stamp is None or stamp is ABSENT:
-            return load()
-        return self.cache.get_or_load(path, load, lambda: stamp)
+            code = load()
+        else:
+            code = self.cache.get_or_load(path, load, lambda: stamp)
+        if self._thread.only is not None and code != self._thread.only:
+            raise ImportError("another source than the one expected")
+        return code
 
     def importlib_view(self, original: ModuleType, switch: Switch) -> ModuleType:
         """Stands for ``importlib`` in the host module that loads by path; its specs carry our loader."""

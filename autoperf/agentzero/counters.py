@@ -115,6 +115,23 @@ class Lookups:
         return self.hits + self.misses + sum(counter() for counter in self._counters)
 
 
+class Rates:
+    """How many look-ups there were since it was last asked, and how many of those were hits."""
+
+    def __init__(self, *lookups: Lookups) -> None:
+        self._lookups = lookups
+        self._before = (0, 0)
+
+    def since_last(self) -> dict[str, int]:
+        """``lookups`` and ``hits`` together of all that are measured; empty where there were none."""
+        measured = [one for one in self._lookups if one.measured]
+        total = sum(one.total() for one in measured)
+        now = (total, total - sum(one.misses for one in measured))
+        lookups, hits = now[0] - self._before[0], now[1] - self._before[1]
+        self._before = now
+        return {"lookups": lookups, "hits": hits} if lookups > 0 else {}
+
+
 class Interventions:
     """Idle checks are only counted; waits and raised interventions also become spans."""
 

@@ -16,6 +16,8 @@ from autoperf.errors import AutoperfError, guarded
 from autoperf.patching import Switch, expect_parameters
 from autoperf.recency import Recent
 from autoperf.stamps import Stamp
+from autoperf.vigil import Seen
+from autoperf.witness import Look
 
 SEAM: Final = "files"
 # helpers.files.read_file by source: it opens get_abs_path(relative_path) and reads it, v0.9.7 - v2.6
@@ -43,27 +45,29 @@ def reading(probe: Probe) -> Callable[[Read, Switch], Read]:
         if digest(host) not in KNOWN or host.__defaults__ != ("utf-8",):
             raise AutoperfError("another way of reading files than the one that is known")
         names: dict[str, Any] = host.__globals__
-        kept: Recent[tuple[str, str], tuple[Stamp, str]] = Recent(_CHARACTERS, _weight)
+        kept: Recent[tuple[str, str], _Text] = Recent(_CHARACTERS, _weight)
+        holds = probe.vigil.holds
         probe.clears(SEAM, kept.clear)
 
         def read_file(relative_path: Any, encoding: Any = "utf-8") -> Any:
             if not switch.on or type(relative_path) is not str or type(encoding) is not str:
                 return original(relative_path, encoding)
             absolute = names["get_abs_path"](relative_path)
-            stamp, known = None, None
+            seen, known = None, None
             with guarded(SEAM):
-                stamp = _look(absolute)
-                known = kept.get((absolute, encoding)) if stamp is not None else None
-            if known is not None and known[0] == stamp:
+                known = kept.get((absolute, encoding))
+                if known is not None and not holds(known):
+                    known = None
+                seen = None if known is not None else _look(absolute)
+            if known is not None:
                 counter.hits += 1
-                return known[1]
+                return known.text
             counter.misses += 1
-            settled = stamp is not None and stamp.settled(time.time_ns())
             text = original(relative_path, encoding)
-            if stamp is not None and settled:
+            if seen is not None:
                 with guarded(SEAM):
                     if type(text) is str and 0 < len(text) <= _LONGEST:
-                        kept.put((absolute, encoding), (stamp, text))
+                        kept.put((absolute, encoding), _Text(absolute, seen, text))
             return text
 
         return read_file
@@ -71,17 +75,26 @@ def reading(probe: Probe) -> Callable[[Read, Switch], Read]:
     return build
 
 
-def _weight(_key: tuple[str, str], value: tuple[Stamp, str]) -> int:
-    return _ENTRY + len(value[1])
+class _Text(Seen):
+    __slots__ = ("text",)
+
+    def __init__(self, path: str, seen: Look, text: str) -> None:
+        super().__init__({path: seen})
+        self.text = text
 
 
-def _look(path: str) -> Stamp | None:
-    """How a plain file looks, the time of its inode included; None for anything else, and for nothing."""
+def _weight(_key: tuple[str, str], value: _Text) -> int:
+    return _ENTRY + len(value.text)
+
+
+def _look(path: str) -> Look:
+    """How a plain file looks whose next change is sure to show; None for anything else, and for nothing."""
     try:
         seen = os.stat(path)
     except (OSError, ValueError):
         return None
     if not stat.S_ISREG(seen.st_mode) or not seen.st_size:
         return None
-    newest = max(seen.st_mtime_ns, seen.st_ctime_ns)
-    return Stamp((seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size, seen.st_ino, seen.st_dev), newest)
+    if not Stamp((), max(seen.st_mtime_ns, seen.st_ctime_ns)).settled(time.time_ns()):
+        return None
+    return seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size, seen.st_ino, seen.st_dev

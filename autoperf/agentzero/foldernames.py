@@ -32,7 +32,7 @@ class FolderNames:
     """Stands in front of the host's ``get_unique_filenames_in_dirs(dir_paths, pattern, type)``."""
 
     def __init__(self, folders: Folders, lookups: Lookups, known: frozenset[str] = KNOWN) -> None:
-        self.kept: Kept[list[str]] = Kept()
+        self.kept: Kept[list[str]] = Kept(folders.vigil)
         self._folders = folders
         self._lookups = lookups
         self._known = known

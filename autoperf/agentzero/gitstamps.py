@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -70,6 +70,13 @@ class Repository:
             return None
         return cls(root, paths, folder, common)
 
+    def paths(self) -> list[str] | None:
+        """Everything that `stamp` depends on; None when there is too much of it to look at."""
+        tags = [path for path, _ in _tags(self._tags)]
+        if len(tags) > _TAGS_AT_MOST:
+            return None
+        return [self._root, self._folder, *self._paths, *tags]
+
     def stamp(self) -> Stamp | None:
         """How all of it looks now; None when there are too many tags to look at.
 
@@ -91,19 +98,36 @@ class Repository:
         return Stamp(tuple(marks), newest)
 
 
-def surroundings() -> tuple[Any, ...] | None:
-    """What of this process git's answers depend on; None where they may depend on anything else."""
-    environ = os.environ
-    table = getattr(environ, "_data", environ)
+class Surroundings:
+    """What of this process git's answers depend on, worked out again when the environment is another."""
+
+    def __init__(self) -> None:
+        self._known: tuple[Any, bool] = (None, False)
+
+    def now(self) -> tuple[Any, ...] | None:
+        """Values to compare; None where git's answers may depend on anything else."""
+        environ = os.environ
+        table = getattr(environ, "_data", environ)
+        # A copy shares its values with the table, so equal ones are found so without being read.
+        before, usual = self._known
+        if before != table:
+            usual = _usual(table)
+            self._known = dict(table), usual
+        if not usual:
+            return None
+        look = environ.get
+        return (
+            look("HOME"), look("XDG_CONFIG_HOME"), look("PATH"), look("TZ"), time.tzname, time.timezone,
+            os.geteuid() if hasattr(os, "geteuid") else 0,
+        )  # fmt: skip
+
+
+def _usual(table: Iterable[Any]) -> bool:
     for name in table:
         text = name if isinstance(name, str) else os.fsdecode(name)
         if text.startswith("GIT_") and not text[4:].startswith(_HARMLESS):
-            return None
-    look = environ.get
-    return (
-        look("HOME"), look("XDG_CONFIG_HOME"), look("PATH"), look("TZ"), time.tzname, time.timezone,
-        os.geteuid() if hasattr(os, "geteuid") else 0,
-    )  # fmt: skip
+            return False
+    return True
 
 
 def _folder(root: str) -> str | None:

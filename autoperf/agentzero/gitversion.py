@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from autoperf.agentzero import gitstamps
-from autoperf.agentzero.gitstamps import Repository
+from autoperf.agentzero.gitstamps import Repository, Surroundings
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.sources import digest
 from autoperf.errors import AutoperfError, guarded
 from autoperf.patching import Switch, expect_parameters
-from autoperf.stamps import Stamp
+from autoperf.vigil import Seen
+from autoperf.witness import Look, look
 
 SEAM: Final = "git"
 _REPOSITORIES: Final = 64
@@ -48,7 +49,8 @@ class Releases:
 
     def __init__(self, probe: Probe) -> None:
         self._counter = probe.memo(SEAM)
-        self._kept: dict[Any, tuple[Repository, Stamp, Any]] = {}
+        self._holds = probe.vigil.holds
+        self._kept: dict[Any, _Answer] = {}
         probe.clears(SEAM, self._clear)
 
     def _clear(self) -> int:
@@ -88,30 +90,42 @@ class Releases:
     def _answer(
         self, root: Any, world: _World, ask: Callable[[], Any], complete: Callable[[Any], bool]
     ) -> Any:
-        key = repository = stamp = kept = None
+        key = repository = stamp = None
         with guarded(SEAM):
             key = world.key(root)
             kept = None if key is None else self._kept.get(key)
-            repository = kept[0] if kept is not None else None if key is None else Repository.at(root)
-            stamp = None if repository is None else repository.stamp()
-            if kept is not None and stamp == kept[1]:
-                self._counter.count(hit=True)
-                return copy.deepcopy(kept[2])
             if kept is not None:
-                # Which files to look at may have changed with them.
+                if self._holds(kept):
+                    self._counter.count(hit=True)
+                    return copy.deepcopy(kept.answer)
                 self._kept.pop(key, None)
-                repository = Repository.at(root)
-                stamp = None if repository is None else repository.stamp()
+            repository = None if key is None else Repository.at(root)
+            stamp = None if repository is None else repository.stamp()
         settled = stamp is not None and gitstamps.settled(stamp)
         self._counter.count(hit=False)
         answer = ask()
-        if repository is not None and stamp is not None and settled:
+        if repository is not None and settled:
             with guarded(SEAM):
-                if complete(answer):
+                looks = _looks(repository)
+                # What was looked at meanwhile must be what git was asked about.
+                if looks is not None and complete(answer) and repository.stamp() == stamp:
                     if len(self._kept) >= _REPOSITORIES:
                         self._kept.clear()
-                    self._kept[key] = repository, stamp, copy.deepcopy(answer)
+                    self._kept[key] = _Answer(copy.deepcopy(answer), looks)
         return answer
+
+
+class _Answer(Seen):
+    __slots__ = ("answer",)
+
+    def __init__(self, answer: Any, looks: dict[str, Look]) -> None:
+        super().__init__(looks)
+        self.answer = answer
+
+
+def _looks(repository: Repository) -> dict[str, Look] | None:
+    paths = repository.paths()
+    return None if paths is None else {path: look(path) for path in paths}
 
 
 class _World:
@@ -120,6 +134,7 @@ class _World:
     def __init__(self, original: Any) -> None:
         self._globals: dict[str, Any] = inspect.unwrap(original).__globals__
         self._repo = self._globals.get("Repo")
+        self._surroundings = Surroundings()
 
     def base(self) -> Any:
         return self._globals["files"].get_base_dir()
@@ -127,7 +142,7 @@ class _World:
     def key(self, root: Any) -> Any:
         if type(root) is not str or not os.path.isabs(root) or self._globals.get("Repo") is not self._repo:
             return None
-        around = gitstamps.surroundings()
+        around = self._surroundings.now()
         if around is None:
             return None
         zone = None

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from time import time
 from typing import Any, Final
 
 _LOG_VARIABLE: Final = "EXTENSIONS_LOG"
+_NOBODY: Final = ("none", "none")
+_OWNERS_KEPT: Final = 256
 
 
 def _environment() -> tuple[Any, Any]:
@@ -92,6 +95,40 @@ class ExtensionClasses:
         except (AttributeError, TypeError):
             return False
         return True
+
+    def pair(self, start: str, end: str) -> Callable[[Any], bool]:
+        """`both_empty` of two points that are asked for around every call of a function."""
+        environment, log_variable = self._environment, self._log_variable
+        keys: dict[tuple[str, str], tuple[tuple[str, ...], tuple[str, ...]]] = {}
+
+        def both_empty(agent: Any) -> bool:
+            host = self._cache_globals
+            if (
+                not self._verified
+                or not self._bound
+                or self._globals.get("_get_extension_classes") is not self._lookup
+                or log_variable in environment
+            ):
+                return False
+            try:
+                if not host["_enabled_global"] or not host["_enabled_areas"].get(self._area, True):
+                    return False
+                entries = self._cache[self._area]
+                owner = _owner(agent) if agent else _NOBODY
+                both = keys.get(owner)
+                if both is None:
+                    if len(keys) >= _OWNERS_KEPT:
+                        keys.clear()
+                    both = keys[owner] = (*owner, start), (*owner, end)
+                first, second = entries[both[0]], entries[both[1]]
+                if first.value or second.value:
+                    return False
+                first.timestamp = second.timestamp = time()
+            except (AttributeError, TypeError, KeyError):
+                return False
+            return True
+
+        return both_empty
 
     def _readable(self) -> dict[Any, Any] | None:
         # A plugin may have put its own look-up there, or switched the cache off: then the host decides.

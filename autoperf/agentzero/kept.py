@@ -7,17 +7,27 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Final, Generic, TypeVar
 
-from autoperf.witness import Look, Witness, unchanged
+from autoperf.vigil import Seen, Vigil
+from autoperf.witness import Look, Witness
 
 ENTRIES: Final = 512
 V = TypeVar("V")
 
 
+class _Result(Seen, Generic[V]):
+    __slots__ = ("value",)
+
+    def __init__(self, value: V, looks: dict[str, Look]) -> None:
+        super().__init__(looks)
+        self.value = value
+
+
 class Kept(Generic[V]):
     """Least recently used first, bounded; what is found is the kept object itself: hand out copies."""
 
-    def __init__(self, entries: int = ENTRIES) -> None:
-        self._results: OrderedDict[Hashable, tuple[dict[str, Look], V]] = OrderedDict()
+    def __init__(self, vigil: Vigil, entries: int = ENTRIES) -> None:
+        self._results: OrderedDict[Hashable, _Result[V]] = OrderedDict()
+        self._vigil = vigil
         self._entries = entries
         self._lock = threading.Lock()
 
@@ -37,20 +47,20 @@ class Kept(Generic[V]):
         kept = self._results.get(key)
         if kept is None:
             return None
-        fresh = unchanged(kept[0])
+        fresh = self._vigil.holds(kept)
         with self._lock:
             if fresh:
                 if key in self._results:
                     self._results.move_to_end(key)
             else:
                 self._results.pop(key, None)
-        return kept[1] if fresh else None
+        return kept.value if fresh else None
 
     def keep(self, key: Hashable, result: V, witness: Witness) -> None:
         """Keep ``result``, unless a path had been touched so lately that the next change may not show."""
         if not witness.settled():
             return
         with self._lock:
-            self._results[key] = witness.looks, result
+            self._results[key] = _Result(result, witness.looks)
             while len(self._results) > self._entries:
                 self._results.popitem(last=False)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any, Final
 
-from autoperf.agentzero import purity
 from autoperf.agentzero.codecache import CodeCache
+from autoperf.agentzero.hostcall import HostCall
+from autoperf.agentzero.judgements import Judgements
 from autoperf.agentzero.layout import CACHE_OF_BASE
 from autoperf.caching import Cache
 from autoperf.errors import fail_open, failures, raises_under_test
 from autoperf.patching import DISABLE_AFTER_FAILURES, Switch
 from autoperf.stamps import ABSENT, Stamp, stamp_or_none
 
+Guards = list[Callable[[], bool]] | None
 _CALLS_KNOWN: Final = 1000
+_DECIDING: Final = threading.Lock()
 
 
 class Loaded:
@@ -26,13 +30,24 @@ class Loaded:
     ``guards`` then says when the classes may be handed out again, None means execute again every time.
     """
 
-    __slots__ = ("classes", "decided", "guards", "warm_seconds")
+    __slots__ = ("awaited", "classes", "decided", "executed", "guards", "warm_seconds")
 
-    def __init__(self, classes: list[type]) -> None:
+    def __init__(self, classes: list[type], executed: Iterable[ModuleType] = ()) -> None:
         self.classes = classes
+        self.executed = tuple(executed)
+        self.awaited = False  # somebody is about to decide
         self.decided = False
-        self.guards: list[Callable[[], bool]] | None = None
+        self.guards: Guards = None
         self.warm_seconds = 0.0
+
+    def decide(self, classes: list[type], guards: Guards, seconds: float) -> bool:
+        """Settle what later uses get, executed once more in ``seconds``; False if it was settled already."""
+        with _DECIDING:
+            if self.decided:
+                return False
+            self.classes, self.warm_seconds, self.guards = classes, seconds, guards
+            self.decided, self.executed = True, ()
+            return True
 
     def reusable(self) -> bool:
         """Whether the classes can be told from freshly loaded ones in no way."""
@@ -54,6 +69,8 @@ class ClassLoading:
     def __init__(self, caches: dict[str, Cache[Loaded]], code: CodeCache) -> None:
         self.caches = caches
         self.code = code
+        self.judgements = Judgements(code)
+        self.files: dict[str, tuple[Cache[Loaded], tuple[Any, ...], HostCall]] = {}
         self._known: dict[tuple[Any, ...], tuple[Cache[Loaded], tuple[Any, ...]]] = {}
         self._resolved: dict[str, str] = {}
 
@@ -69,7 +86,7 @@ class ClassLoading:
                     return classes
                 if absent(original, args):
                     return original(*args)
-            host = _HostCall(original, args, kwargs)
+            host = HostCall(original, args, kwargs)
             cache = self._cache_of(host, ("file", "base_class", "one_per_file")) if switch.on else None
             return host() if cache is None else self._fenced(host, switch, lambda: self._file(cache, host))
 
@@ -79,7 +96,7 @@ class ClassLoading:
         """Wrapper for ``load_classes_from_folder(folder, name_pattern, base_class, one_per_file=True)``."""
 
         def load_classes_from_folder(*args: Any, **kwargs: Any) -> list[type]:
-            host = _HostCall(original, args, kwargs)
+            host = HostCall(original, args, kwargs)
             names = ("folder", "name_pattern", "base_class", "one_per_file")
             cache = self._cache_of(host, names) if switch.on else None
             return host() if cache is None else self._fenced(host, switch, lambda: self._folder(cache, host))
@@ -126,7 +143,7 @@ class ClassLoading:
             fail_open("loading of classes", error)
             return False
 
-    def _cache_of(self, host: _HostCall, names: tuple[str, ...]) -> Cache[Loaded] | None:
+    def _cache_of(self, host: HostCall, names: tuple[str, ...]) -> Cache[Loaded] | None:
         """The cache for this call; None for a call that is not of the shape we know: the host answers it."""
         if not host.fits(names):
             return None
@@ -136,7 +153,7 @@ class ClassLoading:
         kind = CACHE_OF_BASE.get(base_class.__name__)
         return None if kind is None else self.caches.get(kind)
 
-    def _fenced(self, host: _HostCall, switch: Switch, cached: Callable[[], list[type]]) -> list[type]:
+    def _fenced(self, host: HostCall, switch: Switch, cached: Callable[[], list[type]]) -> list[type]:
         try:
             return cached()
         except Exception as error:
@@ -150,21 +167,23 @@ class ClassLoading:
         # What the host has loaded by then is the answer: a tool's module must not be executed once more.
         return host() if host.result is None else host.result
 
-    def _file(self, cache: Cache[Loaded], host: _HostCall) -> list[type]:
+    def _file(self, cache: Cache[Loaded], host: HostCall) -> list[type]:
         path = _absolute(host.original, host.arguments[0])
         key = (path, *host.arguments[1:])
         # The host resolves a relative path against its own folder, which is always the same.
         if host.given is not None and len(self._known) < _CALLS_KNOWN:
             self._known[host.given] = cache, key
+        if len(self.files) < _CALLS_KNOWN and path not in self.files:
+            self.files[path] = cache, key, host.anew()
         return self._classes(cache, key, host, stamp_or_none(Stamp.of, path))
 
-    def _folder(self, cache: Cache[Loaded], host: _HostCall) -> list[type]:
+    def _folder(self, cache: Cache[Loaded], host: HostCall) -> list[type]:
         path = _absolute(host.original, host.arguments[0])
         stamp = stamp_or_none(lambda folder: Stamp.of_contents(folder, ".py"), path)
         return self._classes(cache, (path, *host.arguments[1:]), host, stamp)
 
     def _classes(
-        self, cache: Cache[Loaded], key: tuple[Any, ...], host: _HostCall, stamp: Stamp | None
+        self, cache: Cache[Loaded], key: tuple[Any, ...], host: HostCall, stamp: Stamp | None
     ) -> list[type]:
         if stamp is None or stamp is ABSENT:
             return host()
@@ -173,7 +192,9 @@ class ClassLoading:
         def load() -> Loaded:
             nonlocal first
             first = True
-            return Loaded(host())
+            with self.code.watch_executions() as executed:
+                classes = host()
+            return Loaded(classes, executed)
 
         loaded = cache.get_or_load(key, load, lambda: stamp)
         if first:
@@ -183,85 +204,28 @@ class ClassLoading:
             return list(loaded.classes)
         return self._again(cache, loaded, host)
 
-    def _again(self, cache: Cache[Loaded], loaded: Loaded, host: _HostCall) -> list[type]:
-        if loaded.decided:
+    def _again(self, cache: Cache[Loaded], loaded: Loaded, host: HostCall) -> list[type]:
+        if loaded.decided or loaded.awaited:
             classes = host()
         else:
             started = time.perf_counter()
             with self.code.watch_executions() as executed:
                 classes = host()
-            loaded.classes, loaded.warm_seconds = list(classes), time.perf_counter() - started
-            loaded.guards = self._guards(executed)
-            loaded.decided = True
+            seconds = time.perf_counter() - started
+            loaded.decide(list(classes), self.guards(executed), seconds)
         cache.reexecuted()
         return classes
 
-    def _guards(self, executed: list[ModuleType]) -> list[Callable[[], bool]] | None:
+    def guards(self, executed: Iterable[ModuleType]) -> Guards:
+        """What must hold for what was just ``executed`` to be used again; None where it must not be."""
         guards = []
         for module in executed:
-            guard = self._guard_of(module)
+            judgement = self.judgements.of(module)
+            guard = None if judgement is None else judgement.guard(module)
             if guard is None:
                 return None
             guards.append(guard.holds)
         return guards or None
-
-    def _guard_of(self, module: ModuleType) -> purity.Guard | None:
-        path = getattr(module, "__file__", None)
-        code = None if path is None else self.code.cache.peek(path)
-        if path is None or code is None:
-            return None
-        try:
-            with open(path, "rb") as file:
-                return purity.guard(module, file.read(), code)
-        except (OSError, SyntaxError, ValueError, RecursionError):
-            return None
-
-
-class _HostCall:
-    """One call of the host's own loader; remembers what came of it, to tell its errors from ours."""
-
-    __slots__ = ("_args", "_kwargs", "arguments", "original", "raised", "result")
-
-    def __init__(
-        self, original: Callable[..., list[type]], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
-        self.original = original
-        self.arguments: tuple[Any, ...] = ()
-        self.raised: BaseException | None = None
-        self.result: list[type] | None = None
-        self._args = args
-        self._kwargs = kwargs
-
-    def fits(self, names: tuple[str, ...]) -> bool:
-        """Whether the call gives these arguments and no others; the last may be missing and is True then.
-
-        If so ``arguments`` holds them in that order.
-        """
-        if self._kwargs.keys() - set(names[len(self._args) :]) or len(self._args) > len(names):
-            return False
-        given = dict(zip(names, self._args, strict=False)) | self._kwargs
-        self.arguments = tuple(given[name] for name in names[:-1] if name in given)
-        if len(self.arguments) < len(names) - 1:
-            return False
-        self.arguments += (given.get(names[-1], True),)
-        return True
-
-    @property
-    def given(self) -> tuple[Any, ...] | None:
-        """The arguments, where all of them were given by position."""
-        return None if self._kwargs else self._args
-
-    @property
-    def name(self) -> str:
-        return getattr(self.original, "__name__", "classes")
-
-    def __call__(self) -> list[type]:
-        try:
-            self.result = self.original(*self._args, **self._kwargs)
-            return self.result
-        except BaseException as error:
-            self.raised = error
-            raise
 
 
 def _absolute(original: Callable[..., Any], path: Any) -> str:

@@ -7,12 +7,14 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.sources import digest
 from autoperf.errors import AutoperfError, guarded
 from autoperf.patching import Switch
+from autoperf.vigil import Seen, Vigil
+from autoperf.witness import Look, Witness
 
 SEAM: Final = "plugin files"
 # find_plugin_assets by source; they differ in what they do for projects only.
@@ -26,13 +28,22 @@ _OPTIONS: Final = frozenset({"plugin_name", "project_name", "agent_profile", "on
 Find = Callable[..., list[dict[str, str]]]
 
 
-def rows(targets: Mapping[str, str], _probe: Probe) -> Iterator[tuple[str, Callable[[Find, Switch], Find]]]:
+def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Callable[[Find, Switch], Find]]]:
     """``asset``: ``find_plugin_assets(*subpaths, plugin_name, project_name, agent_profile, only_first)``."""
     if "asset" in targets:
-        yield targets["asset"], finding
+        yield targets["asset"], finding(probe.vigil)
 
 
-def finding(original: Any, switch: Switch) -> Find:
+def finding(vigil: Vigil) -> Callable[[Find, Switch], Find]:
+    """Where a file lies is looked up again when something on the way to it has changed."""
+
+    def build(original: Any, switch: Switch) -> Find:
+        return _finding(original, switch, vigil)
+
+    return build
+
+
+def _finding(original: Any, switch: Switch, vigil: Vigil) -> Find:
     """Replaces ``find_plugin_assets`` for one file of one plugin, without a project and without wildcards.
 
     That is what the configuration of a plugin is looked for with, in some forty places at each call.
@@ -40,7 +51,7 @@ def finding(original: Any, switch: Switch) -> Find:
     host: Any = inspect.unwrap(original)
     if digest(host) not in KNOWN:
         raise AutoperfError("another way of looking for a plugin's files than the ones that are known")
-    places = _Places(host)
+    places = _Places(host, vigil)
 
     def find_plugin_assets(*subpaths: Any, **options: Any) -> list[dict[str, str]]:
         key = None
@@ -62,46 +73,77 @@ def finding(original: Any, switch: Switch) -> Find:
     return find_plugin_assets
 
 
-class _Candidates(NamedTuple):
+class _Found(Seen):
+    __slots__ = ("at",)
+
+    def __init__(self, at: int, looks: dict[str, Look]) -> None:
+        super().__init__(looks)
+        self.at = at
+
+
+class _Candidates:
     """Paths in the host's order, and the enabled plugins (``bases``) that ``plugins`` was worked out from."""
 
-    profile: str
-    own: tuple[str, ...]
-    plugins: tuple[str, ...]
-    bases: tuple[str, ...]
-    general: tuple[str, ...]
-    enabled: Callable[[], list[str]]
+    __slots__ = ("_bases", "_enabled", "_found", "_paths", "_profile", "_vigil", "own")
+
+    def __init__(
+        self,
+        profile: str,
+        own: tuple[str, ...],
+        plugins: tuple[str, ...],
+        bases: tuple[str, ...],
+        general: tuple[str, ...],
+        enabled: Callable[[], list[str]],
+        vigil: Vigil,
+    ) -> None:
+        self.own = own
+        self._profile = profile
+        self._paths = (*own, *plugins, *general)
+        self._bases = bases
+        self._enabled = enabled
+        self._vigil = vigil
+        self._found: _Found | None = None
 
     def first(self) -> list[dict[str, str]] | None:
         """The first that exists, as the host tells it; a fresh list. None where only the host can tell."""
-        exists = os.path.exists
-        for path in self.own:
-            if exists(path):
-                return [{"project_name": "", "agent_profile": self.profile, "path": path}]
-        if self.profile:
+        found = self._found
+        at = found.at if found is not None and self._vigil.holds(found) else self._look()
+        if self._profile and at >= len(self.own):
             # Not before here: the host does not ask for its plugins either when it has found the file.
             try:
-                if tuple(self.enabled()) != self.bases:
+                if tuple(self._enabled()) != self._bases:
                     return None
             except Exception:
                 return None  # the host will raise it itself
-        for path in self.plugins:
-            if exists(path):
-                return [{"project_name": "", "agent_profile": self.profile, "path": path}]
-        for number, path in enumerate(self.general, 2 - len(self.general)):
-            if exists(path):
-                # The last two belong to no profile.
-                return [
-                    {"project_name": "", "agent_profile": self.profile if number < 0 else "", "path": path}
-                ]
-        return []
+        if at == len(self._paths):
+            return []
+        # The last two belong to no profile.
+        profile = self._profile if at < len(self._paths) - 2 else ""
+        return [{"project_name": "", "agent_profile": profile, "path": self._paths[at]}]
+
+    def _look(self) -> int:
+        """The number of the first path that exists, or how many there are."""
+        witness = Witness()
+        at, sure = 0, True
+        for path in self._paths:
+            there: Any = None
+            try:
+                there = witness.note(path)
+            except (OSError, ValueError):
+                sure = False  # none to the host
+            if there is not None:
+                break
+            at += 1
+        self._found = _Found(at, witness.looks) if sure else None
+        return at
 
 
 class _Places:
     """The candidates of every file that was asked for, as long as the host has the same plugins."""
 
-    def __init__(self, host: Any) -> None:
+    def __init__(self, host: Any, vigil: Vigil) -> None:
         self._names: dict[str, Any] = host.__globals__
+        self._vigil = vigil
         self._package = self._names["__name__"].rpartition(".")[0]
         self.kept: dict[tuple[str, ...], _Candidates] = {}
         self.unfit: set[tuple[str, ...]] = set()
@@ -140,4 +182,4 @@ class _Places:
         plugins = tuple(at(base, files.AGENTS_DIR, profile, *rest) for base in bases)
         if any(map(glob.has_magic, (*own, *plugins, *general))):
             return None
-        return _Candidates(profile, own, plugins, bases, general, enabled)
+        return _Candidates(profile, own, plugins, bases, general, enabled, self._vigil)

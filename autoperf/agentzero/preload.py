@@ -1,4 +1,4 @@
-"""A tool whose name has streamed in is compiled while its arguments still stream."""
+"""A tool whose name has streamed in is made ready while its arguments still stream."""
 
 from __future__ import annotations
 
@@ -19,16 +19,19 @@ from autoperf.stamps import Stamp, stamp_or_none
 Build = Callable[[Any, Switch], Any]
 SEAM: Final = "preload"
 _NAME: Final = re.compile(r'"tool_name"\s*:\s*"([A-Za-z0-9_-]{1,80})(?::[^"\\]*)?"')
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _LONGEST: Final = 200  # characters of a match; so much is looked at again with every chunk
 _KEPT: Final = 500
 
 
 def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]]:
-    """The growing reply, where names are looked for; what is ready is found by the loading of `tools`."""
+    """Where names of tools stream in; what is ready is found by the loading of `tools`."""
     if probe.code is None or not targets:
         return
     preloading = Preloading(probe, probe.code)
-    yield targets["reply"], preloading.reply
+    places = {"reply": preloading.reply, "item": preloading.item, "delta": preloading.delta}
+    for name, target in targets.items():
+        yield target, places[name]
 
 
 class _Reply:
@@ -42,16 +45,21 @@ class _Reply:
 
 
 class Preloading:
-    """What one process makes ready; files are read on a thread, and read again when they are used."""
+    """What one process makes ready, on a thread.
+
+    Every file that the name may mean is read and compiled, and checked again when it is used. What was
+    executed before, and can be executed unseen, is executed again (`AheadLoading`).
+    """
 
     def __init__(self, probe: Probe, code: CodeCache) -> None:
         self.root = probe.root
         self.code = code
+        self.ahead = probe.ahead
         self.names = probe.memo("preloaded tools")  # a hit: all of its files had been read before
-        self.compiled = 0
+        self.compiled = self.executed = 0
         self.thread: threading.Thread | None = None
         self._replies: WeakKeyDictionary[Any, _Reply] = WeakKeyDictionary()
-        self._ready: dict[tuple[str, str], list[tuple[str, Stamp | None]]] = {}
+        self._ready: dict[tuple[str, str | None], list[tuple[str, Stamp | None]]] = {}
         probe.clears("preloaded tools", self._clear)
         probe.after_fork.append(self._forked)
 
@@ -66,6 +74,35 @@ class Preloading:
             return original(self_, stream)
 
         return handle_response_stream
+
+    def item(self, original: Callable[..., Any], switch: Switch) -> Callable[..., Any]:
+        """For ``ResponsesEventParser._remember_function_call(self, item, event)``: no arguments yet."""
+        expect_parameters(original, "self", "item", "event")
+
+        def remember_function_call(self_: Any, item: Any, event: Any) -> Any:
+            if switch.on:
+                with guarded(SEAM):
+                    self.called(_value(item, "name"))
+            return original(self_, item, event)
+
+        return remember_function_call
+
+    def delta(self, original: Callable[..., Any], switch: Switch) -> Callable[..., Any]:
+        """For ``ChatCompletionsStreamParser._append_function_delta(self, tool_call, delta)``: its pieces."""
+        expect_parameters(original, "self", "tool_call", "delta")
+
+        def append_function_delta(self_: Any, tool_call: Any, delta: Any) -> Any:
+            if switch.on and delta:
+                with guarded(SEAM):
+                    self.called(_value(delta, "name"))
+            return original(self_, tool_call, delta)
+
+        return append_function_delta
+
+    def called(self, name: Any) -> None:
+        """Make the tool ready that a model calls natively; on whose behalf is not known here."""
+        if isinstance(name, str) and _PLAIN.fullmatch(name):
+            self.make_ready(name, None)
 
     def look(self, agent: Any, stream: str) -> None:
         """Make the tool ready whose name is complete in ``stream``; once for each reply."""
@@ -82,24 +119,32 @@ class Preloading:
             reply.found = True
             self.make_ready(match[1], profile_of(agent))
 
-    def make_ready(self, name: str, profile: str) -> None:
-        """Read and compile the files that ``name`` may mean, on a thread, unless they are as they were."""
+    def make_ready(self, name: str, profile: str | None) -> None:
+        """Have the files that ``name`` may mean ready, made so on a thread where they are not yet.
+
+        ``profile`` None stands for any.
+        """
         known = self._ready.get((name, profile))
         fresh = known is not None and all(_stamp(path) == stamp for path, stamp in known)
+        if fresh and known is not None and self.ahead is not None:
+            fresh = not any(self.ahead.wanted(path) for path, _ in known)
         self.names.count(hit=fresh)
         if fresh or (self.thread is not None and self.thread.is_alive()):
             return
         self.thread = threading.Thread(
-            target=self._read, args=(name, profile), name="autoperf-preload", daemon=True
+            target=self._prepare, args=(name, profile), name="autoperf-preload", daemon=True
         )
         self.thread.start()
 
-    def _read(self, name: str, profile: str) -> None:
+    def _prepare(self, name: str, profile: str | None) -> None:
         with guarded(SEAM):
             found = tool_files(self.root, name, profile)
             read = [(path, _stamp(path)) for path in found]
             for path in found:
-                self._compile(path)
+                if self.ahead is not None and self.ahead.load(path):
+                    self.executed += 1
+                else:
+                    self._compile(path)
             if len(self._ready) < _KEPT:
                 self._ready[name, profile] = read
 
@@ -119,3 +164,7 @@ class Preloading:
 
 def _stamp(path: str) -> Stamp | None:
     return stamp_or_none(Stamp.of, path)
+
+
+def _value(holder: Any, name: str) -> Any:
+    return holder.get(name) if isinstance(holder, Mapping) else getattr(holder, name, None)

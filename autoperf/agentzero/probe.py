@@ -19,6 +19,7 @@ from autoperf.agentzero.turn import NEVER_NS
 from autoperf.agentzero.turn import Turn as Turn
 from autoperf.errors import guarded
 from autoperf.telemetry import names
+from autoperf.vigil import Vigil
 
 
 class SpanHandle(Protocol):
@@ -115,6 +116,16 @@ class PathAnswers(Protocol):
         """The answer where it is certain; None where only the host can tell."""
 
 
+class Ahead(Protocol):
+    """Loads tools before their use; see `AheadLoading`."""
+
+    def wanted(self, path: str) -> bool:
+        """Whether there may be something to do before the next use of a file."""
+
+    def load(self, path: str) -> bool:
+        """Load it now, on this thread; False where that is for its use."""
+
+
 class Probe:
     """Counters of one process; ``tracing`` is None when spans and execution statistics are off.
 
@@ -139,18 +150,21 @@ class Probe:
         self.clearing: dict[str, list[Callable[[], int]]] = {
             "replies": [self.replies.clear, self.roots.clear]
         }
-        self.tool_mode = "off"  # of the tool that the agent can call, see `AUTOPERF_TOOL`
+        self.tool_mode, self.tool_classes = "off", dict[type, type]()  # of the tool that the agent can call
         self.optimizer: Callable[[], Any] | None = None  # makes what carries its actions out
-        self.tool_classes: dict[type, type] = {}
         self.idle_work: list[Callable[[], None]] = []
         self.after_fork: list[Callable[[], None]] = []
         self.at_stop: list[Callable[[], None]] = []
+        self.vigil = Vigil()
+        self.after_fork.append(self.vigil.forked)
+        self.at_stop.append(self.vigil.close)
         self.local_models = 0
         self.mcp_lookups = 0
         self.mcp_found = 0
         self.mcp_limits = Limits()
         self.root = ""  # the host's folder
         self.code: CodeCache | None = None
+        self.ahead: Ahead | None = None
         self.stream_hz = 20.0  # deliveries a second to stream callbacks that are throttled
         self.content = Content()
         self.turn: ContextVar[Turn | None] = ContextVar("autoperf_turn", default=None)
@@ -240,7 +254,7 @@ class Probe:
         return self.memos.setdefault(name, Lookups())
 
     def clears(self, name: str, clear: Callable[[], int]) -> None:
-        """Note how what is kept under ``name`` is dropped; ``clear`` tells how many entries that were."""
+        """``clear`` drops what is kept under ``name`` and tells how many entries that were."""
         self.clearing.setdefault(name, []).append(clear)
 
     def pulse(self) -> tuple[int, ...]:

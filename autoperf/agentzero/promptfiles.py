@@ -209,7 +209,7 @@ class PromptFiles:
     def _kept(self, name: Hashable, values: Hashable | None) -> tuple[Read | None, bool]:
         """A read of this template that holds, and whether it was one with these values."""
         read, same = self.templates.find(name, values)
-        if read is None or read.holds():
+        if read is None or self._folders.vigil.holds(read):
             return read, same
         self.templates.drop(name)
         return None, False
@@ -227,7 +227,7 @@ class PromptFiles:
                 # Included: whoever includes it asks for the variables of all.
                 return Reading(kwargs, read, outer.queue)
             queue = self._ask(read, kwargs)
-            if not read.holds():
+            if not self._folders.vigil.holds(read):
                 return Reading(kwargs, None, queue)
             if _differs(read, queue):
                 return Reading(kwargs, read, queue)

@@ -9,7 +9,8 @@ from typing import Any, Final, NamedTuple
 
 from autoperf.agentzero.promptvalues import condition_names
 from autoperf.folders import Folders
-from autoperf.witness import Look, Witness, unchanged
+from autoperf.vigil import Seen
+from autoperf.witness import Look, Witness
 
 TEMPLATES: Final = 1024
 TEXTS_EACH: Final = 8
@@ -28,10 +29,10 @@ class Variables(NamedTuple):
     spelled: str | None
 
 
-class Read:
+class Read(Seen):
     """One read of a prompt file: which paths it looked at, what it found there, and what text came of it."""
 
-    __slots__ = ("answers", "looks", "names", "text", "variables")
+    __slots__ = ("answers", "names", "text", "variables")
 
     def __init__(
         self,
@@ -41,15 +42,11 @@ class Read:
         variables: list[Variables],
         text: str,
     ) -> None:
+        super().__init__(looks)
         self.answers = answers
-        self.looks = looks
         self.names = names
         self.variables = variables
         self.text = text
-
-    def holds(self) -> bool:
-        """Whether every file and folder still looks as it did."""
-        return unchanged(self.looks)
 
 
 class Outcome(NamedTuple):

@@ -18,7 +18,7 @@ Build = Callable[[Any, Switch], Any]
 
 def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]]:
     """One row for each of our places that the layout has."""
-    folders = Folders()
+    folders = Folders(probe.vigil)
     files = PromptFiles(folders, probe.memo("prompts"))
     names = FolderNames(folders, probe.memo("prompt folders"))
     skills = SkillFiles(folders, probe.memo("skills"))
@@ -41,4 +41,11 @@ def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]
         ("skills", skills.parsed),
     ):
         probe.clears(name, kept.clear)
-    probe.after_fork += [files.templates.forked, names.kept.forked, skills.found.forked, skills.parsed.forked]
+    probe.at_stop.append(folders.vigil.close)
+    probe.after_fork += [
+        folders.vigil.forked,
+        files.templates.forked,
+        names.kept.forked,
+        skills.found.forked,
+        skills.parsed.forked,
+    ]

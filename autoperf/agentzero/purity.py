@@ -5,14 +5,13 @@ from __future__ import annotations
 import abc
 import enum
 import re
-import sys
 import types
-from collections.abc import Iterable, Iterator
-from operator import attrgetter
+from collections.abc import Iterator
 from typing import Any, Final
 
 from autoperf.agentzero import reviewed
-from autoperf.agentzero.definitions import MISSING, Definitions, parsed, read
+from autoperf.agentzero.definitions import Definitions, parsed, read
+from autoperf.agentzero.guards import LAZY, Guard, Imported, Imports, functions_of, own_classes
 
 _INERT_TYPES: Final = (
     int,
@@ -31,9 +30,7 @@ _INERT_TYPES: Final = (
     types.GenericAlias,
     types.UnionType,
 )
-# Filled in by Python itself when first asked for.
-_LAZY: Final = frozenset({"__annotations__", "__annotations_cache__", "__annotate__", "__annotate_func__"})
-_BOOKKEEPING: Final = _LAZY | frozenset(
+_BOOKKEEPING: Final = LAZY | frozenset(
     {
         "__builtins__",
         "__loader__",
@@ -46,146 +43,56 @@ _BOOKKEEPING: Final = _LAZY | frozenset(
         "__type_params__",
     }
 )
-# Of these one may equal another that is not the same: 1 and True, two lists.
-_EQUAL_TO_OTHERS: Final = (int, float, complex, tuple, frozenset, list, dict, set, bytearray)
 _MARKS: Final = frozenset({"__isabstractmethod__", "__override__"})
 
 
-class Imported:
-    """A name a module body bound by an import: ``from source import attribute`` or ``import source``.
+class Judgement:
+    """A source that does nothing but bring its names into being, as far as can be told without its values.
 
-    An empty ``bound`` stands for a submodule that was imported without getting a name.
+    ``code`` is what ran; ``known`` says that the source was read by people.
     """
 
-    __slots__ = ("attribute", "bound", "source")
-
-    def __init__(self, source: str, attribute: str | None, bound: str) -> None:
-        self.source = source
-        self.attribute = attribute
-        self.bound = bound
-
-    def current(self) -> Any:
-        """What the import would bind now, without importing anything."""
-        module = sys.modules.get(self.source, MISSING)
-        if self.attribute is None or module is MISSING:
-            return module
-        return getattr(module, self.attribute, MISSING)
-
-
-class Guard:
-    """Holds as long as reusing the module cannot be told from executing it again.
-
-    Built right after the module was executed. ``holds()`` is false once a name in the module, in one of its
-    classes or on one of its functions was rebound, once something in one of its own tables changed, or once
-    one of its imports, or a name it read from another module, would give something else.
-    """
-
-    __slots__ = ("_functions", "_imports", "_looks", "_module", "_reads", "_spaces", "_tables")
+    __slots__ = ("_bound", "_names", "_seen", "code", "imports", "known", "reads")
 
     def __init__(
-        self,
-        module: types.ModuleType,
-        imports: list[Imported],
-        reads: Iterable[str],
-        tables: Iterable[Any] = (),
+        self, module: types.ModuleType, code: types.CodeType | None, found: Definitions, *, known: bool
     ) -> None:
-        spaces: list[Any] = [module, *_own_classes(module)]
-        self._module = module
-        self._spaces = [(space, {n: v for n, v in vars(space).items() if n not in _LAZY}) for space in spaces]
-        self._looks = [_Look(vars(space)) for space in spaces]
-        functions = [f for space in spaces for value in vars(space).values() for f in _functions(value)]
-        self._functions = functions, [_state(function) for function in functions]
-        bound = [(name, vars(module)[name.bound] if name.bound else name.current()) for name in imports]
-        self._imports = _Imports(bound)
-        self._reads = [(name, read(vars(module), name)) for name in reads]
-        self._tables = [(table, _look_into(table)) for table in tables]
+        self.code = code
+        self.known = known
+        self.imports = [Imported(*row) for row in found.imports]
+        self.reads = found.reads
+        self._names = vars(module)
+        self._bound = Imports([(n, self._names[n.bound] if n.bound else n.current()) for n in self.imports])
+        self._seen = [(name, read(self._names, name)) for name in self.reads]
 
-    def holds(self) -> bool:
-        """Whether nothing has changed. Microseconds; imports nothing."""
-        functions, states = self._functions
-        if [*map(_PARTS, functions)] != states:
-            return False
-        for (space, before), look in zip(self._spaces, self._looks, strict=True):
-            if not look.same(vars(space)) and not _same_but_lazy(vars(space), before):
-                return False
-        for table, look in self._tables:
-            if _look_into(table) != look:
-                return False
-        for name, value in self._reads:
-            if read(vars(self._module), name) is not value:
-                return False
-        return self._imports.hold()
+    def stands(self) -> bool:
+        """Whether its imports, and what it reads in other modules, would give what they gave when judged."""
+        return self._bound.hold() and all(read(self._names, name) is value for name, value in self._seen)
 
-
-class _Imports:
-    """What the imports gave, in columns: looked at by built-in functions alone, for there may be dozens."""
-
-    __slots__ = ("_attributes", "_ids", "_modules", "_never", "_owners", "_sources", "_values")
-
-    def __init__(self, bound: list[tuple[Imported, Any]]) -> None:
-        self._sources = [name.source for name, _ in bound]
-        self._modules = [sys.modules.get(source, MISSING) for source in self._sources]
-        whole = [(name, value) for name, value in bound if name.attribute is None]
-        parts = [(name, value) for name, value in bound if name.attribute is not None]
-        self._owners = [sys.modules.get(name.source, MISSING) for name, _ in parts]
-        self._attributes = [str(name.attribute) for name, _ in parts]
-        self._values = [value for _, value in parts]
-        # Kept, so that no other object can ever have the same id.
-        self._ids = (
-            [*map(id, self._values)] if any(isinstance(v, _EQUAL_TO_OTHERS) for v in self._values) else None
-        )
-        self._never = any(sys.modules.get(name.source, MISSING) is not value for name, value in whole)
-
-    def hold(self) -> bool:
-        """Whether they would give the same again."""
-        if self._never or [*map(sys.modules.get, self._sources)] != self._modules:
-            return False
-        try:
-            values = [*map(getattr, self._owners, self._attributes)]
-        except AttributeError:
-            return False
-        return values == self._values if self._ids is None else [*map(id, values)] == self._ids
+    def guard(self, module: types.ModuleType) -> Guard | None:
+        """A guard for a module just executed, or None where it left something behind that can change."""
+        bound = {name.bound for name in self.imports}
+        if not bound <= {"", *vars(module)}:
+            return None
+        classes = own_classes(module)
+        if self.known:
+            return Guard(module, self.imports, self.reads, _tables([module, *classes], bound))
+        for space in (module, *classes):
+            for name, value in vars(space).items():
+                if name in _BOOKKEEPING or (space is module and name in bound):
+                    continue
+                if not _inert_value(value, classes):
+                    return None
+        return Guard(module, self.imports, self.reads)
 
 
-class _Look:
-    """A namespace at one moment. Comparing lists stops at identity, which for most values is all there is."""
-
-    __slots__ = ("_doubtful", "_names", "_values")
-
-    def __init__(self, names: Any) -> None:
-        self._names, self._values = [*names], [*names.values()]
-        self._doubtful = [
-            (name, value) for name, value in names.items() if isinstance(value, _EQUAL_TO_OTHERS)
-        ]
-
-    def same(self, names: Any) -> bool:
-        """Whether the same names hold the same objects, in the same order."""
-        if [*names] != self._names or [*names.values()] != self._values:
-            return False
-        for name, value in self._doubtful:  # noqa: SIM110 - a generator costs more than the look
-            if names.get(name) is not value:
-                return False
-        return True
-
-
-def _look_into(table: Any) -> Any:
-    return (list(table), list(table.values())) if isinstance(table, dict) else list(table)
-
-
-def _same_but_lazy(names: Any, before: dict[str, Any]) -> bool:
-    # Python fills in some names when first asked for them.
-    now = {name: value for name, value in names.items() if name not in _LAZY}
-    return now.keys() == before.keys() and all(value is before[name] for name, value in now.items())
-
-
-def guard(module: types.ModuleType, source: bytes, executed: types.CodeType | None = None) -> Guard | None:
-    """A guard for a module just executed from ``source``, or None when the module may hold state.
+def judge(
+    module: types.ModuleType, source: bytes, executed: types.CodeType | None = None
+) -> Judgement | None:
+    """What executing ``source`` does, by what it says and the ``module`` it made; None when in doubt.
 
     ``executed`` is the code that really ran, where it is known: a bytecode file may be older than its source.
-
-    Two tests must both pass: the source does nothing but import, define and assign constants, and what it
-    left behind is of types that cannot change. When in doubt the answer is None: executing again is
-    always right, only slower. Raises ``SyntaxError`` for a source that is not Python.
+    Milliseconds. Raises ``SyntaxError`` for a source that is not Python.
     """
     tree = parsed(source)
     if executed is not None and compile(tree, executed.co_filename, "exec", dont_inherit=True) != executed:
@@ -194,20 +101,20 @@ def guard(module: types.ModuleType, source: bytes, executed: types.CodeType | No
     known = reviewed.stateless(source)
     if not (found.known_inert() if known else found.inert()):
         return None
-    imports = [Imported(*row) for row in found.imports]
-    if any(name.bound and name.bound not in vars(module) for name in imports):
+    if any(bound and bound not in vars(module) for _, _, bound in found.imports):
         return None
-    bound = {name.bound for name in imports}
-    classes = _own_classes(module)
-    if known:
-        return Guard(module, imports, found.reads, _tables([module, *classes], bound))
-    for space in (module, *classes):
-        for name, value in vars(space).items():
-            if name in _BOOKKEEPING or (space is module and name in bound):
-                continue
-            if not _inert_value(value, classes):
-                return None
-    return Guard(module, imports, found.reads)
+    return Judgement(module, executed, found, known=known)
+
+
+def guard(module: types.ModuleType, source: bytes, executed: types.CodeType | None = None) -> Guard | None:
+    """A guard for a module just executed from ``source``, or None when the module may hold state.
+
+    Two tests must both pass: the source does nothing but import, define and assign constants, and what it
+    left behind is of types that cannot change. When in doubt the answer is None: executing again is
+    always right, only slower. Raises ``SyntaxError`` for a source that is not Python.
+    """
+    judgement = judge(module, source, executed)
+    return None if judgement is None else judgement.guard(module)
 
 
 def _tables(spaces: list[Any], bound: set[str]) -> Iterator[Any]:
@@ -217,17 +124,12 @@ def _tables(spaces: list[Any], bound: set[str]) -> Iterator[Any]:
                 yield value
 
 
-def _own_classes(module: types.ModuleType) -> list[type]:
-    name = module.__name__
-    return [v for v in vars(module).values() if isinstance(v, type) and v.__module__ == name]
-
-
 def _inert_value(value: Any, classes: list[type]) -> bool:
     if isinstance(value, _INERT_TYPES):
         return True
     if isinstance(value, (tuple, frozenset)):
         return all(_inert_value(item, classes) for item in value)
-    functions = _functions(value)
+    functions = functions_of(value)
     if functions:
         return all(_inert_function(function, classes) for function in functions)
     if isinstance(value, type):
@@ -252,23 +154,3 @@ def _inert_function(function: types.FunctionType, classes: list[type]) -> bool:
         and set(vars(function)) <= _MARKS
         and all(_inert_value(d, classes) for d in defaults)
     )
-
-
-def _functions(value: Any) -> list[types.FunctionType]:
-    return [function for function in _behind(value) if isinstance(function, types.FunctionType)]
-
-
-def _behind(value: Any) -> Iterator[Any]:
-    if isinstance(value, property):
-        yield from (value.fget, value.fset, value.fdel)
-    else:
-        yield value.__func__ if isinstance(value, (staticmethod, classmethod)) else value
-
-
-_PARTS: Final = attrgetter("__code__", "__defaults__", "__kwdefaults__", "__dict__")
-
-
-def _state(function: types.FunctionType) -> tuple[Any, ...]:
-    # With copies of what can be changed in place.
-    code, defaults, keywords, names = _PARTS(function)
-    return code, defaults, keywords if keywords is None else dict(keywords), dict(names)

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from autoperf.agentzero import (
+    basedir,
     dotenvvalues,
     extensions,
     filetexts,
     filewatchers,
     gitversion,
+    implicit,
     imports,
     includes,
     interventions,
@@ -81,10 +83,11 @@ Row = tuple[str | None, str, Build]
 Rows = Callable[[Mapping[str, str], Probe], Iterable[tuple[str, Build]]]
 # Features that stand alone: each turns its own places in the layout into rows.
 _ALONE: Final[dict[str, tuple[Rows, ...]]] = {
+    "extensions": (implicit.rows,),
     "mcp-keep": (mcpkeep.keep,),
     "mcp-standby": (mcpkeep.standby,),
     "monitor": (localmodels.rows,),
-    "paths": (paths.rows,),
+    "paths": (paths.rows, basedir.rows),
     "settings": (
         yamltexts.rows,
         gitversion.rows,

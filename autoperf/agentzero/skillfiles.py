@@ -46,8 +46,8 @@ class SkillFiles:
         discovery: frozenset[str] = DISCOVERY,
         parsing: frozenset[str] = PARSING,
     ) -> None:
-        self.found: Kept[list[Path]] = Kept()
-        self.parsed: Kept[Any] = Kept()
+        self.found: Kept[list[Path]] = Kept(folders.vigil)
+        self.parsed: Kept[Any] = Kept(folders.vigil)
         self._folders = folders
         self._lookups = lookups
         self._discovery = discovery

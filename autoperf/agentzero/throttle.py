@@ -84,7 +84,7 @@ class Throttle:
             raise
         finally:
             if reading is not None:
-                reading.over = True
+                reading.end()
             restore(self.reading, token)
 
     async def answer(self, wrapped: Callable[..., Any], _instance: Any, args: Any, kwargs: Any) -> Any:
@@ -158,6 +158,12 @@ class Reading:
             reading = reading or cls(throttle, agent)
             reading.callbacks[name] = reading._throttled(kind, callback)
         return reading
+
+    def end(self) -> None:
+        """Let go of the stream: one that was left in the middle closes when nobody holds it any more."""
+        self.over = True
+        self._stream = self._held = None
+        self.callbacks.clear()
 
     def reads_now(self) -> bool:
         """Whether the host is about to read the call's own answer, not another one inside a callback."""

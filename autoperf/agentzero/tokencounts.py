@@ -1,8 +1,9 @@
-"""Tokens of texts that were counted before, and of long texts line by line."""
+"""Tokens of texts that were counted before, and of long texts piece by piece."""
 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
 from typing import Any, Final
@@ -35,10 +36,15 @@ _ENTRY: Final = 120
 _SPELLED_OUT: Final = 20_000
 # Below this the host counts a text whole about as fast.
 _LONG: Final = 600
+# A line is cut where a word has ended, after as many characters as are worth an entry of their own. The
+# Python spelling of messages, which the host counts before it sends them, is one line altogether.
+_WORDS: Final = re.compile(r".{240}.*?[A-Za-z](?=[ \\])|.+", re.DOTALL)
+_LONG_LINE: Final = 480
 # White space, punctuation and letters around line ends, for a look at whether counts add up.
 _SAMPLES: Final = (
     "first line\nsecond {line},\n\n  indented: 'it\\'s'\n\t\n    - item 12345\nend" * 12,
     '  \n \n{\n    "key": [\n        1,\n        2\n    ],\n    "text": "a  b"\n}\n\n\n' * 12,
+    "[HumanMessage(content='it\\'s a line\\n\\n  \\\\d+ x1 2y é日本 don't', name=None), " * 24,
     "...\n...\n  ...\n(x)\n\u2028y\n\xa0z\n\u3000q\n\x1c\n\x85w\n" * 20,
 )
 
@@ -101,6 +107,22 @@ def _weight(key: Any, _tokens: int) -> int:
     return _ENTRY + (len(key) if type(key) is str else 0)
 
 
+def pieces(text: str) -> list[str]:
+    """``text`` cut before every line that is not blank, and long lines between words.
+
+    The tokens of the parts are those of the whole. Whatever the encodings cut off that has a letter in it
+    ends with a letter, so one always ends where a letter of ASCII stands before a space or a backslash; what
+    follows is cut as it would be by itself, because nothing looks back.
+    """
+    parts: list[str] = []
+    for block in blocks(text) or (text,):
+        if len(block) < _LONG_LINE:
+            parts.append(block)
+        else:
+            parts += _WORDS.findall(block)
+    return parts
+
+
 def blocks(text: str) -> list[str] | None:
     """``text`` cut before every line that is not blank; None for a text with a carriage return.
 
@@ -125,7 +147,7 @@ def blocks(text: str) -> list[str] | None:
 
 
 class _Lines:
-    """Counts a long text by its lines, most of which were in an earlier text already."""
+    """Counts a long text by its pieces, most of which were in an earlier text already."""
 
     def __init__(self, original: Any) -> None:
         self._original = original
@@ -143,12 +165,9 @@ class _Lines:
         return self._sum(text) if self._fits else None
 
     def _sum(self, text: str) -> int | None:
-        parts = blocks(text)
-        if parts is None:
-            return None
         total = fresh = 0
         get, put, count = self.kept.get, self.kept.put, self._original
-        for part in parts:
+        for part in pieces(text):
             tokens = get(part)
             if tokens is None:
                 try:

@@ -22,11 +22,11 @@ _PLACES: Final = (
 )
 
 
-def tool_files(root: str, name: str, profile: str) -> list[str]:
-    """The files that ``name`` may mean for an agent with that profile; nothing is read."""
+def tool_files(root: str, name: str, profile: str | None) -> list[str]:
+    """The files that ``name`` may mean for an agent with that profile, or any (None); nothing is read."""
     found: list[str] = []
     for place in _PLACES:
-        folder = os.path.join(escape(root), place.format(profile=escape(profile)))
+        folder = os.path.join(escape(root), place.format(profile="*" if profile is None else escape(profile)))
         found += glob(os.path.join(folder, f"{escape(name)}.py"))
     return found
 

@@ -17,8 +17,8 @@ from autoperf.launcher import LaunchError
 
 # In the order in which people need them.
 VERBS = (
-    "run", "status", "traces", "report", "export", "advise", "doctor", "benchmark", "bootstrap", "install",
-    "uninstall",
+    "run", "status", "traces", "report", "history", "compare", "export", "advise", "doctor", "benchmark",
+    "bootstrap", "install", "uninstall",
 )  # fmt: skip
 _EXAMPLES = """\
 examples:

@@ -18,6 +18,7 @@ _WRAPPER: Final = "litellm.litellm_core_utils.streaming_handler:CustomStreamWrap
 _PROCESSED: Final = _WRAPPER + "return_processed_chunk_logic"
 _TYPES: Final = "litellm.types.utils:"
 _HELPERS: Final = "litellm.litellm_core_utils.core_helpers:"
+_REQUESTS: Final = "openai._utils._transform:"
 _LENGTH: Final = 16
 _ABSENT: Final = "absent"
 
@@ -32,6 +33,14 @@ RELIED_ON: Final[dict[str, dict[str, str]]] = {
         "openai._models:BaseModel.construct": "200600ce4844e752 6032e26382753188 b98be1c7a59a2c3b",
         "openai._models:_construct_field": "2154eaeb694bc9ed 44a132c447670504 c6b9da730e7a27b5",
         "openai._models:validate_type": "e5a40aacb5fd04e7 f455bd93e8f759f5",
+    },
+    "openai requests": {
+        _REQUESTS + "_async_transform_recursive": "6eae3219e9891d95 8739ce5d500aff1e 651cf449c3f001b6",
+        _REQUESTS + "_async_transform_typeddict": "d2785917a19f7df2 6c99c70f58cebeec",
+        _REQUESTS + "_async_format_data": "ec3c9eb713b92119 fb167b4005dee281",
+        _REQUESTS + "_maybe_transform_key": "6faa839d7c3c3f40",
+        _REQUESTS + "is_given": "bd3ef9b1dc91b247 827b760b45d86c6b",
+        _REQUESTS + "is_base64_file_input": "2a18cb4469866cc0",
     },
     "litellm": {
         _WRAPPER + "__anext__": "add7d4e8d8931be3 b7a77dee42d50be8 be2bc44c35160a6b ce77871e267f4ae3",

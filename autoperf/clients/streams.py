@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
-from autoperf.clients import edits
+from autoperf.clients import bodies, edits
 from autoperf.clients.chunks import Chunks
 from autoperf.clients.events import SLOT, Counter, Events
 from autoperf.clients.known import RELIED_ON, Recognised, require
@@ -34,6 +34,7 @@ def rows(_targets: Mapping[str, str], probe: Counters) -> Iterator[tuple[str, Bu
     """What to put where; none of it is the host's own."""
     yield f"{_OPENAI}.__stream__", _events(probe.memo("client events"))
     yield f"{_WRAPPER}.__anext__", _chunks(probe.memo("client chunks"))
+    yield bodies.TARGET, bodies.transforming(probe.memo("client messages"))
     for name in _QUIET:
         yield f"{_WRAPPER}.{name}", _quiet(name)
 

@@ -42,7 +42,8 @@ class Before:
 class Report:
     """Everything a page or a terminal shows; times in seconds unless they say otherwise.
 
-    ``span_cost_s`` is what making one span costs the host, None where it was not measured.
+    ``span_cost_s`` is what making one span costs the host, None where it was not measured. ``samples`` and
+    ``stalls`` are the monitor's, as the store gives them, of the time of these traces.
     """
 
     source: str
@@ -55,6 +56,8 @@ class Report:
     before: Before | None = None
     span_cost_s: float | None = None
     spans: int = 0
+    samples: list[dict[str, Any]] = field(default_factory=list)
+    stalls: list[dict[str, Any]] = field(default_factory=list)
     _lines: int = 0
 
     def add(self, summary: Summary, rows: Sequence[SpanRow]) -> None:

@@ -42,6 +42,28 @@ def two_sided(z: float) -> float:
     return math.erfc(abs(z) / math.sqrt(2))
 
 
+def fisher(failed_before: int, before: int, failed_after: int, after: int) -> float | None:
+    """The two-sided p-value that both failed equally often; None with fewer than `FEWEST` of either.
+
+    Fisher's exact test: the probabilities, with both totals given, of all tables that are no likelier than
+    the one found, added up. Exact for few failures, where an approximation would call chance a change.
+    """
+    if before < FEWEST or after < FEWEST:
+        return None
+    failed, total = failed_before + failed_after, before + after
+    weights = [
+        _log_choose(before, k) + _log_choose(after, failed - k) - _log_choose(total, failed)
+        for k in range(max(0, failed - after), min(before, failed) + 1)
+    ]
+    found = weights[failed_before - max(0, failed - after)]
+    # Tables as likely as the one found count, whatever the last digit says.
+    return min(1.0, sum(math.exp(one) for one in weights if one <= found + 1e-7))
+
+
+def _log_choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+
 def median_ratio(before: Sequence[float], after: Sequence[float]) -> tuple[float, float, float] | None:
     """``after`` by ``before``: the median of all pairs' ratios, and its 95 % interval; None below `FEWEST`.
 

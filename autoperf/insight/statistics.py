@@ -90,9 +90,9 @@ class Timings:
             )  # fmt: skip
         return sorted(rows, key=lambda row: (-row.total_ms, row.kind, row.name))
 
-    def values(self, kind: str, name: str) -> list[float]:
-        """The durations of one thing in ms, in the order in which they were counted in."""
-        return list(self._values.get((kind, name), ()))
+    def values(self, kind: str) -> list[tuple[str, list[float]]]:
+        """Every duration (ms) of one kind by name, in the order of `rows`."""
+        return [(row.name, list(self._values[kind, row.name])) for row in self.rows(kind)]
 
 
 def _key(node: Node) -> tuple[str, str]:

@@ -85,7 +85,8 @@ def _read(directory: Path, until: float, seconds: float) -> tuple[_Period, _Peri
 def _rows(kind: str, now: _Period, before: _Period) -> Iterator[tuple[str, ...]]:
     timings = now.timings.rows(kind)[:_ROWS]
     older = {timing.name: timing for timing in before.timings.rows(kind)}
-    values = [(before.timings.values(kind, t.name), now.timings.values(kind, t.name)) for t in timings]
+    then, lately = dict(before.timings.values(kind)), dict(now.timings.values(kind))
+    values = [(then.get(timing.name, []), lately[timing.name]) for timing in timings]
     chances = corrected([rank_sum(*pair) for pair in values])
     for timing, pair, chance in zip(timings, values, chances, strict=True):
         was = older.get(timing.name)

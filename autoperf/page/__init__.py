@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from autoperf.insight.reports import Report
+from autoperf.page import plots
 from autoperf.page.falls import messages
 from autoperf.page.markup import element, text
 from autoperf.page.sections import caches, changes, facts, layers, others, timings
@@ -37,9 +38,9 @@ def page(report: Report) -> Iterator[str]:
         f"<style>{style}</style>\n</head>\n<body>\n<main>\n"
     )
     yield _header(report)
-    yield from (facts(report), layers(report), changes(report))
+    yield from (facts(report), layers(report), changes(report), plots.process(report))
     yield from messages(report)
-    yield from (timings(report), caches(report), others(report), _footer(report))
+    yield from (timings(report), plots.distributions(report), caches(report), others(report), _footer(report))
     yield f"</main>\n<script>{script}</script>\n</body>\n</html>\n"
 
 

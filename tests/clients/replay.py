@@ -243,10 +243,14 @@ async def _logged(litellm: Any, server: Server, one: Run) -> Any:
     seen: list[Any] = []
 
     class Mine(CustomLogger):  # type: ignore[misc]
-        async def async_log_success_event(self, kwargs: Any, response_obj: Any, *_: Any) -> None:
+        async def async_log_success_event(
+            self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
+        ) -> None:
             seen.append([shown(response_obj), sorted(kwargs)])
 
-        async def async_log_failure_event(self, kwargs: Any, response_obj: Any, *_: Any) -> None:
+        async def async_log_failure_event(
+            self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
+        ) -> None:
             seen.append(["failed", sorted(kwargs), _error(kwargs["exception"])])
 
     litellm.callbacks = [Mine()]

@@ -70,6 +70,9 @@ V0_8 = Layout(
         "monitor": {
             "local_embeddings": "models:LocalSentenceTransformerWrapper.__init__",
         },
+        "paths": {
+            "base": "python.helpers.files:get_base_dir",
+        },
         "settings": {
             "version": "python.helpers.git:get_git_info",
             "environment": "python.helpers.dotenv:get_dotenv_value",

@@ -73,6 +73,7 @@ V0_9_3 = Layout(
             "local_embeddings": "models:LocalSentenceTransformerWrapper.__init__",
         },
         "paths": {
+            "base": "python.helpers.files:get_base_dir",
             "get_paths": "python.helpers.subagents:get_paths",
             "exists": "python.helpers.files:exists",
             "by_pattern": "python.helpers.files:find_existing_paths_by_pattern",

@@ -72,6 +72,8 @@ V0_9_9 = Layout(
         "helpers.litellm_transport:aresponses",
         "helpers.litellm_transport:ChatCompletionsTransport.parse",
         "helpers.litellm_transport:ResponsesEventParser.parse",
+        "helpers.litellm_transport:ResponsesEventParser._remember_function_call",
+        "helpers.litellm_transport:ChatCompletionsStreamParser._append_function_delta",
         "agent:Agent.call_chat_model",
         "agent:Agent.call_chat_model_turn",
         "agent:Agent.call_utility_model",
@@ -81,8 +83,13 @@ V0_9_9 = Layout(
             "prompt": "agent:Agent.read_prompt",
             "functions": "helpers.responses_tools:build_responses_function_tools",
         },
+        "extensions": {
+            "extensible": "helpers.extension:extensible",
+        },
         "preload": {
             "reply": "agent:Agent.handle_response_stream",
+            "item": "helpers.litellm_transport:ResponsesEventParser._remember_function_call",
+            "delta": "helpers.litellm_transport:ChatCompletionsStreamParser._append_function_delta",
         },
         "throttle": {
             "call": "models:LiteLLMChatWrapper.unified_call",

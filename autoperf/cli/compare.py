@@ -1,0 +1,54 @@
+"""Compare two periods, versions or runs: what got worse, what got better, and what is chance.
+
+Durations, tokens, CPU, memory and event-loop lag are compared by a rank test, error rates by Fisher's exact
+test, corrected for how many things were compared; below 8 measurements on either side nothing is claimed.
+Only what did the same work can be compared. Without A and B: the last two runs with a message in them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from autoperf.cli import terminal
+from autoperf.cli.differing import comparison_lines
+from autoperf.cli.selection import directory, home_argument
+from autoperf.cli.selectors import EXPLAINED, selection
+from autoperf.comparing import compare, last_two
+from autoperf.errors import AutoperfError
+from autoperf.insight.differences import WORSE
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """``[A B] [--all] [--fail-on-regression] [--home DIR] [--json]``."""
+    parser.epilog = EXPLAINED
+    parser.add_argument("before", metavar="A", type=selection, nargs="?", help="the period before")
+    parser.add_argument("after", metavar="B", type=selection, nargs="?", help="the period after")
+    parser.add_argument("--all", action="store_true", help="also what did not change")
+    parser.add_argument("--fail-on-regression", action="store_true", help="exit 3 when something got worse")
+    home_argument(parser)
+    parser.add_argument("--json", action="store_true", help="the same as one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the comparison; 0, or 3 for a regression where that was asked for."""
+    home = directory(args.home)
+    if (args.before is None) != (args.after is None):
+        raise AutoperfError("name two periods, or none for the last two runs; see autoperf compare --help")
+    before, after = last_two(home) if args.before is None else (args.before, args.after)
+    found = compare(home, before, after)
+    if args.json:
+        print(
+            json.dumps(
+                {
+                    "before": found.before.label,
+                    "after": found.after.label,
+                    "differences": [row.as_row() for row in found.differences],
+                },
+                indent=2,
+            )
+        )
+    else:
+        print("\n".join(comparison_lines(found, terminal.width_of(), everything=args.all)))
+    worse = any(row.verdict == WORSE for row in found.differences)
+    return 3 if worse and args.fail_on_regression else 0

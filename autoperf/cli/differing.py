@@ -1,0 +1,163 @@
+"""Periods and their differences as lines of text: pure functions from data to lines."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import Final
+
+from autoperf.cli.listing import columned
+from autoperf.comparing import Comparison
+from autoperf.insight.differences import ALIKE, ERRORS, TOO_FEW, Difference
+from autoperf.insight.periods import PROCESS, Figures, Period
+from autoperf.telemetry import names
+from autoperf.wording import count, is_number, milliseconds, percent, printable
+
+_QUIET: Final = (ALIKE, TOO_FEW)
+
+
+def comparison_lines(found: Comparison, width: int, *, everything: bool) -> list[str]:
+    """What differs between two periods; with ``everything`` also what does not, or cannot be told."""
+    shown = [row for row in found.differences if everything or row.verdict not in _QUIET]
+    lines = [_headline("before", found.before, width), _headline("after", found.after, width), ""]
+    if shown:
+        head = ("", "what", "n", "before", "after", "ratio", "95 %", "p")
+        rows = [_cells(row) for row in shown]
+        lines += _tabled(head, rows, width, numbers=6, elastic=("what",), spare=("p", "n", "95 %"))
+        lines += ["", *textwrap.wrap("Before and after: medians. Ratio: after / before.", width)]
+    else:
+        lines.append("Nothing changed that is more than chance.")
+    hidden = [
+        f"{sum(row.verdict == verdict for row in found.differences):,} {words}"
+        for verdict, words in ((ALIKE, "without a change shown"), (TOO_FEW, "with too few measurements"))
+        if not everything and any(row.verdict == verdict for row in found.differences)
+    ]
+    if hidden:
+        lines += textwrap.wrap(f"Not listed: {', '.join(hidden)}; --all shows them.", width)
+    return lines
+
+
+def _headline(word: str, one: Period, width: int) -> str:
+    messages = one.of(names.MESSAGE)
+    number = messages.count if messages else 0
+    return textwrap.shorten(
+        f"{word:<7}{printable(one.label)}: {number:,} messages, {one.spans:,} spans, "
+        f"{one.samples:,} samples, {one.stalls:,} stalls",
+        width,
+        placeholder=" ..",
+    )
+
+
+def _cells(row: Difference) -> tuple[str, ...]:
+    what = " ".join(filter(None, (row.key.kind, printable(row.key.name))))
+    if row.quantity != "duration":
+        what += f": {row.quantity}"
+    number = f"{row.before.count:,}/{row.after.count:,}"
+    before, after = (shown(row.quantity, one) for one in (row.before, row.after))
+    ratio = "-" if row.ratio is None else f"{row.ratio:.2f}x"
+    reach = "-" if row.low is None or row.high is None else f"{row.low:.2f}-{row.high:.2f}"
+    p = "-" if row.p is None else f"{row.p:.3f}" if row.p >= 0.001 else "<0.001"
+    return row.verdict, what, number, before, after, ratio, reach, p
+
+
+def shown(quantity: str, figures: Figures | None) -> str:
+    """The median of a quantity with its unit, of an error rate the share that failed."""
+    if figures is None:
+        return "-"
+    if quantity == ERRORS:
+        return percent(figures.error_rate)
+    if quantity == "memory":
+        return f"{figures.p50 / 2**20:,.0f} MiB"
+    if quantity == "cpu":
+        return f"{figures.p50:.2f} cores"
+    return count(figures.p50) if quantity.endswith("tokens") else milliseconds(figures.p50)
+
+
+def period_lines(periods: Sequence[Period], width: int) -> list[str]:
+    """A line for each period: its messages, what they used, and how the process was meanwhile."""
+    head = (
+        "period", "messages", "failed", "p50", "p95", "tools", "models", "tokens", "cpu", "memory", "stalls",
+        "hits",
+    )  # fmt: skip
+    rows = [_period_cells(one) for one in periods]
+    spare = ("tokens", "models", "failed", "stalls", "hits", "cpu", "memory")
+    return _tabled(head, rows, width, numbers=11, elastic=(), spare=spare)
+
+
+def _tabled(
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    width: int,
+    *,
+    numbers: int,
+    elastic: Sequence[str],
+    spare: Sequence[str],
+) -> list[str]:
+    """`columned` without the columns that say nothing in any row; ``elastic`` and ``spare`` by name."""
+    kept = [i for i, name in enumerate(head) if name in elastic or any(row[i] != "-" for row in rows)]
+    names_kept = [head[i] for i in kept]
+    places = {name: at for at, name in enumerate(names_kept)}
+    return columned(
+        names_kept,
+        [[row[i] for i in kept] for row in rows],
+        width,
+        numbers=sum(i >= len(head) - numbers for i in kept),
+        elastic=[places[name] for name in elastic],
+        spare=[places[name] for name in spare if name in places],
+    )
+
+
+def _period_cells(one: Period) -> tuple[str, ...]:
+    messages, tools, models = (one.of(kind) for kind in (names.MESSAGE, names.EXECUTE_TOOL, names.CHAT))
+    sampled = {row.key.quantity: row for row in one.figures(PROCESS)}
+    tokens = [one.total(quantity) for quantity in ("input tokens", "output tokens")]
+    failed = sum(row.failed or 0 for row in (messages, tools, models) if row)
+    return (
+        printable(one.label),
+        count(messages.count if messages else 0),
+        count(failed),
+        milliseconds(messages.p50 if messages else None),
+        milliseconds(messages.p95 if messages else None),
+        count(tools.count if tools else 0),
+        count(models.count if models else 0),
+        "/".join(_short(number) for number in tokens) if any(map(is_number, tokens)) else "-",
+        shown("cpu", sampled.get("cpu")),
+        shown("memory", sampled.get("memory")),
+        count(one.stalls),
+        percent(one.hits / one.lookups) if one.lookups else "-",
+    )
+
+
+def _short(number: float | None) -> str:
+    if number is None:
+        return "-"
+    return f"{number:,.0f}" if number < 100_000 else f"{number / 1000:,.0f}k"
+
+
+def thing_lines(periods: Sequence[Period], kind: str, width: int) -> list[str]:
+    """For each period the things of one kind by name: counts, failures, percentiles, tokens."""
+    rows = []
+    for one in periods:
+        tokens = {
+            (row.key.name, row.key.quantity): row.total
+            for row in one.figures(kind)
+            if row.key.quantity != "duration"
+        }
+        for row in one.figures(kind):
+            if row.key.quantity != "duration":
+                continue
+            used = [tokens.get((row.key.name, q)) for q in ("input tokens", "output tokens")]
+            rows.append(
+                (
+                    printable(one.label),
+                    printable(row.key.name or kind),
+                    count(row.count),
+                    percent(row.error_rate),
+                    milliseconds(row.p50),
+                    milliseconds(row.p95),
+                    milliseconds(row.total),
+                    "/".join(_short(number) for number in used) if any(map(is_number, used)) else "-",
+                )
+            )
+    head = ("period", kind, "calls", "failed", "p50", "p95", "total", "tokens")
+    return _tabled(head, rows, width, numbers=6, elastic=(kind,), spare=("tokens", "total", "p95", "failed"))

@@ -1,0 +1,111 @@
+"""Show what was measured run by run, day by day, hour by hour or by version.
+
+Of each: messages with their median and 95th percentile, failures, tool and model calls, tokens as the
+provider counted them, CPU, memory, stalls of event loops and the caches' hit rate. `--of tools` and the
+like list what is inside. `autoperf compare` tells what of a change is chance.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from autoperf.cli import terminal
+from autoperf.cli.differing import period_lines, thing_lines
+from autoperf.cli.selection import directory, home_argument, moment, whole
+from autoperf.comparing import Selection, periods, runs
+from autoperf.errors import say
+from autoperf.insight.periods import Period
+from autoperf.shortening import homeless
+from autoperf.telemetry import names
+
+_OF: Final = {
+    "messages": names.MESSAGE,
+    "agents": names.INVOKE_AGENT,
+    "steps": names.STEP,
+    "models": names.CHAT,
+    "tools": names.EXECUTE_TOOL,
+}
+_BY: Final = ("run", "day", "hour", "version")
+_RUNS: Final = 500
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """``[--by run|day|hour|version] [--of ...] [--since WHEN] [--last N] [--home DIR] [--json]``."""
+    parser.add_argument("--by", choices=_BY, default="run", help="what one line stands for; default: run")
+    parser.add_argument("--of", choices=tuple(_OF), help="list these, by name, instead of one line a period")
+    parser.add_argument(
+        "--since", metavar="WHEN", type=moment, default=0.0, help="2h, 3d, or 2026-01-31T08:00"
+    )
+    parser.add_argument(
+        "--last",
+        metavar="N",
+        type=whole,
+        default=20,
+        help="the last N periods with any measurement",
+    )
+    home_argument(parser)
+    parser.add_argument("--json", action="store_true", help="the same as a JSON list")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the periods, oldest first; exit 1 when nothing was measured."""
+    home = directory(args.home)
+    chosen = _selections(home, args.by, args.since)
+    made = [one for one in periods(home, chosen) if one.spans or one.samples] if chosen else []
+    made = sorted(made, key=lambda one: one.first or 0.0)[-args.last :]
+    if args.json:
+        print(json.dumps([_row(one, args.of) for one in made], indent=2))
+    elif not made:
+        say(f"nothing was measured then in {homeless(str(home))}; see autoperf history --by run")
+    elif args.of:
+        print("\n".join(thing_lines(made, _OF[args.of], terminal.width_of())))
+    else:
+        print("\n".join(period_lines(made, terminal.width_of())))
+    return 0 if made else 1
+
+
+def _selections(home: Path, by: str, since: float) -> list[Selection]:
+    recorded = runs(home, _RUNS)
+    if by == "run":
+        return [replace(one, since=since) for one in recorded]
+    if by == "version":
+        return [Selection(name, since=since, version=name) for name in _versions(recorded)]
+    return _stretches(by, since, [one.started or 0.0 for one in recorded])
+
+
+def _versions(recorded: list[Selection]) -> list[str]:
+    return list(dict.fromkeys(one.version for one in recorded if one.version is not None))
+
+
+def _stretches(by: str, since: float, starts: list[float]) -> list[Selection]:
+    """Every day or hour, by the clocks here, from ``since`` or the first run until now."""
+    first = max(since, min(starts, default=time.time()))
+    at = datetime.fromtimestamp(first).replace(minute=0, second=0, microsecond=0)
+    at = at.replace(hour=0) if by == "day" else at
+    step = timedelta(days=1) if by == "day" else timedelta(hours=1)
+    shape = "%Y-%m-%d" if by == "day" else "%Y-%m-%d %H:00"
+    found = []
+    while at.timestamp() <= time.time():
+        begins, at = at, at + step
+        found.append(Selection(begins.strftime(shape), max(since, begins.timestamp()), at.timestamp()))
+    return found
+
+
+def _row(one: Period, of: str | None) -> dict[str, Any]:
+    return {
+        "period": one.label,
+        "first": one.first,
+        "last": one.last,
+        "spans": one.spans,
+        "samples": one.samples,
+        "stalls": one.stalls,
+        "hits": one.hits,
+        "lookups": one.lookups,
+        "figures": [row.as_row() for row in one.figures(*([_OF[of]] if of else []))],
+    }

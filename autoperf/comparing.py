@@ -1,0 +1,162 @@
+"""From the store to periods: a stretch of time, a version, a run; and two of them side by side."""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from autoperf.errors import AutoperfError
+from autoperf.history import History
+from autoperf.insight.differences import Difference, differences
+from autoperf.insight.periods import Period
+from autoperf.monitor.archive import samples, stalls
+from autoperf.shortening import homeless
+from autoperf.store import Store
+from autoperf.telemetry import names
+
+# The record of a process is begun beside its first span, not before it.
+_SLACK_S: Final = 2.0
+_FOREVER: Final = float("inf")
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which measurements a period is made of: all conditions hold. Times in s since the epoch.
+
+    ``version`` is the host's, ``autoperf`` ours, ``features`` exactly those that were on.
+    """
+
+    label: str
+    since: float = 0.0
+    until: float = _FOREVER
+    pid: int | None = None
+    version: str | None = None
+    autoperf: str | None = None
+    features: frozenset[str] | None = None
+    started: float | None = None
+
+    def takes(self, record: Record | None) -> bool:
+        """Whether what the process of ``record`` measured belongs here; None is a process not recorded."""
+        wanted = (
+            (self.pid, "pid"),
+            (self.started, "started"),
+            (self.version, "version"),
+            (self.autoperf, "autoperf"),
+            (self.features, "features"),
+        )
+        known = {} if record is None else _facts(record)
+        return all(value is None or known.get(name) == value for value, name in wanted)
+
+
+def _facts(record: Record) -> dict[str, Any]:
+    return {
+        "pid": record.get("pid"),
+        "started": record.get("started"),
+        "version": (record.get("resource") or {}).get(names.SERVICE_VERSION),
+        "autoperf": record.get("autoperf"),
+        "features": frozenset(record.get("features") or ()),
+    }
+
+
+def period(directory: Path, selection: Selection) -> Period:
+    """What ``selection`` takes of the store in ``directory``; an `AutoperfError` without a store."""
+    return periods(directory, [selection])[0]
+
+
+def periods(directory: Path, selections: Sequence[Selection]) -> list[Period]:
+    """One period for each selection, all read in one pass; up to some seconds for a full store."""
+    made = [Period(selection.label) for selection in selections]
+
+    def places(pid: Any, at: float) -> Iterator[Period]:
+        record = known(pid, at)
+        for selection, one in zip(selections, made, strict=True):
+            if selection.since <= at < selection.until and selection.takes(record):
+                yield one
+
+    since = min((one.since for one in selections), default=0.0)
+    until = max((one.until for one in selections), default=_FOREVER)
+    with History(directory) as history:
+        known = _recorder(history.processes())
+        for name, start_ns, end_ns, status, pid, attributes in history.measured(since, until):
+            for one in places(pid, start_ns / 1e9):
+                one.add_span(name, start_ns, end_ns, status, attributes)
+    with Store.open(directory) as store:
+        for sample in samples(store, since, until):
+            for one in places(sample["pid"], sample["at"]):
+                one.add_sample(sample)
+        for stall in stalls(store, since, until):
+            for one in places(stall["pid"], stall["at"]):
+                one.stalls += 1
+    return made
+
+
+def _recorder(processes: Iterable[Record]) -> Callable[[Any, float], Record | None]:
+    """Which process a pid was at a moment; a pid is used again, so the last that had begun by then."""
+    by_pid: dict[Any, list[tuple[float, int, Record]]] = {}
+    for number, row in enumerate(processes):
+        if isinstance(row.get("started"), (int, float)):
+            by_pid.setdefault(row.get("pid"), []).append((float(row["started"]), number, row))
+    begun = {pid: sorted(rows, key=lambda row: row[0]) for pid, rows in by_pid.items()}
+    starts = {pid: [start - _SLACK_S for start, _, _ in rows] for pid, rows in begun.items()}
+
+    def known(pid: Any, at: float) -> Record | None:
+        index = bisect_right(starts.get(pid, ()), at) - 1
+        return begun[pid][index][2] if index >= 0 else None
+
+    return known
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two periods and what differs between them."""
+
+    before: Period
+    after: Period
+    differences: list[Difference]
+
+
+def compare(directory: Path, before: Selection, after: Selection) -> Comparison:
+    """Both periods of one store; an `AutoperfError` names the one in which nothing was measured."""
+    first, second = periods(directory, [before, after])
+    for one in (first, second):
+        if not one.spans and not one.samples:
+            raise AutoperfError(
+                f"nothing was measured in {one.label}; see `autoperf history` for what there is"
+            )
+    return Comparison(first, second, differences(first, second))
+
+
+def runs(directory: Path, limit: int = 50) -> list[Selection]:
+    """Each recorded process of ``directory`` as a selection, newest first, ``limit`` at most."""
+    with History(directory) as history:
+        recorded = history.processes()
+    rows = [row for row in recorded if isinstance(row.get("started"), (int, float))]
+    rows.sort(key=lambda row: -float(row["started"]))
+    return [_run(row) for row in rows[:limit]]
+
+
+def _run(row: Record) -> Selection:
+    begun = time.strftime("%m-%d %H:%M", time.localtime(row["started"]))
+    version = _facts(row)["version"]
+    return Selection(
+        f"{begun} pid:{row.get('pid')}", pid=row.get("pid"), started=row["started"], version=version
+    )
+
+
+def last_two(directory: Path) -> tuple[Selection, Selection]:
+    """The newest run with a message in it, and the one before it: what ``compare`` takes by itself."""
+    chosen = runs(directory)
+    if chosen:
+        made = periods(directory, chosen)
+        chosen = [run for run, one in zip(chosen, made, strict=True) if one.of(names.MESSAGE)]
+    if len(chosen) < 2:
+        raise AutoperfError(
+            f"{homeless(str(directory))} has fewer than two runs with a message to compare; "
+            "name two periods, such as: autoperf compare yesterday today"
+        )
+    return chosen[1], chosen[0]

@@ -1,0 +1,109 @@
+"""Two periods side by side: what changed, by how much, and whether chance alone would do as much."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+from autoperf.insight.periods import Figures, Key, Period
+from autoperf.insight.significance import corrected, fisher, median_ratio, rank_sum
+
+# Of all changes that are called real by chance alone, at most this share.
+LEVEL: Final = 0.05
+# A smaller change is none that anybody feels, however sure it is.
+SMALLEST: Final = 0.05
+ERRORS: Final = "error rate"
+WORSE: Final = "worse"
+BETTER: Final = "better"
+CHANGED: Final = "changed"
+ALIKE: Final = "no change shown"
+TOO_FEW: Final = "too few to tell"
+VERDICTS: Final = (WORSE, BETTER, CHANGED, ALIKE, TOO_FEW)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One quantity in both periods.
+
+    ``ratio`` is after / before with its 95 % interval (``low``, ``high``): of the typical value, not of the
+    two medians; None where there is too little or something is 0. Of an error rate it is the rates' ratio,
+    without an interval. ``p`` is the two-sided p-value, corrected for how many were asked; None: too few.
+    """
+
+    before: Figures
+    after: Figures
+    quantity: str
+    ratio: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    verdict: str = TOO_FEW
+
+    @property
+    def key(self) -> Key:
+        """What it is about."""
+        return self.after.key
+
+    def as_row(self) -> dict[str, Any]:
+        """As ``--json`` prints it."""
+        row = asdict(self)
+        row["before"], row["after"] = self.before.as_row(), self.after.as_row()
+        return {"kind": self.key.kind, "name": self.key.name, **row}
+
+
+def differences(before: Period, after: Period) -> list[Difference]:
+    """Everything measured in both periods: what got worse first, then what got better, then the rest.
+
+    Durations, tokens and samples are compared by Mann and Whitney's rank test, error rates by Fisher's exact
+    test; the p-values of one call are corrected together (Benjamini and Hochberg). Worse or better is what
+    stays below `LEVEL` and differs by `SMALLEST` at least: more of anything measured here is worse, but
+    for tokens, of which more or fewer is only a change.
+    """
+    earlier, later = dict(before.values()), dict(after.values())
+    figures = {one.key: one for one in before.figures()}
+    rows: list[Difference] = []
+    for now in after.figures():
+        if now.key not in figures:
+            continue
+        then = figures[now.key]
+        rows.append(_in_size(then, now, earlier[now.key], later[now.key]))
+        if then.failed is not None and now.failed is not None and then.failed + now.failed:
+            rows.append(_in_errors(then, now))
+    sure = corrected([row.p for row in rows])
+    judged = [replace(row, p=p, verdict=_verdict(row, p)) for row, p in zip(rows, sure, strict=True)]
+    return sorted(judged, key=lambda row: VERDICTS.index(row.verdict))
+
+
+def _in_size(then: Figures, now: Figures, first: Sequence[float], second: Sequence[float]) -> Difference:
+    interval = median_ratio(first, second)
+    ratio, low, high = interval if interval else (None, None, None)
+    return Difference(then, now, now.key.quantity, ratio, low, high, rank_sum(first, second))
+
+
+def _in_errors(then: Figures, now: Figures) -> Difference:
+    before, after = then.failed or 0, now.failed or 0
+    ratio = now.error_rate / then.error_rate if then.error_rate and now.error_rate is not None else None
+    p = fisher(before, then.count, after, now.count)
+    return Difference(then, now, ERRORS, ratio, None, None, p)
+
+
+def _verdict(row: Difference, p: float | None) -> str:
+    if p is None:
+        return TOO_FEW
+    if p >= LEVEL:
+        return ALIKE
+    if row.quantity == ERRORS:
+        return WORSE if (row.after.error_rate or 0) > (row.before.error_rate or 0) else BETTER
+    more = row.ratio if row.ratio is not None else _of_means(row)
+    if abs(more - 1) < SMALLEST:
+        return ALIKE
+    if row.quantity.endswith("tokens"):
+        return CHANGED
+    return WORSE if more > 1 else BETTER
+
+
+def _of_means(row: Difference) -> float:
+    """Where a value of 0 leaves no ratio of typical values."""
+    before, after = row.before.total / row.before.count, row.after.total / row.after.count
+    return after / before if before else 1.0 if not after else float("inf")

@@ -1,0 +1,122 @@
+"""Samples over time and measurements side by side, as the few points that a picture needs."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from autoperf.series import ranked
+
+# A picture is so many columns wide; more points lie on top of each other.
+COLUMNS: Final = 400
+DOTS: Final = 150
+# A line is broken where nothing was sampled for so many times the usual distance.
+_GAP: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One number over time, cut into lines where nothing was sampled or another process began.
+
+    ``lines`` hold ``(at, value)``, s since the epoch; within a column of the picture the highest value
+    stands for all. ``median``, ``p95`` and ``highest`` are of the samples themselves.
+    """
+
+    lines: list[list[tuple[float, float]]]
+    count: int
+    median: float
+    p95: float
+    highest: float
+
+
+def curve(samples: Iterable[tuple[Any, float, float]]) -> Curve | None:
+    """``(process, at, value)`` as a curve; None without any."""
+    rows = sorted(samples, key=lambda row: row[1])
+    if not rows:
+        return None
+    ordered = sorted(value for _, _, value in rows)
+    width = max((rows[-1][1] - rows[0][1]) / COLUMNS, 1e-9)
+    lines: dict[Any, list[list[tuple[float, float]]]] = {}
+    for process, of in _by_process(rows).items():
+        lines[process] = _lines(of, width)
+    return Curve(
+        [line for of in lines.values() for line in of],
+        len(rows),
+        ranked(ordered, 0.5) or 0.0,
+        ranked(ordered, 0.95) or 0.0,
+        ordered[-1],
+    )
+
+
+def _by_process(rows: Iterable[tuple[Any, float, float]]) -> dict[Any, list[tuple[float, float]]]:
+    found: dict[Any, list[tuple[float, float]]] = {}
+    for process, at, value in rows:
+        found.setdefault(process, []).append((at, value))
+    return found
+
+
+def _lines(rows: Sequence[tuple[float, float]], width: float) -> list[list[tuple[float, float]]]:
+    distances = sorted(after[0] - before[0] for before, after in itertools.pairwise(rows))
+    usual = max(distances[len(distances) // 2] if distances else 0.0, width)
+    lines: list[list[tuple[float, float]]] = [[rows[0]]]
+    for at, value in rows[1:]:
+        last = lines[-1]
+        if at - last[-1][0] > _GAP * usual:
+            lines.append([(at, value)])
+        elif int(at / width) == int(last[-1][0] / width):
+            last[-1] = (last[-1][0], max(last[-1][1], value))
+        else:
+            last.append((at, value))
+    return lines
+
+
+def hit_rates(samples: Iterable[Mapping[str, Any]]) -> list[tuple[Any, float, float]]:
+    """``(pid, at, share)`` of the samples in whose time anything was looked up."""
+    return [
+        (row.get("pid"), float(row["at"]), float(row["hits"]) / float(row["lookups"]))
+        for row in samples
+        if row.get("lookups") and row.get("hits") is not None
+    ]
+
+
+def numbers(samples: Iterable[Mapping[str, Any]], name: str) -> list[tuple[Any, float, float]]:
+    """``(pid, at, value)`` of the samples that have ``name``; of several loops' lag the worst."""
+    found = []
+    for row in samples:
+        value = row.get(name)
+        if isinstance(value, Mapping):
+            value = max(value.values(), default=None)
+        if isinstance(value, (int, float)):
+            found.append((row.get("pid"), float(row["at"]), float(value)))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How one thing's durations lie: ``dots`` are quantiles (ms, all of them where there are few)."""
+
+    name: str
+    count: int
+    dots: list[float]
+    median: float
+
+
+def spread(name: str, values: Iterable[float]) -> Spread | None:
+    """The spread of ``values`` (ms); None without any."""
+    ordered = sorted(values)
+    if not ordered:
+        return None
+    dots = ordered
+    if len(ordered) > DOTS:
+        dots = [ordered[round(at * (len(ordered) - 1) / (DOTS - 1))] for at in range(DOTS)]
+    return Spread(name, len(ordered), dots, ranked(ordered, 0.5) or 0.0)
+
+
+def decades(spreads: Iterable[Spread]) -> tuple[int, int]:
+    """The powers of ten (ms) between which every dot lies: from, to."""
+    values = [max(value, 1e-3) for one in spreads for value in (one.dots[0], one.dots[-1])]
+    low = math.floor(math.log10(min(values)))
+    return low, max(low + 1, math.ceil(math.log10(max(values))))

@@ -1,0 +1,140 @@
+"""How throttled answers end: by the host, by an exception, by a cancellation; and whose check is whose."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from autoperf.errors import failures
+from tests.throttle_host import Chunk, Host, hosts
+
+WORDS = '{"tool_name": "response", "tool_args": {"text": "' + "word " * 30
+
+
+def pieces(text: str, size: int = 4, apart: float = 0.005) -> list[Chunk]:
+    return [(apart, text[at : at + size]) for at in range(0, len(text), size)]
+
+
+@pytest.fixture
+def make():
+    with hosts() as made:
+        yield made
+
+
+@pytest.fixture
+def host(make) -> Host:
+    return make()
+
+
+@pytest.mark.parametrize("last", ["over", "wrong"])
+def test_a_host_that_ends_without_a_callback_has_seen_what_came_before(make, last):
+    bare, host = make(throttled=False), make()
+    answer = [*pieces(WORDS, apart=0.001), (0.001, last)]
+    found = [one.ask(answer) for one in (bare, host)]
+    assert str(found[0]) == str(found[1])
+    assert host.text("response") == bare.text("response") == WORDS
+
+
+def test_a_chunk_that_the_host_takes_otherwise_comes_after_those_before_it(make):
+    bare, host = make(throttled=False), make()
+    answer = [*pieces(WORDS, apart=0.001), (0.001, "thought"), *pieces("more", apart=0.001)]
+    assert bare.ask(answer) == host.ask(answer)
+    kinds = [kind for kind, *_ in host.agent.seen]
+    assert kinds == ["response"] * kinds.index("reasoning") + ["reasoning"] + ["response"]
+    assert host.deliveries[kinds.index("reasoning") - 1][1] == WORDS
+
+
+def test_an_extension_that_asks_a_model_itself_reads_what_it_gives(host):
+    note = host.agent.note
+    read: list[str] = []
+
+    async def noted(kind, chunk, full):
+        await note(kind, chunk, full)
+        if not read:
+            read.append("begun")
+            answer = await host.module.acompletion()
+            read.append(type(answer).__name__)
+            read.append((await answer.__anext__())["choices"][0]["delta"]["content"])
+
+    host.agent.note = noted
+    assert host.ask(pieces(WORDS)) == WORDS
+    assert read == ["begun", "async_generator", WORDS[:4]]
+    assert len(host.deliveries) < 10
+
+
+@pytest.mark.parametrize("event", ["raises", "ends"])
+def test_a_stream_that_was_waited_for_is_not_left_waiting(host, event):
+    """The callback ends the answer while the next chunk has been begun and has not come."""
+    if event == "raises":
+        host.agent.fails_at = "held"
+    else:
+        host.agent.ends = "held"
+    host.ask([(0.0, "{"), (0.01, "held"), (5.0, "never")])
+    assert host.closed_by == "CancelledError"
+    assert host.closed_at == pytest.approx(1000.05)
+    failures._counts.clear()
+
+
+def test_one_that_was_held_alone_and_ended_the_answer_was_late_too(host):
+    host.agent.ends = "held"
+    assert host.ask([(0.0, "{"), (0.01, "held"), (5.0, "never")]) == "{held"
+    assert host.throttle is not None
+    assert host.throttle.off
+    failures._counts.clear()
+
+
+def test_the_wait_for_chunks_is_not_the_callbacks_time(host):
+    class Spans:
+        seconds: list[float] = []
+
+        def waited(self, seconds: float) -> None:
+            self.seconds.append(seconds)
+
+    host.probe.stream.set(Spans())
+    host.ask(pieces(WORDS))
+    assert len(Spans.seconds) == 49 - len(host.deliveries) + 2
+    assert all(seconds > 0 for seconds in Spans.seconds)
+
+
+def test_a_host_that_ends_answers_otherwise_is_left_alone(host):
+    host.agent.ends = "word word"
+    host.ask(pieces(WORDS))
+    assert host.throttle is not None
+    assert host.throttle.off
+    assert [row["seam"] for row in failures.as_rows()] == ["throttled stream"]
+    failures._counts.clear()
+    first = len(host.deliveries)
+    host.agent.ends = "json"
+    host.ask(pieces(WORDS))
+    assert len(host.deliveries) - first == 50
+
+
+def test_a_check_that_is_no_late_one_is_the_hosts(host):
+    """Only the delivery itself passes it: neither other agents nor what a delivery leaves behind."""
+    other = host.module.Agent(None)
+    other.intervention = "for the other"
+    raised: list[str] = []
+    note = host.agent.note
+
+    async def check(agent, after: float) -> None:
+        await asyncio.sleep(after)
+        try:
+            await agent.handle_intervention()
+        except host.module.InterventionException as error:
+            raised.append(str(error))
+
+    async def noted(kind, chunk, full):
+        await note(kind, chunk, full)
+        if full == WORDS:
+            await check(other, 0)
+            host.agent.intervention = "later"
+            left.append(asyncio.ensure_future(check(host.agent, 0.5)))
+            await check(host.agent, 0)
+            host.agent.intervention = None
+            asyncio.get_running_loop().call_later(0.1, setattr, host.agent, "intervention", "stop")
+
+    left: list[asyncio.Future[None]] = []
+    host.agent.note = noted
+    host.ask(pieces(WORDS))
+    assert raised == ["for the other", "stop"]
