@@ -6,6 +6,7 @@ from autoperf.version import __version__ as __version__
 
 TYPE_CHECKING = False  # typing itself would cost the launcher a third of its time
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from os import PathLike
     from typing import Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "__version__",
+    "clear_cache",
     "instrument",
     "recommendations",
     "start_monitoring",
@@ -64,13 +66,27 @@ def recommendations() -> list[Recommendation]:
     runtime = current()
     if runtime is None:
         return []
-    from os import getpid
+    from autoperf.advising import recommendations_for
 
-    from autoperf.advising import recommendations as made
+    return recommendations_for(runtime)
 
-    if runtime.telemetry is not None:
-        runtime.telemetry.flush()
-    return made(runtime.config.state_dir, getpid())
+
+def clear_cache(which: str | Iterable[str] | None = None) -> dict[str, int]:
+    """Drop what autoperf keeps in this process: everything, or what has one of the names ``which``.
+
+    Returns how many entries each had; nothing when the process is not instrumented. The names are those of
+    the caches and look-ups that `status` shows: ``tools``, ``extensions``, ``prompts``, ``code``, ``paths``,
+    ``yaml``, ``tokens``, ... as far as their features are on. The next uses read again, nothing else changes.
+    Raises ``ValueError``, which tells the names there are, for another one.
+    """
+    from autoperf.runtime import current
+
+    runtime = current()
+    if runtime is None:
+        return {}
+    from autoperf.controls import clear
+
+    return clear(runtime, *([which] if isinstance(which, str) else which or ()))
 
 
 def start_monitoring(interval: float | None = None) -> bool:
@@ -78,10 +94,10 @@ def start_monitoring(interval: float | None = None) -> bool:
 
     Without ``interval`` the one that is configured. Raises ``ValueError`` for one that is not above 0.
     """
+    from autoperf.monitor.monitor import checked
     from autoperf.runtime import current
 
-    if interval is not None and not 0 < interval < float("inf"):
-        raise ValueError("interval: use a number of seconds above 0")
+    checked(interval)
     runtime = current()
     if runtime is not None:
         runtime.monitor.start(interval)

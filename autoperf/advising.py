@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from autoperf import processes
 from autoperf.errors import AutoperfError
@@ -22,6 +23,9 @@ from autoperf.mounts import file_system, is_remote
 from autoperf.store import Store
 from autoperf.telemetry import names
 
+if TYPE_CHECKING:
+    from autoperf.runtime import Runtime
+
 # What is older tells of a host that may have been changed since.
 _LOOKED_BACK_S: Final = 7 * 86_400.0
 _MESSAGES: Final = 200
@@ -35,6 +39,13 @@ def recommendations(directory: Path, pid: int | None = None) -> list[Recommendat
     """
     process = processes.chosen(processes.newest(directory, 1000 if pid else 50), pid)
     return [] if process is None else recommend(facts(directory, process))
+
+
+def recommendations_for(runtime: Runtime) -> list[Recommendation]:
+    """Advice on the process of ``runtime``, with all that was measured up to now."""
+    if runtime.telemetry is not None:
+        runtime.telemetry.flush()
+    return recommendations(runtime.config.state_dir, os.getpid())
 
 
 def facts(directory: Path, process: Mapping[str, Any]) -> Facts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from autoperf.errors import AutoperfError, failures, guarded, say
 
 if TYPE_CHECKING:
     from autoperf.agentzero import Layout
+    from autoperf.optimizer import Optimizer
     from autoperf.runtime import Runtime
 
 # Run by Agent Zero's container and installer before the server, in processes of their own.
@@ -79,7 +80,26 @@ def start(root: Path, layout: Layout, **options: Any) -> Runtime:
     os.environ[HOST_PID] = str(os.getpid())
     # The decision is made: a finder still waiting would instrument again after `uninstrument`.
     sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != "AutoperfFinder"]
-    return Runtime.start(root, layout, config)
+    runtime = Runtime.start(root, layout, config)
+    if config.tool != "off":
+        runtime.probe.optimizer = _at_first_call(runtime)
+        runtime.probe.at_stop.append(lambda: setattr(runtime.probe, "optimizer", None))
+    return runtime
+
+
+def _at_first_call(runtime: Runtime) -> Callable[[], Optimizer]:
+    made: list[Optimizer] = []
+
+    def optimizer() -> Optimizer:
+        # What it needs is imported when the agent calls the tool: in most processes it never does.
+        from autoperf.optimizer import Optimizer
+
+        with _starting:
+            if not made:
+                made.append(Optimizer(runtime))
+        return made[0]
+
+    return optimizer
 
 
 def is_candidate(folder: Path) -> bool:

@@ -208,6 +208,11 @@ class Cache(Generic[V]):
         entry = self._entries.get(key)
         return None if entry is None else entry.value
 
+    def keys(self) -> list[Hashable]:
+        """The keys kept at this moment, fresh or not, least recently used first."""
+        with self._lock:
+            return list(self._entries)
+
     def fresh(self, key: Hashable, stamp: Stamp) -> V | None:
         """What a look-up with ``stamp`` would find for ``key``; counts and touches nothing."""
         entry = self._entries.get(key)

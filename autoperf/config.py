@@ -15,6 +15,7 @@ from autoperf.features import parse_features as parse_features
 
 # From the least to the most.
 DETAILS: Final = ("turn", "step", "all")
+TOOL_MODES: Final = ("off", "read-only", "callable", "advertise")
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"", "0", "false", "no", "off"})
 
@@ -79,6 +80,17 @@ def _detail(text: str) -> str:
     if text.strip().lower() not in DETAILS:
         raise ValueError(f"use {', '.join(DETAILS[:-1])} or {DETAILS[-1]}")
     return text.strip().lower()
+
+
+def _tool(text: str) -> str:
+    # An operator who types a switch means one.
+    lowered = text.strip().lower().replace("_", "-")
+    mode = {"0": "off", "no": "off", "false": "off", "none": "off", "readonly": "read-only"}.get(
+        lowered, lowered
+    )
+    if mode not in TOOL_MODES:
+        raise ValueError(f"use {', '.join(TOOL_MODES[:-1])} or {TOOL_MODES[-1]}")
+    return mode
 
 
 def default_home(environ: Mapping[str, str] = os.environ) -> Path:
@@ -187,6 +199,13 @@ OPTIONS: Final[tuple[Option, ...]] = (
         _rate,
         "times a second that stream callbacks run, with the feature throttle",
     ),
+    Option(
+        "tool",
+        "AUTOPERF_TOOL",
+        "callable",
+        _tool,
+        "the tool performance_optimizer: off, read-only, callable, or also in the agent's prompt (advertise)",
+    ),
     Option("store_max_mb", "AUTOPERF_STORE_MAX_MB", 64, _at_least(1), "size limit of the local store in MiB"),
 )
 
@@ -210,6 +229,7 @@ class Config:
     mcp_standby_mb: int = 256
     monitor_interval: float = 5.0
     stream_hz: float = 20.0
+    tool: str = "callable"
     store_max_mb: int = 64
     sources: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()

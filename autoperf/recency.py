@@ -45,9 +45,11 @@ class Recent(Generic[K, V]):
         self._young[key] = value
         self._weight += weight
 
-    def clear(self) -> None:
-        """Forget everything."""
+    def clear(self) -> int:
+        """Forget everything; how much there was."""
+        count = len(self)
         self._old, self._young, self._weight = {}, {}, 0
+        return count
 
     def __len__(self) -> int:
         return len(self._young.keys() | self._old.keys())

@@ -80,6 +80,7 @@ class Runtime:
         self.probe.mcp_limits = Limits(config.mcp_idle, config.mcp_sessions, config.mcp_standby_mb << 20)
         self.probe.code = self.code
         self.probe.stream_hz = config.stream_hz
+        self.probe.tool_mode = config.tool
         self.probe.content = Content(config.content_limit, on=config.capture_content)
         loading = ClassLoading(self.caches, self.code)
         self.probe.ahead = AheadLoading(loading)

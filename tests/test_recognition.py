@@ -26,10 +26,12 @@ import sys, types
 agentzero, runtime = types.ModuleType("autoperf.agentzero"), types.ModuleType("autoperf.runtime")
 running = []
 class Runtime:
+    probe = types.SimpleNamespace(at_stop=[])
     @staticmethod
     def start(root, layout, config):
         print("start", root.name, layout, config.quiet)
         running.append(config)
+        return Runtime
 agentzero.detect = lambda root: "layout" if (root / "agent.py").read_text().strip() else None
 runtime.Runtime, runtime.current = Runtime, lambda: running[0] if running else None
 sys.modules.update({"autoperf.agentzero": agentzero, "autoperf.runtime": runtime})
@@ -102,7 +104,7 @@ def test_a_second_call_returns_the_runtime_that_runs(real: Bench) -> None:
     program = (
         "import autoperf\nfirst = autoperf.instrument('host')\nprint(autoperf.instrument('host') is first)"
     )
-    returning = DOUBLES.replace("running.append(config)", "running.append(config); return running[0]")
+    returning = DOUBLES.replace("running.append(config)", "running.append(Runtime)")
     real.write({"doubles/sitecustomize.py": returning})
     assert real.python("-c", program).out.splitlines() == ["start host layout False", "True"]
 

@@ -47,6 +47,7 @@ def reading(probe: Probe) -> Callable[[Read, Switch], Read]:
         names: dict[str, Any] = host.__globals__
         kept: Recent[tuple[str, str], _Text] = Recent(_CHARACTERS, _weight)
         holds = probe.vigil.holds
+        probe.clears(SEAM, kept.clear)
 
         def read_file(relative_path: Any, encoding: Any = "utf-8") -> Any:
             if not switch.on or type(relative_path) is not str or type(encoding) is not str:

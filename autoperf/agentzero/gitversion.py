@@ -51,6 +51,12 @@ class Releases:
         self._counter = probe.memo(SEAM)
         self._holds = probe.vigil.holds
         self._kept: dict[Any, _Answer] = {}
+        probe.clears(SEAM, self._clear)
+
+    def _clear(self) -> int:
+        count = len(self._kept)
+        self._kept.clear()
+        return count
 
     def of_a_path(self, original: Callable[[str], Any], switch: Switch) -> Callable[[str], Any]:
         """Wrapper for ``get_repo_release_info(repo_path)``."""
@@ -92,7 +98,7 @@ class Releases:
                 if self._holds(kept):
                     self._counter.count(hit=True)
                     return copy.deepcopy(kept.answer)
-                del self._kept[key]
+                self._kept.pop(key, None)
             repository = None if key is None else Repository.at(root)
             stamp = None if repository is None else repository.stamp()
         settled = stamp is not None and gitstamps.settled(stamp)

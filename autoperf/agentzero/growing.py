@@ -78,6 +78,13 @@ class GrowingTexts:
                 if not bucket:
                     del self._entries[key]
 
+    def clear(self) -> int:
+        """Forget everything, as if no text had begun; how many entries there were."""
+        with self._lock:
+            count = sum(map(len, self._entries.values()))
+            self._entries.clear()
+            return count
+
     def forked(self) -> None:
         """In a child made by fork: the lock may be held by a thread that does not exist there."""
         self._lock = threading.Lock()

@@ -35,6 +35,13 @@ class Kept(Generic[V]):
         """In a child made by fork: the lock may be held by a thread that does not exist there."""
         self._lock = threading.Lock()
 
+    def clear(self) -> int:
+        """Forget everything; how many results there were."""
+        with self._lock:
+            count = len(self._results)
+            self._results.clear()
+            return count
+
     def find(self, key: Hashable) -> V | None:
         """The result kept for ``key`` if every path looks as it did, else None."""
         kept = self._results.get(key)

@@ -53,6 +53,7 @@ def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Callab
     texts = GrowingTexts()
     probe.idle_work.append(texts.expire)
     probe.after_fork.append(texts.forked)
+    probe.clears("masked values", texts.clear)
     if "mask_method" in targets:
         yield targets["mask_method"], _of_method(probe, texts)
     if "mask_function" in targets:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import glob
 import os
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import CodeType
 from typing import Any, Final
 
+from autoperf.agentzero.counters import Lookups
 from autoperf.agentzero.pathlists import PluginLists
 from autoperf.agentzero.probe import Probe
 from autoperf.errors import AutoperfError, fail_open
@@ -82,6 +84,7 @@ class PathAnswers:
         self._lists: PluginLists | None = None
         self._noting: list[Any] = []
         self._original: Paths | None = None
+        probe.clears("paths", self._clear)
         probe.after_fork.append(self._forked)
         probe.at_stop.append(self._watch.close)
 
@@ -208,6 +211,18 @@ class PathAnswers:
         noted = {name: f for _, name, f in rows if name in ("exists", "find_existing_paths_by_pattern")}
         sure = all(noted[f.__name__] is f for f in self._noting) and len(noted) == len(self._noting)
         return rows if sure and all(_only_asks(function) for _, _, function in rows) else []
+
+    def uncounted(self) -> PathAnswers:
+        """The same answers, to be asked without that it counts."""
+        view = copy.copy(self)
+        view._memo = Lookups()
+        return view
+
+    def _clear(self) -> int:
+        with self._lock:
+            count = len(self._answers)
+            self._answers.clear()
+            return count
 
     def _forked(self) -> None:
         self._lock = threading.Lock()

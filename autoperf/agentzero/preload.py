@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from glob import escape, glob
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.probe import Probe
+from autoperf.agentzero.toolplaces import profile_of, tool_files
 from autoperf.errors import guarded
 from autoperf.patching import Switch, expect_parameters
 from autoperf.stamps import Stamp, stamp_or_none
@@ -23,15 +22,6 @@ _NAME: Final = re.compile(r'"tool_name"\s*:\s*"([A-Za-z0-9_-]{1,80})(?::[^"\\]*)
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _LONGEST: Final = 200  # characters of a match; so much is looked at again with every chunk
 _KEPT: Final = 500
-# Below the host's folder. One too many costs a look, one too few that the tool is read when it is used.
-_PLACES: Final = (
-    "tools",
-    "python/tools",
-    "agents/{profile}/tools",
-    "usr/agents/{profile}/tools",
-    "plugins/*/tools",
-    "usr/plugins/*/tools",
-)
 
 
 def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]]:
@@ -70,6 +60,7 @@ class Preloading:
         self.thread: threading.Thread | None = None
         self._replies: WeakKeyDictionary[Any, _Reply] = WeakKeyDictionary()
         self._ready: dict[tuple[str, str | None], list[tuple[str, Stamp | None]]] = {}
+        probe.clears("preloaded tools", self._clear)
         probe.after_fork.append(self._forked)
 
     def reply(self, original: Callable[..., Awaitable[Any]], switch: Switch) -> Callable[..., Awaitable[Any]]:
@@ -126,7 +117,7 @@ class Preloading:
         match = _NAME.search(stream, max(0, start - _LONGEST))
         if match is not None:
             reply.found = True
-            self.make_ready(match[1], str(getattr(getattr(agent, "config", None), "profile", "") or ""))
+            self.make_ready(match[1], profile_of(agent))
 
     def make_ready(self, name: str, profile: str | None) -> None:
         """Have the files that ``name`` may mean ready, made so on a thread where they are not yet.
@@ -147,10 +138,7 @@ class Preloading:
 
     def _prepare(self, name: str, profile: str | None) -> None:
         with guarded(SEAM):
-            found = []
-            for place in _PLACES:
-                place = place.format(profile="*" if profile is None else escape(profile))
-                found += glob(os.path.join(escape(self.root), place, f"{name}.py"))
+            found = tool_files(self.root, name, profile)
             read = [(path, _stamp(path)) for path in found]
             for path in found:
                 if self.ahead is not None and self.ahead.load(path):
@@ -164,6 +152,11 @@ class Preloading:
         # What is wrong with the file the host finds out for itself when the tool is used.
         with contextlib.suppress(OSError, SyntaxError, ValueError, ImportError, EOFError, RecursionError):
             self.compiled += self.code.compile_ahead(path)
+
+    def _clear(self) -> int:
+        count = len(self._ready)
+        self._ready.clear()
+        return count
 
     def _forked(self) -> None:
         self.thread = None

@@ -39,14 +39,23 @@ def getting(probe: Probe) -> Callable[[Get, Switch], Get]:
         kept: _Kept | None = None
         candidate: _Kept | None = None
 
+        def clear() -> int:
+            nonlocal kept, candidate
+            count = 0 if kept is None else 1
+            kept = candidate = None
+            return count
+
+        probe.clears(SEAM, clear)
+
         def get_presets(project_name: Any = None) -> Any:
             nonlocal kept, candidate
             sources = None if not switch.on or project_name else host.sources()
             if sources is None:
                 return original(project_name)
-            if kept is not None and kept.sources == sources:
+            found = kept  # another thread may clear it
+            if found is not None and found.sources == sources:
                 counter.hits += 1
-                return marshal.loads(kept.frozen)
+                return marshal.loads(found.frozen)
             counter.misses += 1
             settled = all(stamp.settled(time.time_ns()) for _, stamp in sources)
             presets = original(project_name)

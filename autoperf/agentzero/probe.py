@@ -149,6 +149,11 @@ class Probe:
         self.roots = GrowingTexts()
         self.path_answers: PathAnswers | None = None
         self.memos: dict[str, Lookups] = {}
+        self.clearing: dict[str, list[Callable[[], int]]] = {
+            "replies": [self.replies.clear, self.roots.clear]
+        }
+        self.tool_mode, self.tool_classes = "off", dict[type, type]()  # of the tool that the agent can call
+        self.optimizer: Callable[[], Any] | None = None  # makes what carries its actions out
         self.idle_work: list[Callable[[], None]] = []
         self.after_fork: list[Callable[[], None]] = []
         self.at_stop: list[Callable[[], None]] = []
@@ -249,6 +254,10 @@ class Probe:
     def memo(self, name: str) -> Lookups:
         """The counter of a memo of ours: a hit or miss for every question, shown by ``status``."""
         return self.memos.setdefault(name, Lookups())
+
+    def clears(self, name: str, clear: Callable[[], int]) -> None:
+        """``clear`` drops what is kept under ``name`` and tells how many entries that were."""
+        self.clearing.setdefault(name, []).append(clear)
 
     def pulse(self) -> tuple[int, ...]:
         """Numbers that have moved whenever anything here has; cheap to compare."""

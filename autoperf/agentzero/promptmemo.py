@@ -210,6 +210,14 @@ class Templates:
             template = self._templates.pop(name, None)
             self._size -= 0 if template is None else template.size
 
+    def clear(self) -> int:
+        """Forget everything; how many templates there were."""
+        with self._lock:
+            count = len(self._templates)
+            self._templates.clear()
+            self._size = 0
+            return count
+
     def _forget(self, template: Template, read: Read | None) -> None:
         if read is not None:
             template.size -= len(read.text)

@@ -34,6 +34,13 @@ def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]
     for name, build in builds.items():
         if name in targets:
             yield targets[name], unless_cached(probe.root, build)
+    for name, kept in (
+        ("prompts", files.templates),
+        ("prompt folders", names.kept),
+        ("skills", skills.found),
+        ("skills", skills.parsed),
+    ):
+        probe.clears(name, kept.clear)
     probe.at_stop.append(folders.vigil.close)
     probe.after_fork += [
         folders.vigil.forked,

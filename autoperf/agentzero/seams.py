@@ -23,6 +23,7 @@ from autoperf.agentzero import (
     mcpkeep,
     memory,
     models,
+    optimizer,
     paths,
     pluginassets,
     preload,
@@ -54,16 +55,19 @@ def patches(
     layout: Layout, features: frozenset[str], probe: Probe, code: CodeCache, loading: ClassLoading
 ) -> list[Patch]:
     """The rows of ``layout`` for the features that are on; empty when none is."""
+    # Without anything else on, nothing is patched for the tool either.
+    tool = probe.tool_mode != "off" and bool(features)
     rows = [
         *_loading(layout, features, probe, code, loading),
         *_extensions(layout, features, probe),
-        *_tools(layout, features, probe, code),
+        *_tools(layout, features, probe, code, tool=tool),
         *_mcp(layout, features, probe),
         *_streaming(layout, features, probe),
         *_memory(layout, features, probe),
         *_turns(layout, features, probe),
         *_models(layout, features, probe),
         *_more(layout, features, probe),
+        *_tool(layout, probe, tool=tool),
     ]
     known = set(layout.targets())
     if rows or "imports" in features:
@@ -148,11 +152,22 @@ def _extensions(layout: Layout, features: frozenset[str], probe: Probe) -> Itera
         yield layout.folder_extensions, feature, extensions.folder_classes(probe)
 
 
-def _tools(layout: Layout, features: frozenset[str], probe: Probe, code: CodeCache) -> Iterator[Row]:
+def _tools(
+    layout: Layout, features: frozenset[str], probe: Probe, code: CodeCache, *, tool: bool
+) -> Iterator[Row]:
     if not features & {"tools", "trace"}:
+        if tool:
+            yield layout.get_tool, "tool", optimizer.answering(probe)
         return
     feature = "tools" if "tools" in features else "trace"
-    yield layout.get_tool, feature, tools.lookup(probe, code if "tools" in features else None)
+    lookup = tools.lookup(probe, code if "tools" in features else None)
+    yield layout.get_tool, feature, optimizer.answering(probe, lookup) if tool else lookup
+
+
+def _tool(layout: Layout, probe: Probe, *, tool: bool) -> Iterator[Row]:
+    if tool:
+        for target, build in optimizer.rows(layout.more.get("tool", {}), probe):
+            yield target, "tool", build
 
 
 def _mcp(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row]:

@@ -68,6 +68,8 @@ def counting(probe: Probe) -> Callable[[Count, Switch], Count]:
             raise AutoperfError("another way of counting tokens than the ones that are known")
         kept: Recent[Any, int] = Recent(_CHARACTERS, _weight)
         lines = _Lines(original)
+        probe.clears(SEAM, kept.clear)
+        probe.clears(SEAM, lines.kept.clear)
 
         def count_tokens(text: Any, encoding_name: Any = _ENCODING) -> int:
             if not switch.on or type(text) is not str or not text or encoding_name != _ENCODING:
@@ -150,7 +152,7 @@ class _Lines:
     def __init__(self, original: Any) -> None:
         self._original = original
         self._globals: dict[str, Any] = inspect.unwrap(original).__globals__
-        self._kept: Recent[str, int] = Recent(_CHARACTERS, _weight)
+        self.kept: Recent[str, int] = Recent(_CHARACTERS, _weight)
         self._fits: bool | None = None
         # Characters of the text counted last, by whichever thread, that were in none before.
         self.fresh = 0
@@ -164,7 +166,7 @@ class _Lines:
 
     def _sum(self, text: str) -> int | None:
         total = fresh = 0
-        get, put, count = self._kept.get, self._kept.put, self._original
+        get, put, count = self.kept.get, self.kept.put, self._original
         for part in pieces(text):
             tokens = get(part)
             if tokens is None:

@@ -11,7 +11,6 @@ from types import ModuleType
 from typing import Any, Final
 
 from autoperf.agentzero.companions import unless_cached
-from autoperf.agentzero.counters import Lookups
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.sources import digest
 from autoperf.errors import AutoperfError, guarded
@@ -36,18 +35,16 @@ Copy = Callable[[], Any]
 
 def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Callable[[Read, Switch], Read]]]:
     """For functions of one YAML text: ``yaml`` returns what it says, ``frontmatter`` that and its errors."""
-    counter = probe.memo(SEAM)
     if "yaml" in targets:
-        yield targets["yaml"], _reading("text", lambda _result: True, counter)
+        yield targets["yaml"], _reading("text", lambda _result: True, probe)
     if "frontmatter" in targets:
-        frontmatter = _reading("frontmatter_text", lambda result: not result[1], counter)
+        frontmatter = _reading("frontmatter_text", lambda result: not result[1], probe)
         yield targets["frontmatter"], unless_cached(probe.root, frontmatter)
 
 
-def _reading(
-    parameter: str, sound: Callable[[Any], bool], counter: Lookups
-) -> Callable[[Read, Switch], Read]:
+def _reading(parameter: str, sound: Callable[[Any], bool], probe: Probe) -> Callable[[Read, Switch], Read]:
     """Replaces a function of one text; only what is ``sound`` is kept, what is raised passes."""
+    counter = probe.memo(SEAM)
 
     def build(original: Read, switch: Switch) -> Read:
         expect_parameters(original, parameter)
@@ -55,6 +52,7 @@ def _reading(
             raise AutoperfError("another way of reading YAML than the ones that are known")
         grammar = _Grammar(original)
         kept: Recent[str, Copy] = Recent(_CHARACTERS, lambda text, _copy: len(text) + _ENTRY)
+        probe.clears(SEAM, kept.clear)
 
         def read(text: Any) -> Any:
             if not switch.on or type(text) is not str:

@@ -20,6 +20,12 @@ _KEPT: Final = 720
 _STALLS_KEPT: Final = 256
 
 
+def checked(interval: float | None) -> None:
+    """Raises ``ValueError`` for an interval that is not above 0."""
+    if interval is not None and not 0 < interval < float("inf"):
+        raise ValueError("interval: use a number of seconds above 0")
+
+
 class Monitor:
     """Takes samples every ``interval`` seconds on a daemon thread; start and stop it as often as you like.
 
@@ -50,7 +56,11 @@ class Monitor:
         return self._thread is not None and self._thread.is_alive()
 
     def start(self, interval: float | None = None) -> None:
-        """Begin, or go on with another interval in seconds; nothing while the interpreter ends."""
+        """Begin, or go on with another interval in seconds; nothing while the interpreter ends.
+
+        Raises ``ValueError`` for an interval that is not above 0.
+        """
+        checked(interval)
         with self._changing:
             if interval is not None:
                 self.interval = interval

@@ -59,6 +59,9 @@ V0_8 = Layout(
         "agent:Agent.call_utility_model",
     ),
     more={
+        "tool": {
+            "prompt": "agent:Agent.read_prompt",
+        },
         "throttle": {
             "call": "models:LiteLLMChatWrapper.unified_call",
             "answer": "models:acompletion",

@@ -58,6 +58,9 @@ V0_9_3 = Layout(
         "agent:Agent.call_utility_model",
     ),
     more={
+        "tool": {
+            "prompt": "agent:Agent.read_prompt",
+        },
         "preload": {
             "reply": "agent:Agent.handle_response_stream",
         },

@@ -79,6 +79,10 @@ V0_9_9 = Layout(
         "agent:Agent.call_utility_model",
     ),
     more={
+        "tool": {
+            "prompt": "agent:Agent.read_prompt",
+            "functions": "helpers.responses_tools:build_responses_function_tools",
+        },
         "extensions": {
             "extensible": "helpers.extension:extensible",
         },

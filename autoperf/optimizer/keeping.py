@@ -1,0 +1,94 @@
+"""The actions on what is kept and what is watched: clear_cache, preload, start and stop of the monitor."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from typing import Final
+
+from autoperf import controls
+from autoperf.agentzero.optimizer import Call
+from autoperf.agentzero.toolplaces import profile_of, tool_files
+from autoperf.optimizer.arguments import ArgumentError, names, number
+from autoperf.optimizer.markdown import cell, table
+from autoperf.runtime import Runtime
+from autoperf.wording import count, milliseconds
+
+_LONGEST_INTERVAL_S: Final = 3600.0
+_NOT_LOADABLE: Final = (OSError, SyntaxError, ValueError, ImportError, EOFError, RecursionError)
+
+
+def clear_cache(runtime: Runtime, call: Call) -> str:
+    """``which``: names as `status` shows them; all of them without."""
+    which = [name.lower() for name in names(call.arguments, "which")]
+    if which == ["all"]:
+        which = []
+    try:
+        dropped = controls.clear(runtime, *which)
+    except ValueError as error:
+        raise ArgumentError(str(error)) from None
+    rows = [(name, count(entries)) for name, entries in dropped.items() if entries or which]
+    if not rows:
+        return "Nothing was kept: nothing to drop."
+    told = f"{count(sum(dropped.values()))} entries dropped; the next uses read them again."
+    return "\n".join([told, *table(("what", "entries dropped"), rows, 30)])
+
+
+def start_monitoring(runtime: Runtime, call: Call) -> str:
+    """``interval``: seconds from one sample to the next."""
+    interval = number(call.arguments, "interval", 0.5, _LONGEST_INTERVAL_S)
+    before = _monitor(runtime)
+    runtime.monitor.start(interval)
+    return f"Monitor: {_monitor(runtime)} (before: {before})."
+
+
+def stop_monitoring(runtime: Runtime, _call: Call) -> str:
+    """No samples from now on, and no stalls."""
+    before = _monitor(runtime)
+    runtime.monitor.stop()
+    return f"Monitor: {_monitor(runtime)} (before: {before})."
+
+
+def _monitor(runtime: Runtime) -> str:
+    return f"a sample every {runtime.monitor.interval:g} s" if runtime.monitor.running else "off"
+
+
+def preload(runtime: Runtime, call: Call) -> str:
+    """``tools``: what these would have to read and compile is ready for their next call; nothing is run."""
+    wanted = names(call.arguments, "tools")
+    if not wanted:
+        raise ArgumentError("`tools` names the tools to make ready")
+    rows = []
+    for name in wanted:
+        files = tool_files(str(runtime.root), name.partition(":")[0], profile_of(call.agent))
+        rows += [(name, cell(_below(path, runtime)), *_made_ready(runtime, path)) for path in files]
+        rows += [] if files else [(name, "-", "no file of that name", "-")]
+    told = "Read and compiled only: a tool's module runs when the tool is called."
+    return "\n".join([told, *table(("tool", "file", "state", "time"), rows, 30)])
+
+
+def _below(path: str, runtime: Runtime) -> str:
+    return os.path.relpath(path, runtime.root)
+
+
+def _made_ready(runtime: Runtime, path: str) -> tuple[str, str]:
+    if runtime.layout.shares_modules:
+        # Such a host imports a tool by its module's name, once; there is nothing of ours in between.
+        module = _below(path, runtime)[: -len(".py")].replace(os.sep, ".")
+        known = module in sys.modules
+        return ("imported already, kept until restart" if known else "imported at its first call"), "-"
+    if not runtime.config.on("tools"):
+        return "the feature `tools` is off: nothing is kept", "-"
+    kept = runtime.caches["tools"].keys()
+    if any(isinstance(key, tuple) and path in key for key in kept):
+        return "its class is kept already", "-"
+    if runtime.code.cache.peek(path) is not None:
+        return "its code is kept already", "-"
+    started = time.perf_counter()
+    state = "cannot be compiled; its call will say why"
+    with contextlib.suppress(*_NOT_LOADABLE):
+        compiled = runtime.code.compile_ahead(path)
+        state = "compiled now" if compiled else "compiled before, its .pyc was read"
+    return state, milliseconds(1000 * (time.perf_counter() - started))

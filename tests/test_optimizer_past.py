@@ -1,0 +1,148 @@
+"""The actions that read the store: this period beside the one before, and the page for people."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autoperf.insight.statistics import Timing
+from autoperf.optimizer import past
+from autoperf.runtime import Runtime
+from autoperf.store import SpanRow, Store
+from autoperf.telemetry import names
+from tests.test_optimizer import ask, made
+
+HOUR = 3600.0
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Runtime:
+    return made("v0_9_8", tmp_path / "state")
+
+
+def keep(process: Runtime, *rows: SpanRow) -> None:
+    with Store.open(process.config.state_dir) as store:
+        assert store.add_spans(rows) == len(rows)
+
+
+def message(
+    number: int, ago_s: float, tool_ms: float, *, status: str = "unset", tool: str = "code"
+) -> list[SpanRow]:
+    """A user's message of one tool call and one model call."""
+    began = int((time.time() - ago_s) * 1e9)
+    trace = f"{number:032x}"
+
+    def span(index: int, name: str, ms: float, parent: int | None, attributes: dict[str, Any]) -> SpanRow:
+        above = None if parent is None else f"{number:08x}{parent:08x}"
+        return SpanRow(
+            trace, f"{number:08x}{index:08x}", above, name, "internal", began, began + int(ms * 1e6),
+            status if index == 2 else "unset", 1, attributes,
+        )  # fmt: skip
+
+    return [
+        span(1, names.MESSAGE, tool_ms + 50, None, {}),
+        span(2, f"{names.EXECUTE_TOOL} {tool}", tool_ms, 1, {names.TOOL_NAME: tool}),
+        span(3, f"{names.CHAT} gpt", 40, 1, {}),
+    ]
+
+
+def both(process: Runtime, before_ms: float, after_ms: float, count: int = 12) -> None:
+    for number in range(count):
+        keep(process, *message(100 + number, 1.5 * HOUR, before_ms + number % 5))
+        keep(process, *message(200 + number, 0.5 * HOUR, after_ms + number % 5))
+
+
+def row(answer: str, name: str) -> list[str]:
+    (line,) = (line for line in answer.splitlines() if line.startswith(f"| {name} |"))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_what_became_slower_beyond_chance(process: Runtime) -> None:
+    both(process, 100, 300)
+    answer = past.history(process, ask(hours="1"))
+    assert "of the last 1 h: 12; of the 1 h before: 12." in answer
+    name, calls, errors, median, p95, before, difference = row(answer, "code")
+    assert (name, calls, errors, median, p95) == ("code", "12", "0.0 %", "301.0 ms", "304.0 ms")
+    assert before == "12, 101.0 ms"
+    assert difference.startswith("**2.9")
+    assert "slower" in difference
+    assert row(answer, "gpt")[-1] == "none beyond chance"
+
+
+def test_what_became_faster(process: Runtime) -> None:
+    both(process, 300, 100)
+    assert "x, faster**" in row(past.history(process, ask(hours=1)), "code")[-1]
+
+
+def test_the_same_is_no_difference_and_few_are_too_few(process: Runtime) -> None:
+    both(process, 100, 100)
+    keep(process, *message(1, 0.5 * HOUR, 900, tool="rare"), *message(2, 1.5 * HOUR, 1, tool="rare"))
+    keep(process, *message(3, 0.2 * HOUR, 5, tool="fresh", status="error"))
+    answer = past.history(process, ask(hours=1))
+    assert row(answer, "code")[-1] == "none beyond chance"
+    assert row(answer, "rare")[-1] == "too few to tell"
+    assert row(answer, "fresh")[2:] == ["100.0 %", "5.0 ms", "5.0 ms", "-", "new"]
+
+
+@pytest.mark.parametrize(("chance", "told"), [(0.049, "**2.00x, slower**"), (0.05, "none beyond chance")])
+def test_what_may_be_chance_among_so_many_is_no_difference(chance: float, told: str) -> None:
+    pair = [100.0 + n for n in range(9)], [200.0 + 2 * n for n in range(9)]
+    was = Timing("execute_tool", "code", 9, 0, 104.0, 108.0, 108.0, 936.0)
+    assert past._difference(pair, chance, was).startswith(told)
+
+
+def test_what_is_older_than_both_periods_is_not_read(process: Runtime) -> None:
+    keep(process, *message(1, 2.5 * HOUR, 10), *message(2, 0.1 * HOUR, 10))
+    answer = past.history(process, ask(hours=1))
+    assert "of the last 1 h: 1; of the 1 h before: 0." in answer
+    assert row(answer, "code")[1] == "1"
+
+
+def test_no_more_is_read_than_a_bound(process: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    both(process, 100, 100)
+    monkeypatch.setattr(past, "_TRACES", 5)
+    answer = past.history(process, ask(hours=1))
+    assert "of the last 1 h: 5; of the 1 h before: 0. Only the newest were read." in answer
+
+
+def test_the_page_and_its_headlines(process: Runtime) -> None:
+    both(process, 100, 300, count=3)
+    open_root = message(900, 0.1 * HOUR, 7)[1:]
+    keep(process, *open_root)
+    answer = past.report(process, ask())
+    path = process.config.state_dir / "report.html"
+    lines = answer.splitlines()
+    assert lines[0] == f"Written: {path}"
+    assert lines[1] == "6 messages, 1 traces that still go on, 0 others; 20 spans"
+    assert lines[2] == "a message took 251.0 ms (median)"
+    assert lines[3].startswith("time: ")
+    assert row(answer, "code")[1:4] == ["7", "0", "102.0 ms"]
+    page = path.read_text()
+    assert page.startswith("<!doctype html>")
+    assert page.rstrip().endswith("</html>")
+    assert path.stat().st_mode & 0o077 == 0
+    assert [entry.name for entry in path.parent.iterdir() if entry.name.startswith(".autoperf-")] == []
+
+
+def test_a_page_that_cannot_be_written_says_so(process: Runtime) -> None:
+    from autoperf.optimizer import Optimizer
+
+    both(process, 100, 300, count=1)
+    (process.config.state_dir / "report.html").mkdir()
+    answer = Optimizer(process).answer(ask("report"))
+    assert answer.startswith("`report`: ")
+    assert "report.html cannot be written: " in answer
+    assert [
+        entry.name for entry in process.config.state_dir.iterdir() if entry.name.startswith(".auto")
+    ] == []
+
+
+@pytest.mark.parametrize("action", ["history", "report"])
+def test_without_a_trace_it_says_so(process: Runtime, action: str) -> None:
+    from autoperf.optimizer import Optimizer
+
+    answer = Optimizer(process).answer(ask(action))
+    assert answer.startswith(f"`{action}`: no traces in ")

@@ -1,0 +1,269 @@
+"""The sampling profiler: whose functions are hot, which threads only wait, and when it ends."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+from autoperf.agentzero.optimizer import Call
+from autoperf.monitor import sampling
+from autoperf.monitor.sampling import Function, Sampler, Standing, described
+from autoperf.optimizer.profiling import Messages, shown
+
+HERE = str(Path(__file__).resolve().parent)
+
+
+@contextmanager
+def frame_of(work: Callable[[threading.Event], None], reached: Callable[[], bool]) -> Iterator[FrameType]:
+    """The innermost frame of a thread that is at ``work`` until the block ends."""
+    end = threading.Event()
+    thread = threading.Thread(target=work, args=(end,), daemon=True)
+    thread.start()
+    while not reached():
+        time.sleep(0.001)
+    try:
+        frame = sys._current_frames()[thread.ident or 0]
+        yield frame
+    finally:
+        end.set()
+        thread.join()
+
+
+BUSY = {"spins": False}
+
+
+def spins(end: threading.Event) -> None:
+    def inner() -> None:
+        BUSY["spins"] = True
+        while not end.is_set():
+            time.sleep(0)
+
+    inner()
+
+
+def waits(end: threading.Event) -> None:
+    BUSY["waits"] = True
+    end.wait()
+
+
+def looking(root: str = HERE) -> Sampler:
+    return Sampler(root, lambda: "look", 60.0)
+
+
+def names(counter: dict[Function, int]) -> dict[str, tuple[str, int]]:
+    return {function.name.rpartition(".")[2]: (function.owner, n) for function, n in counter.items()}
+
+
+def innermost(frame: FrameType, name: str) -> FrameType:
+    """From there outwards to the function ``name``: where exactly a loop stands is chance."""
+    found: FrameType | None = frame
+    while found is not None and found.f_code.co_name != name:
+        found = found.f_back
+    assert found is not None
+    return found
+
+
+def test_the_innermost_function_and_all_around_it_count_once_a_look() -> None:
+    BUSY["spins"] = False
+    sampler = looking()
+    with frame_of(spins, lambda: BUSY["spins"]) as frame:
+        inner = innermost(frame, "inner")
+        for _ in range(3):
+            sampler.note([("AgentContext", inner)])
+    profile = sampler.profile
+    assert (profile.looks, profile.samples, dict(profile.busy)) == (3, 3, {"AgentContext": 3})
+    assert names(profile.own) == {"inner": ("host", 3)}
+    around = names(profile.within)
+    assert around["inner"] == around["spins"] == ("host", 3)
+    assert around["run"] == ("library", 3)
+    assert names(profile.host) == {"inner": ("host", 3)}
+
+
+def test_a_function_that_calls_itself_counts_once() -> None:
+    def deeper(depth: int) -> None:
+        if depth:
+            deeper(depth - 1)
+        else:
+            sampler.note([("t", sys._getframe())])
+
+    sampler = looking()
+    deeper(5)
+    assert names(sampler.profile.within)["deeper"] == ("host", 1)
+
+
+def test_who_waits_is_not_busy_and_neither_are_we() -> None:
+    BUSY["waits"] = False
+    sampler = looking()
+    with frame_of(waits, lambda: bool(BUSY["waits"])) as frame:
+        while frame.f_code.co_name != "wait":  # it may not have got there yet
+            time.sleep(0.001)
+            frame = next(f for f in sys._current_frames().values() if f.f_back and waits.__code__ in codes(f))
+        sampler.note([("AgentContext", frame), ("autoperf-monitor", sys._getframe())])
+    assert (sampler.profile.looks, sampler.profile.samples) == (1, 0)
+
+
+def at_work(sampler: Standing, frame: FrameType, looks: int = 3) -> list[bool]:
+    return [sampler.still(7, frame) for _ in range(looks)]
+
+
+def stands(end: threading.Event) -> None:
+    BUSY["stands"] = True
+    end.wait()
+
+
+@pytest.mark.parametrize(
+    ("spent", "still"),
+    [
+        ([0, 0], [True, True, True]),
+        ([0, 4_900_000], [True, True, True]),
+        ([0, 5_100_000], [False, False, False]),
+        ([None, None], [False, True, True]),
+        ([None, 9_000_000], [False, True, True]),
+    ],
+)
+def test_a_thread_without_cpu_time_stands_and_where_nobody_tells_one_at_the_same_instruction(
+    spent: list[int | None], still: list[bool]
+) -> None:
+    readings = iter(spent)
+    standing = Standing(lambda native: next(readings))
+    with frame_of(stands, lambda: bool(BUSY.get("stands"))) as frame:
+        standing.measure({7: 70}, 100.0)
+        standing.measure({7: 70}, 100.1)
+        assert at_work(standing, innermost(frame, "stands")) == still
+
+
+def test_an_event_loop_that_stands_is_looked_at() -> None:
+    import asyncio
+
+    standing = Standing(lambda native: 0)
+
+    async def stands_in_a_loop() -> list[bool]:
+        return at_work(standing, sys._getframe())
+
+    loop = asyncio.new_event_loop()
+    try:
+        assert loop.run_until_complete(stands_in_a_loop()) == [False, False, False]
+    finally:
+        loop.close()
+
+
+def test_cpu_time_of_a_thread_where_the_system_tells() -> None:
+    first = sampling._cpu_ns(threading.get_native_id())
+    assert sampling._cpu_ns(-1) is None
+    if first is not None:
+        sum(range(300_000))
+        assert (sampling._cpu_ns(threading.get_native_id()) or 0) > first
+
+
+def codes(frame: FrameType | None) -> list[object]:
+    found: list[object] = []
+    while frame is not None:
+        found.append(frame.f_code)
+        frame = frame.f_back
+    return found
+
+
+@pytest.mark.parametrize(
+    ("file", "owner", "place"),
+    [
+        ("{root}/agent.py", "host", "agent.py:1"),
+        ("{root}/python/helpers/log.py", "host", "python/helpers/log.py:1"),
+        ("{root}/.venv/lib/python3.12/site-packages/litellm/main.py", "library", "litellm/main.py:1"),
+        ("/usr/lib/python3.12/json/decoder.py", "library", "json/decoder.py:1"),
+        (sampling.__file__, "autoperf", "autoperf/monitor/sampling.py:1"),
+        ("<string>", "library", "<string>:1"),
+    ],
+)
+def test_whose_function_it_is(file: str, owner: str, place: str) -> None:
+    code = compile("0", file.format(root="/a0"), "exec")
+    function = described(code, "/a0/")
+    assert (function.owner, function.place) == (owner, place)
+
+
+def test_it_looks_on_a_thread_of_its_own_until_it_is_stopped() -> None:
+    sampler = Sampler(HERE, lambda: "look", 60.0, interval=0.001)
+    sampler.start()
+    deadline = time.monotonic() + 30
+    while sampler.profile.looks < 5 and time.monotonic() < deadline:
+        sum(range(1000))
+    profile = sampler.stop()
+    assert profile.looks >= 5
+    assert not sampler.running
+    assert profile.busy["MainThread"] > 0
+    assert not any(name.startswith("autoperf") for name in profile.busy)
+    seen = profile.looks
+    time.sleep(0.02)
+    assert profile.looks == seen
+
+
+@pytest.mark.parametrize(("phase", "limit"), [("end", 60.0), ("look", 0.0)])
+def test_it_ends_by_itself(phase: str, limit: float) -> None:
+    sampler = Sampler(HERE, lambda: phase, limit, interval=0.001)
+    sampler.start()
+    sampler._thread.join(30)
+    assert not sampler.running
+    assert sampler.profile.looks <= 1
+
+
+def test_what_never_comes_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampling, "_PATIENCE_S", 0.0)
+    sampler = Sampler(HERE, lambda: "pause", 0.01, interval=0.001)
+    sampler.start()
+    sampler._thread.join(30)
+    assert not sampler.running
+
+
+def test_in_a_pause_it_does_not_look() -> None:
+    phases = iter(["pause", "pause", "end"])
+    sampler = Sampler(HERE, lambda: next(phases), 60.0, interval=0.001)
+    sampler.start()
+    sampler._thread.join(30)
+    assert (sampler.profile.looks, sampler.profile.seconds) == (0, 0.0)
+
+
+class Chat:
+    """A tool's agent whose chat is over or not, as told."""
+
+    def __init__(self) -> None:
+        self.agent = self.context = self.task = self
+        self.over = False
+
+    def is_ready(self) -> bool:
+        return self.over
+
+
+def test_this_message_and_the_next_one_but_not_the_time_between() -> None:
+    chat = Chat()
+    messages = Messages(Call(chat, {}))
+    phases = []
+    for over in (False, False, True, True, False, False, True, True, False):
+        chat.over = over
+        phases.append(messages.phase())
+    assert phases == ["look", "look", "pause", "pause", "look", "look", "end", "end", "end"]
+
+
+def test_what_is_shown() -> None:
+    sampler = looking()
+    assert shown(sampler.profile) == ["No sample was taken yet."]
+    host, library = Function("host", "agent.py:9", "Agent.monologue"), Function("library", "json:1", "loads")
+    profile = sampler.profile
+    profile.looks, profile.seconds, profile.cost = 10, 2.0, 0.05
+    assert shown(profile)[1].startswith("Every thread waited")
+    profile.busy.update({"AgentContext": 4})
+    profile.own.update({library: 3, host: 1})
+    profile.within.update({host: 4, library: 3})
+    profile.host.update({host: 4})
+    text = "\n".join(shown(profile))
+    assert "10 looks in 2.0 s, 4 at busy threads; the sampling took 2.5% of a core" in text
+    assert "threads: AgentContext 100%" in text
+    assert "innermost function: library 75%, host 25%" in text
+    assert "| loads (json:1) | library | 75.0% | 75.0% |" in text
+    assert "| Agent.monologue (agent.py:9) | host | 25.0% | 100.0% |" in text
+    assert "| Agent.monologue (agent.py:9) | host | 100.0% | 100.0% |" in text
