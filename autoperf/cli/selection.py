@@ -8,7 +8,6 @@ import errno
 import os
 import re
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -17,6 +16,7 @@ from typing import Any, Final
 
 from autoperf.config import Config
 from autoperf.errors import AutoperfError
+from autoperf.writing import replaced
 
 _UNITS: Final = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -82,15 +82,7 @@ def written(file: str, parts: Iterable[str]) -> None:
             stream.writelines(parts)
         return
     with _named(file):
-        handle, beside = tempfile.mkstemp(prefix=".autoperf-", dir=path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.writelines(parts)
-            os.replace(beside, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(beside)
-            raise
+        replaced(path, parts)
 
 
 @contextlib.contextmanager
