@@ -33,6 +33,8 @@ CASES = [
     ("all", "all"),
     ("+throttle", "step"),
 ]
+# What some look-alikes lack, or have in words of their own where the host's are known by their very source.
+NOT_ALIKE = {"agent:Agent._execute_tool_request", "python.helpers.files:get_base_dir"}
 # With callbacks throttled, extensions of a stream run less often, and later than what happened meanwhile.
 OFTEN = {"stream", "log.update", "parsed", "thoughts", "extension", "event", "chunk seen"}
 # The extension of it fails while it looks at more text than it would have been given: the log ends before it.
@@ -153,4 +155,4 @@ def test_transcripts_are_equal(host: str, features: str, detail: str, matrix: Ma
     absent = {target for target, state in states.items() if state != "applied"}
     if features.startswith("mcp-"):  # the look-alikes have no such sessions as those that could be kept
         absent = {target for target in absent if not target.endswith(":MCPClientBase._execute_with_session")}
-    assert absent <= {"agent:Agent._execute_tool_request"}, states
+    assert absent <= NOT_ALIKE, states

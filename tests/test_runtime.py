@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from tests.test_lossless import HOSTS
+
 TESTS = Path(__file__).resolve().parent
-HOSTS = ["v0_8", "v0_9_3", "v0_9_8", "v0_9_9", "v2"]
 
 
 def act(host: str, case: str, home: Path, **more: str) -> tuple[dict[str, Any], list[str]]:

@@ -1,4 +1,4 @@
-"""The parts of `autoperf benchmark` as data: scenarios, one comparison, seams, tracing, the launcher."""
+"""The parts of `autoperf benchmark` as data: scenarios, one comparison, seams, tracing, monitor, launcher."""
 
 from __future__ import annotations
 
@@ -8,7 +8,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from autoperf.benchmark import holding, instrumented, launching, mini, results, rounds, seams, tracing
+from autoperf.benchmark import (
+    holding,
+    instrumented,
+    launching,
+    mini,
+    monitoring,
+    results,
+    rounds,
+    seams,
+    tracing,
+)
 from autoperf.benchmark.conversation import tools
 from autoperf.benchmark.holding import Setting
 from autoperf.benchmark.noise import Noise
@@ -137,6 +147,20 @@ class Benchmark:
             "cpu_added_each": cost.added(0),
             "wall_added": cost.median(1),
         }
+
+    def monitor(self) -> dict[str, Any]:
+        """What the monitor's thread takes of one core, while the host works and while it rests."""
+        workdir = self._workdir("monitor")
+        shares = monitoring.measure(
+            self.checkout,
+            workdir,
+            instrumented.prefix(self.checkout, workdir, self.python),
+            workdir / "state",
+            python=self.python,
+            provider=self._single_provider(),
+            progress=self.progress,
+        )
+        return {name: {"share": one.share, "seconds": one.seconds} for name, one in shares.items()}
 
     def launcher(self) -> dict[str, Any]:
         """Milliseconds that `autoperf run` and the bootstrap add to a start."""

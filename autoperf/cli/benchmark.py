@@ -17,7 +17,7 @@ from typing import Any
 from autoperf.errors import AutoperfError, say
 from autoperf.features import parse_features
 
-PARTS = ("conversation", "seams", "tracing", "launcher")
+PARTS = ("conversation", "seams", "tracing", "monitor", "launcher")
 PROVIDERS = ("other", "openai", "both")
 FAKE = "fake"
 

@@ -1,4 +1,4 @@
-"""Compare two periods, versions or runs; what of a change is chance is said.
+"""Compare two periods, versions or runs, and tell what is chance.
 
 Durations, tokens, CPU, memory and event-loop lag are compared by a rank test, error rates by Fisher's exact
 test, corrected for how many things were compared; below 8 measurements on either side nothing is claimed.

@@ -20,7 +20,13 @@ def lines(report: Mapping[str, Any]) -> list[str]:
     parts = [scenario(one) for one in report.get("scenarios", [])]
     if "noise" in report:
         parts.append(noise(report["noise"]))
-    known = {"conversation": conversation, "seams": seams, "tracing": tracing, "launcher": launcher}
+    known = {
+        "conversation": conversation,
+        "seams": seams,
+        "tracing": tracing,
+        "monitor": monitor,
+        "launcher": launcher,
+    }
     parts += [known[name](report[name]) for name in report if name in known]
     return [line for number, part in enumerate(parts) for line in (*([""] if number else []), *part)]
 
@@ -141,6 +147,15 @@ def tracing(data: Mapping[str, Any]) -> list[str]:
         f"{data['wall_added']:+.1%} wall time",
         f"  median of {len(data['traced'])} pairs in one process; CPU of each: {all_pairs}",
     ]
+
+
+def monitor(data: Mapping[str, Any]) -> list[str]:
+    """What the monitor takes of one core."""
+    told = [
+        f"{100 * data[name]['share']:.3f} % {words} ({data[name]['seconds']:.0f} s)"
+        for name, words in (("work", "at work"), ("rest", "at rest"))
+    ]
+    return [f"the monitor's thread takes of one core: {', '.join(told)}"]
 
 
 def launcher(data: Mapping[str, Any]) -> list[str]:
