@@ -1,4 +1,4 @@
-"""Watch a running process live: chats, tools, CPU, memory, loops, stalls.
+"""Watch a running process live: chats, tools, CPU, memory, stalls.
 
 Reads what the process records about once a second anyway, from the local store; the process itself is not
 asked for anything. On a terminal one screen, q quits; elsewhere one screenful of lines after the other.
