@@ -101,14 +101,13 @@ def help_text() -> str:
     """The one screen of ``autoperf --help``."""
     lines = [
         "usage: autoperf VERB [options]",
+        "Makes Agent Zero observable and faster, with no change to its code. Verbs:",
         "",
-        "Makes Agent Zero observable and faster, with no change to its code.",
     ]
-    lines += ["", "verbs:"]
     for verb in VERBS:
         summary = (command(verb).__doc__ or "").strip().split("\n")[0]
         lines.append(f"  {verb:<11}{summary[:1].lower()}{summary[1:].rstrip('.')}")
-    lines += ["", "  -h, --help, --version; autoperf VERB --help tells more", "", _EXAMPLES]
+    lines += ["", "  -h, --help, --version; autoperf VERB --help tells more", "", _EXAMPLES.rstrip()]
     lines.append("AUTOPERF_DISABLED=1 switches everything off; `doctor` shows every option.")
     return "\n".join(lines)
 
