@@ -70,6 +70,50 @@ def test_it_runs_once_with_what_it_was_given(probe, tracing):
     assert expected.items() <= span[1].items()
 
 
+def test_what_an_extension_puts_in_its_place_stays_there(probe):
+    tool = Tool()
+    calls: list[str] = []
+    watch(probe, tool, "echo", kind="function")
+    inner = tool.execute
+
+    async def execute(**kwargs: Any) -> Any:
+        calls.append("before")
+        return await inner(**kwargs)
+
+    tool.execute = execute  # type: ignore[method-assign]
+    for _ in range(2):
+        asyncio.run(tool.execute())
+    assert (calls, tool.runs, rows(probe)) == (["before"] * 2, 2, {"echo": (2, 0)})
+    assert "execute" in tool.seen, "also while it runs"
+    assert tool.execute is execute
+
+
+def test_an_execute_of_the_object_itself_stays_the_objects(probe):
+    class Own(Tool):
+        def __init__(self) -> None:
+            super().__init__()
+            self.execute = self.really  # type: ignore[method-assign]
+
+        async def execute(self, *args: Any, **kwargs: Any) -> Any:
+            raise NotImplementedError
+
+        async def really(self, left: int = 1, **kwargs: Any) -> Any:
+            return await self.execute(left=left - 1) if left else "done"
+
+    tool = Own()
+    watch(probe, tool, "own", kind="function")
+    assert [asyncio.run(tool.execute()) for _ in range(2)] == ["done"] * 2
+    assert rows(probe) == {"own": (2, 0)}
+
+
+def test_an_object_that_is_handed_out_again_and_again_counts_once(probe):
+    tool = Tool()
+    for _ in range(2000):
+        watch(probe, tool, "echo", kind="function")
+    asyncio.run(tool.execute())
+    assert (tool.runs, rows(probe)) == (1, {"echo": (1, 0)})
+
+
 def test_a_lookup_that_is_never_executed_counts_nothing(probe):
     watch(probe, Tool(), "echo", kind="function")
     assert rows(probe) == {}

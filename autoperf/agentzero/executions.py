@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any, Final
@@ -15,6 +15,8 @@ from autoperf.telemetry import names
 
 UNKNOWN: Final = "(unknown)"
 _NAME_LENGTH: Final = 100
+_NOTHING: Final = object()
+_OURS: Final = "autoperf_probe"  # on what stands in for `execute`: on whose behalf
 
 
 def shown_name(tool: Any, name: Any) -> str:
@@ -48,11 +50,15 @@ def current_outcome() -> Outcome | None:
 def watch(probe: Probe, tool: Any, name: Any, *, kind: str, server: str | None = None) -> None:
     """Time this tool object's ``execute`` and give it a span; without an execution nothing is counted.
 
-    The object carries one attribute more until ``execute`` begins; while it runs, it is as the host made it.
+    The object carries one attribute more until ``execute`` begins; while it runs, it is as the host made it,
+    or as an extension has made it since.
     """
     execute = getattr(tool, "execute", None)
     if not callable(execute) or not hasattr(tool, "__dict__"):
         return
+    own = vars(tool).get("execute", _NOTHING)
+    if getattr(own, _OURS, None) is probe:
+        return  # one that is handed out again and again must not be wrapped again and again
     shown = shown_name(tool, name)
     # Made at the look-up only where a span shows what the agent was then.
     known = None if probe.tracing is None else _Watched(probe, tool, shown, kind, server)
@@ -60,17 +66,32 @@ def watch(probe: Probe, tool: Any, name: Any, *, kind: str, server: str | None =
     def begin(*args: Any, **kwargs: Any) -> Any:
         # Not a coroutine function itself: arguments that do not fit must be refused by the call, as without
         # us, and not by the await, where Python would point at another part of the host's line.
-        vars(tool).pop("execute", None)
+        _exchange(tool, begin, own)
         step = probe.step.get()
         watched = known or _Watched(probe, tool, shown, kind, server)
         try:
-            return watched.run(execute(*args, **kwargs), kwargs, step, begin)
+            return watched.run(execute(*args, **kwargs), kwargs, step, put_again)
         except Exception:
-            watched.count(0.0, True, step, begin)
+            watched.count(0.0, True, step, put_again)
             raise
 
+    def put_again() -> None:
+        _exchange(tool, own, begin)
+
+    setattr(begin, _OURS, probe)
+    _exchange(tool, own, begin)
+
+
+def _exchange(tool: Any, there: Any, instead: Any) -> None:
+    """Put ``instead`` where ``there`` is; what somebody else has put there meanwhile stays."""
     # Not by assignment: a tool may have a __setattr__ of its own.
-    vars(tool)["execute"] = begin
+    names_of_its_own = vars(tool)
+    if names_of_its_own.get("execute", _NOTHING) is not there:
+        return
+    if instead is _NOTHING:
+        del names_of_its_own["execute"]
+    else:
+        names_of_its_own["execute"] = instead
 
 
 class _Watched:
@@ -94,7 +115,11 @@ class _Watched:
         }
 
     async def run(
-        self, execution: Awaitable[Any], arguments: dict[str, Any], step: Step | None, begin: Any
+        self,
+        execution: Awaitable[Any],
+        arguments: dict[str, Any],
+        step: Step | None,
+        put_again: Callable[[], None],
     ) -> Any:
         started = time.perf_counter()
         outcome = Outcome()
@@ -120,7 +145,7 @@ class _Watched:
             self._probe.underway.end(work)
             for variable, token in tokens:
                 restore(variable, token)
-            self.count(time.perf_counter() - started, bool(outcome.error), step, begin)
+            self.count(time.perf_counter() - started, bool(outcome.error), step, put_again)
 
     def _whose(self) -> tuple[str, str]:
         known = self._attributes or agent_attributes(self._agent, (names.AGENT_NAME, names.CONVERSATION_ID))
@@ -154,14 +179,14 @@ class _Watched:
                 attributes[names.ERROR_TYPE] = outcome.error
             self._probe.measure(names.EXECUTE_TOOL_DURATION, seconds, attributes)
 
-    def count(self, seconds: float, failed: bool, step: Step | None, begin: Any) -> None:
+    def count(self, seconds: float, failed: bool, step: Step | None, put_again: Callable[[], None]) -> None:
         with guarded("execute"):
             execution = self._probe.tools.of(self._name)
             execution.series.add(seconds)
             execution.errors += failed
             if step is not None:
                 step.tool, step.own_seconds = self._name, step.own_seconds + seconds
-            vars(self._tool).setdefault("execute", begin)
+            put_again()
 
 
 def short(name: Any) -> str:
