@@ -155,3 +155,17 @@ def test_a_module_built_differently_stays_unread(host, missing):
     found.bind(host.globals)
     assert not found.bound()
     assert found.of("point", None) is None
+
+
+@pytest.mark.parametrize("name", ["_cache", "get", "determine_cache_key", "_is_enabled"])
+def test_a_look_up_that_goes_another_way_since_is_the_hosts(host, classes, name):
+    host.put("start", [])
+    host.put("end", [])
+    assert classes.of("start", None) == []
+    pair = classes.pair("start", "end")
+    assert pair(None)
+    assert classes.both_empty("start", "end", None)
+    setattr(host.cache, name, {} if name == "_cache" else lambda *_: None)
+    assert classes.of("start", None) is None
+    assert not pair(None)
+    assert not classes.both_empty("start", "end", None)

@@ -10,6 +10,8 @@ from typing import Any, Final
 _LOG_VARIABLE: Final = "EXTENSIONS_LOG"
 _NOBODY: Final = ("none", "none")
 _OWNERS_KEPT: Final = 256
+# What the host's own look-up goes through in the module of its cache.
+_GONE_THROUGH: Final = ("get", "determine_cache_key", "_is_enabled")
 
 
 def _environment() -> tuple[Any, Any]:
@@ -36,6 +38,7 @@ class ExtensionClasses:
         self._lookup: Any = None
         self._cache: dict[str, Any] = {}
         self._cache_globals: dict[str, Any] = {}
+        self._gone_through: tuple[Any, ...] = ()
         self._area = ""
 
     def bind(self, host_globals: dict[str, Any]) -> None:
@@ -44,6 +47,7 @@ class ExtensionClasses:
         self._globals = host_globals
         self._lookup = host_globals.get("_get_extension_classes")
         self._cache_globals = getattr(cache, "__dict__", {})
+        self._gone_through = tuple(map(self._cache_globals.get, _GONE_THROUGH))
         entries, area = self._cache_globals.get("_cache"), host_globals.get("_CLASSES_CACHE_AREA")
         if isinstance(entries, dict) and isinstance(area, str) and callable(self._lookup):
             self._cache, self._area, self._bound = entries, area, True
@@ -65,6 +69,7 @@ class ExtensionClasses:
         environment, log_variable = self._environment, self._log_variable
         functions, lookup, host = self._globals, self._lookup, self._cache_globals
         cache, area, verify = self._cache, self._area, self._verify
+        get, key_of, enabled = self._gone_through or (None, None, None)
 
         def of(point: str, agent: Any) -> list[type] | None:
             if (
@@ -74,6 +79,13 @@ class ExtensionClasses:
             ):
                 return None
             try:
+                if (
+                    host["_cache"] is not cache
+                    or host.get("get") is not get
+                    or host.get("determine_cache_key") is not key_of
+                    or host.get("_is_enabled") is not enabled
+                ):
+                    return None
                 if not host["_enabled_global"] or not host["_enabled_areas"].get(area, True):
                     return None
                 if agent:
@@ -119,7 +131,9 @@ class ExtensionClasses:
             ):
                 return False
             try:
-                if not host["_enabled_global"] or not host["_enabled_areas"].get(self._area, True):
+                if not self._its_own() or not host["_enabled_global"]:
+                    return False
+                if not host["_enabled_areas"].get(self._area, True):
                     return False
                 entries = self._cache[self._area]
                 owner = _owner(agent) if agent else _NOBODY
@@ -144,10 +158,23 @@ class ExtensionClasses:
             return None
         if self._log_variable in self._environment or not self._cache_globals.get("_enabled_global", True):
             return None
+        if not self._its_own():
+            return None
         if not self._cache_globals.get("_enabled_areas", {}).get(self._area, True):
             return None
         area: dict[Any, Any] | None = self._cache.get(self._area)
         return area
+
+    def _its_own(self) -> bool:
+        """Whether the host looks into its cache as it did when this was bound."""
+        host = self._cache_globals
+        get, key_of, enabled = self._gone_through
+        return (
+            host.get("_cache") is self._cache
+            and host.get("get") is get
+            and host.get("determine_cache_key") is key_of
+            and host.get("_is_enabled") is enabled
+        )
 
     def _verify(self, point: str, agent: Any, classes: list[type]) -> list[type] | None:
         # Once, before anything is concluded from the cache: the host must give the same answer.
