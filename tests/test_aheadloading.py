@@ -284,3 +284,13 @@ def test_what_fails_ahead_is_the_hosts_to_find(host, base, ahead, monkeypatch):
     assert not failures.as_rows()
     second, third = (host.file(path, base.Tool)[0] for _ in range(2))
     assert second is third  # and its use decides as ever
+
+
+def test_what_a_plugin_executes_files_with_runs_at_their_use_only(host, base, ahead):
+    path = host.write("t.py", PURE.format("one"))
+    host.file(path, base.Tool)
+    execute, asked = host.module.import_module, []
+    host.module.import_module = lambda path: (asked.append(path), execute(path))[1]
+    assert not ahead.wanted(full(host, path))
+    assert not ahead.load(full(host, path))
+    assert asked == []

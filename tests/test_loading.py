@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import threading
 import types
@@ -9,7 +11,7 @@ import types
 import pytest
 
 from autoperf.agentzero.codecache import CodeCache
-from autoperf.agentzero.loading import ClassLoading
+from autoperf.agentzero.loading import ClassLoading, Loaded
 from autoperf.agentzero.tracebacks import without_our_frames
 from autoperf.caching import Cache
 from autoperf.errors import failures
@@ -291,3 +293,45 @@ def test_one_stateful_module_makes_a_whole_folder_new(host, base):
     loads = [host.folder("f", "*", base.Tool) for _ in range(4)]
     assert len({id(load[0]) for load in loads}) == 4
     assert len(base.RUNS) == 4
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_a_plugin_executes_files_with_is_asked_every_time(host, base, kind):
+    path = host.write("tools/t.py", PURE.format("one"))
+
+    def load():
+        return host.file(path, base.Tool) if kind == "file" else host.folder("tools", "*", base.Tool)
+
+    for _ in range(3):
+        load()
+    execute, asked = host.module.import_module, []
+    host.module.import_module = lambda path: (asked.append(path), execute(path))[1]
+    assert len({load()[0] for _ in range(3)}) == len(asked) == 3
+
+
+class _Slow(Loaded):
+    """Decided by a thread that is in the middle of it when the process forks."""
+
+    inside, go_on = threading.Event(), threading.Event()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "warm_seconds" and value:
+            self.inside.set()
+            self.go_on.wait(10)
+        super().__setattr__(name, value)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_waits_for_no_thread_that_stayed_behind():
+    thread = threading.Thread(target=_Slow([]).decide, args=([], None, 1.0))
+    thread.start()
+    assert _Slow.inside.wait(10)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(5)
+        os._exit(0 if Loaded([]).decide([], None, 1.0) else 1)
+    ended = os.waitpid(child, 0)[1]
+    _Slow.go_on.set()
+    thread.join()
+    assert ended == 0

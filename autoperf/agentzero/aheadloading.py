@@ -30,7 +30,7 @@ class AheadLoading:
         """Whether there may be something to do before the next use of a file; microseconds."""
         known = self._loading.files.get(path)
         stamp = None if known is None else stamp_or_none(Stamp.of, path)
-        if known is None or stamp is None or stamp is ABSENT:
+        if known is None or stamp is None or stamp is ABSENT or not self._loading.usual():
             return False
         cache, key, _ = known
         loaded = cache.fresh(key, stamp)
@@ -45,7 +45,7 @@ class AheadLoading:
         """
         known = self._loading.files.get(path)
         stamp = None if known is None else stamp_or_none(Stamp.of, path)
-        if known is None or stamp is None or stamp is ABSENT:
+        if known is None or stamp is None or stamp is ABSENT or not self._loading.usual():
             return False
         cache, key, host = known
         loaded = cache.fresh(key, stamp)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Iterable
 from types import ModuleType
@@ -20,7 +19,6 @@ from autoperf.stamps import ABSENT, Stamp, signature_of, stamp_or_none
 
 Guards = list[Callable[[], bool]] | None
 _CALLS_KNOWN: Final = 1000
-_DECIDING: Final = threading.Lock()
 
 
 class Loaded:
@@ -30,24 +28,26 @@ class Loaded:
     ``guards`` then says when the classes may be handed out again, None means execute again every time.
     """
 
-    __slots__ = ("awaited", "classes", "decided", "executed", "guards", "warm_seconds")
+    __slots__ = ("_open", "awaited", "classes", "decided", "executed", "guards", "warm_seconds")
 
     def __init__(self, classes: list[type], executed: Iterable[ModuleType] = ()) -> None:
         self.classes = classes
         self.executed = tuple(executed)
         self.awaited = False  # somebody is about to decide
         self.decided = False
+        self._open = [True]  # taken by the one who decides; a lock might stay held in a child made by fork
         self.guards: Guards = None
         self.warm_seconds = 0.0
 
     def decide(self, classes: list[type], guards: Guards, seconds: float) -> bool:
         """Settle what later uses get, executed once more in ``seconds``; False if it was settled already."""
-        with _DECIDING:
-            if self.decided:
-                return False
-            self.classes, self.warm_seconds, self.guards = classes, seconds, guards
-            self.decided, self.executed = True, ()
-            return True
+        try:
+            self._open.pop()
+        except IndexError:
+            return False
+        self.classes, self.warm_seconds, self.guards = classes, seconds, guards
+        self.decided, self.executed = True, ()
+        return True
 
     def reusable(self) -> bool:
         """Whether the classes can be told from freshly loaded ones in no way."""
@@ -74,13 +74,17 @@ class ClassLoading:
         self.files: dict[str, tuple[Cache[Loaded], tuple[Any, ...], HostCall]] = {}
         self._known: dict[tuple[Any, ...], tuple[Cache[Loaded], tuple[Any, ...]]] = {}
         self._resolved: dict[str, str] = {}
+        self.usual: Callable[[], bool] = bool  # whether files are executed as they were; false until known
 
     def from_file(self, original: Callable[..., list[type]], switch: Switch) -> Callable[..., list[type]]:
         """Wrapper for ``load_classes_from_file(file, base_class, one_per_file=True)``."""
 
         ready, absent = self._ready, self._absent
+        usual = self.usual = _executing_as_now(original)
 
         def load_classes_from_file(*args: Any, **kwargs: Any) -> list[type]:
+            if not usual():
+                return original(*args, **kwargs)
             if switch.on and not kwargs:
                 classes = ready(args)
                 if classes is not None:
@@ -96,7 +100,11 @@ class ClassLoading:
     def from_folder(self, original: Callable[..., list[type]], switch: Switch) -> Callable[..., list[type]]:
         """Wrapper for ``load_classes_from_folder(folder, name_pattern, base_class, one_per_file=True)``."""
 
+        usual = _executing_as_now(original)
+
         def load_classes_from_folder(*args: Any, **kwargs: Any) -> list[type]:
+            if not usual():
+                return original(*args, **kwargs)
             host = HostCall(original, args, kwargs)
             names = ("folder", "name_pattern", "base_class", "one_per_file")
             cache = self._cache_of(host, names) if switch.on else None
@@ -225,6 +233,13 @@ class ClassLoading:
                 return None
             guards.append(guard.holds)
         return guards or None
+
+
+def _executing_as_now(original: Callable[..., Any]) -> Callable[[], bool]:
+    """Whether a loader still executes files by what it does now; a plugin may put its own there."""
+    space = getattr(original, "__globals__", {})
+    execute = space.get("import_module")
+    return lambda: space.get("import_module") is execute
 
 
 def _absolute(original: Callable[..., Any], path: Any) -> str:
