@@ -13,6 +13,7 @@ from autoperf.agentzero.purity import Guard, guard
 
 OTHER = """
 import abc
+import functools
 
 class Base:
     pass
@@ -43,6 +44,37 @@ class Acts:
         return "10"
     def __iter__(self):
         return iter((1, 2))
+
+REGISTRY = {}
+
+class Registering:
+    def __init__(self):
+        REGISTRY[type(self)] = REGISTRY.get(type(self), 0) + 1
+
+class CountingOnClass:
+    calls = 0
+    def __init__(self):
+        self.__class__.calls += 1
+
+class CountingInside:
+    def start(self):
+        def inner():
+            return type(self)
+        return inner
+
+class ByClassMethod:
+    @classmethod
+    def get(cls):
+        return REGISTRY.setdefault(cls, cls())
+
+class Cached:
+    @classmethod
+    @functools.lru_cache
+    def get(cls):
+        return []
+
+class OnTop(Registering):
+    pass
 
 acts, box, counter = Acts(), [], 5
 
@@ -142,6 +174,17 @@ STATEFUL = {
     "class T:\n    @staticmethod\n    def f(): ...\n",
     "lru_cache": "import functools\n@functools.lru_cache\ndef f(): ...\n",
     "subclass_hook": "from other_module import Counting\nclass T(Counting):\n    pass\n",
+    **{
+        f"base_{name}": f"from other_module import {name}\nclass T({name}):\n    pass\n"
+        for name in (
+            "Registering",
+            "CountingOnClass",
+            "CountingInside",
+            "ByClassMethod",
+            "Cached",
+            "OnTop",
+        )
+    },
     "own_subclass_hook": "class T:\n    def __init_subclass__(cls): ...\n",
     "metaclass_of_base": "from other_module import WithMeta\nclass T(WithMeta):\n    pass\n",
     "metaclass": "from other_module import Meta\nclass T(metaclass=Meta):\n    pass\n",

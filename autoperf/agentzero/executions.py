@@ -16,6 +16,7 @@ from autoperf.telemetry import names
 UNKNOWN: Final = "(unknown)"
 _NAME_LENGTH: Final = 100
 _NOTHING: Final = object()
+_WHOSE: Final = (names.AGENT_NAME, names.CONVERSATION_ID)
 _OURS: Final = "autoperf_probe"  # on what stands in for `execute`: on whose behalf
 
 
@@ -111,7 +112,7 @@ class _Watched:
             names.TOOL_NAME: self._name,
             names.TOOL_TYPE: kind,
             **({} if server is None else {names.MCP_SERVER: server}),
-            **agent_attributes(self._agent, (names.AGENT_NAME, names.CONVERSATION_ID)),
+            **agent_attributes(self._agent, _WHOSE),
         }
 
     async def run(
@@ -148,8 +149,10 @@ class _Watched:
             self.count(time.perf_counter() - started, bool(outcome.error), step, put_again)
 
     def _whose(self) -> tuple[str, str]:
-        known = self._attributes or agent_attributes(self._agent, (names.AGENT_NAME, names.CONVERSATION_ID))
-        return known.get(names.AGENT_NAME, ""), known.get(names.CONVERSATION_ID, "")
+        with guarded("execute"):
+            known = self._attributes or agent_attributes(self._agent, _WHOSE)
+            return known.get(names.AGENT_NAME, ""), known.get(names.CONVERSATION_ID, "")
+        return "", ""
 
     def _span(self, arguments: dict[str, Any], step: Step | None) -> AbstractContextManager[Any]:
         attributes = self._attributes

@@ -12,6 +12,7 @@ from typing import Any, Final
 from autoperf.agentzero import reviewed
 from autoperf.agentzero.definitions import Definitions, parsed, read
 from autoperf.agentzero.guards import LAZY, Guard, Imported, Imports, functions_of, own_classes
+from autoperf.agentzero.uses import plain_name
 
 _INERT_TYPES: Final = (
     int,
@@ -42,6 +43,13 @@ _BOOKKEEPING: Final = LAZY | frozenset(
         "__static_attributes__",
         "__type_params__",
     }
+)
+_OF_PYTHON: Final = frozenset({"builtins", "abc", "typing"})
+# Bases of the host's own, in every generation; they keep nothing.
+_OF_THE_HOST: Final = frozenset(
+    f"{package}helpers.{name}"
+    for package in ("", "python.")
+    for name in ("tool.Tool", "extension.Extension", "files.VariablesPlugin")
 )
 _MARKS: Final = frozenset({"__isabstractmethod__", "__override__"})
 
@@ -133,16 +141,39 @@ def _inert_value(value: Any, classes: list[type]) -> bool:
     if functions:
         return all(_inert_function(function, classes) for function in functions)
     if isinstance(value, type):
-        return value in classes and _plain_class(value)
+        return value in classes and _plain_class(value, classes)
     return False
 
 
-def _plain_class(cls: type) -> bool:
+def _plain_class(cls: type, classes: list[type]) -> bool:
     # A base or metaclass of another kind may keep count of the classes made from it.
     if type(cls) not in (type, abc.ABCMeta):
         return False
     return all(
-        "__init_subclass__" not in vars(base) or base.__module__ == "typing" for base in cls.__mro__[:-1]
+        ("__init_subclass__" not in vars(base) or base.__module__ == "typing")
+        and (base in classes or _known_base(base) or all(map(_blind_to_class, vars(base).items())))
+        for base in cls.__mro__[:-1]
+    )
+
+
+def _known_base(base: type) -> bool:
+    return base.__module__ in _OF_PYTHON or f"{base.__module__}.{base.__name__}" in _OF_THE_HOST
+
+
+def _blind_to_class(named: tuple[str, Any]) -> bool:
+    """Whether what another module's class defines keeps nothing by the class of an object.
+
+    A count or a table by ``type(self)`` begins anew with every class that a module makes when executed.
+    """
+    name, value = named
+    if isinstance(value, classmethod) or hasattr(value, "cache_info"):
+        return False
+    return name in _BOOKKEEPING or all(_names_no_class(f.__code__) for f in functions_of(value))
+
+
+def _names_no_class(code: types.CodeType) -> bool:
+    return all(name != "type" and plain_name(name) for name in code.co_names) and all(
+        _names_no_class(inner) for inner in code.co_consts if isinstance(inner, types.CodeType)
     )
 
 

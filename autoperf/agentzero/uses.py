@@ -45,15 +45,15 @@ class Uses:
 
     def _stateless(self, node: ast.AST) -> bool:
         if isinstance(node, ast.Name):
-            return node.id not in self._own and node.id != "type" and _plain(node.id)
+            return node.id not in self._own and node.id != "type" and plain_name(node.id)
         if isinstance(node, ast.Attribute):
             touched = not isinstance(node.ctx, ast.Load) and dotted(node.value).partition(".")[0] in self._own
             raw = node.attr in self._static or (
                 node.attr in self._functions and dotted(node.value).partition(".")[0] in self._own
             )
-            return _plain(node.attr) and not touched and not raw
+            return plain_name(node.attr) and not touched and not raw
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            return _plain(node.value) or not node.value.isidentifier()
+            return plain_name(node.value) or not node.value.isidentifier()
         return not isinstance(node, ast.Global)
 
     def _harmless(self) -> Iterator[ast.AST]:
@@ -74,7 +74,7 @@ class Uses:
         if name == "super" and node.args:
             yield node.args[0]
         last = name.rpartition(".")[2]
-        if name != "type" and (last in self._own or last in self._functions) and _plain(last):
+        if name != "type" and (last in self._own or last in self._functions) and plain_name(last):
             yield node.func
 
     def _attribute(self, node: ast.Attribute) -> Iterator[ast.AST]:
@@ -98,7 +98,8 @@ def dotted(node: ast.AST) -> str:
     return ""
 
 
-def _plain(name: str) -> bool:
+def plain_name(name: str) -> bool:
+    """Whether the name leads to no class, function or namespace by another way than its own name."""
     dunder = name.startswith("__") and name.endswith("__") and len(name) > 4
     return name not in _REFLECTION and (not dunder or name in _HARMLESS_DUNDERS)
 
