@@ -70,6 +70,22 @@ def test_it_runs_once_with_what_it_was_given(probe, tracing):
     assert expected.items() <= span[1].items()
 
 
+def test_an_agent_that_cannot_be_asked_stops_no_tool(tracing, monkeypatch):
+    class Agent:
+        @property
+        def context(self) -> Any:
+            raise RuntimeError("gone")
+
+    monkeypatch.setenv("AUTOPERF_FAIL_OPEN", "1")
+    probe = Probe(None)
+    tool = Tool()
+    tool.agent = Agent()
+    watch(probe, tool, "echo", kind="function")
+    assert asyncio.run(tool.execute()) == ((), {})
+    assert rows(probe) == {"echo": (1, 0)}
+    assert probe.underway.as_rows() == []
+
+
 def test_what_an_extension_puts_in_its_place_stays_there(probe):
     tool = Tool()
     calls: list[str] = []

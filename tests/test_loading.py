@@ -295,6 +295,16 @@ def test_one_stateful_module_makes_a_whole_folder_new(host, base):
     assert len(base.RUNS) == 4
 
 
+def test_a_base_that_begins_to_act_on_its_classes_sees_every_one(host, base):
+    path = host.write("t.py", PURE.format("one"))
+    for _ in range(3):
+        host.file(path, base.Tool)
+    made: list[type] = []
+    base.Tool.__init_subclass__ = classmethod(lambda cls: made.append(cls))
+    assert [host.file(path, base.Tool)[0] for _ in range(3)] == made
+    assert len({*made}) == 3
+
+
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_what_a_plugin_executes_files_with_is_asked_every_time(host, base, kind):
     path = host.write("tools/t.py", PURE.format("one"))

@@ -43,10 +43,10 @@ class Guard:
 
     Built right after the module was executed. ``holds()`` is false once a name in it, in its classes or on
     its functions was rebound, once one of its own tables changed, or once one of its imports, or a name it
-    read from another module, would give something else.
+    read from another module, would give something else, or one of its bases would now act on a new class.
     """
 
-    __slots__ = ("_functions", "_glance", "_imports", "_module", "_reads", "_spaces", "_tables")
+    __slots__ = ("_bases", "_functions", "_glance", "_imports", "_module", "_reads", "_spaces", "_tables")
 
     def __init__(
         self,
@@ -57,6 +57,7 @@ class Guard:
     ) -> None:
         spaces: list[Any] = [module, *own_classes(module)]
         self._module = module
+        self._bases = _bases_elsewhere(spaces[1:])
         self._spaces = [(space, {n: v for n, v in vars(space).items() if n not in LAZY}) for space in spaces]
         functions = [f for space in spaces for value in vars(space).values() for f in functions_of(value)]
         self._functions = functions, [_state(function) for function in functions]
@@ -78,6 +79,9 @@ class Guard:
             self._glance = self._taken()
         for name, value in self._reads:
             if read(vars(self._module), name) is not value:
+                return False
+        for base in self._bases:
+            if _HOOK in base.__dict__:
                 return False
         return self._imports.hold()
 
@@ -172,6 +176,11 @@ def own_classes(module: types.ModuleType) -> list[type]:
     return [v for v in vars(module).values() if isinstance(v, type) and v.__module__ == name]
 
 
+def _bases_elsewhere(classes: list[type]) -> list[type]:
+    found = {base: None for cls in classes for base in cls.__mro__ if base not in classes}
+    return [base for base in found if base is not object and _HOOK not in vars(base)]
+
+
 def functions_of(value: Any) -> list[types.FunctionType]:
     return [function for function in _behind(value) if isinstance(function, types.FunctionType)]
 
@@ -185,6 +194,7 @@ def _behind(value: Any) -> Iterator[Any]:
 
 _PARTS: Final = attrgetter("__code__", "__defaults__", "__kwdefaults__", "__dict__")
 _WALL: Final = [object()]
+_HOOK: Final = "__init_subclass__"  # called whenever a class is made from its own
 
 
 def _state(function: types.FunctionType) -> tuple[Any, ...]:
