@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -84,6 +86,23 @@ def test_an_agent_that_cannot_be_asked_stops_no_tool(tracing, monkeypatch):
     assert asyncio.run(tool.execute()) == ((), {})
     assert rows(probe) == {"echo": (1, 0)}
     assert probe.underway.as_rows() == []
+
+
+def test_who_looks_at_it_before_it_runs_sees_the_tools_own(probe):
+    class Typed(Tool):
+        async def execute(self, text: str, times: int = 1, **kwargs: Any) -> Any:
+            """Echo."""
+
+    told = []
+    for watched in (False, True):
+        tool = Typed()
+        if watched:
+            watch(probe, tool, "typed", kind="function")
+        run = tool.execute
+        told.append((inspect.signature(run), run.__name__, run.__qualname__, run.__doc__))
+        if sys.version_info >= (3, 12):
+            assert inspect.iscoroutinefunction(run)
+    assert told[0] == told[1]
 
 
 def test_what_an_extension_puts_in_its_place_stays_there(probe):

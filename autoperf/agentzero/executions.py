@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
@@ -18,6 +20,8 @@ _NAME_LENGTH: Final = 100
 _NOTHING: Final = object()
 _WHOSE: Final = (names.AGENT_NAME, names.CONVERSATION_ID)
 _OURS: Final = "autoperf_probe"  # on what stands in for `execute`: on whose behalf
+
+_mark: Final = getattr(inspect, "markcoroutinefunction", None)  # from Python 3.12 on
 
 
 def shown_name(tool: Any, name: Any) -> str:
@@ -79,6 +83,9 @@ def watch(probe: Probe, tool: Any, name: Any, *, kind: str, server: str | None =
     def put_again() -> None:
         _exchange(tool, own, begin)
 
+    functools.update_wrapper(begin, execute)
+    if _mark is not None and inspect.iscoroutinefunction(execute):
+        _mark(begin)
     setattr(begin, _OURS, probe)
     _exchange(tool, own, begin)
 
