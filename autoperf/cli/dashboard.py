@@ -10,6 +10,7 @@ from autoperf.cli.rendering import mebibytes
 from autoperf.cli.spark import PLAIN, line
 from autoperf.cli.terminal import columns, cut, fitted, squeezed
 from autoperf.live import View
+from autoperf.telemetry import names
 from autoperf.wording import count, duration, is_number, milliseconds, percent, printable
 
 _LABEL: Final = 8
@@ -58,7 +59,7 @@ def _heading(view: View, width: int) -> list[str]:
     last = view.now if view.running else row.get("updated")
     lived = _between(started, last)
     state = f"runs since {lived}" if view.running else f"ran for {lived}"
-    version = (row.get("resource") or {}).get("service.version") or host.get("generation") or ""
+    version = (row.get("resource") or {}).get(names.SERVICE_VERSION) or host.get("generation") or ""
     clock = time.strftime("%H:%M:%S", time.localtime(view.now))
     title = f"process {row.get('pid', '?')} {state}   Agent Zero {printable(str(version))}".rstrip()
     lines = [f"{fitted(title, width - columns(clock) - 2)}  {clock}"]
