@@ -185,6 +185,9 @@ STATEFUL = {
             "OnTop",
         )
     },
+    "super_of_another": method("return super(T, kwargs['earlier']).execute"),
+    "operator_before_the_bases": "class A:\n    def __add__(self, other):\n        return 1\n"
+    "class B(A):\n    def __radd__(self, other):\n        return 2\n",
     "own_subclass_hook": "class T:\n    def __init_subclass__(cls): ...\n",
     "metaclass_of_base": "from other_module import WithMeta\nclass T(WithMeta):\n    pass\n",
     "metaclass": "from other_module import Meta\nclass T(metaclass=Meta):\n    pass\n",

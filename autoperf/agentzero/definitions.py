@@ -39,6 +39,7 @@ _CONSTANT_NODES: Final = (
 )
 # Called when a class is made or subclassed, or with the class in the place of an instance.
 _CLASS_HOOKS: Final = frozenset({"__init_subclass__", "__class_getitem__", "__new__", "__set_name__"})
+_OPERATOR: Final = re.compile("__(eq|ne|lt|le|gt|ge|r(?!epr)[a-z]{2,8})__")
 
 
 class Definitions:
@@ -83,7 +84,8 @@ class Definitions:
             return self._function(node)
         if isinstance(node, ast.ClassDef):
             plain = not node.decorator_list and not node.keywords and not getattr(node, "type_params", None)
-            return plain and all(map(self._name, node.bases)) and self._block(node.body, nested=True)
+            named = plain and all(map(self._name, node.bases)) and not self._takes_precedence(node)
+            return named and self._block(node.body, nested=True)
         if isinstance(node, ast.Assign):
             return all(isinstance(t, ast.Name) for t in node.targets) and self._value(node.value)
         if isinstance(node, ast.AnnAssign):
@@ -93,6 +95,13 @@ class Definitions:
             return not node.orelse and self._name(node.test) and self._resolved(node.test) is False
         return isinstance(node, ast.Pass) or (
             isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        )
+
+    def _takes_precedence(self, node: ast.ClassDef) -> bool:
+        """Whether Python prefers its operators to those of a base, which it is not of an earlier one."""
+        own = {n.name for n in self._tree.body if isinstance(n, ast.ClassDef)}
+        return any(dotted(base) in own for base in node.bases) and any(
+            isinstance(n, FUNCTIONS) and _OPERATOR.fullmatch(n.name) for n in node.body
         )
 
     def _import(self, node: ast.Import | ast.ImportFrom) -> bool:

@@ -71,7 +71,8 @@ class Uses:
 
     def _called(self, node: ast.Call) -> Iterator[ast.AST]:
         name = dotted(node.func)
-        if name == "super" and node.args:
+        # With another object than its own it tells one of this execution from one of an earlier one.
+        if name == "super" and len(node.args) == 2 and dotted(node.args[1]) in ("self", "cls"):
             yield node.args[0]
         last = name.rpartition(".")[2]
         if name != "type" and (last in self._own or last in self._functions) and plain_name(last):
