@@ -16,6 +16,7 @@ import psutil
 
 from autoperf.agentzero import mcp, mcpkeep
 from autoperf.agentzero.mcplimits import Limits
+from autoperf.agentzero.mcpsessions.sessions import Sessions
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.tracebacks import without_our_frames
 from autoperf.patching import Patch, PatchSet, wrapping
@@ -109,3 +110,9 @@ def pid_of(answer: str) -> int:
 
 def loop_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == LOOP]
+
+
+def sessions_of(probe: Probe) -> Any:
+    """What keeps the sessions, among all that has something to do at the end."""
+    owners = (getattr(work, "__self__", None) for work in probe.at_stop)
+    return next(owner for owner in owners if isinstance(owner, Sessions))

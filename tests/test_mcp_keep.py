@@ -19,7 +19,7 @@ from autoperf.agentzero.mcpsessions import messages
 from autoperf.errors import AutoperfError, failures
 from autoperf.telemetry import names
 from tests import mcp_host
-from tests.mcp_sessions import Diary, feature, loop_threads, outcome, pid_of, soon, until
+from tests.mcp_sessions import Diary, feature, loop_threads, outcome, pid_of, sessions_of, soon, until
 from tests.recording import Recording
 
 CLIENTS = pytest.mark.parametrize("kind", [mcp_host.Client, mcp_host.ThreadedClient])
@@ -235,7 +235,7 @@ def test_a_forked_child_leaves_the_parents_sessions_alone(diary):
                 for renew in probe.after_fork:
                     renew()
                 code = 0 if pid_of(asyncio.run(client.call_tool("count"))) != first else 2
-                probe.at_stop[0]()
+                sessions_of(probe).stop()
             finally:
                 os._exit(code)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

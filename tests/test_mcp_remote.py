@@ -19,7 +19,7 @@ pytest.importorskip("mcp.server.fastmcp")
 pytest.importorskip("uvicorn")
 
 from tests import mcp_host
-from tests.mcp_sessions import SERVERS, feature, outcome, pid_of, soon, until
+from tests.mcp_sessions import SERVERS, feature, outcome, pid_of, sessions_of, soon, until
 
 REAL = str(SERVERS / "real.py")
 REMOTE = ("sse", "streamable-http")
@@ -145,7 +145,7 @@ def test_a_call_that_was_cancelled_leaves_the_session_usable(transport):
 
     port = free_port()
     with serving(transport, port), feature("keep") as probe:
-        sessions: Any = probe.at_stop[0].__self__
+        sessions: Any = sessions_of(probe)
         client = client_of(transport, port)
         answers = asyncio.run(calls())
         assert [answer.split()[1] for answer in answers] == ["1", "2"]

@@ -14,7 +14,7 @@ pytest.importorskip("mcp.client.stdio")
 from autoperf.agentzero.mcplimits import Limits
 from autoperf.errors import failures
 from tests import mcp_host
-from tests.mcp_sessions import Diary, feature, outcome, pid_of, soon, until
+from tests.mcp_sessions import Diary, feature, outcome, pid_of, sessions_of, soon, until
 
 CLIENTS = pytest.mark.parametrize("kind", [mcp_host.Client, mcp_host.ThreadedClient])
 
@@ -25,7 +25,7 @@ def diary(tmp_path):
 
 
 def standing(probe: Any) -> list[Any]:
-    sessions = probe.at_stop[0].__self__
+    sessions = sessions_of(probe)
     return [place.standing for place in list(sessions._places.values()) if place.standing is not None]
 
 
@@ -188,7 +188,7 @@ def test_the_server_unused_longest_makes_room(tmp_path, diary):
     async def calls() -> None:
         await client.call_tool("count")
         await ready(probe)
-        sessions = probe.at_stop[0].__self__
+        sessions = sessions_of(probe)
         size = next(iter(sessions._places.values())).size
         assert size > 1 << 20
         sessions.limits = Limits(standby=size * 3 // 2)

@@ -13,7 +13,7 @@ pytest.importorskip("mcp.client.stdio")
 pytest.importorskip("mcp.client.streamable_http")
 
 from tests import mcp_host
-from tests.mcp_sessions import Diary, feature, outcome, pid_of, soon, until
+from tests.mcp_sessions import Diary, feature, outcome, pid_of, sessions_of, soon, until
 
 CLIENTS = pytest.mark.parametrize("kind", [mcp_host.Client, mcp_host.ThreadedClient])
 
@@ -148,8 +148,8 @@ def test_where_no_thread_can_be_started_calls_go_as_bare(diary, monkeypatch):
     client = mcp_host.Client(diary.server())
     with feature("keep") as probe:
         monkeypatch.setattr("threading.Thread.start", refuse)
-        assert not probe.at_stop[0].__self__.ready()
+        assert not sessions_of(probe).ready()
         monkeypatch.undo()
-        probe.at_stop[0].__self__.stopped = True
+        sessions_of(probe).stopped = True
         answers = [asyncio.run(client.call_tool("count")) for _ in range(2)]
     assert len({pid_of(answer) for answer in answers}) == 2
