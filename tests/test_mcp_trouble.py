@@ -102,7 +102,7 @@ def test_a_cancelled_call_is_cancelled_at_the_server_which_is_used_again(diary, 
         first = await client.call_tool("count")
         await cancelled(client, diary, "hang")
         await soon(lambda: diary.lines("ping"))
-        await soon(lambda: any(connection.idle for connection in connections(probe)))
+        await soon(lambda: any(connection.idle for connection in sessions_of(probe).connections))
         return [first, await client.call_tool("count")]
 
     with feature("keep") as probe:
@@ -111,10 +111,6 @@ def test_a_cancelled_call_is_cancelled_at_the_server_which_is_used_again(diary, 
     numbers = [text.split()[-1] for _, text in diary.lines("notifications/cancelled")]
     assert len(numbers) == 1
     assert int(numbers[0]) > 0
-
-
-def connections(probe: Any) -> list[Any]:
-    return [connection for work in probe.at_stop for connection in work.__self__.connections]
 
 
 def test_a_server_that_is_stuck_in_a_cancelled_call_does_not_hold_up_the_next(diary):
