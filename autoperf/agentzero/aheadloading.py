@@ -61,9 +61,10 @@ class AheadLoading:
 
     def _decided(self, cache: Cache[Loaded], loaded: Loaded, host: HostCall) -> bool:
         # What it made the first time must pass too: a base class may act on every class made from it.
-        if len(loaded.executed) != 1 or self._loading.guards(loaded.executed) is None:
+        executed = loaded.executed  # a use that decides meanwhile empties it
+        if len(executed) != 1 or self._loading.guards(executed) is None:
             return False
-        made = self._made(host, self._loading.judgements.of(loaded.executed[0]))
+        made = self._made(host, self._loading.judgements.of(executed[0]))
         if made is None or not loaded.decide(*made):
             return False
         _account(cache, made)
