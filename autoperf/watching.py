@@ -18,8 +18,9 @@ from autoperf.mounts import file_system, is_prompt
 
 # <sys/inotify.h>: attributes, moved from and to, created, deleted, and the folder itself deleted or moved.
 _MASK: Final = 0x4 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800
-# Of a file: written to, attributes, deleted, moved.
-_FILE_MASK: Final = 0x2 | 0x4 | 0x400 | 0x800
+# Of a file: written to, attributes, closed by a writer, deleted, moved. Nothing is told of what is written
+# through mmap(2) but that the file is closed at the end of it.
+_FILE_MASK: Final = 0x2 | 0x4 | 0x8 | 0x400 | 0x800
 _IGNORED: Final = 0x8000
 _EVENT: Final = struct.Struct("iIII")
 _NAMES_KEPT: Final = 20_000
@@ -60,6 +61,8 @@ class FolderWatch:
         self._libc: ctypes.CDLL | None = None
         self._tried = False
         self._draining = 0
+        self._mounts: select.poll | None = None
+        self._mounts_file: Any = None
         self._interests = 0
         self._round += 1
         self._generation += 1
@@ -126,6 +129,8 @@ class FolderWatch:
         if self._fd >= 0 and not self._works():
             os.close(self._fd)
             self._fd = -1
+        if self._fd >= 0:
+            self._follow_mounts()
         self._round += 1
 
     def _works(self) -> bool:
@@ -150,6 +155,19 @@ class FolderWatch:
             with suppress(OSError):
                 thread.mounts = open(_MOUNTS, "rb")  # noqa: SIM115 - it lives as long as the thread
                 thread.poll.register(thread.mounts, select.POLLPRI)
+            self._mounted_before()
+
+    def _mounted_before(self) -> None:
+        # A thread is told of what is mounted after its first look; of the time before nobody may have been.
+        with self._lock:
+            if self._mounts is not None and self._mounts.poll(0):
+                self._forget_ways()
+
+    def _follow_mounts(self) -> None:
+        with suppress(OSError):
+            self._mounts_file = open(_MOUNTS, "rb")  # noqa: SIM115 - it lives as long as the watch
+            self._mounts = select.poll()
+            self._mounts.register(self._mounts_file, select.POLLPRI)
 
     def _watch_one(self, path: str) -> bool:
         parts = path.split("/")
@@ -231,13 +249,16 @@ class FolderWatch:
                 while data := self._pending():
                     changed = self._interesting(data) or changed
                 if changed:
-                    # Whatever folder a path led to may be another one now: it is looked up anew.
-                    self._folders.clear()
-                    self._reached.clear()
-                    self._devices.clear()
-                    self._generation += 1
+                    self._forget_ways()
         finally:
             self._draining -= 1
+
+    def _forget_ways(self) -> None:
+        # Whatever folder a path led to may be another one now: it is looked up anew.
+        self._folders.clear()
+        self._reached.clear()
+        self._devices.clear()
+        self._generation += 1
 
     def _pending(self) -> bytes:
         try:
