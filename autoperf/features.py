@@ -17,6 +17,7 @@ FEATURES: dict[str, str] = {
     "startup": "garbage collection waits while the host imports, no folder is walked again to watch another",
     "preload": "a tool whose name has streamed in is made ready while its arguments still stream",
     "imports": "heavy packages are imported at first use; one that is broken fails there, not at the start",
+    "model-classes": "model classes of known packages are completed at first use; edits before that count",
     "mcp-keep": "an MCP server's session is kept open between calls, and so is the server's state",
     "mcp-standby": "the next call's MCP server starts before it, in the folder, environment and time of then",
     "throttle": "chunks that come faster than AUTOPERF_STREAM_HZ reach the stream callbacks merged",
@@ -24,7 +25,7 @@ FEATURES: dict[str, str] = {
     "trace": "spans and execution statistics, into the local store and to OTLP when configured",
 }
 # Each changes something that could be noticed, or has to be asked for by somebody who knows the host's setup.
-ON_REQUEST = frozenset({"imports", "mcp-keep", "mcp-standby", "throttle"})
+ON_REQUEST = frozenset({"imports", "model-classes", "mcp-keep", "mcp-standby", "throttle"})
 DEFAULT = frozenset(FEATURES) - ON_REQUEST
 
 

@@ -146,7 +146,7 @@ START = """
             super().__init__(*args)
             kept.append(self)
     modelclasses.ModelClasses = Seen
-    patches = PatchSet([Patch(t, "startup", b, foreign=True) for t, b in modelclasses.rows({}, probe)])
+    patches = PatchSet([Patch(t, "model-classes", b, foreign=True) for t, b in modelclasses.rows({}, probe)])
     patches.start()
     def names(): return sorted(w._cls.__name__ for w in kept[0]._waiting.values())
 """

@@ -44,7 +44,7 @@ if waits:
             kept.append(self)
     modelclasses.ModelClasses = Seen
     probe = SimpleNamespace(after_fork=[], at_stop=[])
-    patches = PatchSet([Patch(t, "startup", b, foreign=True) for t, b in modelclasses.rows({}, probe)])
+    patches = PatchSet([Patch(t, "model-classes", b, foreign=True) for t, b in modelclasses.rows({}, probe)])
     patches.start()
 with warnings.catch_warnings(record=True):
     warnings.simplefilter("always")
