@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -71,28 +71,57 @@ def period(directory: Path, selection: Selection) -> Period:
 def periods(directory: Path, selections: Sequence[Selection]) -> list[Period]:
     """One period for each selection, all read in one pass; up to some seconds for a full store."""
     made = [Period(selection.label) for selection in selections]
-
-    def places(pid: Any, at: float) -> Iterator[Period]:
-        record = known(pid, at)
-        for selection, one in zip(selections, made, strict=True):
-            if selection.since <= at < selection.until and selection.takes(record):
-                yield one
-
     since = min((one.since for one in selections), default=0.0)
     until = max((one.until for one in selections), default=_FOREVER)
     with History(directory) as history:
-        known = _recorder(history.processes())
+        places = _Places(selections, made, _recorder(history.processes()))
         for name, start_ns, end_ns, status, pid, attributes in history.measured(since, until):
-            for one in places(pid, start_ns / 1e9):
+            for one in places.of(pid, start_ns / 1e9):
                 one.add_span(name, start_ns, end_ns, status, attributes)
     with Store.open(directory) as store:
         for sample in samples(store, since, until):
-            for one in places(sample["pid"], sample["at"]):
+            for one in places.of(sample["pid"], sample["at"]):
                 one.add_sample(sample)
         for stall in stalls(store, since, until):
-            for one in places(stall["pid"], stall["at"]):
+            for one in places.of(stall["pid"], stall["at"]):
                 one.stalls += 1
     return made
+
+
+class _Places:
+    """To which periods a moment of a process belongs: many are asked of a full store, for hundreds of hours.
+
+    What takes a process is found out once for each; of these the time is cut where one begins or ends.
+    """
+
+    def __init__(
+        self,
+        selections: Sequence[Selection],
+        made: Sequence[Period],
+        known: Callable[[Any, float], Record | None],
+    ) -> None:
+        self._pairs = list(zip(selections, made, strict=True))
+        self._known = known
+        self._of_record: dict[int, tuple[list[float], list[list[Period]]]] = {}
+        self._cut: dict[tuple[int, ...], tuple[list[float], list[list[Period]]]] = {}
+
+    def of(self, pid: Any, at: float) -> list[Period]:
+        """The periods that what ``pid`` did at ``at`` (s since the epoch) belongs to."""
+        record = self._known(pid, at)
+        line = self._of_record.get(id(record))
+        if line is None:
+            line = self._of_record[id(record)] = self._line(record)
+        edges, between = line
+        return between[bisect_right(edges, at)]
+
+    def _line(self, record: Record | None) -> tuple[list[float], list[list[Period]]]:
+        taking = tuple(n for n, (one, _) in enumerate(self._pairs) if one.takes(record))
+        if taking not in self._cut:
+            chosen = [self._pairs[n] for n in taking]
+            edges = sorted({edge for one, _ in chosen for edge in (one.since, one.until)})
+            between = [[period for one, period in chosen if one.since <= at < one.until] for at in edges]
+            self._cut[taking] = edges, [[], *between]
+        return self._cut[taking]
 
 
 def _recorder(processes: Iterable[Record]) -> Callable[[Any, float], Record | None]:
@@ -150,10 +179,15 @@ def _run(row: Record) -> Selection:
 
 def last_two(directory: Path) -> tuple[Selection, Selection]:
     """The newest run with a message in it, and the one before it: what ``compare`` takes by itself."""
-    chosen = runs(directory)
-    if chosen:
-        made = periods(directory, chosen)
-        chosen = [run for run, one in zip(chosen, made, strict=True) if one.of(names.MESSAGE)]
+    with History(directory) as history:
+        known = _recorder(history.processes())
+        talked = set()
+        for name, start_ns, end_ns, status, pid, attributes in history.measured(0, _FOREVER, names.MESSAGE):
+            one = Period("")
+            one.add_span(name, start_ns, end_ns, status, attributes)
+            if one.spans and (record := known(pid, start_ns / 1e9)) is not None:
+                talked.add((record.get("pid"), record["started"]))
+    chosen = [run for run in runs(directory) if (run.pid, run.started) in talked]
     if len(chosen) < 2:
         raise AutoperfError(
             f"{homeless(str(directory))} has fewer than two runs with a message to compare; "

@@ -26,7 +26,7 @@ _NEWEST: Final = (
 )
 _MEASURED: Final = (
     "SELECT name, start_ns, end_ns, status, pid, attributes FROM spans "
-    "WHERE start_ns >= ? AND start_ns < ? ORDER BY start_ns"
+    "WHERE start_ns >= ? AND start_ns < ? AND (? IS NULL OR name = ?) ORDER BY start_ns"
 )
 _LAST_NS: Final = 2**63 - 1
 _MARKS: Final = (
@@ -120,12 +120,15 @@ class History:
         ]
 
     def measured(
-        self, since: float, until: float
+        self, since: float, until: float, name: str | None = None
     ) -> Iterator[tuple[str, int, int, str, int, dict[str, Any]]]:
-        """Name, start, end (ns), status, pid and attributes of the spans begun then (s), oldest first."""
-        bounds = (int(since * 1e9), int(min(until * 1e9, _LAST_NS)))
+        """Name, start, end (ns), status, pid and attributes of the spans begun then (s), oldest first.
+
+        With ``name`` only those of exactly this name.
+        """
+        values = (int(since * 1e9), int(min(until * 1e9, _LAST_NS)), name, name)
         with self._readable():
-            for row in self._connection.execute(_MEASURED, bounds):
+            for row in self._connection.execute(_MEASURED, values):
                 yield (*tuple(row)[:5], _object(row[5]))
 
     def processes(self) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sqlite3
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,7 +19,7 @@ from autoperf.errors import AutoperfError
 from autoperf.insight.differences import WORSE
 from autoperf.monitor.archive import Archive
 from autoperf.monitor.stalls import Stall
-from autoperf.store import Store
+from autoperf.store import FILE_NAME, Store
 from autoperf.telemetry import names
 from tests.trace_rows import T0, Trace, keep
 
@@ -107,6 +108,64 @@ def test_the_last_two_runs_are_compared_by_themselves(home: Path) -> None:
     assert worse == {(names.MESSAGE, ""), (names.EXECUTE_TOOL, "search")}
 
 
+def test_periods_that_lie_across_each_other_take_what_is_theirs(home: Path) -> None:
+    stretches = [(0.0, float("inf")), (S0, S0 + 10), (S0 + 5, S0 + 3605), (S0 + 3605, S0 + 3700), (S0, S0)]
+    chosen = [Selection("made", since, until) for since, until in stretches]
+    chosen += [Selection("made", since, until, version="v1.7") for since, until in stretches]
+    together = periods(home, chosen)
+    assert [one.spans for one in together] == [period(home, one).spans for one in chosen]
+    # A message and a tool begin in every second from 1 on, the tool a millisecond later.
+    assert [one.spans for one in together] == [80, 18, 40, 32, 0, 40, 0, 8, 32, 0]
+    assert [one.samples for one in together] == [2, 1, 1, 1, 0, 1, 0, 0, 1, 0]
+
+
+def test_the_last_two_runs_are_those_with_a_finished_message(home: Path, tmp_path: Path) -> None:
+    cut = Trace(900, pid=9, at_ms=9_000_000)
+    cut.span(names.MESSAGE, 0, 5, attributes={names.CUT_OFF: True})
+    idle = Trace(901, pid=10, at_ms=9_500_000)
+    idle.span("background memorize", 0, 5)
+    records = [process(9, 8990, "v1.7"), process(10, 9490, "v1.7")]
+    keep(home, cut, idle, processes=records)
+    before, after = last_two(home)
+    assert [(one.pid, one.version) for one in (before, after)] == [(7, "v1.6"), (7, "v1.7")]
+
+
+def test_a_crashed_run_counts_with_what_it_left(home: Path) -> None:
+    # Killed: its record was never closed, its last message has no end, its tool calls are there.
+    orphans = [Trace(700 + number, pid=11, at_ms=7_200_000 + 1000 * number) for number in range(9)]
+    for trace in orphans:
+        trace.span("execute_tool search", 0, 50, "f" * 16)
+    keep(home, *orphans, processes=[process(11, 7190, "v1.8")])
+    found = period(home, selection("version:v1.8"))
+    assert (found.of(names.MESSAGE), found.of(names.EXECUTE_TOOL).count) == (None, 9)  # type: ignore[union-attr]
+    assert period(home, selection("pid:11")).spans == 9
+
+
+def test_a_store_of_before_there_was_a_monitor(home: Path) -> None:
+    connection = sqlite3.connect(home / FILE_NAME)
+    for statement in ("DROP TABLE samples", "DROP TABLE stalls", "PRAGMA user_version = 1"):
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+    found = compare(home, selection("version:v1.6"), selection("version:v1.7"))
+    assert [one.samples for one in (found.before, found.after)] == [0, 0]
+    assert found.differences[0].verdict == WORSE
+    assert cli.main(["history", "--home", str(home)]) == 0
+    connection = sqlite3.connect(home / FILE_NAME)
+    assert connection.execute("PRAGMA user_version").fetchone() == (1,)  # reading changes nothing
+    connection.close()
+
+
+def test_an_empty_store_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Store.open(tmp_path) as store:
+        store.save_process(process(1, 0, "v1.7"))
+    for words in (["history"], ["history", "--by", "day"], ["compare"], ["compare", "today", "yesterday"]):
+        assert cli.main([*words, "--home", str(tmp_path)]) == 1
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err.count("\n") == 1
+
+
 def test_an_empty_period_and_too_few_runs_are_said(home: Path, tmp_path: Path) -> None:
     with pytest.raises(AutoperfError, match="nothing was measured in version:v9"):
         compare(home, selection("version:v9"), selection("version:v1.7"))
@@ -151,12 +210,16 @@ def test_words_that_select_nothing_are_refused_in_one_line(words: str, said: str
     assert "\n" not in str(error.value)
 
 
-def test_compare_on_the_command_line(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_compare_on_the_command_line(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     words = ["compare", "version:v1.6", "version:v1.7", "--home", str(home)]
     assert cli.main(words) == 0
     shown = capsys.readouterr().out
-    assert "worse  execute_tool search" in shown
+    assert "worse  tool search" in shown
     assert "20/20" in shown
+    assert "118.0 ms / 218.0 ms" in shown  # the 95th percentiles
     assert cli.main([*words, "--fail-on-regression"]) == 3
     assert (
         cli.main(["compare", "version:v1.7", "version:v1.6", "--home", str(home), "--fail-on-regression"])
@@ -187,5 +250,19 @@ def test_history_on_the_command_line(
     assert [row["figures"][0]["name"] for row in told] == ["search", "search"]
     assert cli.main(["history", "--home", str(home), "--by", "hour", "--last", "1"]) == 0
     assert "211.0 ms" in capsys.readouterr().out
+    words = ["history", "--home", str(home), "--by", "version"]
+    assert cli.main([*words, "--tool", "search"]) == 0
+    head, first, second = capsys.readouterr().out.splitlines()
+    assert head.split() == ["period", "tool", "calls", "failed", "p50", "p95", "total"]
+    assert first.split()[:3] == ["v1.6", "search", "20"]
+    assert second.split()[:3] == ["v1.7", "search", "20"]
+    assert cli.main([*words, "--model", "search"]) == 1
+    assert "nothing was measured of search" in capsys.readouterr().err
+    half = datetime.fromtimestamp(S0 + 1800).isoformat()
+    assert cli.main([*words, "--until", half, "--tool", "search", "--json"]) == 0
+    (only,) = json.loads(capsys.readouterr().out)
+    assert (only["period"], [row["name"] for row in only["figures"]]) == ("v1.6", ["search"])
+    assert cli.main([*words, "--since", "1d", "--until", "2d"]) == 1
+    assert "--until is not after --since" in capsys.readouterr().err
     assert cli.main(["history", "--home", str(home), "--since", "1s"]) == 1
     assert "nothing was measured then" in capsys.readouterr().err

@@ -6,7 +6,15 @@ import random
 
 import pytest
 
-from autoperf.insight.significance import FEWEST, corrected, median_ratio, rank_sum
+from autoperf.insight.significance import (
+    FEWEST,
+    corrected,
+    fisher,
+    mean_shift,
+    median_ratio,
+    rank_sum,
+    widened,
+)
 from autoperf.insight.trends import trend
 
 FIRST = [0.80, 0.83, 1.89, 1.04, 1.45, 1.38, 1.91, 1.64, 0.73, 1.46]
@@ -41,6 +49,69 @@ def test_ties_count_half() -> None:
     first, second = [1.0, 1, 2, 2, 3, 3, 4, 4, 5], [1.0, 2, 2, 3, 3, 3, 4, 6, 6]
     assert rank_sum(first, second) == pytest.approx(by_permutation(first, second), abs=0.05)
     assert rank_sum([1.0] * 10, [1.0] * 10) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (FIRST, SECOND, 0.23033106759236854),
+        (FIRST, [value + 0.8 for value in SECOND], 0.01133197564519805),
+        ([1.0, 1, 2, 2, 3, 3, 4, 4, 5], [1.0, 2, 2, 3, 3, 3, 4, 6, 6], 0.5886400394144831),
+        ([*map(float, range(8))], [*map(float, range(8, 16))], 0.0009391056991171899),
+        ([0.0] * 9 + [1.0], [1.0] * 9 + [0.0], 0.0005741725377175675),
+    ],
+)
+def test_the_p_value_is_scipys(first: list[float], second: list[float], expected: float) -> None:
+    # scipy 1.17.1: mannwhitneyu(first, second, use_continuity=True, method="asymptotic").
+    assert rank_sum(first, second) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ((0, 40, 6, 40), 0.025546605293440734),
+        ((3, 10, 3, 10), 1.0),
+        ((1, 8, 8, 8), 0.0013986013986013986),
+        ((0, 50, 0, 60), 1.0),
+        ((30_000, 100_000, 30_500, 100_000), 0.015134745404810003),
+    ],
+)
+def test_fishers_p_value_is_scipys(table: tuple[int, int, int, int], expected: float) -> None:
+    # scipy 1.17.1: fisher_exact([[a, n - a], [b, m - b]]).
+    assert fisher(*table) == pytest.approx(expected, rel=1e-8)
+
+
+def test_the_correction_is_scipys() -> None:
+    # scipy 1.17.1: false_discovery_control(...).
+    expected = [0.005, 0.25, 0.2 / 3, 0.2 / 3, 0.9]
+    assert corrected([0.001, 0.2, 0.03, 0.04, 0.9]) == pytest.approx(expected)
+
+
+def test_what_repeats_itself_makes_the_test_and_its_interval_wider() -> None:
+    assert widened((20, 30), (1.0, 1.0)) == 1
+    assert widened((20, 20), (3.0, 5.0)) == 4
+    shifted = [value + 0.8 for value in SECOND]
+    narrow, wide = median_ratio(FIRST, shifted), median_ratio(FIRST, shifted, 2.0)
+    assert narrow is not None
+    assert wide is not None
+    assert (rank_sum(FIRST, shifted, 2.0) or 0) > (rank_sum(FIRST, shifted) or 1)
+    assert wide[0] == narrow[0]
+    assert wide[1] < narrow[1] < narrow[2] < wide[2]
+
+
+def test_a_distance_counts_where_ranks_are_used_up() -> None:
+    near, far = [[at + number for number in range(20)] for at in (115.0, 1000.0)]
+    first = [100.0 + number for number in range(20)]
+    apart = [mean_shift(first, other, (19.0, 19.0)) for other in (near, far)]
+    assert apart[0] == pytest.approx(0.067, abs=0.001)
+    assert apart[1] == pytest.approx(0, abs=1e-6)
+    # Welch's statistic of the logarithms 0, 1 and 1, 2: 1 / sqrt(1/2), doubled variance: 1.
+    e = 2.718281828459045
+    assert mean_shift([1, e], [e, e * e], (1.0, 1.0)) == pytest.approx(0.15729920705028513)
+    assert mean_shift([1, e], [e, e * e], (2.0, 2.0)) == pytest.approx(0.31731050786291415)
+    assert mean_shift([0.0, 1.0], [1.0, 2.0], (1.0, 1.0)) is None
+    assert mean_shift([3.0] * 9, [3.0] * 9, (1.0, 1.0)) == 1
+    assert mean_shift([3.0] * 9, [4.0] * 9, (1.0, 1.0)) == 0
 
 
 def test_symmetric_and_silent_about_few() -> None:

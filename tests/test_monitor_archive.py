@@ -39,6 +39,20 @@ def test_found_again_in_order_and_by_time(store: Store) -> None:
     assert archive.stalls(store, NOW) == []
 
 
+def test_a_minute_has_as_many_hits_as_its_samples_together(store: Store) -> None:
+    clock = [NOW]
+    kept = Archive(store, lambda: clock[0])
+    begin = NOW // MINUTE_S * MINUTE_S
+    counted: list[dict[str, int]] = [{"hits": 3, "lookups": 4}, {}, {"hits": 90, "lookups": 100}]
+    kept.keep([sample(begin + 5 * at, **more) for at, more in enumerate(counted)], [])
+    clock[0] = begin + DAY_S + 3 * MINUTE_S
+    kept.keep([], [])
+    (row,) = archive.samples(store, 0)
+    assert (row["hits"], row["lookups"], row["cpu"]) == (93, 104, 0.5)
+    kept.keep([], [])
+    assert archive.samples(store, 0) == [row]
+
+
 def test_a_day_later_a_minute_is_one_row_with_its_means_and_its_worst(store: Store) -> None:
     clock = [NOW]
     kept = Archive(store, lambda: clock[0])

@@ -89,8 +89,9 @@ def test_the_same_is_no_difference_and_few_are_too_few(process: Runtime) -> None
 def test_what_may_be_chance_among_so_many_is_no_difference(process: Runtime) -> None:
     # Alone its chance is 7 in 1,000; among forty others that are alike it may be one of them.
     for number in range(12):
-        keep(process, *message(100 + number, 1.5 * HOUR, 100 + 10 * number))
-        keep(process, *message(200 + number, 0.5 * HOUR, 150 + 10 * number))
+        more = 50 * number % 120  # in an order in which neighbours are not alike
+        keep(process, *message(100 + number, 1.5 * HOUR, 100 + more))
+        keep(process, *message(200 + number, 0.5 * HOUR, 150 + more))
     alone = row(past.history(process, ask(hours=1)), "code")[-1]
     assert "slower" in alone
     for other in range(40):

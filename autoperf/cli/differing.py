@@ -14,6 +14,19 @@ from autoperf.telemetry import names
 from autoperf.wording import count, is_number, milliseconds, percent, printable
 
 _QUIET: Final = (ALIKE, TOO_FEW)
+# Short, so that a narrow terminal has room for the names.
+_VERDICTS: Final = {ALIKE: "alike", TOO_FEW: "too few"}
+_KINDS: Final = {
+    names.MESSAGE: "message",
+    names.INVOKE_AGENT: "agent",
+    names.PREPARE_PROMPT: "prompt",
+    names.CHAT: "model",
+    names.EXECUTE_TOOL: "tool",
+}
+_EXPLAINED: Final = (
+    "Before and after: medians; p95: of both. Ratio: after / before, with its 95 % interval. Measurements "
+    "that resemble the ones before them count for less than their number."
+)
 
 
 def comparison_lines(found: Comparison, width: int, *, everything: bool) -> list[str]:
@@ -21,10 +34,10 @@ def comparison_lines(found: Comparison, width: int, *, everything: bool) -> list
     shown = [row for row in found.differences if everything or row.verdict not in _QUIET]
     lines = [_headline("before", found.before, width), _headline("after", found.after, width), ""]
     if shown:
-        head = ("", "what", "n", "before", "after", "ratio", "95 %", "p")
+        head = ("", "what", "n", "before", "after", "p95", "ratio", "interval", "p")
         rows = [_cells(row) for row in shown]
-        lines += _tabled(head, rows, width, numbers=6, elastic=("what",), spare=("p", "n", "95 %"))
-        lines += ["", *textwrap.wrap("Before and after: medians. Ratio: after / before.", width)]
+        lines += _tabled(head, rows, width, numbers=7, elastic=("what",), spare=("p95", "p", "n", "interval"))
+        lines += ["", *textwrap.wrap(_EXPLAINED, width)]
     else:
         lines.append("Nothing changed that is more than chance.")
     hidden = [
@@ -49,28 +62,44 @@ def _headline(word: str, one: Period, width: int) -> str:
 
 
 def _cells(row: Difference) -> tuple[str, ...]:
-    what = " ".join(filter(None, (row.key.kind, printable(row.key.name))))
+    kind = _KINDS.get(row.key.kind, row.key.kind)
+    what = " ".join(filter(None, (kind, printable(row.key.name))))
     if row.quantity != "duration":
         what += f": {row.quantity}"
     number = f"{row.before.count:,}/{row.after.count:,}"
     before, after = (shown(row.quantity, one) for one in (row.before, row.after))
+    tails = "-"
+    if row.quantity != ERRORS:
+        tails = " / ".join(_measure(row.quantity, one.p95) for one in (row.before, row.after))
     ratio = "-" if row.ratio is None else f"{row.ratio:.2f}x"
     reach = "-" if row.low is None or row.high is None else f"{row.low:.2f}-{row.high:.2f}"
     p = "-" if row.p is None else f"{row.p:.3f}" if row.p >= 0.001 else "<0.001"
-    return row.verdict, what, number, before, after, ratio, reach, p
+    return (
+        _VERDICTS.get(row.verdict, row.verdict),
+        what,
+        number,
+        before,
+        after,
+        "-" if row.quantity == ERRORS else tails,
+        ratio,
+        reach,
+        p,
+    )
 
 
 def shown(quantity: str, figures: Figures | None) -> str:
     """The median of a quantity with its unit, of an error rate the share that failed."""
     if figures is None:
         return "-"
-    if quantity == ERRORS:
-        return percent(figures.error_rate)
+    return percent(figures.error_rate) if quantity == ERRORS else _measure(quantity, figures.p50)
+
+
+def _measure(quantity: str, value: float) -> str:
     if quantity == "memory":
-        return f"{figures.p50 / 2**20:,.0f} MiB"
+        return f"{value / 2**20:,.0f} MiB"
     if quantity == "cpu":
-        return f"{figures.p50:.2f} cores"
-    return count(figures.p50) if quantity.endswith("tokens") else milliseconds(figures.p50)
+        return f"{value:.2f} cores"
+    return count(value) if quantity.endswith("tokens") else milliseconds(value)
 
 
 def period_lines(periods: Sequence[Period], width: int) -> list[str]:
@@ -134,8 +163,8 @@ def _short(number: float | None) -> str:
     return f"{number:,.0f}" if number < 100_000 else f"{number / 1000:,.0f}k"
 
 
-def thing_lines(periods: Sequence[Period], kind: str, width: int) -> list[str]:
-    """For each period the things of one kind by name: counts, failures, percentiles, tokens."""
+def thing_lines(periods: Sequence[Period], kind: str, width: int, name: str | None = None) -> list[str]:
+    """For each period the things of one kind, or that of ``name``: counts, failures, percentiles, tokens."""
     rows = []
     for one in periods:
         tokens = {
@@ -144,13 +173,13 @@ def thing_lines(periods: Sequence[Period], kind: str, width: int) -> list[str]:
             if row.key.quantity != "duration"
         }
         for row in one.figures(kind):
-            if row.key.quantity != "duration":
+            if row.key.quantity != "duration" or name not in (None, row.key.name):
                 continue
             used = [tokens.get((row.key.name, q)) for q in ("input tokens", "output tokens")]
             rows.append(
                 (
                     printable(one.label),
-                    printable(row.key.name or kind),
+                    printable(row.key.name or _KINDS.get(kind, kind)),
                     count(row.count),
                     percent(row.error_rate),
                     milliseconds(row.p50),
@@ -159,5 +188,6 @@ def thing_lines(periods: Sequence[Period], kind: str, width: int) -> list[str]:
                     "/".join(_short(number) for number in used) if any(map(is_number, used)) else "-",
                 )
             )
-    head = ("period", kind, "calls", "failed", "p50", "p95", "total", "tokens")
-    return _tabled(head, rows, width, numbers=6, elastic=(kind,), spare=("tokens", "total", "p95", "failed"))
+    what = _KINDS.get(kind, kind)
+    head = ("period", what, "calls", "failed", "p50", "p95", "total", "tokens")
+    return _tabled(head, rows, width, numbers=6, elastic=(what,), spare=("tokens", "total", "p95", "failed"))

@@ -2,7 +2,7 @@
 
 Of each: messages with their median and 95th percentile, failures, tool and model calls, tokens as the
 provider counted them, CPU, memory, stalls of event loops and the caches' hit rate. `--of tools` and the
-like list what is inside. `autoperf compare` tells what of a change is chance.
+like list what is inside, `--tool` and `--model` one of them. `autoperf compare` tells what is chance.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from autoperf.cli import terminal
 from autoperf.cli.differing import period_lines, thing_lines
 from autoperf.cli.selection import directory, home_argument, moment, whole
 from autoperf.comparing import Selection, periods, runs
-from autoperf.errors import say
+from autoperf.errors import AutoperfError, say
 from autoperf.insight.periods import Period
 from autoperf.shortening import homeless
 from autoperf.telemetry import names
+from autoperf.wording import printable
 
 _OF: Final = {
     "messages": names.MESSAGE,
@@ -36,11 +37,17 @@ _RUNS: Final = 500
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """``[--by run|day|hour|version] [--of ...] [--since WHEN] [--last N] [--home DIR] [--json]``."""
+    """``[--by ...] [--of ... | --tool NAME | --model NAME] [--since WHEN] [--until WHEN] [--last N]``."""
     parser.add_argument("--by", choices=_BY, default="run", help="what one line stands for; default: run")
-    parser.add_argument("--of", choices=tuple(_OF), help="list these, by name, instead of one line a period")
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument("--of", choices=tuple(_OF), help="list these, by name, instead of one line a period")
+    shown.add_argument("--tool", metavar="NAME", help="list this tool alone")
+    shown.add_argument("--model", metavar="NAME", help="list this model alone")
     parser.add_argument(
         "--since", metavar="WHEN", type=moment, default=0.0, help="2h, 3d, or 2026-01-31T08:00"
+    )
+    parser.add_argument(
+        "--until", metavar="WHEN", type=moment, default=float("inf"), help="the same; default: now"
     )
     parser.add_argument(
         "--last",
@@ -56,48 +63,56 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the periods, oldest first; exit 1 when nothing was measured."""
     home = directory(args.home)
-    chosen = _selections(home, args.by, args.since)
+    name = args.tool or args.model
+    of = "tools" if args.tool else "models" if args.model else args.of
+    if args.since >= args.until:
+        raise AutoperfError("--until is not after --since: nothing lies between")
+    chosen = _selections(home, args.by, args.since, args.until)
     made = [one for one in periods(home, chosen) if one.spans or one.samples] if chosen else []
+    if name:
+        made = [one for one in made if any(row.key.name == name for row in one.figures(_OF[of]))]
     made = sorted(made, key=lambda one: one.first or 0.0)[-args.last :]
     if args.json:
-        print(json.dumps([_row(one, args.of) for one in made], indent=2))
+        print(json.dumps([_row(one, of, name) for one in made], indent=2))
     elif not made:
-        say(f"nothing was measured then in {homeless(str(home))}; see autoperf history --by run")
-    elif args.of:
-        print("\n".join(thing_lines(made, _OF[args.of], terminal.width_of())))
+        what = f"of {printable(name)}" if name else "then"
+        say(f"nothing was measured {what} in {homeless(str(home))}; see autoperf history --by run")
+    elif of:
+        print("\n".join(thing_lines(made, _OF[of], terminal.width_of(), name)))
     else:
         print("\n".join(period_lines(made, terminal.width_of())))
     return 0 if made else 1
 
 
-def _selections(home: Path, by: str, since: float) -> list[Selection]:
+def _selections(home: Path, by: str, since: float, until: float) -> list[Selection]:
     recorded = runs(home, _RUNS)
     if by == "run":
-        return [replace(one, since=since) for one in recorded]
+        return [replace(one, since=since, until=until) for one in recorded]
     if by == "version":
-        return [Selection(name, since=since, version=name) for name in _versions(recorded)]
-    return _stretches(by, since, [one.started or 0.0 for one in recorded])
+        return [Selection(name, since, until, version=name) for name in _versions(recorded)]
+    return _stretches(by, since, until, [one.started or 0.0 for one in recorded])
 
 
 def _versions(recorded: list[Selection]) -> list[str]:
     return list(dict.fromkeys(one.version for one in recorded if one.version is not None))
 
 
-def _stretches(by: str, since: float, starts: list[float]) -> list[Selection]:
-    """Every day or hour, by the clocks here, from ``since`` or the first run until now."""
+def _stretches(by: str, since: float, until: float, starts: list[float]) -> list[Selection]:
+    """Every day or hour, by the clocks here, from ``since`` or the first run to ``until`` or now."""
     first = max(since, min(starts, default=time.time()))
     at = datetime.fromtimestamp(first).replace(minute=0, second=0, microsecond=0)
     at = at.replace(hour=0) if by == "day" else at
     step = timedelta(days=1) if by == "day" else timedelta(hours=1)
     shape = "%Y-%m-%d" if by == "day" else "%Y-%m-%d %H:00"
     found = []
-    while at.timestamp() <= time.time():
+    while at.timestamp() < min(until, time.time()):
         begins, at = at, at + step
-        found.append(Selection(begins.strftime(shape), max(since, begins.timestamp()), at.timestamp()))
+        ends = min(until, at.timestamp())
+        found.append(Selection(begins.strftime(shape), max(since, begins.timestamp()), ends))
     return found
 
 
-def _row(one: Period, of: str | None) -> dict[str, Any]:
+def _row(one: Period, of: str | None, name: str | None) -> dict[str, Any]:
     return {
         "period": one.label,
         "first": one.first,
@@ -107,5 +122,7 @@ def _row(one: Period, of: str | None) -> dict[str, Any]:
         "stalls": one.stalls,
         "hits": one.hits,
         "lookups": one.lookups,
-        "figures": [row.as_row() for row in one.figures(*([_OF[of]] if of else []))],
+        "figures": [
+            row.as_row() for row in one.figures(*([_OF[of]] if of else [])) if name in (None, row.key.name)
+        ],
     }

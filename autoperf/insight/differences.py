@@ -6,8 +6,17 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from autoperf.insight.periods import Figures, Key, Period
-from autoperf.insight.significance import corrected, fisher, median_ratio, rank_sum
+from autoperf.insight.dependence import redundancy
+from autoperf.insight.periods import PROCESS, Figures, Key, Period
+from autoperf.insight.significance import (
+    FEWEST,
+    corrected,
+    fisher,
+    mean_shift,
+    median_ratio,
+    rank_sum,
+    widened,
+)
 
 # Of all changes that are called real by chance alone, at most this share.
 LEVEL: Final = 0.05
@@ -29,6 +38,8 @@ class Difference:
     ``ratio`` is after / before with its 95 % interval (``low``, ``high``): of the typical value, not of the
     two medians; None where there is too little or something is 0. Of an error rate it is the rates' ratio,
     without an interval. ``p`` is the two-sided p-value, corrected for how many were asked; None: too few.
+    ``independent`` says as how many measurements those of before and of after were counted: fewer than
+    there are where each resembles the one before it.
     """
 
     before: Figures
@@ -38,6 +49,7 @@ class Difference:
     low: float | None
     high: float | None
     p: float | None
+    independent: tuple[float, float]
     verdict: str = TOO_FEW
 
     @property
@@ -56,7 +68,9 @@ def differences(before: Period, after: Period) -> list[Difference]:
     """Everything measured in both periods: what got worse first, then what got better, then the rest.
 
     Durations, tokens and samples are compared by Mann and Whitney's rank test, error rates by Fisher's exact
-    test; the p-values of one call are corrected together (Benjamini and Hochberg). Worse or better is what
+    test; the p-values of one call are corrected together (Benjamini and Hochberg). A machine that is busy
+    for a while, and memory at any time, make neighbours alike: what repeats its neighbour counts for less
+    (`redundancy`), of the process always, of single calls where it shows. Worse or better is what
     stays below `LEVEL` and differs by `SMALLEST` at least: more of anything measured here is worse, but
     for tokens, of which more or fewer is only a change.
     """
@@ -76,16 +90,27 @@ def differences(before: Period, after: Period) -> list[Difference]:
 
 
 def _in_size(then: Figures, now: Figures, first: Sequence[float], second: Sequence[float]) -> Difference:
-    interval = median_ratio(first, second)
-    ratio, low, high = interval if interval else (None, None, None)
-    return Difference(then, now, now.key.quantity, ratio, low, high, rank_sum(first, second))
+    sampled = now.key.kind == PROCESS
+    redundant = redundancy(first, if_shown=not sampled), redundancy(second, if_shown=not sampled)
+    counts = then.count, now.count
+    independent = counts[0] / redundant[0], counts[1] / redundant[1]
+    if sampled and min(independent) < FEWEST:
+        return Difference(then, now, now.key.quantity, None, None, None, None, independent)
+    spread = widened(counts, redundant)
+    ratio, low, high = median_ratio(first, second, spread) or (None, None, None)
+    p = rank_sum(first, second, spread)
+    if not sampled and p is not None and max(redundant) > 1:
+        far = mean_shift(first, second, redundant)
+        if far is not None:
+            p = max(far, rank_sum(first, second) or 0.0)
+    return Difference(then, now, now.key.quantity, ratio, low, high, p, independent)
 
 
 def _in_errors(then: Figures, now: Figures) -> Difference:
     before, after = then.failed or 0, now.failed or 0
     ratio = now.error_rate / then.error_rate if then.error_rate and now.error_rate is not None else None
     p = fisher(before, then.count, after, now.count)
-    return Difference(then, now, ERRORS, ratio, None, None, p)
+    return Difference(then, now, ERRORS, ratio, None, None, p, (then.count, now.count))
 
 
 def _verdict(row: Difference, p: float | None) -> str:

@@ -143,11 +143,13 @@ class Period:
         return sorted(chosen, key=lambda one: (order.index(one.key.kind), -one.total, one.key))
 
     def values(self) -> Iterator[tuple[Key, list[float]]]:
-        """Every key with its single values; of samples the means of `BLOCK_S` seconds."""
+        """Every key with its values as they were added; of samples `BLOCK_S` s' means, process by process."""
         for key, values in self._values.items():
             yield key, list(values)
         for quantity in _SAMPLED:
-            means = [sum(of) / len(of) for (name, _, _), of in self._blocks.items() if name == quantity]
+            means = [
+                sum(of) / len(of) for (name, _, _), of in sorted(self._blocks.items()) if name == quantity
+            ]
             if means:
                 yield Key(PROCESS, "", quantity), means
 

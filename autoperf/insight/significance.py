@@ -10,11 +10,12 @@ from typing import Final
 FEWEST: Final = 8
 
 
-def rank_sum(first: Sequence[float], second: Sequence[float]) -> float | None:
+def rank_sum(first: Sequence[float], second: Sequence[float], spread: float = 1.0) -> float | None:
     """The two-sided p-value that both come from one distribution; None with fewer than `FEWEST` of either.
 
     Mann and Whitney's U with the normal approximation, corrected for ties and for continuity. It asks
-    nothing of the shape of the distributions, so a few very slow calls do not decide.
+    nothing of the shape of the distributions, so a few very slow calls do not decide. ``spread`` is how
+    many times as much U varies as it does among independent values: see `widened`.
     """
     n, m = len(first), len(second)
     if n < FEWEST or m < FEWEST:
@@ -30,11 +31,39 @@ def rank_sum(first: Sequence[float], second: Sequence[float]) -> float | None:
         ties += alike**3 - alike
         at = end
     total = n + m
-    variance = n * m / 12 * (total + 1 - ties / (total * (total - 1)))
+    variance = spread * n * m / 12 * (total + 1 - ties / (total * (total - 1)))
     if variance <= 0:
         return 1.0
     distance = abs(ranks_of_first - n * (n + 1) / 2 - n * m / 2)
     return two_sided(max(0.0, distance - 0.5) / math.sqrt(variance))
+
+
+def widened(counts: tuple[int, int], redundant: tuple[float, float]) -> float:
+    """How many times as much the rank test varies where so many of ``counts`` values tell what one would."""
+    (n, m), (one, other) = counts, redundant
+    return (one / n + other / m) / (1 / n + 1 / m)
+
+
+def mean_shift(
+    first: Sequence[float], second: Sequence[float], redundant: tuple[float, float]
+) -> float | None:
+    """The two-sided p-value that both have one mean logarithm, where values repeat the ones before them.
+
+    Ranks know no distance: few independent values are never far enough apart for them, however far they
+    are. None where a value is not above 0.
+    """
+    if min(*first, *second) <= 0:
+        return None
+    distance, variance = 0.0, 0.0
+    for sign, values, repeated in ((1, first, redundant[0]), (-1, second, redundant[1])):
+        logarithms = [math.log(value) for value in values]
+        mean = sum(logarithms) / len(logarithms)
+        distance += sign * mean
+        squares = sum((one - mean) ** 2 for one in logarithms)
+        variance += squares / (len(logarithms) - 1) * repeated / len(logarithms)
+    if variance <= 0:
+        return 1.0 if distance == 0 else 0.0
+    return two_sided(distance / math.sqrt(variance))
 
 
 def two_sided(z: float) -> float:
@@ -64,18 +93,20 @@ def _log_choose(n: int, k: int) -> float:
     return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
 
 
-def median_ratio(before: Sequence[float], after: Sequence[float]) -> tuple[float, float, float] | None:
+def median_ratio(
+    before: Sequence[float], after: Sequence[float], spread: float = 1.0
+) -> tuple[float, float, float] | None:
     """``after`` by ``before``: the median of all pairs' ratios, and its 95 % interval; None below `FEWEST`.
 
-    Hodges and Lehmann's estimate on logarithms, with the interval that belongs to the rank-sum test; all
-    values have to be above 0. Above 1 is more after.
+    Hodges and Lehmann's estimate on logarithms, with the interval that belongs to the rank-sum test and
+    its ``spread``; all values have to be above 0. Above 1 is more after.
     """
     if len(before) < FEWEST or len(after) < FEWEST or min(*before, *after) <= 0:
         return None
     first, second = _thinned(before), _thinned(after)
     ratios = sorted(math.log(b / a) for a in first for b in second)
     n, m = len(first), len(second)
-    reach = 1.96 * math.sqrt(n * m * (n + m + 1) / 12)
+    reach = 1.96 * math.sqrt(spread * n * m * (n + m + 1) / 12)
     low = max(0, math.floor(n * m / 2 - reach))
     high = min(n * m - 1, math.ceil(n * m / 2 + reach))
     return math.exp(_middle(ratios)), math.exp(ratios[low]), math.exp(ratios[high])

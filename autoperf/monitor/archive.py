@@ -24,6 +24,8 @@ _STALLS_KEPT: Final = 10_000
 _THIN_EVERY_S: Final = 600.0
 # What one row says of a time is the worst of it, not the mean.
 _WORST: Final = frozenset({"lag", "children"})
+# Counted since the sample before: a minute has as many as its samples together.
+_COUNTED: Final = frozenset({"hits", "lookups"})
 _SAMPLES: Final = "SELECT pid, span, sample FROM samples WHERE at >= ? AND at < ? ORDER BY at"
 _STALLS: Final = "SELECT pid, stall FROM stalls WHERE at >= ? AND at < ? ORDER BY at"
 _KEEP_LATEST: Final = (
@@ -84,12 +86,18 @@ def thin(connection: sqlite3.Connection, now: float) -> None:
 
 
 def merged(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """One sample in place of several: means of numbers, the worst lag, the most children of each program."""
+    """One sample in place of several: means of numbers, sums of counts, the worst lag, the most children."""
     values: dict[str, list[Any]] = {}
     for row in rows:
         for name, value in row.items():
             values.setdefault(name, []).append(value)
-    return {name: _worst(found) if name in _WORST else _mean(found) for name, found in values.items()}
+    return {name: _together(name, found) for name, found in values.items()}
+
+
+def _together(name: str, values: Sequence[Any]) -> Any:
+    if name in _WORST:
+        return _worst(values)
+    return sum(values) if name in _COUNTED else _mean(values)
 
 
 def _mean(values: Sequence[Any]) -> Any:
