@@ -66,6 +66,21 @@ def test_samples_are_means_of_five_minutes_for_each_process_and_the_slowest_loop
     assert one.samples == 4
 
 
+def test_percentiles_of_samples_are_over_time() -> None:
+    one = Period("made")
+    # Ten minutes at 100 as means of a minute, then two at 300 as 24 samples: more rows, less time.
+    for minute in range(10):
+        one.add_sample({"at": 60.0 * minute, "pid": 1, "span": 60.0, "memory": 100})
+    for number in range(24):
+        one.add_sample({"at": 600.0 + 5 * number, "pid": 1, "span": 0.0, "memory": 300})
+    (memory,) = one.figures(PROCESS)
+    assert (memory.p50, memory.p95, memory.count) == (100, 300, 3)
+    short = Period("made")
+    for at, value in ((299.0, 1), (301.0, 9), (302.0, 9), (303.0, 9)):  # two blocks, one of a single sample
+        short.add_sample({"at": at, "pid": 1, "memory": value})
+    assert short.figures(PROCESS)[0].p50 == 9
+
+
 def test_hits_of_samples_add_up() -> None:
     one = Period("made")
     one.add_sample({"at": 1.0, "hits": 3, "lookups": 4})

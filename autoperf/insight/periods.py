@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 from autoperf.insight.layers import operation
@@ -35,6 +35,8 @@ _TOKENS: Final = {"input tokens": names.INPUT_TOKENS, "output tokens": names.OUT
 _KEYS_KEPT: Final = 2000
 # Samples next to each other are alike; means of so many seconds are taken for measurements of their own.
 BLOCK_S: Final = 300.0
+# What a sample as it was taken weighs beside one that is the mean of a minute.
+_SAMPLE_S: Final = 5.0
 _SAMPLED: Final = ("cpu", "memory", "lag")
 
 
@@ -52,7 +54,11 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Numbers of one `Key`; percentiles by nearest rank, ``failed`` None where nothing can fail."""
+    """Numbers of one `Key`; percentiles by nearest rank, ``failed`` None where nothing can fail.
+
+    Of samples the percentiles are over time; ``count`` is of the means that are compared, ``total`` their
+    sum.
+    """
 
     key: Key
     count: int
@@ -99,6 +105,7 @@ class Period:
         self._values: dict[Key, array[float]] = {}
         self._failed: dict[Key, int] = {}
         self._blocks: dict[tuple[str, int, float], list[float]] = {}
+        self._sampled: dict[str, list[tuple[float, float]]] = {}
 
     def add_span(
         self, name: str, start_ns: int, end_ns: int, status: str, attributes: Mapping[str, Any]
@@ -132,8 +139,11 @@ class Period:
         for quantity in _SAMPLED:
             value = values[quantity]
             if isinstance(value, (int, float)):
+                number = float(value * 1e3 if quantity == "lag" else value)
                 block = (quantity, int(sample.get("pid") or 0), float(sample["at"]) // BLOCK_S)
-                self._blocks.setdefault(block, []).append(value * 1e3 if quantity == "lag" else value)
+                self._blocks.setdefault(block, []).append(number)
+                seconds = float(sample.get("span") or _SAMPLE_S)
+                self._sampled.setdefault(quantity, []).append((number, seconds))
 
     def figures(self, *kinds: str) -> list[Figures]:
         """What was measured, most of it first in each kind; with ``kinds`` only those."""
@@ -174,7 +184,11 @@ class Period:
         return sum(sums) if sums else None
 
     def _figures(self, key: Key, values: list[float]) -> Figures:
-        return _figures(key, values, self._failed.get(key))
+        found = _figures(key, values, self._failed.get(key))
+        if key.kind != PROCESS:
+            return found
+        p50, p95 = _over_time(self._sampled[key.quantity], (0.5, 0.95))
+        return replace(found, p50=p50, p95=p95)
 
     def _put(self, key: Key, value: float) -> Key:
         if key not in self._values and len(self._values) >= _KEYS_KEPT:
@@ -196,3 +210,16 @@ def _figures(key: Key, values: list[float], failed: int | None) -> Figures:
     ordered = sorted(values)
     p50, p95 = ranked(ordered, 0.5) or 0.0, ranked(ordered, 0.95) or 0.0
     return Figures(key, len(ordered), failed, p50, p95, sum(ordered))
+
+
+def _over_time(sampled: list[tuple[float, float]], shares: Sequence[float]) -> list[float]:
+    """The values below which the process was for these shares (ascending) of the time that was sampled."""
+    ordered = sorted(sampled)
+    whole = sum(seconds for _, seconds in ordered)
+    found: list[float] = []
+    passed = 0.0
+    for value, seconds in ordered:
+        passed += seconds
+        while len(found) < len(shares) and passed >= shares[len(found)] * whole * (1 - 1e-9):
+            found.append(value)
+    return found

@@ -5,9 +5,20 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from autoperf.insight.plots import Curve, Spread, curve, decades, hit_rates, numbers, spread
+from autoperf.insight.plots import (
+    Axis,
+    Curve,
+    Spread,
+    curve,
+    decades,
+    hit_rates,
+    linear,
+    logarithmic,
+    numbers,
+    spread,
+)
 from autoperf.insight.reports import Report
 from autoperf.page.markup import element, name, section, table, text
 from autoperf.telemetry import names
@@ -32,77 +43,101 @@ def _late(value: float) -> str:
     return milliseconds(value * 1000)
 
 
+class _Drawn(NamedTuple):
+    """One picture: its title, how a value is worded, the curve, the axis, and what is marked on it."""
+
+    title: str
+    worded: Callable[[float], str]
+    line: Curve
+    axis: Axis
+    stalls: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def said(self) -> str:
+        """The samples in words."""
+        reach = f"95 % of samples {'from' if self.line.low else 'up to'} {self.worded(self.line.most)}"
+        return f"median {self.worded(self.line.median)}, {reach}{' up' if self.line.low else ''}"
+
+
 def process(report: Report) -> str:
     """CPU, memory, event-loop lag with its stalls, and hit rate over time; nothing without samples."""
     samples = report.samples
     if not samples:
         return ""
-    drawn: list[tuple[str, Callable[[float], str], Curve | None, float | None]] = [
-        ("CPU", _cores, curve(numbers(samples, "cpu")), None),
-        ("Memory", _mib, curve(numbers(samples, "memory")), None),
-        ("Event-loop lag", _late, curve(numbers(samples, "lag")), None),
-        ("Look-ups that were hits", percent, curve(hit_rates(samples)), 1.0),
-    ]
     begin = min(float(row["at"]) for row in samples)
     end = max(float(row["at"]) for row in samples)
     figures, rows = [], []
-    for title, worded, line, top in drawn:
-        if line is None:
-            continue
-        marks = report.stalls if worded is _late else []
-        figures.append(_figure(title, worded, line, (begin, end), top, marks))
-        summary = (worded(value) for value in (line.median, line.p95, line.highest))
-        rows.append((title, count(line.count), *summary))
+    for one in _drawn(report):
+        figures.append(_figure(one, (begin, end)))
+        line = one.line
+        rows.append((one.title, count(line.count), *map(one.worded, (line.median, line.most, line.worst))))
+    stalls = len(report.stalls)
+    dots = "as dots beside the lag" if stalls <= _STALLS else f"the longest {_STALLS} as dots beside the lag"
     lead = (
-        f"{len(samples):,} samples over {duration(end - begin)}. A line is broken where nothing was sampled. "
-        "Where several samples share a column of the picture, the highest is drawn. "
-        f"Stalls, an event loop that answered nobody for more than 250 ms: {len(report.stalls):,}."
+        f"{len(samples):,} sample{'s' * (len(samples) != 1)} over {duration(end - begin)}. A line is broken where nothing was sampled. "
+        "Where several samples share a column of the picture, the worst is drawn: the highest, of hits the "
+        f"lowest. Stalls, an event loop that answered nobody for more than 250 ms: {stalls:,}"
+        f"{', ' + dots if stalls else ''}. The axis of the lag is logarithmic."
     )
-    head = ("", "samples", "median", "p95", "highest")
+    head = ("", "samples", "median", "95 % of samples no worse than", "worst")
     body = "".join(figures) + _as_table(table(head, rows, 4))
     return section("The process over time", body, lead)
+
+
+def _drawn(report: Report) -> list[_Drawn]:
+    samples = report.samples
+    longest = max((float(row["seconds"]) for row in report.stalls), default=0.0)
+    found = []
+    if line := curve(numbers(samples, "cpu")):
+        found.append(_Drawn("CPU", _cores, line, linear(line.worst)))
+    if line := curve(numbers(samples, "memory")):
+        found.append(_Drawn("Memory", _mib, line, linear(line.worst, 2.0**20)))
+    if line := curve(numbers(samples, "lag")):
+        axis = logarithmic(max(line.worst, longest), 0.001)
+        found.append(_Drawn("Event-loop lag", _late, line, axis, report.stalls))
+    if line := curve(hit_rates(samples), low=True):
+        found.append(_Drawn("Look-ups that were hits", percent, line, Axis(0.0, 1.0, (0.5,))))
+    return found
 
 
 def _as_table(markup: str) -> str:
     return f'<details><summary class="more">as a table</summary>{markup}</details>'
 
 
-def _figure(
-    title: str,
-    worded: Callable[[float], str],
-    line: Curve,
-    between: tuple[float, float],
-    top: float | None,
-    stalls: Sequence[Mapping[str, Any]],
-) -> str:
+def _figure(one: _Drawn, between: tuple[float, float]) -> str:
     begin, end = between
-    ceiling = top or max([line.highest, *(float(row["seconds"]) for row in stalls)]) or 1.0
 
     def x(at: float) -> float:
         return _WIDE * (at - begin) / (end - begin) if end > begin else _WIDE / 2
 
     def y(value: float) -> float:
-        return _HIGH * (1 - min(value, ceiling) / ceiling)
+        return _HIGH * (1 - one.axis.share(value))
 
+    rules = "".join(f'<path class="ruled" d="M0 {y(value):.1f}H{_WIDE:.0f}"/>' for value in one.axis.rules)
     paths = "".join(
-        f'<path class="curve" d="{_path([(x(at), y(value)) for at, value in one])}"/>' for one in line.lines
+        f'<path class="curve" d="{_path([(x(at), y(value)) for at, value in line])}"/>'
+        for line in one.line.lines
     )
+    longest = sorted(one.stalls, key=lambda row: -float(row["seconds"]))[:_STALLS]
     marks = "".join(
-        f'<path class="stall" d="M{x(float(row["at"])):.1f} {_HIGH}V{y(float(row["seconds"])):.1f}">'
+        f'<path class="stall" d="{_path([(x(float(row["at"])), y(float(row["seconds"])))])}">'
         f"<title>{text(_stalled(row))}</title></path>"
-        for row in sorted(stalls, key=lambda row: -float(row["seconds"]))[:_STALLS]
+        for row in longest
         if begin <= float(row["at"]) <= end
     )
-    said = f"{title}: median {worded(line.median)}, highest {worded(line.highest)}"
     shape = "%H:%M:%S" if end - begin < _DAY_S else "%m-%d %H:%M"
-    ends = (time.strftime(shape, time.localtime(at)) for at in between)
-    axis = "".join(element("span", one) for one in ends)
+    moments = (begin, (begin + end) / 2, end) if end > begin else (begin,)
+    ends = "".join(element("span", time.strftime(shape, time.localtime(at))) for at in moments)
+    scale = element("span", one.worded(one.axis.top)) + element("span", one.worded(one.axis.bottom))
+    worst = f"{'lowest' if one.line.low else 'highest'} {one.worded(one.line.worst)}"
+    described = f"{one.line.count:,} samples, {one.said}, {worst}"
     return (
-        f'<figure class="plot"><figcaption><b>{text(title)}</b> median {worded(line.median)}, '
-        f"95 % of samples up to {worded(line.p95)}</figcaption>"
-        f'<div class="frame"><span class="top">{worded(ceiling)}</span>'
+        f'<figure class="plot"><figcaption><b>{text(one.title)}</b> {text(one.said)}</figcaption>'
+        f'<div class="frame"><div class="scale">{scale}</div>'
         f'<svg viewBox="0 0 {_WIDE:.0f} {_HIGH:.0f}" preserveAspectRatio="none" role="img" '
-        f'aria-label="{text(said)}">{marks}{paths}</svg></div><div class="ends">{axis}</div></figure>'
+        f'aria-label="{text(one.title)}: {text(described)}"><desc>{text(described)}</desc>'
+        f"{rules}{paths}{marks}</svg>"
+        f'<div class="ends{"" if end > begin else " alone"}">{ends}</div></div></figure>'
     )
 
 
