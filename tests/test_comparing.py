@@ -262,6 +262,15 @@ def test_history_on_the_command_line(
     assert cli.main([*words, "--until", half, "--tool", "search", "--json"]) == 0
     (only,) = json.loads(capsys.readouterr().out)
     assert (only["period"], [row["name"] for row in only["figures"]]) == ("v1.6", ["search"])
+    assert cli.main(["history", "--home", str(home), "--until", half, "--json"]) == 0
+    (only,) = json.loads(capsys.readouterr().out)
+    assert (only["spans"], only["samples"], only["stalls"]) == (40, 1, 0)
+    other = Trace(800, pid=7, at_ms=20_000)
+    other.span("execute_tool other", 0, 1)
+    keep(home, other)
+    assert cli.main([*words, "--until", half, "--tool", "other", "--json"]) == 0
+    (only,) = json.loads(capsys.readouterr().out)
+    assert [(row["name"], row["count"]) for row in only["figures"]] == [("other", 1)]
     assert cli.main([*words, "--since", "1d", "--until", "2d"]) == 1
     assert "--until is not after --since" in capsys.readouterr().err
     assert cli.main(["history", "--home", str(home), "--since", "1s"]) == 1

@@ -142,3 +142,13 @@ def test_runs_of_their_own_level_count_as_runs() -> None:
         return made
 
     assert changes(called(40, period, period)) <= 5
+
+
+def test_processes_at_the_same_time_are_taken_one_after_the_other() -> None:
+    made = Period("made")
+    for minute in range(0, 240, 5):
+        for pid, level in ((1, 100), (2, 900)):
+            made.add_sample({"at": 60.0 * minute, "pid": pid, "memory": level + minute % 3})
+    ((_, values),) = made.values()
+    assert [value > 500 for value in values] == [False] * 48 + [True] * 48
+    assert redundancy(values) > 20

@@ -29,7 +29,7 @@ def sample(at: float, **more: Any) -> dict[str, Any]:
 
 def points(markup: str, kind: str) -> list[list[tuple[float, float]]]:
     """The points of every path of a class, in the picture's coordinates."""
-    paths = re.findall(rf'<path class="{kind}" d="M([^"]*)"', markup)
+    paths = re.findall(rf'<path class="{kind}(?: one)?" d="M([^"]*)"', markup)
     return [[tuple(map(float, pair.split())) for pair in path.split("L")] for path in paths]  # type: ignore[misc]
 
 
@@ -44,6 +44,7 @@ def test_one_sample_is_a_dot_in_the_middle() -> None:
     assert "1 sample over" in Page(markup).text
     assert markup.count("<svg") == 1
     assert 'class="ends alone"' in markup
+    assert markup.count('class="curve one"') == 1  # a thin line of no length could not be seen
 
 
 def test_curves_lie_where_the_numbers_say() -> None:

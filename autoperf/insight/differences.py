@@ -101,8 +101,7 @@ def _in_size(then: Figures, now: Figures, first: Sequence[float], second: Sequen
     p = rank_sum(first, second, spread)
     if not sampled and p is not None and max(redundant) > 1:
         far = mean_shift(first, second, redundant)
-        if far is not None:
-            p = max(far, rank_sum(first, second) or 0.0)
+        p = p if far is None else far
     return Difference(then, now, now.key.quantity, ratio, low, high, p, independent)
 
 

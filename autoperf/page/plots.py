@@ -74,7 +74,8 @@ def process(report: Report) -> str:
     stalls = len(report.stalls)
     dots = "as dots beside the lag" if stalls <= _STALLS else f"the longest {_STALLS} as dots beside the lag"
     lead = (
-        f"{len(samples):,} sample{'s' * (len(samples) != 1)} over {duration(end - begin)}. A line is broken where nothing was sampled. "
+        f"{len(samples):,} sample{'s' * (len(samples) != 1)} over {duration(end - begin)}. "
+        "A line is broken where nothing was sampled. "
         "Where several samples share a column of the picture, the worst is drawn: the highest, of hits the "
         f"lowest. Stalls, an event loop that answered nobody for more than 250 ms: {stalls:,}"
         f"{', ' + dots if stalls else ''}. The axis of the lag is logarithmic."
@@ -115,7 +116,7 @@ def _figure(one: _Drawn, between: tuple[float, float]) -> str:
 
     rules = "".join(f'<path class="ruled" d="M0 {y(value):.1f}H{_WIDE:.0f}"/>' for value in one.axis.rules)
     paths = "".join(
-        f'<path class="curve" d="{_path([(x(at), y(value)) for at, value in line])}"/>'
+        _line("curve" if len(line) > 1 else "curve one", [(x(at), y(value)) for at, value in line])
         for line in one.line.lines
     )
     longest = sorted(one.stalls, key=lambda row: -float(row["seconds"]))[:_STALLS]
@@ -139,6 +140,10 @@ def _figure(one: _Drawn, between: tuple[float, float]) -> str:
         f"{rules}{paths}{marks}</svg>"
         f'<div class="ends{"" if end > begin else " alone"}">{ends}</div></div></figure>'
     )
+
+
+def _line(kind: str, points: Sequence[tuple[float, float]]) -> str:
+    return f'<path class="{kind}" d="{_path(points)}"/>'
 
 
 def _path(points: Sequence[tuple[float, float]]) -> str:
