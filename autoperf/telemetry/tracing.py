@@ -200,11 +200,11 @@ class Telemetry:
             # One of its own: what our provider began is ours to export, also when it ends later.
             self._processors.append(self._provider_module.Processor(outlets.keep))
             host.add_span_processor(self._processors[-1])
-            outlets.in_host_provider = True
             outlets.flush_host_with(host.force_flush)
             if self._exits is not None:  # before the host's own end, after which it would take nothing
                 self._exits.come_first()
             self._tracer = host.get_tracer(self._provider_module.SCOPE)
+            outlets.in_host_provider = True  # when it is so: `counts` tells it
         with guarded("telemetry:metrics"):
             outlets.use_host_meters()
             self._metrics = outlets.wanted_metrics
