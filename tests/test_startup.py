@@ -10,7 +10,7 @@ import pytest
 
 from autoperf.agentzero import startup
 from autoperf.agentzero.probe import Probe
-from autoperf.collection import LIMIT_S, STILL, THRESHOLD, HeldCollection
+from autoperf.collection import LIMIT_S, QUIET, STILL, THRESHOLD, HeldCollection
 from autoperf.patching import Patch, PatchSet
 
 
@@ -18,48 +18,142 @@ from autoperf.patching import Patch, PatchSet
 def collector():
     before, enabled = gc.get_threshold(), gc.isenabled()
     gc.set_threshold(700, 10, 10)
+    gc.unfreeze()
     yield
+    gc.unfreeze()
     gc.set_threshold(*before)
     (gc.enable if enabled else gc.disable)()
 
 
+class Worker:
+    """CPU seconds of a process that takes ``share`` of a core, and whether somebody waits for it."""
+
+    def __init__(self, clock):
+        self.clock, self.share, self.waited_for = clock, 0.0, False
+
+    def worked(self):
+        return self.clock.now * self.share
+
+
 @pytest.fixture
-def held(clock):
-    held = HeldCollection(clock)
+def worker(clock):
+    return Worker(clock)
+
+
+@pytest.fixture
+def held(clock, worker):
+    held = HeldCollection(clock, worker.worked, lambda: worker.waited_for)
     held.hold()
     return held
 
 
-def test_nothing_is_collected_meanwhile_and_garbage_goes_afterwards(held):
-    collections = sum(row["collections"] for row in gc.get_stats())
-    for _ in range(10_000):
+def collections():
+    return sum(row["collections"] for row in gc.get_stats())
+
+
+def garbage(count):
+    """``count`` cycles that nobody holds."""
+    for _ in range(count):
         cycle: list[object] = []
         cycle.append(cycle)
-    assert sum(row["collections"] for row in gc.get_stats()) == collections
-    collected = sum(row["collected"] for row in gc.get_stats())
+
+
+def looks(held, clock, count):
+    for _ in range(count):
+        clock.now += 1.0
+        held.look()
+
+
+def test_nothing_is_collected_meanwhile_and_what_was_made_is_left_out_afterwards(held):
+    before = collections()
+    garbage(10_000)
+    assert collections() == before
     held.finish()
     assert gc.get_threshold() == (700, 10, 10)
-    assert sum(row["collections"] for row in gc.get_stats()) == collections + 1
-    assert sum(row["collected"] for row in gc.get_stats()) >= collected + 10_000
+    assert collections() == before
+    assert gc.get_freeze_count() > 10_000
+    assert gc.collect() < 10_000  # none of the frozen
+    garbage(10_000)
+    assert collections() > before + 1  # what is new is seen as ever
+
+
+def test_garbage_of_the_start_goes_when_the_process_does_nothing(held, clock):
+    garbage(10_000)
     held.finish()
-    assert sum(row["collections"] for row in gc.get_stats()) == collections + 1
+    collected = sum(row["collected"] for row in gc.get_stats())
+    looks(held, clock, QUIET - 1)
+    assert sum(row["collected"] for row in gc.get_stats()) == collected
+    looks(held, clock, 1)
+    assert sum(row["collected"] for row in gc.get_stats()) >= collected + 10_000
+    assert gc.get_freeze_count() > 0
+    before = collections()
+    looks(held, clock, 3 * QUIET)
+    assert collections() == before  # it was owed once
+
+
+@pytest.mark.parametrize("change", [{"share": 0.2}, {"waited_for": True}])
+def test_it_is_put_off_while_the_process_works_or_is_waited_for(held, clock, worker, change):
+    held.finish()
+    looks(held, clock, QUIET - 1)
+    for name, value in change.items():
+        setattr(worker, name, value)
+    held.look()
+    before = collections()
+    looks(held, clock, 3 * QUIET)
+    assert collections() == before
+    worker.share, worker.waited_for = 0.0, False
+    looks(held, clock, QUIET + 1)
+    assert collections() == before + 1
+
+
+def test_taken_back_the_collector_sees_everything(held, clock):
+    held.finish()
+    held.undo()
+    assert gc.get_freeze_count() == 0
+    before = collections()
+    looks(held, clock, 3 * QUIET)
+    assert collections() == before
+
+
+def test_where_the_host_has_frozen_something_itself_nothing_more_is(held, clock):
+    gc.freeze()
+    frozen = gc.get_freeze_count()
+    held.finish()
+    assert gc.get_threshold() == (700, 10, 10)
+    assert gc.get_freeze_count() <= frozen
+    held.undo()
+    assert gc.get_freeze_count() > 0
+    before = collections()
+    looks(held, clock, 3 * QUIET)
+    assert collections() == before
+
+
+def test_a_collector_switched_off_later_does_not_collect_what_was_owed(held, clock):
+    held.finish()
+    gc.disable()
+    before = collections()
+    looks(held, clock, 3 * QUIET)
+    assert collections() == before
 
 
 @pytest.mark.parametrize("meanwhile", [gc.disable, lambda: gc.set_threshold(0, 5, 5)])
 def test_where_the_host_wants_no_collection_there_is_none(held, meanwhile):
     meanwhile()
-    collections = sum(row["collections"] for row in gc.get_stats())
+    before = collections()
     held.finish()
-    assert sum(row["collections"] for row in gc.get_stats()) == collections
+    assert collections() == before
+    assert gc.get_freeze_count() == 0
 
 
 def test_a_child_made_by_fork_does_not_touch_what_it_shares_with_its_parent():
     probe = Probe(None)
     list(startup.rows({}, probe))
-    collections = sum(row["collections"] for row in gc.get_stats())
+    gc.freeze()
+    before, frozen = collections(), gc.get_freeze_count()
     for work in probe.after_fork:
         work()
-    assert sum(row["collections"] for row in gc.get_stats()) == collections
+    assert collections() == before
+    assert gc.get_freeze_count() >= frozen * 0.9
 
 
 def test_what_somebody_else_has_set_stands(held):

@@ -1,4 +1,4 @@
-"""Garbage collection waits while the host imports; it comes back when the server's port is open."""
+"""Garbage collection waits while the host imports; it comes back when the server's port is open, for what is new."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Build = Callable[[Any, Switch], Any]
 
 def rows(_targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]]:
     """Hold collection from now until a port is open, the imports have come to rest, or a minute is over."""
-    held = HeldCollection()
+    held = HeldCollection(busy=probe.underway.as_rows)
     # A child made by fork has no thread that would look.
-    for ends in (probe.after_fork, probe.at_stop):
-        ends.append(held.give_back)
+    probe.after_fork.append(held.give_back)
+    probe.at_stop.append(held.undo)
     probe.idle_work.append(held.look)
     held.hold()
     for target in SERVERS:
