@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import marshal
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from types import FunctionType
 from typing import Any, Final, NamedTuple
 
 from autoperf.agentzero.companions import unless_cached
+from autoperf.agentzero.knownmodule import KnownModule
 from autoperf.agentzero.probe import Probe
-from autoperf.agentzero.sources import digest
-from autoperf.errors import AutoperfError, guarded
+from autoperf.errors import guarded
 from autoperf.patching import Switch, expect_parameters
 from autoperf.stamps import ABSENT, Stamp, stamp_or_none
 
@@ -93,24 +91,16 @@ class _Kept(NamedTuple):
         return self.sources == other.sources and marshal.loads(self.frozen) == marshal.loads(other.frozen)
 
 
-class _Host:
-    """The host's module: where its presets come from, and whether it still is what was looked at."""
+class _Host(KnownModule):
+    """The host's module: where its presets come from."""
 
     def __init__(self, original: Any) -> None:
-        module = sys.modules[original.__module__]
-        if digest(module) not in KNOWN:
-            raise AutoperfError("presets that are put together in another way than the known one")
-        self._names: dict[str, Any] = vars(module)
-        self._as_found = [
-            (name, value)
-            for name, value in self._names.items()
-            if type(value) is FunctionType and value is not original
-        ]
+        super().__init__(original, KNOWN, "presets that are put together in another way than the known one")
 
     def sources(self) -> Sources | None:
         """The three files and how they look; None where only the host can tell."""
-        names = self._names
-        if any(names.get(name) is not value for name, value in self._as_found):
+        names = self.names
+        if not self.intact():
             return None
         paths: tuple[str, ...]
         try:
@@ -132,7 +122,7 @@ class _Host:
 
     def readable(self) -> bool:
         """Whether each of the files is absent, or could be read just now."""
-        names = self._names
+        names = self.names
         sources = self.sources()
         if sources is None:
             return False

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from autoperf.agentzero import (
+    accounts,
     basedir,
     dotenvvalues,
     extensions,
@@ -94,6 +95,7 @@ _ALONE: Final[dict[str, tuple[Rows, ...]]] = {
         filetexts.rows,
         dotenvvalues.rows,
         presets.rows,
+        accounts.rows,
         pluginassets.rows,
     ),
     "tokens": (tokencounts.rows,),

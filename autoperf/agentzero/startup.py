@@ -1,4 +1,4 @@
-"""Garbage collection waits while the host imports; it comes back when the server's port is open, for what is new."""
+"""Garbage collection waits while the host imports, and is back when the server's port is open."""
 
 from __future__ import annotations
 

@@ -114,6 +114,7 @@ V0_9_9 = Layout(
             "environment": "helpers.dotenv:get_dotenv_value",
             "asset": "helpers.plugins:find_plugin_assets",
             "presets": "plugins._model_config.helpers.model_config:get_presets",
+            "account": "plugins._oauth.helpers.codex:status",
         },
         "tokens": {
             "count": "helpers.tokens:count_tokens",
