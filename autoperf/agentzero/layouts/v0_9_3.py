@@ -83,6 +83,7 @@ V0_9_3 = Layout(
             "version": "python.helpers.git:get_git_info",
             "file": "python.helpers.files:read_file",
             "environment": "python.helpers.dotenv:get_dotenv_value",
+            "profiles": "python.helpers.subagents:get_agents_dict",
         },
         "tokens": {
             "count": "python.helpers.tokens:count_tokens",

@@ -115,6 +115,7 @@ V0_9_9 = Layout(
             "asset": "helpers.plugins:find_plugin_assets",
             "presets": "plugins._model_config.helpers.model_config:get_presets",
             "account": "plugins._oauth.helpers.codex:status",
+            "profiles": "helpers.subagents:get_agents_dict",
         },
         "tokens": {
             "count": "helpers.tokens:count_tokens",
