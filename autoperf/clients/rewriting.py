@@ -6,11 +6,11 @@ Line and column of everything kept stay as they were: a traceback through such a
 from __future__ import annotations
 
 import ast
-import inspect
 from collections.abc import Mapping
 from types import CodeType, FunctionType
 from typing import Any, Final
 
+from autoperf.digests import source_lines
 from autoperf.errors import AutoperfError
 
 # inspect.CO_* of the future statements that a module was compiled with.
@@ -26,13 +26,12 @@ def recompiled(function: Any, edit: ast.NodeTransformer, names: Mapping[str, Any
     if not isinstance(function, FunctionType) or function.__closure__:
         raise AutoperfError("no plain function")
     try:
-        lines, number = inspect.getsourcelines(function)
+        lines, number = source_lines(function)
     except (OSError, TypeError):
         raise AutoperfError("its source is not there") from None
-    tree = (
-        ast.parse("if 1:\n" + "".join(lines)) if lines[0][:1].isspace() else ast.parse("\n" + "".join(lines))
-    )
-    ast.increment_lineno(tree, number - 2)
+    # Empty lines before it instead of `ast.increment_lineno`, which visits every node.
+    block = ["if 1:\n", *lines] if lines[0][:1].isspace() else ["\n", *lines]
+    tree = ast.parse("\n" * (number - 2) + "".join(block if number > 1 else lines))
     defined = _definition(tree)
     edit.generic_visit(defined)
     defined.decorator_list, defined.returns = [], None
