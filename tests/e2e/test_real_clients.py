@@ -43,13 +43,22 @@ def replayed(python: str, *options: str) -> dict[str, Any]:
     return seen
 
 
+def differing(bare: dict[str, Any], ours: dict[str, Any]) -> list[str]:
+    """The names of what was not seen alike."""
+    return [name for name, seen in bare["found"].items() if seen != ours["found"].get(name)]
+
+
 @pytest.mark.parametrize("checkout", CHECKOUTS, ids=lambda path: path.name)
 def test_the_corpus_is_taken_in_alike(checkout: Path) -> None:
     python = interpreter(checkout, None)
     if not has_client(python):
         pytest.skip("this generation's client is not litellm")
     bare, ours = replayed(python), replayed(python, "--instrumented")
-    different = [name for name in bare["found"] if bare["found"][name] != ours["found"].get(name)]
+    different = differing(bare, ours)
+    if different:
+        # Both of a bare pair differ now and then too: litellm has threads of its own. What is ours comes again.
+        again = differing(replayed(python), replayed(python, "--instrumented"))
+        different = [name for name in different if name in again]
     assert different == []
     assert len(bare["found"]) > len(ANSWERS)
     applied = [row["target"] for row in ours["counted"]["patches"] if row["state"] == "applied"]
