@@ -56,7 +56,7 @@ def test_the_corpus_is_taken_in_alike(checkout: Path) -> None:
     bare, ours = replayed(python), replayed(python, "--instrumented")
     different = differing(bare, ours)
     if different:
-        # Both of a bare pair differ now and then too: litellm has threads of its own. What is ours comes again.
+        # Two bare runs differ now and then too, by threads of litellm: what is ours comes again.
         again = differing(replayed(python), replayed(python, "--instrumented"))
         different = [name for name in different if name in again]
     assert different == []
