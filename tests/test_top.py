@@ -142,6 +142,32 @@ often            900       0   1.0 ms  2.0 ms
 stalls    lasted  where
 07:59:10  1.26 s  time.sleep
 07:58:20  0.40 s  a.py:1 f, tool slow, chat c1"""
+FORTY = """\
+process 7 runs since 10 min     08:00:00
+
+CPU     0.50 of 2.00 cores
+memory  300 MiB, limit 1,024 MiB
+lag     31.0 ms AgentContext
+holds   threads 25, open files 41
+        chrome 3 (500 MiB)
+
+9 chats, 2 at work
+chat  agent  step  doing           since
+c1    A0     2     tool c..dinate  30 s
+c1    A1     5     tool search     7.0 s
+c1    A1     5     tool fetch      6.0 s
+c2    A0     1     between calls   2.0 s
+-     -            model small     1.0 s
+
+hits    tools 98.5 %
+
+slowest tools  calls     p95
+slow               2   4.0 s
+often            900  2.0 ms
+
+stalls    lasted  where
+07:59:10  1.26 s  time.sleep
+07:58:20  0.40 s  a.py:1 f, tool slow"""
 VIEW = View(ROW, True, NOW, SAMPLES, STALLS)
 
 
@@ -157,6 +183,33 @@ def test_one_screen_of_eighty_columns() -> None:
 
 def test_one_screen_of_sixty_columns_says_less_of_each_tool() -> None:
     assert "\n".join(dashboard.frame(VIEW, 60)) == SIXTY
+
+
+def test_one_screen_of_forty_columns_cuts_no_number_and_no_place() -> None:
+    assert "\n".join(dashboard.frame(VIEW, 40)) == FORTY
+    alone = {**ROW, "host": {"chats": 1}, "underway": [{**WORKS[1], "chat": "PquPwfVh"}]}
+    assert dashboard.frame(View(alone, True, NOW, (), STALLS), 40)[8:11] == [
+        "1 chat, 1 at work",
+        "chat      step  doing          since",
+        "PquPwfVh  2     between calls  31 s",
+    ]
+
+
+def test_where_a_stall_was_gives_way_last() -> None:
+    long = {
+        **STALLS[0],
+        "stack": ["tools/code_execution_tool.py:7 grind"],
+        "chat": "PquPwfVh",
+        "tool": "code",
+    }
+
+    def place(width: int) -> str:
+        return dashboard.frame(View({"pid": 7}, True, NOW, (), (long,)), width)[-1].partition("0.40 s  ")[2]
+
+    assert place(90) == "tools/code_execution_tool.py:7 grind, tool code, chat PquPwfVh"
+    assert place(79) == "tools/code_execution_tool.py:7 grind, tool code"
+    assert place(60) == "tools/code_execution_tool.py:7 grind"
+    assert place(40) == "tools/code..py:7 grind"
 
 
 @pytest.mark.parametrize("width", [20, 40, 60, 79, 80, 160, 300])
@@ -192,10 +245,17 @@ def test_what_is_wrong_comes_first() -> None:
         "! it has ended",
     ]
     stuck = {"at": NOW - 12, "loop": "AgentContext", "stack": ["a.py:1 f"], "tool": "slow", "chat": "c1"}
-    blocked = {**ROW, "monitor": {**ROW["monitor"], "lasting": [stuck]}}
-    assert dashboard.frame(View(blocked, True, NOW), 160)[1] == (
-        "! loop AgentContext has answered nobody for 12 s: a.py:1 f, tool slow, chat c1"
-    )
+    blocked = {**ROW, "updated": NOW, "monitor": {**ROW["monitor"], "lasting": [stuck]}}
+
+    def said(width: int, row: dict[str, Any] = blocked) -> str:
+        return dashboard.frame(View(row, True, NOW), width)[1]
+
+    assert said(160) == "! loop AgentContext has answered nobody for 12 s: a.py:1 f, tool slow, chat c1"
+    assert said(60) == "! loop AgentContext has answered nobody for 12 s: a.py:1 f"
+    assert said(40) == "! AgentContext stalls 12 s: a.py:1 f"
+    # It may have ended since: so much is known of it, by when the record was written, or would have been.
+    assert "for 11 s" in said(160, {**blocked, "updated": NOW - 1.0})
+    assert "for 10 s" in said(160, {**blocked, "updated": NOW - 300.0})
     assert not any(line.startswith("!") for line in dashboard.frame(View(blocked, False, NOW), 80))
 
 
