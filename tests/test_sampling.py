@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -201,6 +202,29 @@ def test_it_looks_on_a_thread_of_its_own_until_it_is_stopped() -> None:
     seen = profile.looks
     time.sleep(0.02)
     assert profile.looks == seen
+
+
+def test_who_stood_still_from_the_start_is_never_counted() -> None:
+    def waits(pipe: int) -> None:
+        os.read(pipe, 1)
+
+    read, write = os.pipe()
+    waiting = [threading.Thread(target=waits, args=(read,), name=f"waits-{n}") for n in range(5)]
+    for thread in waiting:
+        thread.start()
+    sampler = Sampler(HERE, lambda: "look", 60.0, interval=0.001)
+    sampler.start()
+    deadline = time.monotonic() + 30
+    while sampler.profile.looks < 5 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    profile = sampler.stop()
+    os.write(write, b"x" * len(waiting))
+    for thread in waiting:
+        thread.join()
+    os.close(read)
+    os.close(write)
+    assert profile.looks >= 5
+    assert not [name for name in profile.busy if name.startswith("waits-")]
 
 
 @pytest.mark.parametrize(("phase", "limit"), [("end", 60.0), ("look", 0.0)])
