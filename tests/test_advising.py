@@ -96,6 +96,9 @@ def test_everything_recorded_of_the_process_and_nothing_of_another(directory: Pa
     assert [prompt.tokens for prompt in found.prompts] == [70_000] * 12
     assert found.options == {"tool_cache_size": 100}
     assert (found.host.torch_loaded, found.host.local_models, found.chats) == (True, False, 3)
+    assert found.newest("chat utility") == "small"
+    assert {use.messages_ago for use in found.uses.values()} == {0}
+    assert found.uses["chat chat", "big"].at == pytest.approx(NOW - 8000 + 10 * 11)
     other = facts(directory, {**RECORD, "instance": "another", "pid": 5})
     assert (other.messages, len(other.samples), len(other.stalls)) == (0, 0, 0)
 
@@ -110,6 +113,21 @@ def test_the_advice_on_it(directory: Path) -> None:
         "torch loaded for nothing",
     }
     assert {advice.rule for advice in recommendations(directory)} == rules
+
+
+def test_what_has_been_replaced_is_no_longer_advised_on(directory: Path) -> None:
+    with Store.open(directory) as store:
+        # Another chat model since two messages, another utility model since one.
+        for trace, utility in ((12, "small"), (13, "quick")):
+            rows = message(trace)
+            rows[1] = rows[1]._replace(name=f"{names.CHAT} new")
+            rows[2] = rows[2]._replace(name=f"{names.CHAT} {utility}")
+            store.add_spans(rows)
+    found = facts(directory, RECORD)
+    assert (found.newest("chat chat"), found.newest("chat utility")) == ("new", "quick")
+    assert found.uses["chat chat", "big"].messages_ago == 2
+    assert found.uses["chat utility", "small"].messages_ago == 1
+    assert "utility model slow" not in {advice.rule for advice in recommendations(directory, PID)}
 
 
 def test_nothing_recorded_nothing_advised(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from autoperf.agentzero.growing import Entry, GrowingTexts
 from autoperf.agentzero.kept import Kept
 from autoperf.agentzero.loading import Loaded
 from autoperf.config import Config
+from autoperf.insight.facts import Facts
+from autoperf.insight.recommendations import recommend
 from autoperf.recency import Recent
 from autoperf.runtime import Runtime
 from autoperf.stamps import Stamp
@@ -135,6 +137,31 @@ def test_a_smaller_size_drops_the_oldest(process: Runtime) -> None:
     fill(process, "tools", 3)
     controls.change(process, "tool_cache_size", "2")
     assert process.caches["tools"].keys() == ["key 1", "key 2"]
+
+
+def test_advice_that_was_followed_is_not_given_again(process: Runtime) -> None:
+    cache, lookups = process.caches["tools"], process.probe.tool_lookups
+    controls.change(process, "tool_cache_size", "2")
+
+    def work(times: int) -> None:
+        for number in range(times):
+            cache.keep(f"key {number}", Loaded([]), Stamp((1,), 0), 0.01)
+            lookups.count(hit=False)
+
+    def advised() -> list[tuple[str, str] | None]:
+        return [one.setting for one in recommend(Facts(process=process.snapshot()))]
+
+    work(300)
+    assert advised() == [("tool_cache_size", "4")]
+    controls.change(process, "monitor_interval", "9")
+    controls.change(process, "extension_cache_ttl", "900")
+    assert advised() == [("tool_cache_size", "4")]
+    controls.change(process, "tool_cache_size", "4")
+    assert advised() == []
+    work(199)
+    assert advised() == []
+    work(2)
+    assert advised() == [("tool_cache_size", "8")]
 
 
 @pytest.mark.parametrize(

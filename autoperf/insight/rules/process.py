@@ -45,7 +45,7 @@ def memory_leak(facts: Facts) -> Iterator[Recommendation]:
         f"{rates[0]} MiB an hour (95 %: {rates[1]} to {rates[2]}) over {slope.seconds / _HOUR_S:.1f} h, "
         f"{values[-1] / _MIB:,.0f} MiB now" + ("" if hours is None else f"; the limit is {hours:.0f} h away"),
         "no restart for want of memory",
-        "restart Agent Zero at a quiet time; `autoperf top` shows with which chats and tools it grows",
+        "restart Agent Zero at a quiet time; autoperf history --by hour shows when it grows",
     )
 
 
@@ -88,13 +88,15 @@ def leftover_browsers(facts: Facts) -> Iterator[Recommendation]:
     ]
     since = rows[-1]["at"] - _LONG_ENOUGH_S
     fewest = min(count for count, row in counts if row["at"] >= since)
-    if fewest >= 3 and not facts.options.get("browser_in_use"):
+    in_use = any("browser" in name and use.at >= since for (_, name), use in facts.uses.items())
+    if fewest >= 3 and not in_use:
         held = sum(memory for name, (_, memory) in rows[-1]["children"].items() if _browser(name))
         yield Recommendation(
             "leftover browsers",
             "medium",
             "Browser processes are left over",
-            f"at least {fewest} for {_LONG_ENOUGH_S / 60:.0f} minutes, {held / _MIB:,.0f} MiB together",
+            f"at least {fewest} for {_LONG_ENOUGH_S / 60:.0f} minutes in which no tool used one, "
+            f"{held / _MIB:,.0f} MiB together",
             f"{held / _MIB:,.0f} MiB",
             "close the browser in its chat, or restart Agent Zero",
         )
