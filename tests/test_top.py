@@ -232,6 +232,9 @@ def test_a_low_window_gets_the_beginning_of_every_list_it_has_room_for(height: i
     lines = dashboard.frame(VIEW, 80, height)
     assert len(lines) <= height
     assert lines[0].startswith("process 7")
+    if height <= 16:
+        assert "" not in lines
+        assert len(lines) == height, "room for a row is not left empty"
     if height >= 22:
         assert any(line.startswith("07:59:10") for line in lines)
         assert any("and " in line and " more" in line for line in lines) == (
@@ -372,7 +375,7 @@ def test_what_makes_no_sense_is_refused(words: list[str], capsys: pytest.Capture
 class Terminal:
     """A program in a terminal of its own: what it writes, and how the terminal is set."""
 
-    def __init__(self, *words: str) -> None:
+    def __init__(self, *words: str, **options: Any) -> None:
         import pty
         import termios
 
@@ -387,7 +390,7 @@ class Terminal:
             stdout=slave,
             stderr=slave,
             env={**os.environ, "TERM": "xterm", "PYTHONIOENCODING": "utf-8"},
-            start_new_session=True,
+            **(options or {"start_new_session": True}),
         )
 
     def resize(self, width: int, height: int) -> None:
@@ -440,6 +443,29 @@ def test_a_real_terminal_is_given_back_however_it_ends(tmp_path: Path, ending: A
             terminal.process.send_signal(ending)
         assert terminal.until(LEFT).count(LEFT) == 1
         assert terminal.process.wait(30) == code
+        assert terminal.is_as_before()
+    finally:
+        terminal.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no terminals of this kind")
+def test_stopped_it_gives_the_terminal_back_until_it_goes_on(tmp_path: Path) -> None:
+    record(tmp_path)
+    # A group of its own in this session, as a shell makes one: nobody could stop an orphaned one.
+    terminal = Terminal("--home", str(tmp_path), preexec_fn=os.setpgrp)
+    try:
+        terminal.until(ENTERED)
+        for _ in range(2):
+            terminal.process.send_signal(signal.SIGTSTP)
+            os.waitid(os.P_PID, terminal.process.pid, os.WSTOPPED | os.WNOWAIT)
+            assert ENTERED not in terminal.until(LEFT).rpartition(LEFT)[2]
+            assert terminal.is_as_before()
+            terminal.process.send_signal(signal.SIGCONT)
+            assert LEFT not in terminal.until("call_subordinate")
+            assert not terminal.is_as_before()
+        os.write(terminal.master, b"q")
+        terminal.until(LEFT)
+        assert terminal.process.wait(30) == 0
         assert terminal.is_as_before()
     finally:
         terminal.close()

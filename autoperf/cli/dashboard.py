@@ -38,6 +38,8 @@ def frame(view: View, width: int, height: int | None = None, marks: str = PLAIN)
         longest = max(range(len(spared)), key=lambda i: spared[i])
         spared = tuple(rows - (i == longest) for i, rows in enumerate(spared))  # type: ignore[assignment]
         lines = _lines(view, width, marks, spared)
+    if height is not None and len(lines) > height:
+        lines = [line for line in lines if line]
     return lines[:height]
 
 
