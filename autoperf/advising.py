@@ -59,7 +59,7 @@ def facts(directory: Path, process: Mapping[str, Any]) -> Facts:
     return Facts(
         process=process,
         samples=[row for row in samples(store, since) if row["pid"] == pid],
-        stalls=[row for row in stalls(store, since) if row["pid"] == pid],
+        stalls=_stalls(process, [row for row in stalls(store, since) if row["pid"] == pid]),
         timings=[*turns.timings.rows(), *turns.by_role.rows()],
         messages=turns.messages,
         message_seconds=turns.seconds,
@@ -70,6 +70,19 @@ def facts(directory: Path, process: Mapping[str, Any]) -> Facts:
         host=_host(directory, process),
         uses=turns.uses,
     )
+
+
+def _stalls(process: Mapping[str, Any], ended: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The stalls that have ended, and those that had not when the process was last recorded."""
+    until = float(process.get("updated") or 0.0)
+    known = {(row.get("loop"), round(float(row["at"]))) for row in ended}
+    lasting = [
+        {**row, "seconds": until - float(row["at"])}
+        for row in (process.get("monitor") or {}).get("lasting") or ()
+        # To a tenth of a second here, exactly there.
+        if not known & {(row.get("loop"), round(float(row["at"]) + apart)) for apart in (-0.2, 0.0, 0.2)}
+    ]
+    return [*ended, *lasting]
 
 
 class _Turns:

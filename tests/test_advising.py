@@ -15,6 +15,7 @@ from autoperf.advising import facts, recommendations
 from autoperf.agentzero import localmodels
 from autoperf.agentzero.probe import Probe
 from autoperf.cli import main
+from autoperf.insight.recommendations import recommend
 from autoperf.monitor import Archive, Stall
 from autoperf.patching import Switch
 from autoperf.store import SpanRow, Store
@@ -128,6 +129,16 @@ def test_what_has_been_replaced_is_no_longer_advised_on(directory: Path) -> None
     assert found.uses["chat chat", "big"].messages_ago == 2
     assert found.uses["chat utility", "small"].messages_ago == 1
     assert "utility model slow" not in {advice.rule for advice in recommendations(directory, PID)}
+
+
+def test_a_stall_that_has_not_ended_counts_as_long_as_it_was_seen(directory: Path) -> None:
+    begun = {"loop": "AgentContext", "stack": ["helpers/mcp_handler.py:1 has_tool"], "inside": ""}
+    # The first one has ended since, and lies in the store by its exact time.
+    lasting = [{**begun, "at": round(NOW - 5, 1)}, {**begun, "at": NOW - 86.0}]
+    found = facts(directory, {**RECORD, "monitor": {"lasting": lasting}})
+    assert len(found.stalls) == 7
+    assert found.stalls[-1]["seconds"] == pytest.approx(86.0)
+    assert any("one stall of 86.0 s at" in advice.evidence for advice in recommend(found))
 
 
 def test_nothing_recorded_nothing_advised(tmp_path: Path) -> None:

@@ -113,6 +113,7 @@ def test_a_version_between_the_last_with_it_and_the_first_without_counts_as_neit
         ("#1596", Facts(samples=GROWING_FILES, process=used("browser_agent"))),
         ("#906", Facts(samples=GROWING_FILES, process=used("code_execution_tool"))),
         ("#1553", Facts(stalls=[BLOCKED] * 2)),
+        ("#1553", Facts(stalls=[{**BLOCKED, "seconds": 29.0}])),
         ("#1553", Facts(stalls=[{**BLOCKED, "stack": [*BLOCKED["stack"], "helpers/git.py:1 f"]}] * 5)),
         ("#1553", Facts(stalls=[{**BLOCKED, "stack": []}] * 5)),
         ("#946", Facts(timings=[replace(CUT, errors=0)])),
@@ -125,6 +126,22 @@ def test_a_version_between_the_last_with_it_and_the_first_without_counts_as_neit
 )
 def test_what_is_no_evidence_of_it(thread: str, facts: Facts) -> None:
     assert thread not in threads(facts, SHOWN[thread][2])
+
+
+def test_two_mcp_calls_that_wait_for_each_other_for_ever() -> None:
+    stuck = Facts(stalls=[{**BLOCKED, "seconds": 86.0}])
+    (advice,) = told(stuck, "v1.7")
+    assert "for 86 s no chat moved while an MCP call held a lock; reported as #1553" in advice.evidence
+
+
+def test_what_a_known_defect_explains_is_not_to_be_reported_again() -> None:
+    def rules(stalls: list[dict[str, Any]], version: str) -> set[str]:
+        return {one.rule for one in recommend(Facts(stalls=stalls, host=Host(version=version)))}
+
+    elsewhere = {**BLOCKED, "stack": ["helpers/git.py:1 f"]}
+    assert rules([BLOCKED] * 6, "v1.7") == {"known defect"}
+    assert rules([BLOCKED] * 6, "v2.0") == {"loop blocked"}
+    assert rules([*[BLOCKED] * 6, *[elsewhere] * 5], "v1.7") == {"known defect", "loop blocked"}
 
 
 def test_versions_as_numbers() -> None:

@@ -252,7 +252,18 @@ def test_one_place_that_blocks_the_loop() -> None:
     assert "+settings" in advice.action
     everything = {"features": ["output", "prompts", "settings", "streaming"]}
     assert "report it" in one(replace(facts, process=everything), "loop blocked").action
-    none(Facts(stalls=[stall] * 4), "loop blocked")
+    evidence = "one stall of 30.0 s at helpers/git.py:9 release, from agent.py:1 monologue"
+    forever = one(Facts(stalls=[{**stall, "seconds": 30.0}]), "loop blocked")
+    assert (forever.weight, forever.evidence) == ("high", evidence)
+    none(Facts(stalls=[{**stall, "seconds": 29.0}]), "loop blocked")
+    deep = {**stall, "stack": [f"f{n}.py:1 f{n}" for n in range(9)], "seconds": 30.0}
+    told = one(Facts(stalls=[deep]), "loop blocked").evidence
+    assert told.endswith(" at f8.py:1 f8, from f7.py:1 f7, from f6.py:1 f6, from f5.py:1 f5")
+    short = {**stall, "seconds": 7.4}
+    none(Facts(stalls=[short] * 4), "loop blocked")
+    brief = {"seconds": 0.3, "stack": ["agent.py:1 monologue"]}
+    assert one(Facts(stalls=[brief] * 5), "loop blocked").weight == "medium"
+    assert "8.0 s on average" in one(Facts(stalls=[brief] * 9 + [stall] * 5), "loop blocked").evidence
     none(Facts(stalls=[{"seconds": 8.0, "stack": []}] * 6), "loop blocked")
 
 

@@ -255,11 +255,15 @@ def test_what_is_wrong_comes_first() -> None:
 
     assert said(160) == "! loop AgentContext has answered nobody for 12 s: a.py:1 f, tool slow, chat c1"
     assert said(60) == "! loop AgentContext has answered nobody for 12 s: a.py:1 f"
-    assert said(40) == "! AgentContext stalls 12 s: a.py:1 f"
+    assert said(40) == "! AgentContext stalled 12 s: a.py:1 f"
     # It may have ended since: so much is known of it, by when the record was written, or would have been.
     assert "for 11 s" in said(160, {**blocked, "updated": NOW - 1.0})
     assert "for 10 s" in said(160, {**blocked, "updated": NOW - 300.0})
-    assert not any(line.startswith("!") for line in dashboard.frame(View(blocked, False, NOW), 80))
+    gone = View({**blocked, "updated": NOW - 5.0}, False, NOW, condition="it is gone")
+    assert dashboard.frame(gone, 80)[1:3] == [
+        "! it is gone",
+        "! loop AgentContext had answered nobody for 7.0 s: a.py:1 f, tool slow, chat c1",
+    ]
 
 
 def test_a_record_of_nothing_is_shown_as_such() -> None:

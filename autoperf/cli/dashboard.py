@@ -76,18 +76,20 @@ def _heading(view: View, width: int) -> list[str]:
     lines = [f"{fitted(_first_fitting(titles, room).rstrip(), room)}  {clock}"]
     if view.condition:
         lines.append(f"! {view.condition}")
-    lasting = (row.get("monitor") or {}).get("lasting") or [] if view.running else []
-    seen = max(float(row.get("updated") or 0), view.now - _RECORDED_S)
+    lasting = (row.get("monitor") or {}).get("lasting") or []
+    seen = float(row.get("updated") or 0)
+    if view.running:
+        seen = max(seen, view.now - _RECORDED_S)
     for stall in sorted(lasting, key=lambda one: float(one.get("at") or 0))[:_LASTING]:
-        lines.append(_goes_on(stall, seen, width))
+        lines.append(_goes_on(stall, seen, "has" if view.running else "had", width))
     return lines
 
 
-def _goes_on(stall: dict[str, Any], seen: float, width: int) -> str:
+def _goes_on(stall: dict[str, Any], seen: float, has: str, width: int) -> str:
     lasted = duration(seen - float(stall.get("at") or seen))
     loop, places = printable(str(stall.get("loop"))), _places(stall)
-    whole = [f"! loop {loop} has answered nobody for {lasted}: {place}" for place in places]
-    return _first_fitting([*whole, f"! {loop} stalls {lasted}: {places[-1]}"], width)
+    whole = [f"! loop {loop} {has} answered nobody for {lasted}: {place}" for place in places]
+    return _first_fitting([*whole, f"! {loop} stalled {lasted}: {places[-1]}"], width)
 
 
 def _first_fitting(texts: Iterable[str], width: int) -> str:

@@ -19,12 +19,17 @@ from autoperf.telemetry import names
 Version = tuple[int, ...]
 _MIB: Final = 1 << 20
 _CALLS: Final = 3
+_LONG_S: Final = 30.0
+_IN_MCP: Final = re.compile(r"\bmcp_handler\.py:")
 _HOUR_S: Final = 3600.0
 
 
 @dataclass(frozen=True)
 class Defect:
-    """``first`` and ``last`` have it, ``fixed`` has not; ``seen`` tells what was measured of it, or ""."""
+    """``first`` and ``last`` have it, ``fixed`` has not; ``seen`` tells what was measured of it, or "".
+
+    Where it blocks an event loop, ``place`` is the end of the stack.
+    """
 
     first: str
     last: str
@@ -34,6 +39,7 @@ class Defect:
     gain: str
     seen: Callable[[Facts], str]
     meanwhile: str = ""
+    place: re.Pattern[str] | None = None
 
 
 def number(version: str | None) -> Version | None:
@@ -69,6 +75,17 @@ def known(facts: Facts) -> Iterator[Recommendation]:
             )
 
 
+def explains(facts: Facts, place: str) -> bool:
+    """Whether a loop that is blocked at ``place`` is a defect of the running version that shows."""
+    return any(
+        defect.place is not None
+        and defect.place.search(place)
+        and affected(defect, facts.host.version)
+        and defect.seen(facts)
+        for defect in DEFECTS
+    )
+
+
 def _growing_files(tool: str) -> Callable[[Facts], str]:
     def seen(facts: Facts) -> str:
         calls = _calls(facts, tool)
@@ -97,11 +114,13 @@ def _blocked_in_mcp(facts: Facts) -> str:
     times = [
         float(stall["seconds"])
         for stall in facts.stalls
-        if any(re.search(r"\bmcp_handler\.py:", place) for place in (stall.get("stack") or ())[-1:])
+        if any(_IN_MCP.search(place) for place in (stall.get("stack") or ())[-1:])
     ]
-    if len(times) < _CALLS:
+    # Two calls can wait for each other, and then for ever.
+    if len(times) < _CALLS and max(times, default=0.0) < _LONG_S:
         return ""
-    return f"{len(times)} times, {sum(times):.0f} s in all, no chat moved while an MCP call held a lock"
+    often = f"{len(times)} times, {sum(times):.0f} s in all," if len(times) > 1 else f"for {times[0]:.0f} s"
+    return f"{often} no chat moved while an MCP call held a lock"
 
 
 def _cut_off_at_ten_seconds(facts: Facts) -> str:
@@ -156,6 +175,7 @@ DEFECTS: Final = (
         "#1553",
         "other chats go on while one waits for an MCP server",
         _blocked_in_mcp,
+        place=_IN_MCP,
     ),
     Defect(
         "v0.9.1",

@@ -1,8 +1,7 @@
-"""Advice on the process: memory, children, files, threads, stalls, disk, and how Python was started."""
+"""Advice on the process: memory, children, files, threads, disk, and how Python was started."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
@@ -121,35 +120,6 @@ def handles(facts: Facts) -> Iterator[Recommendation]:
             "no `too many open files`, no slower scheduling",
             "restart Agent Zero at a quiet time; update it if a newer version is out",
         )
-
-
-def stalls(facts: Facts) -> Iterator[Recommendation]:
-    """One place that blocks the loop which all chats share, again and again."""
-    places: Counter[str] = Counter()
-    seconds: dict[str, float] = {}
-    for stall in facts.stalls:
-        if stall.get("stack"):
-            place = stall["stack"][-1]
-            places[place] += 1
-            seconds[place] = seconds.get(place, 0.0) + stall["seconds"]
-    for place, count in places.most_common(1):
-        if count >= 5:
-            yield Recommendation(
-                "loop blocked",
-                "high" if seconds[place] > 30 else "medium",
-                f"{place.partition(' ')[2]} blocks every chat while it runs",
-                f"{count} stalls of {seconds[place] / count:.1f} s on average at {place}",
-                f"{seconds[place]:.0f} s in which no chat moved",
-                _remedy(facts),
-            )
-
-
-def _remedy(facts: Facts) -> str:
-    default = {"streaming", "prompts", "settings", "output"}
-    missing = sorted(feature for feature in default if not facts.on(feature))
-    if missing:
-        return f"AUTOPERF_FEATURES={','.join('+' + name for name in missing)}"
-    return "report it with this stack to whoever wrote that code"
 
 
 def disk(facts: Facts) -> Iterator[Recommendation]:
