@@ -72,6 +72,13 @@ def test_what_a_memo_keeps_is_found_under_its_name(process: Runtime) -> None:
     assert dropped == ["here", "here"]
 
 
+def test_what_is_kept_in_two_places_under_one_name_is_dropped_in_both(process: Runtime) -> None:
+    fill(process, "tools", 2)
+    process.probe.clearing["tools"] = [lambda: 3]
+    assert controls.clear(process, "tools") == {"tools": 5}
+    assert process.caches["tools"].keys() == []
+
+
 def test_replies_that_grow_begin_anew(process: Runtime) -> None:
     process.probe.replies.keep(Entry("a reply", 1))
     process.probe.roots.keep(Entry("a reply", 1))
