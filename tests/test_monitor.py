@@ -135,11 +135,18 @@ def test_a_forked_child_has_no_monitor_until_it_starts_one(tmp_path: Path) -> No
     monitor = make(tmp_path)
     monitor.start()
     wait_for(lambda: monitor.latest)
+    stall = Stall(1.0, 0.5, "AgentContext")
+    monitor.recent_stalls.append(stall)
+    monitor._to_store.append(stall)
+    monitor.lasting, monitor.stalls = [stall], 1
+    monitor._changing.acquire()  # as by a thread that is not there in the child
     read, write = os.pipe()
     pid = os.fork()
     if not pid:
         monitor.forked()
+        row = monitor.as_row()
         told = [monitor.running, monitor.latest == {}, monitor.take() == ([], [])]
+        told += [row["stalls"], row["last_stall"], row["lasting"]]
         monitor.start()
         deadline = time.monotonic() + 10
         while not monitor.latest and time.monotonic() < deadline:
@@ -148,7 +155,8 @@ def test_a_forked_child_has_no_monitor_until_it_starts_one(tmp_path: Path) -> No
         os._exit(0)
     os.close(write)
     with os.fdopen(read) as pipe:
-        assert pipe.read() == "[False, True, True, True]"
+        assert pipe.read() == "[False, True, True, 0, None, [], True]"
+    monitor._changing.release()
     os.waitpid(pid, 0)
     assert monitor.running
     monitor.stop()

@@ -93,6 +93,7 @@ class Monitor:
         self.recent_stalls.clear()
         self.lasting = []
         self.latest = {}
+        self.stalls = 0
 
     def as_row(self) -> dict[str, Any]:
         """As ``status`` shows it: the interval (s), how many stalls, the last of them, the latest sample.
