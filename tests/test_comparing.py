@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 
 from autoperf import cli
+from autoperf.cli.differing import comparison_lines
 from autoperf.cli.selectors import selection
-from autoperf.comparing import Selection, compare, last_two, period, periods, runs
+from autoperf.comparing import Comparison, Selection, compare, last_two, period, periods, runs
 from autoperf.errors import AutoperfError
-from autoperf.insight.differences import WORSE
+from autoperf.insight.differences import WORSE, differences
+from autoperf.insight.periods import Period
 from autoperf.monitor.archive import Archive
 from autoperf.monitor.stalls import Stall
 from autoperf.store import FILE_NAME, Store
@@ -231,6 +233,22 @@ def test_compare_on_the_command_line(
     assert {row["verdict"] for row in told["differences"]} == {"worse", "too few to tell"}
     assert cli.main(["compare", "today", "--home", str(home)]) == 1
     assert "name two periods" in capsys.readouterr().err
+
+
+def test_a_tail_stands_beside_what_it_is_the_tail_of() -> None:
+    before, after = Period("a"), Period("b")
+    for number in range(100):
+        for one, ms in ((before, 100), (after, 3000 if number % 9 == 4 else 100)):
+            one.add_span("execute_tool search", 0, (ms + 50 * number % 120) * 10**6, "unset", {})
+    found = Comparison(before, after, differences(before, after))
+    lines = comparison_lines(found, 120, everything=True)
+    head, tail, whole = lines[3:6]
+    assert head.split() == ["what", "n", "before", "after", "p95", "ratio", "interval", "p"]
+    assert tail.split()[:10] == [
+        "worse", "tool", "search:", "p95", "100/100", "210.0", "ms", "3.0", "s", "-",
+    ]  # fmt: skip
+    assert whole.split()[:3] == ["alike", "tool", "search"]
+    assert "slowest" in " ".join(lines)
 
 
 def test_history_on_the_command_line(

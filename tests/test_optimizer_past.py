@@ -86,6 +86,16 @@ def test_the_same_is_no_difference_and_few_are_too_few(process: Runtime) -> None
     assert row(answer, "fresh")[2:] == ["100.0 %", "5.0 ms", "5.0 ms", "-", "new"]
 
 
+def test_a_tail_that_became_slower(process: Runtime) -> None:
+    for number in range(100):
+        more = 50 * number % 120
+        keep(process, *message(1000 + number, 1.5 * HOUR - number, 100 + more))
+        slow = 2000 if number % 9 == 4 else 0
+        keep(process, *message(2000 + number, 0.5 * HOUR - number, 100 + more + slow))
+    told = row(past.history(process, ask(hours=1)), "code")
+    assert told[4:] == ["2.1 s", "100, 150.0 ms", "**p95 slower**, was 210.0 ms"]
+
+
 def test_what_may_be_chance_among_so_many_is_no_difference(process: Runtime) -> None:
     # Alone its chance is 7 in 1,000; among forty others that are alike it may be one of them.
     for number in range(12):

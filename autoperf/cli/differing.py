@@ -8,7 +8,7 @@ from typing import Final
 
 from autoperf.cli.listing import columned
 from autoperf.comparing import Comparison
-from autoperf.insight.differences import ALIKE, ERRORS, TOO_FEW, Difference
+from autoperf.insight.differences import ALIKE, ERRORS, TAIL, TOO_FEW, Difference
 from autoperf.insight.periods import PROCESS, Figures, Period
 from autoperf.telemetry import names
 from autoperf.wording import count, is_number, milliseconds, percent, printable
@@ -24,8 +24,9 @@ _KINDS: Final = {
     names.EXECUTE_TOOL: "tool",
 }
 _EXPLAINED: Final = (
-    "Before and after: medians; p95: of both. Ratio: after / before, with its 95 % interval. Measurements "
-    "that resemble the ones before them count for less than their number."
+    "Before and after: medians; p95: of both, in a row of its own where only the slowest changed. Ratio: "
+    "after / before, with its 95 % interval. Measurements that resemble the ones before them count for less "
+    "than their number."
 )
 
 
@@ -69,7 +70,7 @@ def _cells(row: Difference) -> tuple[str, ...]:
     number = f"{row.before.count:,}/{row.after.count:,}"
     before, after = (shown(row.quantity, one) for one in (row.before, row.after))
     tails = "-"
-    if row.quantity != ERRORS:
+    if row.quantity not in (ERRORS, TAIL):
         tails = " / ".join(_measure(row.quantity, one.p95) for one in (row.before, row.after))
     ratio = "-" if row.ratio is None else f"{row.ratio:.2f}x"
     reach = "-" if row.low is None or row.high is None else f"{row.low:.2f}-{row.high:.2f}"
@@ -80,7 +81,7 @@ def _cells(row: Difference) -> tuple[str, ...]:
         number,
         before,
         after,
-        "-" if row.quantity == ERRORS else tails,
+        tails,
         ratio,
         reach,
         p,
@@ -88,10 +89,12 @@ def _cells(row: Difference) -> tuple[str, ...]:
 
 
 def shown(quantity: str, figures: Figures | None) -> str:
-    """The median of a quantity with its unit, of an error rate the share that failed."""
+    """The median of a quantity with its unit, of a tail its begin, of an error rate the share that failed."""
     if figures is None:
         return "-"
-    return percent(figures.error_rate) if quantity == ERRORS else _measure(quantity, figures.p50)
+    if quantity == ERRORS:
+        return percent(figures.error_rate)
+    return _measure(quantity, figures.p95 if quantity == TAIL else figures.p50)
 
 
 def _measure(quantity: str, value: float) -> str:
