@@ -23,7 +23,7 @@ class Counting(Readings):
         self.count = 0
         self.failing = failing
 
-    def read(self) -> dict[str, Any]:
+    def read(self, interval: float = 5.0) -> dict[str, Any]:
         self.count += 1
         if self.failing and self.count == 1:
             raise OSError("not now")

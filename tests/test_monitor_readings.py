@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -127,6 +128,25 @@ def test_what_is_dear_is_read_seldom_and_what_is_cheap_each_time() -> None:
     assert all(free.read() for _ in range(10))
 
 
+def test_who_asks_for_samples_more_often_gets_them_whole(tmp_path: Path, no_limits: Limits) -> None:
+    clock = Clock()
+    readings = Readings(tmp_path, Process(), clock, no_limits)
+    costs = {"_usage": 0.0004, "_disk": 0.01}  # seconds: 4 and 100 s apart
+    for part in readings._parts:
+        part._cpu_clock = count(0.0, costs.get(part._read.__name__, 0.0)).__next__
+
+    def seen(interval: float, times: int) -> dict[str, int]:
+        rows = []
+        for _ in range(times):
+            rows.append(readings.read(interval))
+            clock.now += interval
+        return {key: sum(key in row for row in rows) for key in ("memory", "disk_free")}
+
+    assert seen(5.0, 40) == {"memory": 40, "disk_free": 2}
+    assert seen(0.5, 40) == {"memory": 40, "disk_free": 2}
+    assert seen(60.0, 4) == {"memory": 3, "disk_free": 1}, "the first came half a second after the last"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX shells")
 def test_a_real_process_and_its_leftover_child(tmp_path: Path) -> None:
     readings = Readings(tmp_path)
@@ -138,7 +158,7 @@ def test_a_real_process_and_its_leftover_child(tmp_path: Path) -> None:
         while time.process_time() < until:
             sum(range(1000))
         assert Readings(tmp_path).read()["children"]["sleep"][0] == 1
-        readings._parts[0]._due = 0
+        readings._parts[0]._cost = 0.0
         found = readings.read()
         assert found["cpu"] == pytest.approx(0.2 / (time.monotonic() - begun), rel=0.5)
         assert found["memory"] == pytest.approx(psutil.Process().memory_info().rss, rel=0.1)

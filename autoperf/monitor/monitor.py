@@ -154,7 +154,7 @@ class Monitor:
         self.lasting = lasting
 
     def _sample(self, readings: Readings, stalls: Stalls) -> None:
-        row = readings.read()
+        row = readings.read(self.interval)
         self.cpu_seconds = time.thread_time()
         row |= {"at": round(time.time(), 3), "lag": stalls.lags(), "monitor_cpu": round(self.cpu_seconds, 4)}
         self.latest = {**self.latest, **row}
