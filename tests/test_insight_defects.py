@@ -144,6 +144,32 @@ def test_what_a_known_defect_explains_is_not_to_be_reported_again() -> None:
     assert rules([*[BLOCKED] * 6, *[elsewhere] * 5], "v1.7") == {"known defect", "loop blocked"}
 
 
+@pytest.mark.parametrize(
+    ("thread", "name", "version", "without"),
+    [("#1596", "files", "v1.7", "v2.0"), ("#813", "threads", "v0.9.4", "v0.9.8")],
+)
+def test_what_grows_by_a_known_defect_is_told_once(
+    thread: str, name: str, version: str, without: str
+) -> None:
+    facts = SHOWN[thread][0]
+
+    def rules(running: str) -> set[str]:
+        return {one.rule for one in recommend(replace(facts, host=Host(version=running)))}
+
+    assert rules(version) == {"known defect"}
+    assert rules(without) == {f"{name} grow"}
+
+
+@pytest.mark.parametrize("thread", ["#1596", "#813"])
+def test_what_it_took_to_start_is_no_growth(thread: str) -> None:
+    facts, _, last, _ = SHOWN[thread]
+    few = samples(
+        files=lambda at: 4 if at < 30 else 100 + at // 5000,
+        threads=lambda at: 4 if at < 30 else 20 + at // 5000,
+    )
+    assert threads(replace(facts, samples=few), last) == set()
+
+
 def test_versions_as_numbers() -> None:
     assert defects.number("v0.9.8.1") == (0, 9, 8, 1)
     assert defects.number("v1.0") == defects.number("1.0.0") == (1,)

@@ -241,6 +241,9 @@ def test_handles_that_grow(name: str) -> None:
     assert "72 an hour" in one(facts, f"{name} grow").evidence
     none(Facts(samples=samples(**{name: lambda at: 100 + at // 5000})), f"{name} grow")
     none(Facts(samples=samples(**{name: lambda at: 100})), f"{name} grow")
+    # At the start there are few; since then a handful more have come.
+    started = samples(**{name: lambda at: 4 if at < 30 else 100 + at // 500})
+    none(Facts(samples=started), f"{name} grow")
 
 
 def test_one_place_that_blocks_the_loop() -> None:

@@ -29,14 +29,14 @@ class Process:
     """What psutil would give, by hand."""
 
     def __init__(self) -> None:
-        self.cpu, self.rss, self.switches = 1.0, 1000, 0
+        self.cpu, self.system, self.rss, self.switches = 1.0, 0.5, 1000, 0
         self.family: list[Any] = []
 
     def oneshot(self) -> Any:
         return open("/dev/null")
 
     def cpu_times(self) -> Any:
-        return SimpleNamespace(user=self.cpu, system=0.5)
+        return SimpleNamespace(user=self.cpu, system=self.system)
 
     def memory_info(self) -> Any:
         return SimpleNamespace(rss=self.rss)
@@ -77,7 +77,8 @@ def test_the_second_sample_equals_the_truth_and_so_does_the_third(tmp_path: Path
     assert (first["memory"], first["threads"], first["files"]) == (1000, 7, 11)
     for burnt, switched, passed in ((2.5, 50, 5.0), (0.4, 7, 2.0)):
         clock.now += passed
-        process.cpu += burnt
+        process.cpu += 0.75 * burnt
+        process.system += 0.25 * burnt
         process.switches += switched
         process.rss += 24
         found = readings.read()
@@ -99,6 +100,30 @@ def test_children_are_counted_by_program_zombies_apart(tmp_path: Path, no_limits
     process.family = [child("chrome", 5), child("chrome", 6), child("sh", 1), child("x", 0, "zombie"), gone]
     found = Readings(tmp_path, process, Clock(), no_limits).read()
     assert found["children"] == {"chrome": [2, 11], "sh": [1, 1], "(zombie)": [1, 0]}
+
+
+def test_of_many_programs_those_that_hold_most_are_named(tmp_path: Path, no_limits: Limits) -> None:
+    process = Process()
+    process.family = [child(f"program {n}", n) for n in range(30)]
+    found = Readings(tmp_path, process, Clock(), no_limits).read()["children"]
+    assert list(found) == [f"program {n}" for n in range(29, 9, -1)]
+
+
+def test_memory_of_its_own_and_collections(
+    tmp_path: Path, no_limits: Limits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, process = Clock(), Process()
+    monkeypatch.setattr(process, "memory_full_info", lambda: SimpleNamespace(rss=1000, uss=600))
+    collected = [100, 10, 1]
+    monkeypatch.setattr(
+        "autoperf.monitor.readings.gc.get_stats", lambda: [{"collections": n} for n in collected]
+    )
+    readings = Readings(tmp_path, process, clock, no_limits)
+    assert readings.read()["unique"] == 600
+    clock.now += 1000.0  # whatever it has cost
+    collected[:] = [1100, 60, 5]
+    found = readings.read()
+    assert (found["collections"], found["full_collections"]) == (pytest.approx(1.054), pytest.approx(0.004))
 
 
 def test_the_disk_of_a_folder_that_is_not_there_yet_is_that_of_its_parent(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from autoperf.insight.facts import Facts, Recommendation
-from autoperf.insight.rules.process import growth
+from autoperf.insight.rules.growing import growth
 from autoperf.telemetry import names
 
 Version = tuple[int, ...]
@@ -28,7 +28,7 @@ _HOUR_S: Final = 3600.0
 class Defect:
     """``first`` and ``last`` have it, ``fixed`` has not; ``seen`` tells what was measured of it, or "".
 
-    Where it blocks an event loop, ``place`` is the end of the stack.
+    Where it blocks a loop, ``place`` is the end of the stack; ``grows`` is the number that it makes grow.
     """
 
     first: str
@@ -40,6 +40,7 @@ class Defect:
     seen: Callable[[Facts], str]
     meanwhile: str = ""
     place: re.Pattern[str] | None = None
+    grows: str = ""
 
 
 def number(version: str | None) -> Version | None:
@@ -86,11 +87,19 @@ def explains(facts: Facts, place: str) -> bool:
     )
 
 
+def grows_by_defect(facts: Facts, name: str) -> bool:
+    """Whether a number grows for a defect of the running version that shows."""
+    return any(
+        defect.grows == name and affected(defect, facts.host.version) and defect.seen(facts)
+        for defect in DEFECTS
+    )
+
+
 def _growing_files(tool: str) -> Callable[[Facts], str]:
     def seen(facts: Facts) -> str:
         calls = _calls(facts, tool)
         found = growth(facts, "files")
-        if calls < _CALLS or found is None or found[1][-1] - found[1][0] < _CALLS:
+        if calls < _CALLS or found is None or found[0].slope * found[0].seconds < _CALLS:
             return ""
         rate = found[0].slope * _HOUR_S
         return f"open files grow by {rate:.0f} an hour, {found[1][-1]:.0f} now; {calls} calls of {tool}"
@@ -105,7 +114,7 @@ def _calls(facts: Facts, tool: str) -> int:
 
 def _growing_threads(facts: Facts) -> str:
     found = growth(facts, "threads")
-    if found is None or found[1][-1] - found[1][0] < _CALLS:
+    if found is None or found[0].slope * found[0].seconds < _CALLS:
         return ""
     return f"threads grow by {found[0].slope * _HOUR_S:.0f} an hour, {found[1][-1]:.0f} now"
 
@@ -156,6 +165,7 @@ DEFECTS: Final = (
         "no `too many open files`",
         _growing_files("code_execution_tool"),
         "restart it at a quiet time",
+        grows="files",
     ),
     Defect(
         "v0.8.6",
@@ -166,6 +176,7 @@ DEFECTS: Final = (
         "no `too many open files`",
         _growing_files("browser_agent"),
         "restart it at a quiet time",
+        grows="files",
     ),
     Defect(
         "v0.8.5",
@@ -195,6 +206,7 @@ DEFECTS: Final = (
         "fewer threads and less memory after days",
         _growing_threads,
         "restart it at a quiet time",
+        grows="threads",
     ),
     Defect(
         "v0.9.4",

@@ -6,26 +6,15 @@ from collections.abc import Iterator
 from typing import Final
 
 from autoperf.insight.facts import Facts, Recommendation
-from autoperf.insight.trends import Trend, trend
+from autoperf.insight.rules.defects import grows_by_defect
+from autoperf.insight.rules.growing import LONG_ENOUGH_S, growth
 
 _HOUR_S: Final = 3600.0
 _DAY_S: Final = 86_400.0
-# Growth is told from the warming up of caches only after this long.
-_LONG_ENOUGH_S: Final = 1800.0
 _BROWSERS: Final = ("chrom", "headless_shell", "playwright", "firefox")
 _MIB: Final = 1 << 20
 # At the default interval five minutes, over which the kernel averages as well.
 _IO_SAMPLES: Final = 60
-
-
-def growth(facts: Facts, name: str) -> tuple[Trend, list[float]] | None:
-    """How a number has grown over the later half of the samples; None if it has not, or they are too few."""
-    times, values = facts.series(name)
-    half = len(times) // 2
-    found = trend(times[half:], values[half:])
-    if found is None or not found.grows or found.seconds < _LONG_ENOUGH_S:
-        return None
-    return found, values
 
 
 def memory_leak(facts: Facts) -> Iterator[Recommendation]:
@@ -80,12 +69,12 @@ def torch(facts: Facts) -> Iterator[Recommendation]:
 def leftover_browsers(facts: Facts) -> Iterator[Recommendation]:
     """Browsers that nobody ends."""
     rows = [row for row in facts.samples if isinstance(row.get("children"), dict)]
-    if not rows or rows[-1]["at"] - rows[0]["at"] < _LONG_ENOUGH_S:
+    if not rows or rows[-1]["at"] - rows[0]["at"] < LONG_ENOUGH_S:
         return
     counts = [
         (sum(count for name, (count, _) in row["children"].items() if _browser(name)), row) for row in rows
     ]
-    since = rows[-1]["at"] - _LONG_ENOUGH_S
+    since = rows[-1]["at"] - LONG_ENOUGH_S
     fewest = min(count for count, row in counts if row["at"] >= since)
     in_use = any("browser" in name and use.at >= since for (_, name), use in facts.uses.items())
     if fewest >= 3 and not in_use:
@@ -94,7 +83,7 @@ def leftover_browsers(facts: Facts) -> Iterator[Recommendation]:
             "leftover browsers",
             "medium",
             "Browser processes are left over",
-            f"at least {fewest} for {_LONG_ENOUGH_S / 60:.0f} minutes in which no tool used one, "
+            f"at least {fewest} for {LONG_ENOUGH_S / 60:.0f} minutes in which no tool used one, "
             f"{held / _MIB:,.0f} MiB together",
             f"{held / _MIB:,.0f} MiB",
             "close the browser in its chat, or restart Agent Zero",
@@ -109,7 +98,8 @@ def handles(facts: Facts) -> Iterator[Recommendation]:
     """Open files and threads that go on growing."""
     for name, what, least in (("files", "open files", 50), ("threads", "threads", 30)):
         found = growth(facts, name)
-        if found is None or found[1][-1] - found[1][0] < least:
+        # Not what it took to start.
+        if found is None or found[0].slope * found[0].seconds < least or grows_by_defect(facts, name):
             continue
         slope, values = found
         yield Recommendation(
