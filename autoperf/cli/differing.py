@@ -13,6 +13,9 @@ from autoperf.insight.periods import PROCESS, Figures, Period
 from autoperf.telemetry import names
 from autoperf.wording import count, is_number, milliseconds, percent, printable
 
+# Columns that a name is told apart by: its beginning and its end.
+_LEAST: Final = 26
+_NARROW: Final = 72
 _QUIET: Final = (ALIKE, TOO_FEW)
 # Short, so that a narrow terminal has room for the names.
 _VERDICTS: Final = {ALIKE: "alike", TOO_FEW: "too few"}
@@ -35,9 +38,11 @@ def comparison_lines(found: Comparison, width: int, *, everything: bool) -> list
     shown = [row for row in found.differences if everything or row.verdict not in _QUIET]
     lines = [_headline("before", found.before, width), _headline("after", found.after, width), ""]
     if shown:
-        head = ("", "what", "n", "before", "after", "p95", "ratio", "interval", "p")
+        head = ("", "what", "of", "n", "before", "after", "p95", "ratio", "interval", "p")
         rows = [_cells(row) for row in shown]
-        lines += _tabled(head, rows, width, numbers=7, elastic=("what",), spare=("p95", "p", "n", "interval"))
+        lines += _tabled(
+            head, rows, width, numbers=7, elastic=("what",), spare=("p95", "p", "n", "interval", "ratio")
+        )
         lines += ["", *textwrap.wrap(_EXPLAINED, width)]
     else:
         lines.append("Nothing changed that is more than chance.")
@@ -65,8 +70,6 @@ def _headline(word: str, one: Period, width: int) -> str:
 def _cells(row: Difference) -> tuple[str, ...]:
     kind = _KINDS.get(row.key.kind, row.key.kind)
     what = " ".join(filter(None, (kind, printable(row.key.name))))
-    if row.quantity != "duration":
-        what += f": {row.quantity}"
     number = f"{row.before.count:,}/{row.after.count:,}"
     before, after = (shown(row.quantity, one) for one in (row.before, row.after))
     tails = "-"
@@ -78,6 +81,7 @@ def _cells(row: Difference) -> tuple[str, ...]:
     return (
         _VERDICTS.get(row.verdict, row.verdict),
         what,
+        "-" if row.quantity == "duration" else row.quantity,
         number,
         before,
         after,
@@ -135,6 +139,7 @@ def _tabled(
         width,
         numbers=sum(i >= len(head) - numbers for i in kept),
         elastic=[places[name] for name in elastic],
+        least=_LEAST if width >= _NARROW else _LEAST // 2,
         spare=[places[name] for name in spare if name in places],
     )
 
