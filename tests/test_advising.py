@@ -141,6 +141,26 @@ def test_a_stall_that_has_not_ended_counts_as_long_as_it_was_seen(directory: Pat
     assert any("one stall of 86.0 s at" in advice.evidence for advice in recommend(found))
 
 
+def test_where_the_store_and_the_host_lie(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = directory / "agent-zero"
+    kinds = {directory: "ext4", root: "nfs4"}
+    monkeypatch.setattr("autoperf.advising.file_system", kinds.__getitem__)
+    record = {**RECORD, "host": {**RECORD["host"], "root": str(root)}}  # type: ignore[dict-item]
+    host = facts(directory, record).host
+    assert (host.file_system, host.remote, host.root_file_system, host.root_remote) == (
+        "ext4",
+        False,
+        "",
+        False,
+    )
+    root.mkdir()
+    host = facts(directory, record).host
+    assert (host.file_system, host.remote) == ("ext4", False)
+    assert (host.root_file_system, host.root_remote) == ("nfs4", True)
+    kinds[directory] = "9p"
+    assert facts(directory, record).host.remote
+
+
 def test_nothing_recorded_nothing_advised(tmp_path: Path) -> None:
     assert recommendations(tmp_path) == []
     assert list(tmp_path.iterdir()) == []

@@ -100,6 +100,15 @@ def test_it_is_looked_at_from_a_tenth_on_ever_more_seldom_and_twelve_times_at_mo
     assert hand.stalls.lasting == []
 
 
+def test_a_time_without_a_break_that_still_lasts_counts_as_lag(hand: Hand) -> None:
+    hand.now += 0.2
+    hand.turn()
+    hand.now += 0.05
+    assert hand.stalls.lags() == {"?": 0.2}
+    hand.now += 0.1
+    assert hand.stalls.lags() == {"?": 0.15}
+
+
 def test_each_stall_has_its_own_stack(hand: Hand) -> None:
     for name in ("first", "second"):
         hand.frame = frame_in("/a0/agent.py", name)
