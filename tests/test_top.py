@@ -349,6 +349,19 @@ def test_samples_of_other_processes_with_the_same_pid_or_not_are_not_its_own(
     assert [one["loop"] for one in view.stalls] == ["own"]
 
 
+def test_of_a_process_that_ended_long_ago_its_last_minutes_are_shown(tmp_path: Path) -> None:
+    over = time.time() - 7200
+    row = record(tmp_path, started=over - 5000, updated=over, ended=over)
+    with Store.open(tmp_path) as store:
+        Archive(store).keep([{"at": over - ago, "cpu": float(ago)} for ago in (1000, 800, 5)], [])
+        Archive(store).keep([], [Stall(over - 4000, 1.0, "old"), Stall(over - 3000, 1.0, "late")])
+    view = Follower(tmp_path, row["pid"]).look()
+    assert view is not None
+    assert not view.running
+    assert [one["cpu"] for one in view.samples] == [800.0, 5.0]
+    assert [one["loop"] for one in view.stalls] == ["late"]
+
+
 def test_plain_lines_where_nobody_looks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     record(tmp_path)
     before = (tmp_path / "autoperf.db").read_bytes()
