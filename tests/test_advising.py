@@ -141,6 +141,35 @@ def test_a_stall_that_has_not_ended_counts_as_long_as_it_was_seen(directory: Pat
     assert any("one stall of 86.0 s at" in advice.evidence for advice in recommend(found))
 
 
+def test_the_newest_messages_and_the_last_week_are_looked_at(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = 86_400.0
+    old = {**RECORD, "started": NOW - 10 * day}
+    monkeypatch.setattr("autoperf.monitor.archive.os.getpid", lambda: PID)
+    with Store.open(directory) as store:
+        Archive(store).keep([{"at": NOW - 8 * day, "memory": 1}], [Stall(NOW - 8 * day, 1.0, "AgentContext")])
+        Archive(store).keep([{"at": NOW - 6 * day, "memory": 1}], [Stall(NOW - 6 * day, 1.0, "AgentContext")])
+    found = facts(directory, old)
+    assert min(row["at"] for row in found.samples) == pytest.approx(NOW - 6 * day, abs=120)
+    assert len(found.stalls) == 7
+    monkeypatch.setattr("autoperf.advising._MESSAGES", 3)
+    some = facts(directory, RECORD)
+    assert (some.messages, some.uses["chat chat", "big"].messages_ago) == (3, 0)
+    assert min(prompt.at for prompt in some.prompts) == pytest.approx(NOW - 8000 + 90)
+    monkeypatch.setattr("autoperf.advising._SPANS", 5)
+    assert facts(directory, RECORD).messages == 2
+
+
+def test_what_the_utility_model_is_sent_is_no_prompt_of_the_chat(directory: Path) -> None:
+    with Store.open(directory) as store:
+        rows = message(12)
+        sent = {names.CONVERSATION_ID: "c1", names.INPUT_TOKENS: 999}
+        rows[2] = rows[2]._replace(attributes={**rows[2].attributes, **sent})
+        store.add_spans(rows)
+    assert {prompt.tokens for prompt in facts(directory, RECORD).prompts} == {70_000}
+
+
 def test_where_the_store_and_the_host_lie(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = directory / "agent-zero"
     kinds = {directory: "ext4", root: "nfs4"}
