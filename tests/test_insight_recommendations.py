@@ -198,6 +198,7 @@ def test_a_leak_with_its_slope_and_how_sure_it_is() -> None:
 
 def test_warming_up_noise_and_a_short_time_are_no_leak() -> None:
     none(Facts(samples=samples(memory=lambda at: 5e8 + min(at, 2000) * 50_000)), "memory grows")
+    none(Facts(samples=samples(memory=lambda at: 5e8 + min(at, 4900) * 50_000)), "memory grows")
     none(Facts(samples=samples(memory=growing(0, 2e6, 5e8))), "memory grows")
     none(Facts(samples=samples(100, memory=growing(50_000, 1e6, 5e8))), "memory grows")
     none(Facts(samples=samples(memory=growing(100, 1e4, 5e8))), "memory grows")
@@ -208,7 +209,15 @@ def test_close_to_the_containers_limit() -> None:
         row = {"memory_limit": 100 * MIB, "memory_of_limit": share * 100 * MIB}
         return Facts(samples=[{"at": at, **row} for at in range(count)])
 
-    assert "95 of 100 MiB" in one(near(0.95), "memory close to the limit").evidence
+    advice = one(near(0.95), "memory close to the limit")
+    assert "95 of 100 MiB" in advice.evidence
+    assert advice.action == "docker update --memory 150m CONTAINER"
+
+    def mostly(far: int) -> Facts:
+        return Facts(samples=[*near(0.5, far).samples, *near(0.95, 10 - far).samples])
+
+    one(mostly(2), "memory close to the limit")
+    none(mostly(3), "memory close to the limit")
     none(near(0.5), "memory close to the limit")
     none(near(0.95, 4), "memory close to the limit")
 
