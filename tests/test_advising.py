@@ -161,6 +161,14 @@ def test_the_newest_messages_and_the_last_week_are_looked_at(
     assert facts(directory, RECORD).messages == 2
 
 
+def test_work_in_the_background_is_no_message(directory: Path) -> None:
+    with Store.open(directory) as store:
+        store.add_spans([span(1, "background memorize", 500.0, None, 12), *message(13)])
+    found = facts(directory, RECORD)
+    assert (found.messages, found.message_seconds) == (13, pytest.approx(65.0))
+    assert found.uses["chat chat", "big"].messages_ago == 0
+
+
 def test_what_the_utility_model_is_sent_is_no_prompt_of_the_chat(directory: Path) -> None:
     with Store.open(directory) as store:
         rows = message(12)
