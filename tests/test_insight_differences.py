@@ -102,8 +102,8 @@ def test_slow_calls_of_one_busy_moment_are_one_event() -> None:
     called = 0
     for _ in range(60):
         before, after = lognormal(dice, 200), lognormal(dice, 200)
-        begin = dice.randrange(192)
-        after[begin : begin + 8] = [20 * value for value in after[begin : begin + 8]]
+        begin = dice.randrange(188)
+        after[begin : begin + 12] = [20 * value for value in after[begin : begin + 12]]
         called += bool(tails(differences(period(before), period(after))))
     # As single calls they would be told apart in a third of the tries.
     assert called <= 6
