@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,10 +13,10 @@ from autoperf import processes
 from autoperf.errors import AutoperfError
 from autoperf.history import History
 from autoperf.insight.counters import process_of
-from autoperf.insight.facts import Facts, Host, PromptSize, Recommendation
+from autoperf.insight.facts import Facts, Host, PromptSize, Recommendation, Use
 from autoperf.insight.layers import operation, seconds_by_layer
 from autoperf.insight.recommendations import recommend
-from autoperf.insight.statistics import Timings
+from autoperf.insight.statistics import Timings, named
 from autoperf.insight.tree import Node, build
 from autoperf.monitor.archive import samples, stalls
 from autoperf.mounts import file_system, is_remote
@@ -59,7 +59,7 @@ def facts(directory: Path, process: Mapping[str, Any]) -> Facts:
     return Facts(
         process=process,
         samples=[row for row in samples(store, since) if row["pid"] == pid],
-        stalls=[row for row in stalls(store, since) if row["pid"] == pid],
+        stalls=_stalls(process, [row for row in stalls(store, since) if row["pid"] == pid]),
         timings=[*turns.timings.rows(), *turns.by_role.rows()],
         messages=turns.messages,
         message_seconds=turns.seconds,
@@ -68,7 +68,21 @@ def facts(directory: Path, process: Mapping[str, Any]) -> Facts:
         chats=int((process.get("host") or {}).get("chats") or 0),
         options=process.get("options") or {},
         host=_host(directory, process),
+        uses=turns.uses,
     )
+
+
+def _stalls(process: Mapping[str, Any], ended: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The stalls that have ended, and those that had not when the process was last recorded."""
+    until = float(process.get("updated") or 0.0)
+    known = {(row.get("loop"), round(float(row["at"]))) for row in ended}
+    lasting = [
+        {**row, "seconds": until - float(row["at"])}
+        for row in (process.get("monitor") or {}).get("lasting") or ()
+        # To a tenth of a second here, exactly there.
+        if not known & {(row.get("loop"), round(float(row["at"]) + apart)) for apart in (-0.2, 0.0, 0.2)}
+    ]
+    return [*ended, *lasting]
 
 
 class _Turns:
@@ -79,6 +93,7 @@ class _Turns:
         self.messages, self.spans, self.seconds = 0, 0, 0.0
         self.layers: dict[str, float] = {}
         self.prompts: list[PromptSize] = []
+        self.uses: dict[tuple[str, str], Use] = {}
 
     def read(self, directory: Path, process: Mapping[str, Any]) -> None:
         with History(directory) as history:
@@ -98,6 +113,7 @@ class _Turns:
         self.spans += spans
         self.timings.add(nodes)
         self.by_role.add(nodes, _role)
+        self._note_uses(nodes)
         for node in nodes:
             tokens = node.row.attributes.get(names.INPUT_TOKENS)
             chat = node.row.attributes.get(names.CONVERSATION_ID)
@@ -108,6 +124,15 @@ class _Turns:
             self.seconds += tree.root.duration_ns / 1e9
             for layer, seconds in seconds_by_layer(tree).items():
                 self.layers[layer] = self.layers.get(layer, 0.0) + seconds
+
+    def _note_uses(self, nodes: Iterable[Node]) -> None:
+        # The newest message comes first.
+        for node in nodes:
+            at = node.start_ns / 1e9
+            for used in filter(None, (named(node), _role(node))):
+                known = self.uses.get(used)
+                ago = self.messages if known is None else known.messages_ago
+                self.uses[used] = Use(max(at, at if known is None else known.at), ago)
 
 
 def _utility(node: Node) -> bool:

@@ -54,6 +54,8 @@ def change(runtime: Runtime, option: str, text: str) -> tuple[Any, Any]:
     config = runtime.config = replace(runtime.config, **{option: after})
     if option == "monitor_interval":
         runtime.monitor.interval = config.monitor_interval
+    else:
+        runtime.note_change("extensions" if option.startswith("extension") else "tools")
     for name, cache in runtime.caches.items():
         extensions = name == "extensions"
         cache.resize(config.extension_cache_size if extensions else config.tool_cache_size)

@@ -58,6 +58,10 @@ def _finds_compiled(root: Path) -> bool:
     return os.path.exists(importlib.util.cache_from_source(str(root / "agent.py")))
 
 
+# What a recommendation on a cache is made from.
+_COUNTED: Final = ("lookups", "hits", "evictions", "expirations", "invalidations", "seconds_loading")
+
+
 class Runtime:
     """One per process. Made with `start`; `stop` puts every original back and forgets it."""
 
@@ -102,6 +106,7 @@ class Runtime:
         self._counted = (0, 0)
         self._expired_at = time.monotonic()
         self._pulse: tuple[int, ...] = ()
+        self._changed: dict[str, dict[str, Any]] = {}
         self._described: dict[str, Any] = {}
         self._undo = ExitStack()
 
@@ -186,6 +191,13 @@ class Runtime:
             self._pulse, self._described = pulse, self.snapshot()
         return self._described
 
+    def note_change(self, cache: str) -> None:
+        """A cache has another size or age from now on: what it counts is told apart from before."""
+        if cache in self.caches:
+            lookups = self.probe.tool_lookups if cache == "tools" else self.probe.extension_lookups
+            counted = self.caches[cache].info().as_row() | lookups.as_row()
+            self._changed[cache] = {key: value for key, value in counted.items() if key in _COUNTED}
+
     def forked(self) -> None:
         """In a child made by fork: nothing of ours may wait for a thread that stayed behind."""
         for cache in self.caches.values():
@@ -228,6 +240,7 @@ class Runtime:
                 **{name: cache.info().as_row() for name, cache in self.caches.items()},
                 **({"code": self.code.cache.info().as_row()} if self.caches else {}),
             },
+            "changed": dict(self._changed),
             "interventions": probe.interventions.as_row(),
             "replies": self.probe.replies.as_row(),
             "monitor": self.monitor.as_row(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sqlite3
 import time
 from datetime import datetime, timedelta
@@ -13,10 +14,12 @@ from typing import Any
 import pytest
 
 from autoperf import cli
+from autoperf.cli.differing import comparison_lines
 from autoperf.cli.selectors import selection
-from autoperf.comparing import Selection, compare, last_two, period, periods, runs
+from autoperf.comparing import Comparison, Selection, compare, last_two, period, periods, runs
 from autoperf.errors import AutoperfError
-from autoperf.insight.differences import WORSE
+from autoperf.insight.differences import WORSE, differences
+from autoperf.insight.periods import Period
 from autoperf.monitor.archive import Archive
 from autoperf.monitor.stalls import Stall
 from autoperf.store import FILE_NAME, Store
@@ -231,6 +234,41 @@ def test_compare_on_the_command_line(
     assert {row["verdict"] for row in told["differences"]} == {"worse", "too few to tell"}
     assert cli.main(["compare", "today", "--home", str(home)]) == 1
     assert "name two periods" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_names_that_begin_alike_are_told_apart(width: int) -> None:
+    made = []
+    for label in ("a", "b"):
+        one = Period(label)
+        for model in ("some-provider/model-large-chat", "some-provider/model-large-utility"):
+            used = {names.REQUEST_MODEL: model, names.INPUT_TOKENS: 9000, names.OUTPUT_TOKENS: 8000}
+            for number in range(9):
+                one.add_span(f"chat {model}", 0, (1200 + number) * 10**6, "unset", used)
+        made.append(one)
+    found = Comparison(*made, differences(*made))
+    lines = [one for one in comparison_lines(found, width, everything=True) if one.startswith("alike")]
+    told = {tuple(re.split(r" {2,}", one)[1:3]) for one in lines}
+    assert len({name for name, _ in told}) == 2
+    assert {what for _, what in told} == {"-", "input tokens", "output tokens"}
+    assert len(told) == 6
+    assert all(len(one) <= width for one in lines)
+
+
+def test_a_tail_stands_beside_what_it_is_the_tail_of() -> None:
+    before, after = Period("a"), Period("b")
+    for number in range(100):
+        for one, ms in ((before, 100), (after, 3000 if number % 9 == 4 else 100)):
+            one.add_span("execute_tool search", 0, (ms + 50 * number % 120) * 10**6, "unset", {})
+    found = Comparison(before, after, differences(before, after))
+    lines = comparison_lines(found, 120, everything=True)
+    head, tail, whole = lines[3:6]
+    assert head.split() == ["what", "of", "n", "before", "after", "p95", "ratio", "interval", "p"]
+    assert tail.split()[:10] == [
+        "worse", "tool", "search", "p95", "100/100", "210.0", "ms", "3.0", "s", "-",
+    ]  # fmt: skip
+    assert whole.split()[:4] == ["alike", "tool", "search", "-"]
+    assert "slowest" in " ".join(lines)
 
 
 def test_history_on_the_command_line(

@@ -14,6 +14,8 @@ from autoperf.agentzero.growing import Entry, GrowingTexts
 from autoperf.agentzero.kept import Kept
 from autoperf.agentzero.loading import Loaded
 from autoperf.config import Config
+from autoperf.insight.facts import Facts
+from autoperf.insight.recommendations import recommend
 from autoperf.recency import Recent
 from autoperf.runtime import Runtime
 from autoperf.stamps import Stamp
@@ -68,6 +70,13 @@ def test_what_a_memo_keeps_is_found_under_its_name(process: Runtime) -> None:
         process.probe.clears(name, lambda name=name, count=count: dropped.append(name) or count)
     assert controls.clear(process, "here") == {"here": 5}
     assert dropped == ["here", "here"]
+
+
+def test_what_is_kept_in_two_places_under_one_name_is_dropped_in_both(process: Runtime) -> None:
+    fill(process, "tools", 2)
+    process.probe.clearing["tools"] = [lambda: 3]
+    assert controls.clear(process, "tools") == {"tools": 5}
+    assert process.caches["tools"].keys() == []
 
 
 def test_replies_that_grow_begin_anew(process: Runtime) -> None:
@@ -135,6 +144,31 @@ def test_a_smaller_size_drops_the_oldest(process: Runtime) -> None:
     fill(process, "tools", 3)
     controls.change(process, "tool_cache_size", "2")
     assert process.caches["tools"].keys() == ["key 1", "key 2"]
+
+
+def test_advice_that_was_followed_is_not_given_again(process: Runtime) -> None:
+    cache, lookups = process.caches["tools"], process.probe.tool_lookups
+    controls.change(process, "tool_cache_size", "2")
+
+    def work(times: int) -> None:
+        for number in range(times):
+            cache.keep(f"key {number}", Loaded([]), Stamp((1,), 0), 0.01)
+            lookups.count(hit=False)
+
+    def advised() -> list[tuple[str, str] | None]:
+        return [one.setting for one in recommend(Facts(process=process.snapshot()))]
+
+    work(300)
+    assert advised() == [("tool_cache_size", "4")]
+    controls.change(process, "monitor_interval", "9")
+    controls.change(process, "extension_cache_ttl", "900")
+    assert advised() == [("tool_cache_size", "4")]
+    controls.change(process, "tool_cache_size", "4")
+    assert advised() == []
+    work(199)
+    assert advised() == []
+    work(2)
+    assert advised() == [("tool_cache_size", "8")]
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,7 @@ def test_a_version_between_the_last_with_it_and_the_first_without_counts_as_neit
         ("#1596", Facts(samples=GROWING_FILES, process=used("browser_agent"))),
         ("#906", Facts(samples=GROWING_FILES, process=used("code_execution_tool"))),
         ("#1553", Facts(stalls=[BLOCKED] * 2)),
+        ("#1553", Facts(stalls=[{**BLOCKED, "seconds": 29.0}])),
         ("#1553", Facts(stalls=[{**BLOCKED, "stack": [*BLOCKED["stack"], "helpers/git.py:1 f"]}] * 5)),
         ("#1553", Facts(stalls=[{**BLOCKED, "stack": []}] * 5)),
         ("#946", Facts(timings=[replace(CUT, errors=0)])),
@@ -125,6 +126,48 @@ def test_a_version_between_the_last_with_it_and_the_first_without_counts_as_neit
 )
 def test_what_is_no_evidence_of_it(thread: str, facts: Facts) -> None:
     assert thread not in threads(facts, SHOWN[thread][2])
+
+
+def test_two_mcp_calls_that_wait_for_each_other_for_ever() -> None:
+    stuck = Facts(stalls=[{**BLOCKED, "seconds": 86.0}])
+    (advice,) = told(stuck, "v1.7")
+    assert "for 86 s no chat moved while an MCP call held a lock; reported as #1553" in advice.evidence
+
+
+def test_what_a_known_defect_explains_is_not_to_be_reported_again() -> None:
+    def rules(stalls: list[dict[str, Any]], version: str) -> set[str]:
+        return {one.rule for one in recommend(Facts(stalls=stalls, host=Host(version=version)))}
+
+    elsewhere = {**BLOCKED, "stack": ["helpers/git.py:1 f"]}
+    assert rules([BLOCKED] * 6, "v1.7") == {"known defect"}
+    assert rules([BLOCKED] * 6, "v2.0") == {"loop blocked"}
+    assert rules([*[BLOCKED] * 6, *[elsewhere] * 5], "v1.7") == {"known defect", "loop blocked"}
+
+
+@pytest.mark.parametrize(
+    ("thread", "name", "version", "without"),
+    [("#1596", "files", "v1.7", "v2.0"), ("#813", "threads", "v0.9.4", "v0.9.8")],
+)
+def test_what_grows_by_a_known_defect_is_told_once(
+    thread: str, name: str, version: str, without: str
+) -> None:
+    facts = SHOWN[thread][0]
+
+    def rules(running: str) -> set[str]:
+        return {one.rule for one in recommend(replace(facts, host=Host(version=running)))}
+
+    assert rules(version) == {"known defect"}
+    assert rules(without) == {f"{name} grow"}
+
+
+@pytest.mark.parametrize("thread", ["#1596", "#813"])
+def test_what_it_took_to_start_is_no_growth(thread: str) -> None:
+    facts, _, last, _ = SHOWN[thread]
+    few = samples(
+        files=lambda at: 4 if at < 30 else 100 + at // 5000,
+        threads=lambda at: 4 if at < 30 else 20 + at // 5000,
+    )
+    assert threads(replace(facts, samples=few), last) == set()
 
 
 def test_versions_as_numbers() -> None:

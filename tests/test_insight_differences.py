@@ -14,6 +14,7 @@ from autoperf.insight.differences import (
     CHANGED,
     ERRORS,
     LEVEL,
+    TAIL,
     TOO_FEW,
     WORSE,
     Difference,
@@ -73,6 +74,54 @@ def test_of_what_is_alike_no_larger_share_than_promised_is_called_a_change() -> 
         called += row.verdict in (WORSE, BETTER)
     # 300 tries at 5 %: 15 expected, more than 27 has a chance below 1 in 500.
     assert 2 <= called <= 27
+
+
+def tails(rows: list[Difference]) -> list[str]:
+    return [row.verdict for row in rows if row.quantity == TAIL]
+
+
+def test_a_few_calls_that_became_far_slower_are_worse_though_most_are_alike() -> None:
+    dice = random.Random(6)
+    before, after = lognormal(dice, 200), lognormal(dice, 200)
+    for at in dice.sample(range(200), 20):
+        after[at] *= 20
+    rows = differences(period(before), period(after))
+    assert only(rows).verdict == ALIKE
+    assert (only(rows, TAIL).verdict, only(rows, TAIL).p is not None) == (WORSE, True)
+    assert only(rows, TAIL).ratio == pytest.approx(only(rows).after.p95 / only(rows).before.p95)
+    assert rows[0].quantity == TAIL
+    assert tails(differences(period(after), period(before))) == [BETTER]
+    # Where all became slower the tail says nothing more.
+    assert tails(differences(period(before), period([5 * value for value in before]))) == []
+    assert tails(differences(period(before[:20]), period(after[:20]))) == []
+    assert tails(differences(period(before[:7]), period(after))) == []
+
+
+def test_slow_calls_of_one_busy_moment_are_one_event() -> None:
+    dice = random.Random(7)
+    called = 0
+    for _ in range(60):
+        before, after = lognormal(dice, 200), lognormal(dice, 200)
+        begin = dice.randrange(188)
+        after[begin : begin + 12] = [20 * value for value in after[begin : begin + 12]]
+        called += bool(tails(differences(period(before), period(after))))
+    # As single calls they would be told apart in a third of the tries.
+    assert called <= 6
+
+
+def test_tails_that_are_alike_are_seldom_told_apart() -> None:
+    dice = random.Random(8)
+
+    def heavy() -> list[float]:
+        return [math.exp(dice.gauss(4, 0.6)) * (30 if dice.random() < 0.05 else 1) for _ in range(120)]
+
+    called = sum(
+        row.verdict in (WORSE, BETTER)
+        for _ in range(300)
+        for row in differences(period(heavy()), period(heavy()))
+    )
+    # 300 tries at 5 %: 15 expected, more than 27 has a chance below 1 in 500.
+    assert called <= 27
 
 
 def test_many_things_asked_at_once_are_corrected_for() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from autoperf.errors import failures
-from autoperf.insight.facts import Facts, Host, PromptSize, Recommendation
+from autoperf.insight.facts import Facts, Host, PromptSize, Recommendation, Use
 from autoperf.insight.recommendations import RULES, recommend
 from autoperf.insight.statistics import Timing
 from autoperf.telemetry import names
@@ -77,10 +77,25 @@ def test_a_cache_that_drops_for_want_of_room_is_to_be_twice_as_large() -> None:
 
 
 def test_a_cache_that_finds_or_was_hardly_asked_is_left_alone() -> None:
-    none(cached({"hit_rate": 0.9}, evictions=250), "cache too small")
+    none(cached({"hits": 360}, evictions=250), "cache too small")
     none(cached({"lookups": 100}, evictions=250), "cache too small")
-    none(cached({"hit_rate": None}, evictions=250), "cache too small")
+    none(cached({"hits": None}, evictions=250), "cache too small")
     none(cached(evictions=250, invalidations=900), "cache too small")
+
+
+def test_what_was_counted_before_a_cache_was_changed_says_nothing_of_it() -> None:
+    followed = cached(maxsize=200, evictions=250)
+    counted = {"lookups": 400, "hits": 100, "evictions": 250, "seconds_loading": 12.5}
+
+    def changed(**since: Any) -> Facts:
+        return replace(followed, process={**followed.process, "changed": {"tools": {**counted, **since}}})
+
+    none(changed(), "cache too small")
+    none(changed(lookups=201, hits=99), "cache too small")
+    # 60 of 300 look-ups since then were hits, 40 entries were dropped.
+    still = one(changed(lookups=100, hits=40, evictions=210, seconds_loading=12.0), "cache too small")
+    assert still.evidence.startswith("20% of 300 look-ups of tools were hits; 40 entries were dropped")
+    assert "0.50 s" in still.gain
 
 
 def test_a_cache_that_forgets_too_soon() -> None:
@@ -90,7 +105,7 @@ def test_a_cache_that_forgets_too_soon() -> None:
 
 
 def test_a_cache_that_is_far_too_large() -> None:
-    good = {"hit_rate": 0.99}
+    good = {"hits": 396}
     assert one(cached(good, maxsize=5000, currsize=12, hits=2000), "cache too large").setting == (
         "tool_cache_size",
         "50",
@@ -109,6 +124,9 @@ def test_a_slow_mcp_server_until_its_sessions_are_kept() -> None:
         none(replace(slow, process={"features": [feature]}), "slow MCP server")
     none(Facts(timings=[timing(names.MCP_CONNECT, "search", 2, 950.0)]), "slow MCP server")
     none(Facts(timings=[timing(names.MCP_CONNECT, "search", 12, 20.0)]), "slow MCP server")
+    one(replace(slow, uses={(names.MCP_CONNECT, "search"): Use(1.0, 9)}), "slow MCP server")
+    none(replace(slow, uses={(names.MCP_CONNECT, "search"): Use(1.0, 10)}), "slow MCP server")
+    none(replace(slow, uses={(names.MCP_CONNECT, "other"): Use(1.0, 0)}), "slow MCP server")
 
 
 def test_a_tool_that_takes_most_of_the_time() -> None:
@@ -118,6 +136,9 @@ def test_a_tool_that_takes_most_of_the_time() -> None:
     none(replace(facts, messages=2), "tool dominates")
     none(replace(facts, message_seconds=1000.0), "tool dominates")
     none(replace(facts, timings=[replace(slow, name="response")]), "tool dominates")
+    none(replace(facts, uses={(names.EXECUTE_TOOL, "code"): Use(1.0, 40)}), "tool dominates")
+    odd = one(replace(facts, timings=[replace(slow, name="a b")]), "tool dominates")
+    assert "autoperf traces --tool 'a b', then autoperf traces show ID" in odd.action
 
 
 def test_messages_that_wait_for_the_model() -> None:
@@ -125,6 +146,9 @@ def test_messages_that_wait_for_the_model() -> None:
     facts = Facts(timings=[model], messages=10, message_seconds=100.0, layers={"model": 90.0})
     assert "90%" in one(facts, "model dominates").title
     none(replace(facts, layers={"model": 30.0}), "model dominates")
+    role = f"{names.CHAT} chat"
+    one(replace(facts, uses={(role, "old"): Use(1.0, 3), (role, "gpt"): Use(2.0, 0)}), "model dominates")
+    none(replace(facts, uses={(role, "gpt"): Use(1.0, 1), (role, "new"): Use(2.0, 0)}), "model dominates")
     none(replace(facts, messages=4), "model dominates")
 
 
@@ -132,6 +156,11 @@ def test_a_utility_model_slower_than_the_chat_model() -> None:
     slow = [timing("chat utility", "u", 20, 9000.0), timing("chat chat", "c", 20, 2000.0)]
     assert "7.0 s" in one(Facts(timings=slow), "utility model slow").gain
     none(Facts(timings=slow[:1]), "utility model slow")
+    another = {("chat utility", "u"): Use(1.0, 1), ("chat utility", "new"): Use(2.0, 0)}
+    none(Facts(timings=slow, uses=another), "utility model slow")
+    one(
+        Facts(timings=slow, uses={key: Use(1.0, 0) for key in another if key[1] == "u"}), "utility model slow"
+    )
     none(Facts(timings=[timing("chat utility", "u", 20, 1000.0), slow[1]]), "utility model slow")
 
 
@@ -139,10 +168,16 @@ def test_long_prompts_and_a_history_that_grows() -> None:
     facts = Facts(prompts=[PromptSize("c", at, 5000 * (at + 1)) for at in range(20)])
     assert "about 5,000 a call" in one(facts, "history grows").evidence
     none(Facts(prompts=[PromptSize("c", at, 50_000) for at in range(20)]), "history grows")
+    followed = [*facts.prompts, *(PromptSize("new", 100 + at, 5000) for at in range(10))]
+    none(Facts(prompts=followed), "history grows")
+    one(Facts(prompts=followed[:-1]), "history grows")
     none(Facts(prompts=[PromptSize("c", at, 70_000 - at * 100) for at in range(20)]), "history grows")
     assert "70,000" in one(Facts(prompts=[PromptSize("c", 1, 70_000)] * 12), "prompt too long").evidence
     none(Facts(prompts=[PromptSize("c", 1, 70_000)] * 5), "prompt too long")
     none(Facts(prompts=[PromptSize("c", 1, 10_000)] * 50), "prompt too long")
+    shorter = [PromptSize("c", 1, 70_000)] * 200 + [PromptSize("c", 2, 10_000)] * 26
+    none(Facts(prompts=shorter), "prompt too long")
+    one(Facts(prompts=shorter[:-2]), "prompt too long")
 
 
 def test_many_chats() -> None:
@@ -163,6 +198,7 @@ def test_a_leak_with_its_slope_and_how_sure_it_is() -> None:
 
 def test_warming_up_noise_and_a_short_time_are_no_leak() -> None:
     none(Facts(samples=samples(memory=lambda at: 5e8 + min(at, 2000) * 50_000)), "memory grows")
+    none(Facts(samples=samples(memory=lambda at: 5e8 + min(at, 4900) * 50_000)), "memory grows")
     none(Facts(samples=samples(memory=growing(0, 2e6, 5e8))), "memory grows")
     none(Facts(samples=samples(100, memory=growing(50_000, 1e6, 5e8))), "memory grows")
     none(Facts(samples=samples(memory=growing(100, 1e4, 5e8))), "memory grows")
@@ -173,7 +209,15 @@ def test_close_to_the_containers_limit() -> None:
         row = {"memory_limit": 100 * MIB, "memory_of_limit": share * 100 * MIB}
         return Facts(samples=[{"at": at, **row} for at in range(count)])
 
-    assert "95 of 100 MiB" in one(near(0.95), "memory close to the limit").evidence
+    advice = one(near(0.95), "memory close to the limit")
+    assert "95 of 100 MiB" in advice.evidence
+    assert advice.action == "docker update --memory 150m CONTAINER"
+
+    def mostly(far: int) -> Facts:
+        return Facts(samples=[*near(0.5, far).samples, *near(0.95, 10 - far).samples])
+
+    one(mostly(2), "memory close to the limit")
+    none(mostly(3), "memory close to the limit")
     none(near(0.5), "memory close to the limit")
     none(near(0.95, 4), "memory close to the limit")
 
@@ -193,6 +237,9 @@ def test_browsers_left_over() -> None:
 
     assert "500 MiB" in one(Facts(samples=browsers(5)), "leftover browsers").gain
     none(Facts(samples=browsers(2)), "leftover browsers")
+    used = (names.EXECUTE_TOOL, "browser_agent")
+    none(Facts(samples=browsers(5), uses={used: Use(1e9 + 2990 - 1800, 3)}), "leftover browsers")
+    one(Facts(samples=browsers(5), uses={used: Use(1e9 + 2990 - 1801, 3)}), "leftover browsers")
     none(Facts(samples=browsers(5)[:20]), "leftover browsers")
     none(Facts(samples=[*browsers(5), {"at": 1e9 + 3000, "children": {}}]), "leftover browsers")
 
@@ -203,6 +250,9 @@ def test_handles_that_grow(name: str) -> None:
     assert "72 an hour" in one(facts, f"{name} grow").evidence
     none(Facts(samples=samples(**{name: lambda at: 100 + at // 5000})), f"{name} grow")
     none(Facts(samples=samples(**{name: lambda at: 100})), f"{name} grow")
+    # At the start there are few; since then a handful more have come.
+    started = samples(**{name: lambda at: 4 if at < 30 else 100 + at // 500})
+    none(Facts(samples=started), f"{name} grow")
 
 
 def test_one_place_that_blocks_the_loop() -> None:
@@ -214,7 +264,18 @@ def test_one_place_that_blocks_the_loop() -> None:
     assert "+settings" in advice.action
     everything = {"features": ["output", "prompts", "settings", "streaming"]}
     assert "report it" in one(replace(facts, process=everything), "loop blocked").action
-    none(Facts(stalls=[stall] * 4), "loop blocked")
+    evidence = "one stall of 30.0 s at helpers/git.py:9 release, from agent.py:1 monologue"
+    forever = one(Facts(stalls=[{**stall, "seconds": 30.0}]), "loop blocked")
+    assert (forever.weight, forever.evidence) == ("high", evidence)
+    none(Facts(stalls=[{**stall, "seconds": 29.0}]), "loop blocked")
+    deep = {**stall, "stack": [f"f{n}.py:1 f{n}" for n in range(9)], "seconds": 30.0}
+    told = one(Facts(stalls=[deep]), "loop blocked").evidence
+    assert told.endswith(" at f8.py:1 f8, from f7.py:1 f7, from f6.py:1 f6, from f5.py:1 f5")
+    short = {**stall, "seconds": 7.4}
+    none(Facts(stalls=[short] * 4), "loop blocked")
+    brief = {"seconds": 0.3, "stack": ["agent.py:1 monologue"]}
+    assert one(Facts(stalls=[brief] * 5), "loop blocked").weight == "medium"
+    assert "8.0 s on average" in one(Facts(stalls=[brief] * 9 + [stall] * 5), "loop blocked").evidence
     none(Facts(stalls=[{"seconds": 8.0, "stack": []}] * 6), "loop blocked")
 
 

@@ -208,3 +208,14 @@ def test_few_points_or_no_time_tell_nothing() -> None:
     exact = trend(list(range(12)), [3.0 * x for x in range(12)])
     assert exact is not None
     assert (exact.slope, exact.low, exact.high) == (3, 3, 3)
+
+
+def test_the_slope_is_the_middle_one_and_growth_has_to_be_beyond_doubt() -> None:
+    times = list(range(100))
+    spiked = trend(times, [3.0 * x + (50 if x % 7 == 0 else 0) for x in times])
+    assert spiked is not None
+    assert spiked.slope == 3
+    generator = random.Random(0)
+    weak = trend(times[:60], [0.012 * x + generator.gauss(0, 1) for x in times[:60]])
+    assert weak is not None
+    assert (weak.low > 0, 0.01 < weak.p < 0.05, weak.grows) == (True, True, False)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ class Counting(Readings):
         self.count = 0
         self.failing = failing
 
-    def read(self) -> dict[str, Any]:
+    def read(self, interval: float = 5.0) -> dict[str, Any]:
         self.count += 1
         if self.failing and self.count == 1:
             raise OSError("not now")
@@ -70,6 +72,107 @@ def test_a_shorter_interval_acts_at_once(tmp_path: Path) -> None:
     monitor.start(interval=0.01)
     assert monitor.interval == 0.01
     wait_for(lambda: monitor.latest["cpu"] >= 3)
+    monitor.stop()
+
+
+class Watched:
+    """Stalls as told; counts how often they are looked for."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+        self.released = False
+        self.ended: list[Stall] = []
+        self.lasting: list[Stall] = []
+
+    def watch(self) -> list[Stall]:
+        self.looks += 1
+        ended, self.ended = self.ended, []
+        return ended
+
+    def discover(self) -> None:
+        """There are no loops."""
+
+    def lags(self) -> dict[str, float]:
+        return {"AgentContext": 0.1}
+
+    def release(self) -> None:
+        self.released = True
+
+    def looked_at_again(self) -> None:
+        seen = self.looks
+        wait_for(lambda: self.looks >= seen + 2)
+
+
+def test_between_two_samples_it_only_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autoperf.monitor.monitor._WATCH_S", 0.001)
+    readings, stalls = Counting(), Watched()
+    monitor = Monitor(lambda: readings, lambda: stalls, interval=3600)  # type: ignore[arg-type, return-value]
+    monitor.start()
+    wait_for(lambda: stalls.looks >= 50)
+    monitor.stop()
+    assert readings.count == 1
+    assert stalls.released
+
+
+def test_what_is_read_seldom_stays_in_the_latest_sample_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autoperf.monitor.monitor._WATCH_S", 0.001)
+    rows = iter([{"cpu": 1, "unique": 5}, *({"cpu": n} for n in range(2, 10_000))])
+    readings = Counting()
+    monkeypatch.setattr(readings, "read", lambda interval: next(rows))
+    monitor = Monitor(lambda: readings, Watched, interval=0.001)  # type: ignore[arg-type]
+    monitor.start()
+    wait_for(lambda: monitor.latest.get("cpu", 0) >= 2)
+    monitor.stop()
+    assert monitor.latest["unique"] == 5
+    assert ["unique" in row for row in monitor.take()[0][:2]] == [True, False]
+
+
+def test_stalls_are_counted_kept_handed_on_and_told_while_they_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autoperf.monitor.monitor._WATCH_S", 0.001)
+    stalls = Watched()
+    monitor = Monitor(Counting, lambda: stalls, interval=3600)  # type: ignore[arg-type, return-value]
+    monitor.start()
+    wait_for(lambda: monitor.latest)
+    pulses = [monitor.pulse]
+    stall = Stall(1000.04, 0.3, "AgentContext", ("agent.py:1 f",), "", "chat7", "slow")
+    for now in ([stall], [replace(stall, at=1000.03, seconds=0.5)], []):
+        stalls.lasting = now
+        stalls.looked_at_again()
+        lasting = monitor.as_row()["lasting"]
+        assert [(row["at"], row["chat"], row["tool"]) for row in lasting] == [
+            (1000.0, "chat7", "slow")
+        ] * len(now)
+        pulses.append(monitor.pulse)
+    # It began, it went on as before, it ended: a record is written anew for two of these.
+    assert [after - before for before, after in itertools.pairwise(pulses)] == [1, 0, 1]
+    stalls.ended, stalls.lasting = [stall, stall], [stall]
+    stalls.looked_at_again()
+    monitor.stop()
+    assert monitor.as_row()["stalls"] == 2
+    assert monitor.as_row()["last_stall"]["seconds"] == 0.3
+    assert monitor.as_row()["lasting"] == []
+    assert monitor.take()[1] == [stall, stall]
+    assert list(monitor.recent_stalls) == [stall, stall]
+
+
+def test_a_sample_is_a_reason_to_write_the_record_anew(tmp_path: Path) -> None:
+    monitor = make(tmp_path)
+    monitor.start()
+    wait_for(lambda: monitor.latest.get("cpu", 0) >= 2)
+    monitor.stop()
+    assert monitor.pulse == monitor.latest["cpu"]
+
+
+def test_where_no_thread_can_be_started_there_is_no_monitor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(_: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", late)
+    monitor = make(tmp_path)
+    monitor.start()
+    assert not monitor.running
     monitor.stop()
 
 
@@ -135,11 +238,18 @@ def test_a_forked_child_has_no_monitor_until_it_starts_one(tmp_path: Path) -> No
     monitor = make(tmp_path)
     monitor.start()
     wait_for(lambda: monitor.latest)
+    stall = Stall(1.0, 0.5, "AgentContext")
+    monitor.recent_stalls.append(stall)
+    monitor._to_store.append(stall)
+    monitor.lasting, monitor.stalls = [stall], 1
+    monitor._changing.acquire()  # as by a thread that is not there in the child
     read, write = os.pipe()
     pid = os.fork()
     if not pid:
         monitor.forked()
+        row = monitor.as_row()
         told = [monitor.running, monitor.latest == {}, monitor.take() == ([], [])]
+        told += [row["stalls"], row["last_stall"], row["lasting"]]
         monitor.start()
         deadline = time.monotonic() + 10
         while not monitor.latest and time.monotonic() < deadline:
@@ -148,7 +258,8 @@ def test_a_forked_child_has_no_monitor_until_it_starts_one(tmp_path: Path) -> No
         os._exit(0)
     os.close(write)
     with os.fdopen(read) as pipe:
-        assert pipe.read() == "[False, True, True, True]"
+        assert pipe.read() == "[False, True, True, 0, None, [], True]"
+    monitor._changing.release()
     os.waitpid(pid, 0)
     assert monitor.running
     monitor.stop()

@@ -58,8 +58,9 @@ def test_a_day_later_a_minute_is_one_row_with_its_means_and_its_worst(store: Sto
     kept = Archive(store, lambda: clock[0])
     begin = NOW // MINUTE_S * MINUTE_S
     rows = [
-        sample(begin + 5 * number, cpu=number, lag={"A": number / 10}, children={"sh": [number, 7]})
+        sample(begin + 5 * number, cpu=number, lag={"A": lag}, children={"sh": [int(10 * lag), 7]})
         for number in range(24)
+        for lag in [0.1 * (number + 1) if number % 12 == 4 else 0.1]
     ]
     kept.keep(rows, [])
     assert len(archive.samples(store, 0)) == 24
@@ -68,8 +69,8 @@ def test_a_day_later_a_minute_is_one_row_with_its_means_and_its_worst(store: Sto
     found = archive.samples(store, 0)
     assert [(row["at"], row["span"]) for row in found] == [(begin, 60), (begin + 60, 60)]
     assert [row["cpu"] for row in found] == [sum(range(12)) / 12, sum(range(12, 24)) / 12]
-    assert [row["lag"] for row in found] == [{"A": 1.1}, {"A": 2.3}]
-    assert [row["children"] for row in found] == [{"sh": [11, 7]}, {"sh": [23, 7]}]
+    assert [row["lag"] for row in found] == [{"A": 0.5}, {"A": 1.7000000000000002}]
+    assert [row["children"] for row in found] == [{"sh": [5, 7]}, {"sh": [17, 7]}]
     assert all(row["memory"] == 100 for row in found)
     clock[0] += DAY_S
     kept.keep([], [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,14 +29,14 @@ class Process:
     """What psutil would give, by hand."""
 
     def __init__(self) -> None:
-        self.cpu, self.rss, self.switches = 1.0, 1000, 0
+        self.cpu, self.system, self.rss, self.switches = 1.0, 0.5, 1000, 0
         self.family: list[Any] = []
 
     def oneshot(self) -> Any:
         return open("/dev/null")
 
     def cpu_times(self) -> Any:
-        return SimpleNamespace(user=self.cpu, system=0.5)
+        return SimpleNamespace(user=self.cpu, system=self.system)
 
     def memory_info(self) -> Any:
         return SimpleNamespace(rss=self.rss)
@@ -76,7 +77,8 @@ def test_the_second_sample_equals_the_truth_and_so_does_the_third(tmp_path: Path
     assert (first["memory"], first["threads"], first["files"]) == (1000, 7, 11)
     for burnt, switched, passed in ((2.5, 50, 5.0), (0.4, 7, 2.0)):
         clock.now += passed
-        process.cpu += burnt
+        process.cpu += 0.75 * burnt
+        process.system += 0.25 * burnt
         process.switches += switched
         process.rss += 24
         found = readings.read()
@@ -98,6 +100,30 @@ def test_children_are_counted_by_program_zombies_apart(tmp_path: Path, no_limits
     process.family = [child("chrome", 5), child("chrome", 6), child("sh", 1), child("x", 0, "zombie"), gone]
     found = Readings(tmp_path, process, Clock(), no_limits).read()
     assert found["children"] == {"chrome": [2, 11], "sh": [1, 1], "(zombie)": [1, 0]}
+
+
+def test_of_many_programs_those_that_hold_most_are_named(tmp_path: Path, no_limits: Limits) -> None:
+    process = Process()
+    process.family = [child(f"program {n}", n) for n in range(30)]
+    found = Readings(tmp_path, process, Clock(), no_limits).read()["children"]
+    assert list(found) == [f"program {n}" for n in range(29, 9, -1)]
+
+
+def test_memory_of_its_own_and_collections(
+    tmp_path: Path, no_limits: Limits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, process = Clock(), Process()
+    monkeypatch.setattr(process, "memory_full_info", lambda: SimpleNamespace(rss=1000, uss=600))
+    collected = [100, 10, 1]
+    monkeypatch.setattr(
+        "autoperf.monitor.readings.gc.get_stats", lambda: [{"collections": n} for n in collected]
+    )
+    readings = Readings(tmp_path, process, clock, no_limits)
+    assert readings.read()["unique"] == 600
+    clock.now += 1000.0  # whatever it has cost
+    collected[:] = [1100, 60, 5]
+    found = readings.read()
+    assert (found["collections"], found["full_collections"]) == (pytest.approx(1.054), pytest.approx(0.004))
 
 
 def test_the_disk_of_a_folder_that_is_not_there_yet_is_that_of_its_parent(
@@ -127,6 +153,25 @@ def test_what_is_dear_is_read_seldom_and_what_is_cheap_each_time() -> None:
     assert all(free.read() for _ in range(10))
 
 
+def test_who_asks_for_samples_more_often_gets_them_whole(tmp_path: Path, no_limits: Limits) -> None:
+    clock = Clock()
+    readings = Readings(tmp_path, Process(), clock, no_limits)
+    costs = {"_usage": 0.0004, "_disk": 0.01}  # seconds: 4 and 100 s apart
+    for part in readings._parts:
+        part._cpu_clock = count(0.0, costs.get(part._read.__name__, 0.0)).__next__
+
+    def seen(interval: float, times: int) -> dict[str, int]:
+        rows = []
+        for _ in range(times):
+            rows.append(readings.read(interval))
+            clock.now += interval
+        return {key: sum(key in row for row in rows) for key in ("memory", "disk_free")}
+
+    assert seen(5.0, 40) == {"memory": 40, "disk_free": 2}
+    assert seen(0.5, 40) == {"memory": 40, "disk_free": 2}
+    assert seen(60.0, 4) == {"memory": 3, "disk_free": 1}, "the first came half a second after the last"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX shells")
 def test_a_real_process_and_its_leftover_child(tmp_path: Path) -> None:
     readings = Readings(tmp_path)
@@ -138,7 +183,7 @@ def test_a_real_process_and_its_leftover_child(tmp_path: Path) -> None:
         while time.process_time() < until:
             sum(range(1000))
         assert Readings(tmp_path).read()["children"]["sleep"][0] == 1
-        readings._parts[0]._due = 0
+        readings._parts[0]._cost = 0.0
         found = readings.read()
         assert found["cpu"] == pytest.approx(0.2 / (time.monotonic() - begun), rel=0.5)
         assert found["memory"] == pytest.approx(psutil.Process().memory_info().rss, rel=0.1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import py_compile
+import re
 import sys
 import types
 from pathlib import Path
@@ -136,6 +138,7 @@ def test_what_is_no_action_is_answered_with_those_there_are(optimizer: Optimizer
     assert lines[0].endswith("Give one of these as `action`:")
     assert [line.split("`")[1] for line in lines[1:]] == list(ACTIONS)
     assert len(lines[0]) < 120
+    assert lines[0].count("`") in (2, 4), "what was asked for marks nothing up"
 
 
 @pytest.mark.parametrize(
@@ -146,7 +149,11 @@ def test_what_is_no_action_is_answered_with_those_there_are(optimizer: Optimizer
         (ask("clear_cache", which="/etc/passwd"), "`which` holds names only"),
         (ask("preload"), "`tools` names the tools to make ready"),
         (ask("preload", tools="../agent"), "`tools` holds names only"),
+        (ask("start_monitoring", interval=0.49), "`interval` is a number from 0.5 to 3600"),
+        (ask("start_monitoring", interval=3601), "`interval` is a number from 0.5 to 3600"),
         (ask("history", hours=-1), "`hours` is a number"),
+        (ask("history", hours=745), "`hours` is a number from 0.05 to 744"),
+        (ask("profile", seconds=901), "`seconds` is a number from 1 to 900"),
         (ask("profile", seconds=1e9), "`seconds` is a number"),
     ],
 )
@@ -179,6 +186,9 @@ def test_no_answer_is_longer_than_40_lines(optimizer: Optimizer) -> None:
     lines = optimizer.answer(ask("status")).splitlines()
     assert len(lines) == 40
     assert lines[-1] == "(61 more lines left out)"
+    assert lines[-2] == "38"
+    optimizer.actions["status"] = Action(lambda call: "\n".join(map(str, range(40))), "")
+    assert optimizer.answer(ask("status")).splitlines() == list(map(str, range(40)))
 
 
 def test_read_only(tmp_path: Path) -> None:
@@ -187,6 +197,7 @@ def test_read_only(tmp_path: Path) -> None:
     process.caches["tools"].keep("key", Loaded([]), Stamp((1,), 0), 0.0)
     refused = [a for a in ACTIONS if "is refused" in optimizer.answer(ask(a, seconds=1)).splitlines()[0]]
     assert refused == ["optimize", "undo", "start_monitoring", "stop_monitoring", "clear_cache", "preload"]
+    assert [a for a in refused if f"`{a}`" in optimizer.answer(ask("nothing"))] == []
     assert process.caches["tools"].keys() == ["key"]
     assert not process.monitor.running
     for work in process.probe.at_stop:
@@ -203,8 +214,33 @@ def test_preload_reads_and_compiles_and_runs_nothing(process: Runtime) -> None:
     assert "echo" not in set(sys.modules) - before
     assert process.caches["tools"].keys() == []
     path = str(process.root / "python/tools/echo.py")
+    process.code.code_of(path, lambda: compile("", path, "exec"))
+    assert "its code is kept already" in keeping.preload(process, ask(tools="echo"))
     process.caches["tools"].keep((path, object, True), Loaded([]), Stamp((1,), 0), 0.0)
     assert "its class is kept already" in keeping.preload(process, ask(tools=["echo"]))
+
+
+def test_preload_tells_what_it_had_to_do(tmp_path: Path) -> None:
+    layout = detect(HOSTS / "v0_9_8")
+    assert layout is not None
+    tools = tmp_path / "host/python/tools"
+    tools.mkdir(parents=True)
+    for name in ("plain", "known"):
+        (tools / f"{name}.py").write_text(f"NAME = {name!r}\n")
+    py_compile.compile(str(tools / "known.py"))
+    (tools / "broken.py").write_text("def f(:\n")
+    (tools / "no_text.py").write_bytes(b"\xff\xfe\x00")
+    process = Runtime(tmp_path / "host", layout, Config(home=tmp_path / "state", quiet=True))
+    answer = keeping.preload(process, ask(tools="plain, known, broken, no_text, gone"))
+    rows = dict(re.findall(r"\| (\w+) \| [^|]+ \| ([^|]+) \|", answer))
+    assert rows == {
+        "tool": "state",
+        "plain": "compiled now",
+        "known": "compiled before, its .pyc was read",
+        "broken": "cannot be compiled; its call will say why",
+        "no_text": "cannot be compiled; its call will say why",
+        "gone": "no file of that name",
+    }
 
 
 def test_preload_of_a_host_that_imports_its_tools_once(tmp_path: Path) -> None:
@@ -221,6 +257,35 @@ def test_nothing_kept(process: Runtime) -> None:
     assert keeping.clear_cache(process, ask()) == "Nothing was kept: nothing to drop."
     assert "| tools | 0 |" in keeping.clear_cache(process, ask(which="tools"))
     assert keeping.clear_cache(process, ask(which="all")).startswith("Nothing was kept")
+    assert "| tools | 0 |" in keeping.clear_cache(process, ask(which=" Tools "))
+
+
+def test_what_was_dropped_is_told_by_name(process: Runtime) -> None:
+    process.caches["tools"].keep("key", Loaded([]), Stamp((1,), 0), 0.0)
+    process.probe.clearing["tools"] = [lambda: 3]
+    process.probe.clearing["texts"] = [lambda: 2]
+    assert keeping.clear_cache(process, ask()).splitlines() == [
+        "6 entries dropped; the next uses read them again.",
+        "| what | entries dropped |",
+        "| --- | ---: |",
+        "| tools | 4 |",
+        "| texts | 2 |",
+    ]
+
+
+def test_the_monitor_is_started_with_the_interval_and_stopped(process: Runtime) -> None:
+    try:
+        for interval in (0.5, 3600):
+            started = keeping.start_monitoring(process, ask(interval=interval))
+            assert started.startswith(f"Monitor: a sample every {interval:g} s (before: ")
+            assert (process.monitor.running, process.monitor.interval) == (True, interval)
+        assert keeping.stop_monitoring(process, ask()) == "Monitor: off (before: a sample every 3600 s)."
+        assert not process.monitor.running
+        assert keeping.start_monitoring(process, ask()).startswith(
+            "Monitor: a sample every 3600 s (before: off"
+        )
+    finally:
+        process.monitor.stop()
 
 
 # -- advice
@@ -254,6 +319,7 @@ def test_what_is_ours_is_applied_and_taken_back(process: Runtime, monkeypatch: p
     assert "to keep the new ones: AUTOPERF_TOOL_CACHE_SIZE=200" in answer
     assert "- Torch (medium): do Torch" in answer
     assert "- Late (medium): do Late" in answer
+    assert "- Too small" not in answer, "what was applied is not left to be done"
     assert process.caches["tools"].maxsize == 200
     # The counters it was made from still say so: it must not grow without end.
     advise(monkeypatch, advice("Too small", ("tool_cache_size", "400")))

@@ -143,6 +143,15 @@ def told_without_results(told: Any) -> Any:
 
 
 @pytest.mark.parametrize("host", HOSTS)
+def test_what_the_benchmark_calls_is_in_no_statistics(told: Any, host: str) -> None:
+    # It makes ten thousands of calls in its second and a half, the conversation itself some hundreds.
+    lookups = told(host, "callable")["status"]["lookups"]
+    assert all(row["lookups"] < 2000 for row in lookups.values()), lookups
+    caches = told(host, "callable")["status"]["caches"]
+    assert all(row["hits"] + row["misses"] < 2000 for row in caches.values()), caches
+
+
+@pytest.mark.parametrize("host", HOSTS)
 def test_off_leaves_the_unknown_tool_to_the_host(told: Any, host: str) -> None:
     off, bare = told(host, "off"), told(host, None)
     assert off["transcript"] == bare["transcript"]

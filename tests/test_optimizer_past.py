@@ -86,6 +86,16 @@ def test_the_same_is_no_difference_and_few_are_too_few(process: Runtime) -> None
     assert row(answer, "fresh")[2:] == ["100.0 %", "5.0 ms", "5.0 ms", "-", "new"]
 
 
+def test_a_tail_that_became_slower(process: Runtime) -> None:
+    for number in range(100):
+        more = 50 * number % 120
+        keep(process, *message(1000 + number, 1.5 * HOUR - number, 100 + more))
+        slow = 2000 if number % 9 == 4 else 0
+        keep(process, *message(2000 + number, 0.5 * HOUR - number, 100 + more + slow))
+    told = row(past.history(process, ask(hours=1)), "code")
+    assert told[4:] == ["2.1 s", "100, 150.0 ms", "**p95 slower**, was 210.0 ms"]
+
+
 def test_what_may_be_chance_among_so_many_is_no_difference(process: Runtime) -> None:
     # Alone its chance is 7 in 1,000; among forty others that are alike it may be one of them.
     for number in range(12):
@@ -107,6 +117,57 @@ def test_what_is_older_than_both_periods_is_not_read(process: Runtime) -> None:
     answer = past.history(process, ask(hours=1))
     assert "of the last 1 h: 1; of the 1 h before: 0." in answer
     assert row(answer, "code")[1] == "1"
+
+
+class Flushed:
+    """Telemetry that writes a message when it is asked to."""
+
+    def __init__(self, process: Runtime) -> None:
+        self.process = process
+
+    def flush(self) -> None:
+        keep(self.process, *message(1, 60, 10))
+
+
+@pytest.mark.parametrize("action", [past.history, past.report])
+def test_what_was_just_measured_is_in_it(
+    process: Runtime, monkeypatch: pytest.MonkeyPatch, action: Any
+) -> None:
+    monkeypatch.setattr(process, "telemetry", Flushed(process))
+    assert row(action(process, ask()), "code")[1] == "1"
+
+
+def test_a_period_is_a_day_unless_it_is_said(process: Runtime) -> None:
+    keep(process, *message(1, 23 * HOUR, 10), *message(2, 25 * HOUR, 10))
+    assert past.history(process, ask()).startswith("Messages of the last 24 h: 1; of the 24 h before: 1.")
+
+
+def test_without_anything_before_nothing_is_beside_it(process: Runtime) -> None:
+    keep(process, *message(1, 60, 10))
+    answer = past.history(process, ask())
+    assert "| tool | calls | errors | median | p95 |" in answer.splitlines()
+    assert row(answer, "code") == ["code", "1", "0.0 %", "10.0 ms", "10.0 ms"]
+    assert "Before:" not in answer
+
+
+def test_tokens_and_time_to_the_first_chunk_are_no_durations(process: Runtime) -> None:
+    for number, ago in enumerate([1.5] * 12 + [0.5] * 12):
+        rows = message(number, ago * HOUR, 10)
+        tokens = 1000 if ago > 1 else 9000
+        rows[2] = rows[2]._replace(
+            attributes={names.INPUT_TOKENS: tokens, names.OUTPUT_TOKENS: 5, names.TIME_TO_FIRST_CHUNK: 0.01}
+        )
+        keep(process, *rows)
+    answer = past.history(process, ask(hours=1))
+    assert row(answer, "gpt") == [
+        "gpt",
+        "12",
+        "0.0 %",
+        "40.0 ms",
+        "40.0 ms",
+        "12, 40.0 ms",
+        "none beyond chance",
+    ]
 
 
 def test_the_page_and_its_headlines(process: Runtime) -> None:

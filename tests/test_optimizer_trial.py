@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from autoperf.caching import Cache
 from autoperf.optimizer import trial
 from autoperf.optimizer.bare import bare_namespace, rebound
-from autoperf.optimizer.trial import Pair, timing
+from autoperf.optimizer.trial import Pair, Timed, timing
 from autoperf.patching import Patch, PatchSet
+from autoperf.stamps import Stamp
 
 
 class Watch:
@@ -153,6 +155,79 @@ def test_a_function_bound_to_other_names() -> None:
         return a + b + OFFSET  # type: ignore[name-defined,no-any-return]  # noqa: F821
 
     assert rebound(adds, {"OFFSET": 10})(1) == 13
+
+
+def test_the_table_says_how_many_times_as_long_the_bare_one_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing() -> None:
+        raise AssertionError("timing is made up here")
+
+    asked: list[float] = []
+
+    def made_up(pair: Pair, seconds: float) -> Timed:
+        asked.append(seconds)
+        return {
+            "class of echo.py": Timed(
+                pair.what, (90_000.0, 100_000.0, 400_000.0), (9_000.0, 10_000.0, 11_000.0), 4906
+            ),
+            "paths of a tool": Timed(pair.what, (4_000.0,), (8_000.0,), 2),
+        }[pair.what]
+
+    monkeypatch.setattr(trial, "_tools", lambda runtime: [Pair("class of echo.py", nothing, nothing)])
+    monkeypatch.setattr(trial, "_paths", lambda runtime, agent: [Pair("paths of a tool", nothing, nothing)])
+    monkeypatch.setattr(trial, "_points", lambda runtime, agent: [])
+    monkeypatch.setattr(trial, "timing", made_up)
+    call: Any = types.SimpleNamespace(agent=None)
+    runtime: Any = None
+    lines = trial.benchmark(runtime, call).splitlines()
+    assert lines[:4] == [
+        "| look-up | bare | with autoperf | bare / autoperf | calls |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        "| class of echo.py | 100.0 us | 10.0 us | 10.0x | 4,906 |",
+        "| paths of a tool | 4.0 us | 8.0 us | 0.5x | 2 |",
+    ]
+    assert lines[4].startswith("CPU time of a call, median of 1 to 3 rounds in turns")
+    assert asked == [trial.SECONDS / 2] * 2, "all of it together takes no longer"
+    monkeypatch.setattr(trial, "_tools", lambda runtime: [])
+    monkeypatch.setattr(trial, "_paths", lambda runtime, agent: [])
+    assert trial.benchmark(runtime, call).startswith("Nothing can be timed yet")
+
+
+def test_classes_that_may_be_loaded_again_unnoticed_the_latest_first() -> None:
+    class Found:
+        pass
+
+    def kept(*classes: type, reusable: bool = True) -> Any:
+        return types.SimpleNamespace(classes=list(classes), reusable=lambda: reusable)
+
+    cache: Cache[Any] = Cache(10, 300.0)
+    for key, value in (
+        (("first.py", Found), kept(Found)),
+        (("holds_state.py", Found), kept(Found, reusable=False)),
+        (("none.py", Found), kept()),
+        ("no arguments", kept(Found)),
+        (("second.py", Found), kept(Found)),
+    ):
+        cache.keep(key, value, Stamp((1,), 0), 0.0)
+    assert [key[0] for key in trial._keys(cache, shared=False)] == ["second.py", "first.py"]
+    # A host that shares its modules executes nothing again.
+    shared = [key[0] for key in trial._keys(cache, shared=True)]
+    assert shared == ["second.py", "holds_state.py", "first.py"]
+
+
+def test_a_look_up_that_waits_is_no_empty_point() -> None:
+    async def waits() -> None:
+        await Pause()
+
+    class Pause:
+        def __await__(self) -> Any:
+            yield
+
+    async def answers() -> int:
+        return 5
+
+    trial._driven(answers())
+    with pytest.raises(RuntimeError, match="waited for something"):
+        trial._driven(waits())
 
 
 def test_it_ends_within_two_seconds() -> None:

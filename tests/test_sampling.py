@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 import threading
 import time
+import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import pytest
 
 from autoperf.agentzero.optimizer import Call
 from autoperf.monitor import sampling
 from autoperf.monitor.sampling import Function, Sampler, Standing, described
-from autoperf.optimizer.profiling import Messages, shown
+from autoperf.optimizer.profiling import Messages, Profiling, shown
+from tests.test_optimizer import made
 
 HERE = str(Path(__file__).resolve().parent)
 
@@ -84,6 +89,23 @@ def test_the_innermost_function_and_all_around_it_count_once_a_look() -> None:
     assert around["inner"] == around["spins"] == ("host", 3)
     assert around["run"] == ("library", 3)
     assert names(profile.host) == {"inner": ("host", 3)}
+
+
+def test_what_a_library_does_counts_for_the_host_function_that_called_it() -> None:
+    sampler = looking()
+
+    def shown(_: object) -> str:
+        sampler.note([("t", sys._getframe().f_back)])  # type: ignore[list-item]
+        return "x"
+
+    def asks() -> None:
+        json.dumps({"a": object()}, default=shown, indent=1)
+
+    asks()
+    profile = sampler.profile
+    (innermost,) = profile.own
+    assert (innermost.owner, innermost.place.partition(":")[0]) == ("library", "json/encoder.py")
+    assert names(profile.host) == {"asks": ("host", 1)}
 
 
 def test_a_function_that_calls_itself_counts_once() -> None:
@@ -176,6 +198,7 @@ def codes(frame: FrameType | None) -> list[object]:
         ("{root}/agent.py", "host", "agent.py:1"),
         ("{root}/python/helpers/log.py", "host", "python/helpers/log.py:1"),
         ("{root}/.venv/lib/python3.12/site-packages/litellm/main.py", "library", "litellm/main.py:1"),
+        ("/usr/lib/python3/dist-packages/yaml/reader.py", "library", "yaml/reader.py:1"),
         ("/usr/lib/python3.12/json/decoder.py", "library", "json/decoder.py:1"),
         (sampling.__file__, "autoperf", "autoperf/monitor/sampling.py:1"),
         ("<string>", "library", "<string>:1"),
@@ -191,7 +214,8 @@ def test_it_looks_on_a_thread_of_its_own_until_it_is_stopped() -> None:
     sampler = Sampler(HERE, lambda: "look", 60.0, interval=0.001)
     sampler.start()
     deadline = time.monotonic() + 30
-    while sampler.profile.looks < 5 and time.monotonic() < deadline:
+    # On a busy machine this thread may have had no time yet when it was first asked how much it had.
+    while (sampler.profile.looks < 5 or not sampler.profile.busy) and time.monotonic() < deadline:
         sum(range(1000))
     profile = sampler.stop()
     assert profile.looks >= 5
@@ -201,6 +225,63 @@ def test_it_looks_on_a_thread_of_its_own_until_it_is_stopped() -> None:
     seen = profile.looks
     time.sleep(0.02)
     assert profile.looks == seen
+
+
+def test_who_stood_still_from_the_start_is_never_counted() -> None:
+    begun: list[int] = []
+
+    def waits(pipe: int) -> None:
+        begun.append(pipe)
+        os.read(pipe, 1)
+
+    read, write = os.pipe()
+    waiting = [threading.Thread(target=waits, args=(read,), name=f"waits-{n}") for n in range(5)]
+    for thread in waiting:
+        thread.start()
+    while len(begun) < len(waiting):
+        time.sleep(0.01)
+    time.sleep(0.05)
+    sampler = Sampler(HERE, lambda: "look", 60.0, interval=0.001)
+    sampler.start()
+    deadline = time.monotonic() + 30
+    while sampler.profile.looks < 5 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    profile = sampler.stop()
+    os.write(write, b"x" * len(waiting))
+    for thread in waiting:
+        thread.join()
+    os.close(read)
+    os.close(write)
+    assert profile.looks >= 5
+    assert not [name for name in profile.busy if name.startswith("waits-")]
+
+
+def test_its_time_and_what_it_costs_are_those_of_looking(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, spent = [100.0], [0.0]
+    waited: list[float] = []
+    phases = iter(["look", "look", "look", "pause", "pause", "look", "look", "end"])
+    sampler = Sampler(HERE, lambda: next(phases), 60.0, interval=0.01)
+
+    def wait(seconds: float) -> bool:
+        waited.append(seconds)
+        now[0] += max(seconds, 0.2)  # so that the phase is asked for each time
+        return False
+
+    def look() -> list[Any]:
+        spent[0] += 0.03
+        return []
+
+    clock = types.SimpleNamespace(monotonic=lambda: now[0], thread_time=lambda: spent[0])
+    monkeypatch.setattr(sampling, "time", clock)
+    monkeypatch.setattr(sampler._over, "wait", wait)
+    monkeypatch.setattr(sampler, "_stacks", look)
+    sampler._run()
+    profile = sampler.profile
+    assert profile.looks == 3, "the first after the start and after a pause only finds out who waits"
+    # 3 % of the time: 0.03 s of looking, then a second of none. The pause does not count.
+    assert waited == pytest.approx([0.01, 0.01, 1.0, 1.0, 0.2, 0.2, 0.01, 1.0])
+    assert profile.seconds == pytest.approx(0.2 + 1.0 + 0.2)
+    assert profile.cost == pytest.approx(0.09)
 
 
 @pytest.mark.parametrize(("phase", "limit"), [("end", 60.0), ("look", 0.0)])
@@ -226,6 +307,27 @@ def test_in_a_pause_it_does_not_look() -> None:
     sampler.start()
     sampler._thread.join(30)
     assert (sampler.profile.looks, sampler.profile.seconds) == (0, 0.0)
+
+
+def test_a_profile_ends_with_the_process_and_is_not_its_childs(tmp_path: Path) -> None:
+    process = made("v0_9_8", tmp_path)
+    profiling = Profiling(process)
+    before = threading.active_count()
+    assert profiling.profile(Call(Chat(), {})).startswith("Sampling all threads")
+    (sampler,) = [one for one in (profiling._sampler,) if one is not None]
+    assert sampler.running
+    profiling._lock.acquire()
+    for work in process.probe.after_fork:
+        work()
+    assert profiling._sampler is None
+    profiling._lock.acquire(timeout=10)
+    profiling._lock.release()
+    profiling._sampler = sampler
+    for work in process.probe.at_stop:
+        work()
+    assert not sampler.running
+    assert threading.active_count() <= before
+    assert profiling._sampler is None
 
 
 class Chat:

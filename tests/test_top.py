@@ -142,6 +142,32 @@ often            900       0   1.0 ms  2.0 ms
 stalls    lasted  where
 07:59:10  1.26 s  time.sleep
 07:58:20  0.40 s  a.py:1 f, tool slow, chat c1"""
+FORTY = """\
+process 7 runs since 10 min     08:00:00
+
+CPU     0.50 of 2.00 cores
+memory  300 MiB, limit 1,024 MiB
+lag     31.0 ms AgentContext
+holds   threads 25, open files 41
+        chrome 3 (500 MiB)
+
+9 chats, 2 at work
+chat  agent  step  doing           since
+c1    A0     2     tool c..dinate  30 s
+c1    A1     5     tool search     7.0 s
+c1    A1     5     tool fetch      6.0 s
+c2    A0     1     between calls   2.0 s
+-     -            model small     1.0 s
+
+hits    tools 98.5 %
+
+slowest tools  calls     p95
+slow               2   4.0 s
+often            900  2.0 ms
+
+stalls    lasted  where
+07:59:10  1.26 s  time.sleep
+07:58:20  0.40 s  a.py:1 f, tool slow"""
 VIEW = View(ROW, True, NOW, SAMPLES, STALLS)
 
 
@@ -157,6 +183,33 @@ def test_one_screen_of_eighty_columns() -> None:
 
 def test_one_screen_of_sixty_columns_says_less_of_each_tool() -> None:
     assert "\n".join(dashboard.frame(VIEW, 60)) == SIXTY
+
+
+def test_one_screen_of_forty_columns_cuts_no_number_and_no_place() -> None:
+    assert "\n".join(dashboard.frame(VIEW, 40)) == FORTY
+    alone = {**ROW, "host": {"chats": 1}, "underway": [{**WORKS[1], "chat": "PquPwfVh"}]}
+    assert dashboard.frame(View(alone, True, NOW, (), STALLS), 40)[8:11] == [
+        "1 chat, 1 at work",
+        "chat      step  doing          since",
+        "PquPwfVh  2     between calls  31 s",
+    ]
+
+
+def test_where_a_stall_was_gives_way_last() -> None:
+    long = {
+        **STALLS[0],
+        "stack": ["tools/code_execution_tool.py:7 grind"],
+        "chat": "PquPwfVh",
+        "tool": "code",
+    }
+
+    def place(width: int) -> str:
+        return dashboard.frame(View({"pid": 7}, True, NOW, (), (long,)), width)[-1].partition("0.40 s  ")[2]
+
+    assert place(90) == "tools/code_execution_tool.py:7 grind, tool code, chat PquPwfVh"
+    assert place(79) == "tools/code_execution_tool.py:7 grind, tool code"
+    assert place(60) == "tools/code_execution_tool.py:7 grind"
+    assert place(40) == "tools/code..py:7 grind"
 
 
 @pytest.mark.parametrize("width", [20, 40, 60, 79, 80, 160, 300])
@@ -179,6 +232,9 @@ def test_a_low_window_gets_the_beginning_of_every_list_it_has_room_for(height: i
     lines = dashboard.frame(VIEW, 80, height)
     assert len(lines) <= height
     assert lines[0].startswith("process 7")
+    if height <= 16:
+        assert "" not in lines
+        assert len(lines) == height, "room for a row is not left empty"
     if height >= 22:
         assert any(line.startswith("07:59:10") for line in lines)
         assert any("and " in line and " more" in line for line in lines) == (
@@ -192,11 +248,22 @@ def test_what_is_wrong_comes_first() -> None:
         "! it has ended",
     ]
     stuck = {"at": NOW - 12, "loop": "AgentContext", "stack": ["a.py:1 f"], "tool": "slow", "chat": "c1"}
-    blocked = {**ROW, "monitor": {**ROW["monitor"], "lasting": [stuck]}}
-    assert dashboard.frame(View(blocked, True, NOW), 160)[1] == (
-        "! loop AgentContext has answered nobody for 12 s: a.py:1 f, tool slow, chat c1"
-    )
-    assert not any(line.startswith("!") for line in dashboard.frame(View(blocked, False, NOW), 80))
+    blocked = {**ROW, "updated": NOW, "monitor": {**ROW["monitor"], "lasting": [stuck]}}
+
+    def said(width: int, row: dict[str, Any] = blocked) -> str:
+        return dashboard.frame(View(row, True, NOW), width)[1]
+
+    assert said(160) == "! loop AgentContext has answered nobody for 12 s: a.py:1 f, tool slow, chat c1"
+    assert said(60) == "! loop AgentContext has answered nobody for 12 s: a.py:1 f"
+    assert said(40) == "! AgentContext stalled 12 s: a.py:1 f"
+    # It may have ended since: so much is known of it, by when the record was written, or would have been.
+    assert "for 11 s" in said(160, {**blocked, "updated": NOW - 1.0})
+    assert "for 10 s" in said(160, {**blocked, "updated": NOW - 300.0})
+    gone = View({**blocked, "updated": NOW - 5.0}, False, NOW, condition="it is gone")
+    assert dashboard.frame(gone, 80)[1:3] == [
+        "! it is gone",
+        "! loop AgentContext had answered nobody for 7.0 s: a.py:1 f, tool slow, chat c1",
+    ]
 
 
 def test_a_record_of_nothing_is_shown_as_such() -> None:
@@ -282,6 +349,19 @@ def test_samples_of_other_processes_with_the_same_pid_or_not_are_not_its_own(
     assert [one["loop"] for one in view.stalls] == ["own"]
 
 
+def test_of_a_process_that_ended_long_ago_its_last_minutes_are_shown(tmp_path: Path) -> None:
+    over = time.time() - 7200
+    row = record(tmp_path, started=over - 5000, updated=over, ended=over)
+    with Store.open(tmp_path) as store:
+        Archive(store).keep([{"at": over - ago, "cpu": float(ago)} for ago in (1000, 800, 5)], [])
+        Archive(store).keep([], [Stall(over - 4000, 1.0, "old"), Stall(over - 3000, 1.0, "late")])
+    view = Follower(tmp_path, row["pid"]).look()
+    assert view is not None
+    assert not view.running
+    assert [one["cpu"] for one in view.samples] == [800.0, 5.0]
+    assert [one["loop"] for one in view.stalls] == ["late"]
+
+
 def test_plain_lines_where_nobody_looks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     record(tmp_path)
     before = (tmp_path / "autoperf.db").read_bytes()
@@ -312,7 +392,7 @@ def test_what_makes_no_sense_is_refused(words: list[str], capsys: pytest.Capture
 class Terminal:
     """A program in a terminal of its own: what it writes, and how the terminal is set."""
 
-    def __init__(self, *words: str) -> None:
+    def __init__(self, *words: str, **options: Any) -> None:
         import pty
         import termios
 
@@ -327,7 +407,7 @@ class Terminal:
             stdout=slave,
             stderr=slave,
             env={**os.environ, "TERM": "xterm", "PYTHONIOENCODING": "utf-8"},
-            start_new_session=True,
+            **(options or {"start_new_session": True}),
         )
 
     def resize(self, width: int, height: int) -> None:
@@ -380,6 +460,29 @@ def test_a_real_terminal_is_given_back_however_it_ends(tmp_path: Path, ending: A
             terminal.process.send_signal(ending)
         assert terminal.until(LEFT).count(LEFT) == 1
         assert terminal.process.wait(30) == code
+        assert terminal.is_as_before()
+    finally:
+        terminal.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no terminals of this kind")
+def test_stopped_it_gives_the_terminal_back_until_it_goes_on(tmp_path: Path) -> None:
+    record(tmp_path)
+    # A group of its own in this session, as a shell makes one: nobody could stop an orphaned one.
+    terminal = Terminal("--home", str(tmp_path), preexec_fn=os.setpgrp)
+    try:
+        terminal.until(ENTERED)
+        for _ in range(2):
+            terminal.process.send_signal(signal.SIGTSTP)
+            os.waitid(os.P_PID, terminal.process.pid, os.WSTOPPED | os.WNOWAIT)
+            assert ENTERED not in terminal.until(LEFT).rpartition(LEFT)[2]
+            assert terminal.is_as_before()
+            terminal.process.send_signal(signal.SIGCONT)
+            assert LEFT not in terminal.until("call_subordinate")
+            assert not terminal.is_as_before()
+        os.write(terminal.master, b"q")
+        terminal.until(LEFT)
+        assert terminal.process.wait(30) == 0
         assert terminal.is_as_before()
     finally:
         terminal.close()

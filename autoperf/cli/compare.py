@@ -1,9 +1,10 @@
 """Compare two periods, versions or runs, and tell what is chance.
 
-Durations, tokens, CPU, memory and event-loop lag are compared by a rank test, error rates by Fisher's exact
-test, corrected for how many things were compared; below 8 measurements on either side nothing is claimed.
-Samples and calls that resemble those just before them, as on a machine that is busy for a while, count for
-less than their number; CPU, memory and lag need 8 that stand alone: hours rather than minutes.
+Durations, tokens, CPU, memory and event-loop lag are compared by a rank test, the slowest twentieth of
+the durations and error rates by Fisher's exact test, corrected for how many things were compared; below
+8 measurements on either side nothing is claimed. Samples and calls that resemble those just before them,
+as on a machine that is busy for a while, count for less than their number; CPU, memory and lag need 8
+that stand alone: hours rather than minutes.
 Only what did the same work can be compared. Without A and B: the last two runs with a message in them.
 """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from autoperf.cli.rendering import mebibytes
@@ -17,10 +17,13 @@ _LABEL: Final = 8
 _NUMBERS: Final = 34
 _WIDEST_SPARK: Final = 60
 _NARROW: Final = 72
+_VERY_NARROW: Final = 56
 _TOOLS: Final = 8
 _STALLS: Final = 6
 _CHATS: Final = 12
 _LASTING: Final = 3
+# That a stall is over is recorded about as late as this; until then it is not said to go on.
+_RECORDED_S: Final = 1.5
 _KIND: Final = {"tool": "tool ", "model": "model ", "prompt": "prompt", "message": "message"}
 _MIB: Final = 1 << 20
 Row = tuple[str, ...]
@@ -35,6 +38,8 @@ def frame(view: View, width: int, height: int | None = None, marks: str = PLAIN)
         longest = max(range(len(spared)), key=lambda i: spared[i])
         spared = tuple(rows - (i == longest) for i, rows in enumerate(spared))  # type: ignore[assignment]
         lines = _lines(view, width, marks, spared)
+    if height is not None and len(lines) > height:
+        lines = [line for line in lines if line]
     return lines[:height]
 
 
@@ -61,17 +66,39 @@ def _heading(view: View, width: int) -> list[str]:
     state = f"runs since {lived}" if view.running else f"ran for {lived}"
     version = (row.get("resource") or {}).get(names.SERVICE_VERSION) or host.get("generation") or ""
     clock = time.strftime("%H:%M:%S", time.localtime(view.now))
-    title = f"process {row.get('pid', '?')} {state}   Agent Zero {printable(str(version))}".rstrip()
-    lines = [f"{fitted(title, width - columns(clock) - 2)}  {clock}"]
+    begun = f"process {row.get('pid', '?')}"
+    titles = (
+        f"{begun} {state}   Agent Zero {printable(str(version))}",
+        f"{begun} {state}",
+        f"{begun} {lived}",
+    )
+    room = width - columns(clock) - 2
+    lines = [f"{fitted(_first_fitting(titles, room).rstrip(), room)}  {clock}"]
     if view.condition:
         lines.append(f"! {view.condition}")
-    lasting = (row.get("monitor") or {}).get("lasting") or [] if view.running else []
+    lasting = (row.get("monitor") or {}).get("lasting") or []
+    seen = float(row.get("updated") or 0)
+    if view.running:
+        seen = max(seen, view.now - _RECORDED_S)
     for stall in sorted(lasting, key=lambda one: float(one.get("at") or 0))[:_LASTING]:
-        lasted = duration(view.now - float(stall.get("at") or view.now))
-        lines.append(
-            f"! loop {printable(str(stall.get('loop')))} has answered nobody for {lasted}: {_place(stall)}"
-        )
+        lines.append(_goes_on(stall, seen, "has" if view.running else "had", width))
     return lines
+
+
+def _goes_on(stall: dict[str, Any], seen: float, has: str, width: int) -> str:
+    lasted = duration(seen - float(stall.get("at") or seen))
+    loop, places = printable(str(stall.get("loop"))), _places(stall)
+    whole = [f"! loop {loop} {has} answered nobody for {lasted}: {place}" for place in places]
+    return _first_fitting([*whole, f"! {loop} stalled {lasted}: {places[-1]}"], width)
+
+
+def _first_fitting(texts: Iterable[str], width: int) -> str:
+    """The first of ``texts``, each shorter than the one before, that fits; else the last."""
+    text = ""
+    for text in texts:
+        if columns(text) <= width:
+            break
+    return text
 
 
 def _vitals(view: View, width: int, marks: str) -> list[str]:
@@ -102,7 +129,7 @@ def _vitals(view: View, width: int, marks: str) -> list[str]:
         f"{printable(str(name))} {count(number)} ({mebibytes(memory)})"
         for name, (number, memory) in (sample.get("children") or {}).items()
     ]
-    return lines + ([f"{'holds':{_LABEL}}{', '.join(held)}"] if held else [])
+    return [*lines, *(_filled(f"{'holds':{_LABEL}}", held, width)[:3] if held else ())]
 
 
 _HELD: Final = (("threads", "threads"), ("files", "open files"))
@@ -126,11 +153,17 @@ def _chats(view: View, width: int, most: int) -> list[str]:
     rows = at_work(works, view.now)
     busy = {work.get("chat") for work in works if work.get("chat")}
     known = (view.row.get("host") or {}).get("chats")
-    chats = f"{count(known)} chats, {len(busy)} at work" if is_number(known) else f"{len(busy)} chats at work"
+    chats = f"{_plural(known)}, {len(busy)} at work" if is_number(known) else f"{_plural(len(busy))} at work"
     if not rows:
         return [chats]
-    head = ("chat", "agent", "step", "doing", "since")
-    return [chats, *_table(head, rows[:most], width, give=3), *_more(len(rows), most)]
+    table = [("chat", "agent", "step", "doing", "since"), *rows[:most]]
+    if width < _VERY_NARROW and len({row[1] for row in rows}) == 1:
+        table = [(row[0], *row[2:]) for row in table]
+    return [chats, *_table(table[0], table[1:], width, give=-2), *_more(len(rows), most)]
+
+
+def _plural(chats: Any) -> str:
+    return f"{count(chats)} chat" if chats == 1 else f"{count(chats)} chats"
 
 
 def at_work(works: Sequence[dict[str, Any]], now: float) -> list[Row]:
@@ -186,20 +219,23 @@ def _filled(label: str, parts: Sequence[str], width: int) -> list[str]:
 
 def _tools(view: View, width: int, most: int) -> list[str]:
     entries = sorted(view.row.get("tools") or [], key=lambda one: -float(one.get("p95_ms") or 0))
-    keys = ("p50_ms", "p95_ms", "max_ms", "total_ms") if width >= _NARROW else ("p50_ms", "p95_ms")
+    keys: Row = ("count", "p95_ms")
+    if width >= _VERY_NARROW:
+        keys = ("count", "errors", "p50_ms", "p95_ms")
+    if width >= _NARROW:
+        keys = (*keys, "max_ms", "total_ms")
     rows = [
         (
             printable(str(one.get("name", "?"))),
-            count(one.get("count")),
-            count(one.get("errors")),
-            *(milliseconds(one.get(key)) for key in keys),
+            *(milliseconds(one.get(key)) if key.endswith("_ms") else count(one.get(key)) for key in keys),
         )
         for one in entries
     ]
-    head = ("slowest tools", "calls", "errors", *(key.removesuffix("_ms") for key in keys))
-    numbers = len(head) - 1
+    head = ("slowest tools", *("calls" if key == "count" else key.removesuffix("_ms") for key in keys))
     return (
-        [*_table(head, rows[:most], width, give=0, numbers=numbers), *_more(len(rows), most)] if rows else []
+        [*_table(head, rows[:most], width, give=0, numbers=len(keys)), *_more(len(rows), most)]
+        if rows
+        else []
     )
 
 
@@ -208,22 +244,23 @@ def _stalls(view: View, width: int, most: int) -> list[str]:
     if not view.stalls:
         return [f"{count(known)} stalls, none in the last hour"] if known else []
     recent = list(view.stalls)[::-1]
-    rows = [
-        (
-            time.strftime("%H:%M:%S", time.localtime(one.get("at") or 0)),
-            f"{float(one.get('seconds') or 0):.2f} s",
-            _place(one),
-        )
-        for one in recent
-    ]
+    begun = [time.strftime("%H:%M:%S", time.localtime(one.get("at") or 0)) for one in recent]
+    lasted = [f"{float(one.get('seconds') or 0):.2f} s" for one in recent]
+    room = width - len("00:00:00") - max(len("lasted"), *map(len, lasted)) - 4
+    places = [_first_fitting(_places(one), room) for one in recent]
+    rows = list(zip(begun, lasted, places, strict=True))
     return [*_table(("stalls", "lasted", "where"), rows[:most], width, give=2), *_more(len(rows), most)]
 
 
-def _place(stall: dict[str, Any]) -> str:
+def _places(stall: dict[str, Any]) -> list[str]:
+    """Where, in which tool and for which chat; then with less of it, for less room."""
     stack = stall.get("stack") or []
-    where = str(stack[-1]) if stack else str(stall.get("inside") or "an unknown place")
-    of = "".join(f", {key} {stall[key]}" for key in ("tool", "chat") if stall.get(key))
-    return printable(where + of)
+    place = printable(str(stack[-1]) if stack else str(stall.get("inside") or "an unknown place"))
+    found = [place]
+    for key in ("tool", "chat"):
+        if stall.get(key):
+            found.append(f"{found[-1]}, {key} {printable(str(stall[key]))}")
+    return found[::-1]
 
 
 def _more(found: int, shown: int) -> list[str]:
@@ -233,6 +270,7 @@ def _more(found: int, shown: int) -> list[str]:
 def _table(head: Row, rows: Sequence[Row], width: int, *, give: int, numbers: int = 0) -> list[str]:
     """Columns as wide as needed; the column ``give`` loses its middle where the width does not suffice."""
     cells = [head, *rows]
+    give %= len(head)
     widths = [max(columns(row[i]) for row in cells) for i in range(len(head))]
     others = sum(widths) - widths[give] + 2 * (len(head) - 1)
     widths[give] = max(8, min(widths[give], width - others))

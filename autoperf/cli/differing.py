@@ -8,11 +8,14 @@ from typing import Final
 
 from autoperf.cli.listing import columned
 from autoperf.comparing import Comparison
-from autoperf.insight.differences import ALIKE, ERRORS, TOO_FEW, Difference
+from autoperf.insight.differences import ALIKE, ERRORS, TAIL, TOO_FEW, Difference
 from autoperf.insight.periods import PROCESS, Figures, Period
 from autoperf.telemetry import names
 from autoperf.wording import count, is_number, milliseconds, percent, printable
 
+# Columns that a name is told apart by: its beginning and its end.
+_LEAST: Final = 26
+_NARROW: Final = 72
 _QUIET: Final = (ALIKE, TOO_FEW)
 # Short, so that a narrow terminal has room for the names.
 _VERDICTS: Final = {ALIKE: "alike", TOO_FEW: "too few"}
@@ -24,8 +27,9 @@ _KINDS: Final = {
     names.EXECUTE_TOOL: "tool",
 }
 _EXPLAINED: Final = (
-    "Before and after: medians; p95: of both. Ratio: after / before, with its 95 % interval. Measurements "
-    "that resemble the ones before them count for less than their number."
+    "Before and after: medians; p95: of both, in a row of its own where only the slowest changed. Ratio: "
+    "after / before, with its 95 % interval. Measurements that resemble the ones before them count for less "
+    "than their number."
 )
 
 
@@ -34,9 +38,11 @@ def comparison_lines(found: Comparison, width: int, *, everything: bool) -> list
     shown = [row for row in found.differences if everything or row.verdict not in _QUIET]
     lines = [_headline("before", found.before, width), _headline("after", found.after, width), ""]
     if shown:
-        head = ("", "what", "n", "before", "after", "p95", "ratio", "interval", "p")
+        head = ("", "what", "of", "n", "before", "after", "p95", "ratio", "interval", "p")
         rows = [_cells(row) for row in shown]
-        lines += _tabled(head, rows, width, numbers=7, elastic=("what",), spare=("p95", "p", "n", "interval"))
+        lines += _tabled(
+            head, rows, width, numbers=7, elastic=("what",), spare=("p95", "p", "n", "interval", "ratio")
+        )
         lines += ["", *textwrap.wrap(_EXPLAINED, width)]
     else:
         lines.append("Nothing changed that is more than chance.")
@@ -64,12 +70,10 @@ def _headline(word: str, one: Period, width: int) -> str:
 def _cells(row: Difference) -> tuple[str, ...]:
     kind = _KINDS.get(row.key.kind, row.key.kind)
     what = " ".join(filter(None, (kind, printable(row.key.name))))
-    if row.quantity != "duration":
-        what += f": {row.quantity}"
     number = f"{row.before.count:,}/{row.after.count:,}"
     before, after = (shown(row.quantity, one) for one in (row.before, row.after))
     tails = "-"
-    if row.quantity != ERRORS:
+    if row.quantity not in (ERRORS, TAIL):
         tails = " / ".join(_measure(row.quantity, one.p95) for one in (row.before, row.after))
     ratio = "-" if row.ratio is None else f"{row.ratio:.2f}x"
     reach = "-" if row.low is None or row.high is None else f"{row.low:.2f}-{row.high:.2f}"
@@ -77,10 +81,11 @@ def _cells(row: Difference) -> tuple[str, ...]:
     return (
         _VERDICTS.get(row.verdict, row.verdict),
         what,
+        "-" if row.quantity == "duration" else row.quantity,
         number,
         before,
         after,
-        "-" if row.quantity == ERRORS else tails,
+        tails,
         ratio,
         reach,
         p,
@@ -88,10 +93,12 @@ def _cells(row: Difference) -> tuple[str, ...]:
 
 
 def shown(quantity: str, figures: Figures | None) -> str:
-    """The median of a quantity with its unit, of an error rate the share that failed."""
+    """The median of a quantity with its unit, of a tail its begin, of an error rate the share that failed."""
     if figures is None:
         return "-"
-    return percent(figures.error_rate) if quantity == ERRORS else _measure(quantity, figures.p50)
+    if quantity == ERRORS:
+        return percent(figures.error_rate)
+    return _measure(quantity, figures.p95 if quantity == TAIL else figures.p50)
 
 
 def _measure(quantity: str, value: float) -> str:
@@ -132,6 +139,7 @@ def _tabled(
         width,
         numbers=sum(i >= len(head) - numbers for i in kept),
         elastic=[places[name] for name in elastic],
+        least=_LEAST if width >= _NARROW else _LEAST // 2,
         spare=[places[name] for name in spare if name in places],
     )
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from autoperf.cli.terminal import columns, cut, fitted
+from autoperf.cli.terminal import columns, cut, fitted, squeezed
 from autoperf.insight.counters import hit_rate
 from autoperf.insight.layers import LAYERS
 from autoperf.insight.reports import Report
@@ -92,24 +92,27 @@ def columned(
     numbers: int,
     elastic: Sequence[int],
     spare: Sequence[int] = (),
+    least: int = _NARROWEST,
 ) -> list[str]:
     """A table of `printable` cells; the last ``numbers`` columns to the right, ``elastic`` are cut to fit.
 
-    Where that is not enough, the ``spare`` ones are left out, one by one.
+    Where that is not enough, the ``spare`` ones are left out, one by one; ``least`` is what is left of a cut
+    one: its beginning, or of more than so little its beginning and its end.
     """
     cells = [list(head), *(list(row) for row in rows)]
     widths = {i: max(columns(row[i]) for row in cells) for i in range(len(head))}
-    narrow = {i: min(size, _NARROWEST) if i in elastic else size for i, size in widths.items()}
+    narrow = {i: min(size, least) if i in elastic else size for i, size in widths.items()}
     for i in spare:
         if _total(narrow) > width:
             del widths[i], narrow[i]
     for i in elastic:
         if i in widths:
             widths[i] = max(narrow[i], widths[i] - max(_total(widths) - width, 0))
+    shorter = cut if least <= _NARROWEST else squeezed
     lines = []
     for row in cells:
         shown = [
-            cut(row[i], size).rjust(size) if i >= len(head) - numbers else fitted(row[i], size)
+            cut(row[i], size).rjust(size) if i >= len(head) - numbers else fitted(shorter(row[i], size), size)
             for i, size in widths.items()
         ]
         lines.append("  ".join(shown).rstrip())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
@@ -17,12 +17,16 @@ from autoperf.insight.significance import (
     rank_sum,
     widened,
 )
+from autoperf.series import ranked
 
 # Of all changes that are called real by chance alone, at most this share.
 LEVEL: Final = 0.05
 # A smaller change is none that anybody feels, however sure it is.
 SMALLEST: Final = 0.05
 ERRORS: Final = "error rate"
+# A few calls that are far slower leave the ranks of all as they are.
+TAIL: Final = "p95"
+_TAIL: Final = 0.95
 WORSE: Final = "worse"
 BETTER: Final = "better"
 CHANGED: Final = "changed"
@@ -37,9 +41,9 @@ class Difference:
 
     ``ratio`` is after / before with its 95 % interval (``low``, ``high``): of the typical value, not of the
     two medians; None where there is too little or something is 0. Of an error rate it is the rates' ratio,
-    without an interval. ``p`` is the two-sided p-value, corrected for how many were asked; None: too few.
-    ``independent`` says as how many measurements those of before and of after were counted: fewer than
-    there are where each resembles the one before it.
+    of `TAIL` that of the 95th percentiles, both without an interval. ``p`` is the two-sided p-value,
+    corrected for how many were asked; None: too few. ``independent`` says as how many measurements those of
+    before and of after were counted: fewer than there are where each resembles the one before it.
     """
 
     before: Figures
@@ -72,7 +76,9 @@ def differences(before: Period, after: Period) -> list[Difference]:
     for a while, and memory at any time, make neighbours alike: what repeats its neighbour counts for less
     (`redundancy`), of the process always, of single calls where it shows. Worse or better is what
     stays below `LEVEL` and differs by `SMALLEST` at least: more of anything measured here is worse, but
-    for tokens, of which more or fewer is only a change.
+    for tokens, of which more or fewer is only a change. Of durations it is asked too whether the slowest
+    twentieth of both together comes from one of them (Fisher's exact test); told is `TAIL` only where it
+    changed and the durations as a whole did not likewise.
     """
     earlier, later = dict(before.values()), dict(after.values())
     figures = {one.key: one for one in before.figures()}
@@ -82,11 +88,19 @@ def differences(before: Period, after: Period) -> list[Difference]:
             continue
         then = figures[now.key]
         rows.append(_in_size(then, now, earlier[now.key], later[now.key]))
+        if now.key.quantity == "duration":
+            rows += _in_tail(then, now, earlier[now.key], later[now.key])
         if then.failed is not None and now.failed is not None and then.failed + now.failed:
             rows.append(_in_errors(then, now))
     sure = corrected([row.p for row in rows])
     judged = [replace(row, p=p, verdict=_verdict(row, p)) for row, p in zip(rows, sure, strict=True)]
-    return sorted(judged, key=lambda row: VERDICTS.index(row.verdict))
+    told = {(row.key, row.verdict) for row in judged if row.quantity == "duration"}
+    shown = [row for row in judged if row.quantity != TAIL or _adds(row, told)]
+    return sorted(shown, key=lambda row: VERDICTS.index(row.verdict))
+
+
+def _adds(tail: Difference, told: Collection[tuple[Key, str]]) -> bool:
+    return tail.verdict in (WORSE, BETTER) and (tail.key, tail.verdict) not in told
 
 
 def _in_size(then: Figures, now: Figures, first: Sequence[float], second: Sequence[float]) -> Difference:
@@ -103,6 +117,23 @@ def _in_size(then: Figures, now: Figures, first: Sequence[float], second: Sequen
         far = mean_shift(first, second, redundant)
         p = p if far is None else far
     return Difference(then, now, now.key.quantity, ratio, low, high, p, independent)
+
+
+def _in_tail(
+    then: Figures, now: Figures, first: Sequence[float], second: Sequence[float]
+) -> Iterator[Difference]:
+    limit = ranked(sorted([*first, *second]), _TAIL) or 0.0
+    counts, above = [], []
+    for values in (first, second):
+        slow = [float(value > limit) for value in values]
+        # Slow calls come together where the machine was busy for a while.
+        repeated = max(redundancy(values, if_shown=True), redundancy(slow, if_shown=True))
+        counts.append(round(len(slow) / repeated))
+        above.append(round(sum(slow) / repeated))
+    p = fisher(above[0], counts[0], above[1], counts[1])
+    if p is not None:
+        ratio = now.p95 / then.p95 if then.p95 else None
+        yield Difference(then, now, TAIL, ratio, None, None, p, (counts[0], counts[1]))
 
 
 def _in_errors(then: Figures, now: Figures) -> Difference:

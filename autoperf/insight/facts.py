@@ -37,6 +37,14 @@ class PromptSize:
 
 
 @dataclass(frozen=True)
+class Use:
+    """The last use of something: when it began (s since the epoch), and how many messages ago."""
+
+    at: float
+    messages_ago: int
+
+
+@dataclass(frozen=True)
 class Host:
     """What is known of the host itself; None where it could not be found out.
 
@@ -62,7 +70,8 @@ class Facts:
 
     ``process`` is the record of the process (`autoperf status --json`), ``samples`` and ``stalls`` are oldest
     first, ``timings`` are those of ``messages`` user messages that took ``message_seconds`` in all, and
-    ``options`` holds the values in force by name.
+    ``options`` holds the values in force by name. ``uses`` tells of kinds and names of ``timings`` when each
+    was last used.
     """
 
     process: Mapping[str, Any] = field(default_factory=dict)
@@ -76,6 +85,7 @@ class Facts:
     chats: int = 0
     options: Mapping[str, Any] = field(default_factory=dict)
     host: Host = Host()
+    uses: Mapping[tuple[str, str], Use] = field(default_factory=dict)
 
     def on(self, feature: str) -> bool:
         """Whether a feature of autoperf's is on in that process."""
@@ -85,6 +95,16 @@ class Facts:
         """Times and values of one number in the samples that have it."""
         rows = [row for row in self.samples if isinstance(row.get(name), (int, float))]
         return [float(row["at"]) for row in rows], [float(row[name]) for row in rows]
+
+    def in_use(self, timing: Timing, messages: int = 10) -> bool:
+        """Whether it was among the newest ``messages``, or nothing is known of that."""
+        use = self.uses.get((timing.kind, timing.name))
+        return not self.uses or (use is not None and use.messages_ago < messages)
+
+    def newest(self, kind: str) -> str | None:
+        """The name of the last of its kind that was used; None where nothing is known of that."""
+        times = {name: use.at for (of, name), use in self.uses.items() if of == kind}
+        return max(times, key=times.__getitem__, default=None)
 
     def timed(self, kind: str) -> list[Timing]:
         """The timings of one kind, most time first."""

@@ -7,13 +7,13 @@ from typing import Final
 
 from autoperf.errors import guarded
 from autoperf.insight.facts import Facts, Recommendation
-from autoperf.insight.rules import caches, defects, process, turns
+from autoperf.insight.rules import caches, defects, process, stalls, turns
 
 Rule = Callable[[Facts], Iterator[Recommendation]]
 RULES: Final[tuple[Rule, ...]] = (
     process.memory_limit,
     process.memory_leak,
-    process.stalls,
+    stalls.blocked,
     process.torch,
     process.leftover_browsers,
     process.handles,

@@ -60,7 +60,7 @@ class Timings:
             attributes = node.row.attributes
             if attributes.get(names.CUT_OFF) or attributes.get(names.INTERRUPTED):
                 continue
-            under = _key(node) if key is None else key(node)
+            under = named(node) if key is None else key(node)
             if under is None:
                 continue
             self._put(under, node.duration_ns / 1e6, node.failed)
@@ -95,7 +95,8 @@ class Timings:
         return [(row.name, list(self._values[kind, row.name])) for row in self.rows(kind)]
 
 
-def _key(node: Node) -> tuple[str, str]:
+def named(node: Node) -> tuple[str, str]:
+    """The kind and the name that a span is counted under."""
     kind = operation(node.name)
     attribute = _NAMED_BY.get(kind)
     what = node.row.attributes.get(attribute) if attribute else None

@@ -93,6 +93,7 @@ class Monitor:
         self.recent_stalls.clear()
         self.lasting = []
         self.latest = {}
+        self.stalls = 0
 
     def as_row(self) -> dict[str, Any]:
         """As ``status`` shows it: the interval (s), how many stalls, the last of them, the latest sample.
@@ -153,7 +154,7 @@ class Monitor:
         self.lasting = lasting
 
     def _sample(self, readings: Readings, stalls: Stalls) -> None:
-        row = readings.read()
+        row = readings.read(self.interval)
         self.cpu_seconds = time.thread_time()
         row |= {"at": round(time.time(), 3), "lag": stalls.lags(), "monitor_cpu": round(self.cpu_seconds, 4)}
         self.latest = {**self.latest, **row}

@@ -14,14 +14,15 @@ import psutil
 
 from autoperf.monitor.limits import Limits
 
-# Of one core, for each thing that is read; only what is dear comes seldom.
+INTERVAL_S: Final = 5.0
+# Of one core, for each thing that is read at that interval; only what is dear comes seldom.
 _SHARE: Final = 0.0001
 _CHILDREN_NAMED: Final = 20
 Read = Callable[[], Mapping[str, Any]]
 
 
 class Budgeted:
-    """One reading that is repeated no sooner than its own CPU time is ``_SHARE`` of what has passed."""
+    """One reading that is repeated no sooner than its own CPU time is a given share of what has passed."""
 
     def __init__(
         self,
@@ -32,12 +33,13 @@ class Budgeted:
         self._read = read
         self._clock = clock
         self._cpu_clock = cpu_clock
-        self._due = clock()
+        self._before = self._clock()
+        self._cost = 0.0
 
-    def read(self) -> Mapping[str, Any]:
-        """The values; none while it is too early, or where the system does not tell."""
+    def read(self, share: float = _SHARE) -> Mapping[str, Any]:
+        """The values; none while it is too early for that share of a core, or nobody tells them."""
         now = self._clock()
-        if now < self._due:
+        if now < self._before + self._cost / share:
             return {}
         before = self._cpu_clock()
         try:
@@ -45,7 +47,7 @@ class Budgeted:
         except (psutil.Error, OSError, AttributeError, NotImplementedError, ValueError):
             return {}
         finally:
-            self._due = now + (self._cpu_clock() - before) / _SHARE
+            self._before, self._cost = now, self._cpu_clock() - before
 
 
 class Readings:
@@ -77,8 +79,8 @@ class Readings:
         )
         self._parts = [Budgeted(part, clock) for part in parts]
 
-    def read(self) -> dict[str, Any]:
-        """One sample.
+    def read(self, interval: float = INTERVAL_S) -> dict[str, Any]:
+        """One sample of those taken every ``interval`` seconds; who wants more of them pays for more.
 
         ``cpu`` in cores, ``memory`` (resident) and ``unique`` in bytes, ``threads``, ``files``,
         ``switches_voluntary``, ``switches_involuntary``, ``collections`` and ``full_collections`` of the
@@ -86,9 +88,10 @@ class Readings:
         ``disk_used`` in bytes, and what `Limits.read` gives.
         """
         row: dict[str, Any] = {}
+        share = _SHARE * max(1.0, INTERVAL_S / interval)
         with self._process.oneshot():
             for part in self._parts:
-                row.update(part.read())
+                row.update(part.read(share))
         return row
 
     def _rate(self, name: str, total: float) -> dict[str, float]:

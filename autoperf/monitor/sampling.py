@@ -181,7 +181,7 @@ class Sampler:
     def _run(self) -> None:
         with guarded("profile"):
             asked_at, phase, last = 0.0, "look", time.monotonic()
-            pause = self._interval
+            pause, afresh = self._interval, True
             until = last + self._limit + _PATIENCE_S
             while not self._over.wait(pause):
                 now = time.monotonic()
@@ -191,7 +191,12 @@ class Sampler:
                 if phase == "end" or self.profile.seconds >= self._limit or now >= until:
                     break
                 if phase == "pause":
-                    pause, last = _PAUSED_S, now
+                    pause, afresh = _PAUSED_S, True
+                    continue
+                if afresh:
+                    # Which threads wait is known of those looked at before, and measured twice.
+                    self._stacks()
+                    pause, last, afresh, asked_at = self._interval, now, False, 0.0
                     continue
                 self.profile.seconds += now - last
                 last = now
@@ -200,13 +205,17 @@ class Sampler:
 
     def _look(self) -> float:
         before = time.thread_time()
-        names = {thread.ident: thread.name for thread in threading.enumerate()}
-        still = self._standing.still
-        stacks = self._frames().items()
-        self.note((names.get(ident, "?"), frame) for ident, frame in stacks if not still(ident, frame))
+        self.note(self._stacks())
         cost = time.thread_time() - before
         self.profile.cost += cost
         return max(self._interval, cost / _SHARE)
+
+    def _stacks(self) -> list[tuple[str, FrameType]]:
+        """Name and innermost frame of every thread that does not stand still."""
+        names = {thread.ident: thread.name for thread in threading.enumerate()}
+        still = self._standing.still
+        found = self._frames().items()
+        return [(names.get(ident, "?"), frame) for ident, frame in found if not still(ident, frame)]
 
     def note(self, stacks: Iterable[tuple[str, FrameType]]) -> None:
         """Count one look at threads, each with its name and innermost frame; ours do not count."""

@@ -22,7 +22,7 @@ def number(arguments: Mapping[str, Any], name: str, least: float, most: float) -
     if given is None or given == "":
         return None
     try:
-        value = float(str(given).strip().rstrip("s ")) if not isinstance(given, bool) else float("nan")
+        value = float(str(given).strip().rstrip("s "))
     except ValueError:
         value = float("nan")
     if not least <= value <= most:

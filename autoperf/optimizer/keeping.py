@@ -62,7 +62,7 @@ def preload(runtime: Runtime, call: Call) -> str:
         raise ArgumentError("`tools` names the tools to make ready")
     rows = []
     for name in wanted:
-        files = tool_files(str(runtime.root), name.partition(":")[0], profile_of(call.agent))
+        files = tool_files(str(runtime.root), name, profile_of(call.agent))
         rows += [(name, cell(_below(path, runtime)), *_made_ready(runtime, path)) for path in files]
         rows += [] if files else [(name, "-", "no file of that name", "-")]
     told = "Read and compiled only: a tool's module runs when the tool is called."

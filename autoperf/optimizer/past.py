@@ -11,7 +11,7 @@ from typing import Final
 from autoperf.agentzero.optimizer import Call
 from autoperf.comparing import Selection, periods
 from autoperf.errors import AutoperfError
-from autoperf.insight.differences import BETTER, TOO_FEW, WORSE, Difference, differences
+from autoperf.insight.differences import BETTER, TAIL, TOO_FEW, WORSE, Difference, differences
 from autoperf.insight.periods import Figures, Period
 from autoperf.insight.statistics import Timing
 from autoperf.optimizer.arguments import number
@@ -44,12 +44,17 @@ def history(runtime: Runtime, call: Call) -> str:
     lines = [
         f"Messages of the last {hours:g} h: {_messages(now)}; of the {hours:g} h before: {_messages(before)}."
     ]
-    told = {row.key: row for row in differences(before, now) if row.quantity == "duration"}
+    rows_told = differences(before, now)
+    told = {row.key: row for row in rows_told if row.quantity == "duration"}
+    tails = {row.key: row for row in rows_told if row.quantity == TAIL}
     # Without anything before there is nothing to be told apart.
     shown = len(_HEAD) if before.spans else _MEASURED
     for kind, what in ((names.EXECUTE_TOOL, "tool"), (names.CHAT, "model")):
         figures = [row for row in now.figures(kind) if row.key.quantity == "duration"][:_ROWS]
-        rows = table((what, *_HEAD[:shown]), (_row(row, told.get(row.key))[: shown + 1] for row in figures))
+        rows = table(
+            (what, *_HEAD[:shown]),
+            (_row(row, told.get(row.key), tails.get(row.key))[: shown + 1] for row in figures),
+        )
         lines += ["", *rows] if rows else []
     if before.spans:
         lines.append("Before: calls and median. A difference is told where chance is below 5 % (rank test).")
@@ -61,7 +66,7 @@ def _messages(period: Period) -> str:
     return count(together.count if together else 0)
 
 
-def _row(now: Figures, told: Difference | None) -> tuple[str, ...]:
+def _row(now: Figures, told: Difference | None, tail: Difference | None) -> tuple[str, ...]:
     return (
         cell(now.key.name, 40),
         count(now.count),
@@ -69,13 +74,15 @@ def _row(now: Figures, told: Difference | None) -> tuple[str, ...]:
         milliseconds(now.p50),
         milliseconds(now.p95),
         "-" if told is None else f"{count(told.before.count)}, {milliseconds(told.before.p50)}",
-        _difference(told),
+        _difference(told, tail),
     )
 
 
-def _difference(told: Difference | None) -> str:
+def _difference(told: Difference | None, tail: Difference | None) -> str:
     if told is None:
         return "new"
+    if told.verdict not in _WORDS and tail is not None:
+        return f"**p95 {_WORDS[tail.verdict]}**, was {milliseconds(tail.before.p95)}"
     if told.verdict not in _WORDS:
         return "too few to tell" if told.verdict == TOO_FEW else "none beyond chance"
     if told.ratio is None:

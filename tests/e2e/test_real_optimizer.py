@@ -57,7 +57,7 @@ def use(action: str, **arguments: Any) -> str:
 def conversation() -> Conversation:
     arguments: dict[str, dict[str, Any]] = {
         "start_monitoring": {"interval": "2"},
-        "clear_cache": {"which": "tools, prompts, paths"},
+        "clear_cache": {"which": "tools, prompts"},
         "preload": {"tools": ["autoperf_echo", "wait", "no_such"]},
         "history": {"hours": "1"},
     }

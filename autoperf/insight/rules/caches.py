@@ -10,22 +10,35 @@ from autoperf.insight.facts import Facts, Recommendation
 _ENOUGH: Final = 200
 _POOR: Final = 0.6
 _SIZE: Final = {"tools": "tool_cache_size", "extensions": "extension_cache_size"}
+# Of what was counted before a change nothing follows for the new value.
+_COUNTERS: Final = ("evictions", "expirations", "invalidations", "seconds_loading")
 _AGE: Final = {"tools": "tool_cache_ttl", "extensions": "extension_cache_ttl"}
 
 
 def rates(facts: Facts) -> Iterator[Recommendation]:
     """A cache that seldom finds: for want of room, for want of time, or because files change."""
     for name, size_option in _SIZE.items():
-        lookups = (facts.process.get("lookups") or {}).get(name) or {}
-        cache = (facts.process.get("caches") or {}).get(name) or {}
-        rate, total = lookups.get("hit_rate"), lookups.get("lookups", 0)
-        if rate is None or total < _ENOUGH or rate >= _POOR or not cache:
+        hits, total, cache = _counted(facts, name)
+        if hits is None or total < _ENOUGH or hits / total >= _POOR or not cache:
             continue
-        evidence = f"{rate:.0%} of {total:,} look-ups of {name} were hits"
+        evidence = f"{hits / total:.0%} of {total:,} look-ups of {name} were hits"
         if cache["evictions"] > max(cache["expirations"], cache["invalidations"]):
             yield _larger(facts, name, size_option, cache, evidence)
         elif cache["expirations"] > cache["invalidations"]:
             yield _older(name, cache, evidence)
+
+
+def _counted(facts: Facts, name: str) -> tuple[int | None, int, dict[str, Any]]:
+    """Hits, look-ups and the cache's own counts since its size or age was last changed in that process."""
+    lookups = (facts.process.get("lookups") or {}).get(name) or {}
+    cache = dict((facts.process.get("caches") or {}).get(name) or {})
+    before = (facts.process.get("changed") or {}).get(name) or {}
+    for counter in _COUNTERS:
+        if counter in cache:
+            cache[counter] -= before.get(counter, 0)
+    hits = lookups.get("hits")
+    total = lookups.get("lookups", 0) - before.get("lookups", 0)
+    return None if hits is None else hits - (before.get("hits") or 0), total, cache
 
 
 def _larger(facts: Facts, name: str, option: str, cache: Any, evidence: str) -> Recommendation:

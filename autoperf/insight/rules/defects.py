@@ -13,18 +13,23 @@ from dataclasses import dataclass
 from typing import Final
 
 from autoperf.insight.facts import Facts, Recommendation
-from autoperf.insight.rules.process import growth
+from autoperf.insight.rules.growing import growth
 from autoperf.telemetry import names
 
 Version = tuple[int, ...]
 _MIB: Final = 1 << 20
 _CALLS: Final = 3
+_LONG_S: Final = 30.0
+_IN_MCP: Final = re.compile(r"\bmcp_handler\.py:")
 _HOUR_S: Final = 3600.0
 
 
 @dataclass(frozen=True)
 class Defect:
-    """``first`` and ``last`` have it, ``fixed`` has not; ``seen`` tells what was measured of it, or ""."""
+    """``first`` and ``last`` have it, ``fixed`` has not; ``seen`` tells what was measured of it, or "".
+
+    Where it blocks a loop, ``place`` is the end of the stack; ``grows`` is the number that it makes grow.
+    """
 
     first: str
     last: str
@@ -34,6 +39,8 @@ class Defect:
     gain: str
     seen: Callable[[Facts], str]
     meanwhile: str = ""
+    place: re.Pattern[str] | None = None
+    grows: str = ""
 
 
 def number(version: str | None) -> Version | None:
@@ -69,11 +76,30 @@ def known(facts: Facts) -> Iterator[Recommendation]:
             )
 
 
+def explains(facts: Facts, place: str) -> bool:
+    """Whether a loop that is blocked at ``place`` is a defect of the running version that shows."""
+    return any(
+        defect.place is not None
+        and defect.place.search(place)
+        and affected(defect, facts.host.version)
+        and defect.seen(facts)
+        for defect in DEFECTS
+    )
+
+
+def grows_by_defect(facts: Facts, name: str) -> bool:
+    """Whether a number grows for a defect of the running version that shows."""
+    return any(
+        defect.grows == name and affected(defect, facts.host.version) and defect.seen(facts)
+        for defect in DEFECTS
+    )
+
+
 def _growing_files(tool: str) -> Callable[[Facts], str]:
     def seen(facts: Facts) -> str:
         calls = _calls(facts, tool)
         found = growth(facts, "files")
-        if calls < _CALLS or found is None or found[1][-1] - found[1][0] < _CALLS:
+        if calls < _CALLS or found is None or found[0].slope * found[0].seconds < _CALLS:
             return ""
         rate = found[0].slope * _HOUR_S
         return f"open files grow by {rate:.0f} an hour, {found[1][-1]:.0f} now; {calls} calls of {tool}"
@@ -88,7 +114,7 @@ def _calls(facts: Facts, tool: str) -> int:
 
 def _growing_threads(facts: Facts) -> str:
     found = growth(facts, "threads")
-    if found is None or found[1][-1] - found[1][0] < _CALLS:
+    if found is None or found[0].slope * found[0].seconds < _CALLS:
         return ""
     return f"threads grow by {found[0].slope * _HOUR_S:.0f} an hour, {found[1][-1]:.0f} now"
 
@@ -97,11 +123,13 @@ def _blocked_in_mcp(facts: Facts) -> str:
     times = [
         float(stall["seconds"])
         for stall in facts.stalls
-        if any(re.search(r"\bmcp_handler\.py:", place) for place in (stall.get("stack") or ())[-1:])
+        if any(_IN_MCP.search(place) for place in (stall.get("stack") or ())[-1:])
     ]
-    if len(times) < _CALLS:
+    # Two calls can wait for each other, and then for ever.
+    if len(times) < _CALLS and max(times, default=0.0) < _LONG_S:
         return ""
-    return f"{len(times)} times, {sum(times):.0f} s in all, no chat moved while an MCP call held a lock"
+    often = f"{len(times)} times, {sum(times):.0f} s in all," if len(times) > 1 else f"for {times[0]:.0f} s"
+    return f"{often} no chat moved while an MCP call held a lock"
 
 
 def _cut_off_at_ten_seconds(facts: Facts) -> str:
@@ -137,6 +165,7 @@ DEFECTS: Final = (
         "no `too many open files`",
         _growing_files("code_execution_tool"),
         "restart it at a quiet time",
+        grows="files",
     ),
     Defect(
         "v0.8.6",
@@ -147,6 +176,7 @@ DEFECTS: Final = (
         "no `too many open files`",
         _growing_files("browser_agent"),
         "restart it at a quiet time",
+        grows="files",
     ),
     Defect(
         "v0.8.5",
@@ -156,6 +186,7 @@ DEFECTS: Final = (
         "#1553",
         "other chats go on while one waits for an MCP server",
         _blocked_in_mcp,
+        place=_IN_MCP,
     ),
     Defect(
         "v0.9.1",
@@ -175,6 +206,7 @@ DEFECTS: Final = (
         "fewer threads and less memory after days",
         _growing_threads,
         "restart it at a quiet time",
+        grows="threads",
     ),
     Defect(
         "v0.9.4",

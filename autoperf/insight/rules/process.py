@@ -1,32 +1,20 @@
-"""Advice on the process: memory, children, files, threads, stalls, disk, and how Python was started."""
+"""Advice on the process: memory, children, files, threads, disk, and how Python was started."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
 from autoperf.insight.facts import Facts, Recommendation
-from autoperf.insight.trends import Trend, trend
+from autoperf.insight.rules.defects import grows_by_defect
+from autoperf.insight.rules.growing import LONG_ENOUGH_S, growth
 
 _HOUR_S: Final = 3600.0
 _DAY_S: Final = 86_400.0
-# Growth is told from the warming up of caches only after this long.
-_LONG_ENOUGH_S: Final = 1800.0
 _BROWSERS: Final = ("chrom", "headless_shell", "playwright", "firefox")
 _MIB: Final = 1 << 20
 # At the default interval five minutes, over which the kernel averages as well.
 _IO_SAMPLES: Final = 60
-
-
-def growth(facts: Facts, name: str) -> tuple[Trend, list[float]] | None:
-    """How a number has grown over the later half of the samples; None if it has not, or they are too few."""
-    times, values = facts.series(name)
-    half = len(times) // 2
-    found = trend(times[half:], values[half:])
-    if found is None or not found.grows or found.seconds < _LONG_ENOUGH_S:
-        return None
-    return found, values
 
 
 def memory_leak(facts: Facts) -> Iterator[Recommendation]:
@@ -45,7 +33,7 @@ def memory_leak(facts: Facts) -> Iterator[Recommendation]:
         f"{rates[0]} MiB an hour (95 %: {rates[1]} to {rates[2]}) over {slope.seconds / _HOUR_S:.1f} h, "
         f"{values[-1] / _MIB:,.0f} MiB now" + ("" if hours is None else f"; the limit is {hours:.0f} h away"),
         "no restart for want of memory",
-        "restart Agent Zero at a quiet time; `autoperf top` shows with which chats and tools it grows",
+        "restart Agent Zero at a quiet time; autoperf history --by hour shows when it grows",
     )
 
 
@@ -81,20 +69,22 @@ def torch(facts: Facts) -> Iterator[Recommendation]:
 def leftover_browsers(facts: Facts) -> Iterator[Recommendation]:
     """Browsers that nobody ends."""
     rows = [row for row in facts.samples if isinstance(row.get("children"), dict)]
-    if not rows or rows[-1]["at"] - rows[0]["at"] < _LONG_ENOUGH_S:
+    if not rows or rows[-1]["at"] - rows[0]["at"] < LONG_ENOUGH_S:
         return
     counts = [
         (sum(count for name, (count, _) in row["children"].items() if _browser(name)), row) for row in rows
     ]
-    since = rows[-1]["at"] - _LONG_ENOUGH_S
+    since = rows[-1]["at"] - LONG_ENOUGH_S
     fewest = min(count for count, row in counts if row["at"] >= since)
-    if fewest >= 3 and not facts.options.get("browser_in_use"):
+    in_use = any("browser" in name and use.at >= since for (_, name), use in facts.uses.items())
+    if fewest >= 3 and not in_use:
         held = sum(memory for name, (_, memory) in rows[-1]["children"].items() if _browser(name))
         yield Recommendation(
             "leftover browsers",
             "medium",
             "Browser processes are left over",
-            f"at least {fewest} for {_LONG_ENOUGH_S / 60:.0f} minutes, {held / _MIB:,.0f} MiB together",
+            f"at least {fewest} for {LONG_ENOUGH_S / 60:.0f} minutes in which no tool used one, "
+            f"{held / _MIB:,.0f} MiB together",
             f"{held / _MIB:,.0f} MiB",
             "close the browser in its chat, or restart Agent Zero",
         )
@@ -108,7 +98,8 @@ def handles(facts: Facts) -> Iterator[Recommendation]:
     """Open files and threads that go on growing."""
     for name, what, least in (("files", "open files", 50), ("threads", "threads", 30)):
         found = growth(facts, name)
-        if found is None or found[1][-1] - found[1][0] < least:
+        # Not what it took to start.
+        if found is None or found[0].slope * found[0].seconds < least or grows_by_defect(facts, name):
             continue
         slope, values = found
         yield Recommendation(
@@ -119,35 +110,6 @@ def handles(facts: Facts) -> Iterator[Recommendation]:
             "no `too many open files`, no slower scheduling",
             "restart Agent Zero at a quiet time; update it if a newer version is out",
         )
-
-
-def stalls(facts: Facts) -> Iterator[Recommendation]:
-    """One place that blocks the loop which all chats share, again and again."""
-    places: Counter[str] = Counter()
-    seconds: dict[str, float] = {}
-    for stall in facts.stalls:
-        if stall.get("stack"):
-            place = stall["stack"][-1]
-            places[place] += 1
-            seconds[place] = seconds.get(place, 0.0) + stall["seconds"]
-    for place, count in places.most_common(1):
-        if count >= 5:
-            yield Recommendation(
-                "loop blocked",
-                "high" if seconds[place] > 30 else "medium",
-                f"{place.partition(' ')[2]} blocks every chat while it runs",
-                f"{count} stalls of {seconds[place] / count:.1f} s on average at {place}",
-                f"{seconds[place]:.0f} s in which no chat moved",
-                _remedy(facts),
-            )
-
-
-def _remedy(facts: Facts) -> str:
-    default = {"streaming", "prompts", "settings", "output"}
-    missing = sorted(feature for feature in default if not facts.on(feature))
-    if missing:
-        return f"AUTOPERF_FEATURES={','.join('+' + name for name in missing)}"
-    return "report it with this stack to whoever wrote that code"
 
 
 def disk(facts: Facts) -> Iterator[Recommendation]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from statistics import median
 from typing import Final
@@ -14,6 +15,8 @@ _MESSAGES: Final = 5
 _CALLS: Final = 10
 _SLOW_CONNECT_MS: Final = 300.0
 _LONG_PROMPT: Final = 60_000
+# Prompts that are looked at: older ones tell of settings that may be others now.
+_LATEST: Final = 50
 _MANY_CHATS: Final = 30
 
 
@@ -22,7 +25,7 @@ def mcp_servers(facts: Facts) -> Iterator[Recommendation]:
     if facts.on("mcp-keep") or facts.on("mcp-standby"):
         return
     for timing in facts.timed(names.MCP_CONNECT):
-        if timing.count >= _MESSAGES and timing.p50_ms >= _SLOW_CONNECT_MS:
+        if timing.count >= _MESSAGES and timing.p50_ms >= _SLOW_CONNECT_MS and facts.in_use(timing):
             yield Recommendation(
                 "slow MCP server",
                 "high" if timing.total_ms > 10_000 else "medium",
@@ -39,7 +42,8 @@ def tools(facts: Facts) -> Iterator[Recommendation]:
         return
     for timing in facts.timed(names.EXECUTE_TOOL)[:1]:
         share = timing.total_ms / 1e3 / facts.message_seconds
-        if timing.count >= _CALLS and share >= 0.5 and timing.name not in ("call_subordinate", "response"):
+        of_others = timing.name in ("call_subordinate", "response")
+        if timing.count >= _CALLS and share >= 0.5 and not of_others and facts.in_use(timing):
             yield Recommendation(
                 "tool dominates",
                 "medium",
@@ -47,7 +51,8 @@ def tools(facts: Facts) -> Iterator[Recommendation]:
                 f"{timing.count} calls in {facts.messages} messages, median {timing.p50_ms:,.0f} ms, p95 "
                 f"{timing.p95_ms:,.0f} ms",
                 f"half its time saved is {share / 2:.0%} of every message",
-                f"look at its slowest call: autoperf traces show (tool {timing.name})",
+                f"see what it waits for: autoperf traces --tool {shlex.quote(timing.name)}, then "
+                "autoperf traces show ID",
             )
 
 
@@ -57,7 +62,7 @@ def models(facts: Facts) -> Iterator[Recommendation]:
     if facts.messages < _MESSAGES or not facts.message_seconds or waited / facts.message_seconds < 0.8:
         return
     for timing in facts.timed(names.CHAT)[:1]:
-        if timing.count >= _CALLS:
+        if timing.count >= _CALLS and facts.newest(f"{names.CHAT} chat") in (None, timing.name):
             yield Recommendation(
                 "model dominates",
                 "low",
@@ -71,7 +76,8 @@ def models(facts: Facts) -> Iterator[Recommendation]:
 
 def prompts(facts: Facts) -> Iterator[Recommendation]:
     """Prompts that are long, or grow with every step of a chat."""
-    sizes = [prompt.tokens for prompt in facts.prompts]
+    latest = sorted(facts.prompts, key=lambda prompt: prompt.at)
+    sizes = [prompt.tokens for prompt in latest[-_LATEST:]]
     if len(sizes) >= _CALLS and median(sizes) >= _LONG_PROMPT:
         yield Recommendation(
             "prompt too long",
@@ -82,10 +88,11 @@ def prompts(facts: Facts) -> Iterator[Recommendation]:
             "a smaller context window in Agent Zero's settings of the chat model, or a new chat",
         )
     chats: dict[str, list[tuple[float, int]]] = {}
-    for prompt in facts.prompts:
+    for prompt in latest:
         chats.setdefault(prompt.chat, []).append((prompt.at, prompt.tokens))
-    for chat, rows in chats.items():
-        rows.sort()
+    # Who has begun a new chat has done what is advised.
+    for chat in dict.fromkeys(prompt.chat for prompt in latest[-_CALLS:]):
+        rows = chats[chat]
         found = trend(list(range(len(rows))), [tokens for _, tokens in rows])
         if found is not None and found.grows and rows[-1][1] >= max(4 * rows[0][1], _LONG_PROMPT):
             yield Recommendation(
@@ -101,7 +108,14 @@ def prompts(facts: Facts) -> Iterator[Recommendation]:
 
 def utility_model(facts: Facts) -> Iterator[Recommendation]:
     """A utility model that is slower than the one it is to spare."""
-    roles = {role: [t for t in facts.timed(f"{names.CHAT} {role}") if t.count >= _CALLS] for role in _ROLES}
+    roles = {
+        role: [
+            timing
+            for timing in facts.timed(f"{names.CHAT} {role}")
+            if timing.count >= _CALLS and facts.newest(timing.kind) in (None, timing.name)
+        ]
+        for role in _ROLES
+    }
     if not all(roles.values()):
         return
     utility, chat = roles["utility"][0], roles["chat"][0]
