@@ -204,6 +204,14 @@ def test_modules_that_are_executed_again_leave_nothing_behind(host: Host) -> Non
     assert gone() is None
 
 
+def test_what_lies_in_no_list_of_modules_is_given_back_too(host: Host) -> None:
+    """As tools and extensions do, which are loaded by their path."""
+    module = module_of("implicit_by_path", USER)
+    assert "implicit_by_path" not in sys.modules
+    host.stop()
+    assert module.plain.__code__.co_filename == "<implicit_extension>"
+
+
 def test_both_points_are_touched(host: Host) -> None:
     host.user.plain(1)
     area = host.cache._cache["classes"]
