@@ -52,6 +52,8 @@ CALLS: dict[str, Callable[[Host], Any]] = {
     "late stop iteration": lambda h: h.user.fails_late(StopIteration("over")),
     "cancelled": lambda h: h.user.fails(asyncio.CancelledError("no")),
     "cancelled late": lambda h: h.user.fails_late(asyncio.CancelledError("no")),
+    "generator exit": lambda h: h.user.fails(GeneratorExit("no")),
+    "generator exit late": lambda h: h.user.fails_late(GeneratorExit("no")),
     "exit": lambda h: h.user.fails(SystemExit(3)),
     "bad arguments": lambda h: h.user.fails(),
     "bad arguments late": lambda h: h.user.two(1),
