@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import Final
@@ -18,6 +19,8 @@ STILL: Final = 3
 # Looks in a row between which the process took less than this share of one core: nobody waits for it.
 QUIET: Final = 5
 QUIET_SHARE: Final = 0.1
+# Seconds from one look at everything to the next, where the interpreter has made full collections meanwhile.
+AGAIN_S: Final = 600.0
 
 
 class HeldCollection:
@@ -25,11 +28,12 @@ class HeldCollection:
 
     What was imported is then kept out of every later collection (``gc.freeze``), as servers that fork do: of
     300,000 objects a few dozen are garbage, and looking at all of them takes half a second. That look is owed
-    until a time at which the process does nothing and, by ``busy``, waits for nothing either.
+    until a time at which the process does nothing and, by ``busy``, waits for nothing either. What dies later
+    goes in such a time too, after a full collection has left it out: nothing stays for ever.
 
     What the process itself decides stands: a collector that is off stays off, a threshold that somebody else
-    has set meanwhile is left alone, and where something is frozen already nothing more is. ``gc.disable`` and
-    ``gc.enable`` act as ever.
+    has set meanwhile is left alone, and where something is frozen already, or later by somebody else, nothing
+    more is. ``gc.disable`` and ``gc.enable`` act as ever.
     """
 
     def __init__(
@@ -41,8 +45,10 @@ class HeldCollection:
         self._clock = clock
         self._worked = worked
         self._busy = busy
-        self._frozen = False
+        self._lock = threading.RLock()
+        self._frozen = 0  # objects, when we froze them
         self._owed = False
+        self._full = 0  # collections of the oldest generation until then
         self._quiet = 0
         self._last = (0.0, 0.0)
         self._before: tuple[int, int, int] | None = None
@@ -63,17 +69,26 @@ class HeldCollection:
         self._before, self._since = before, self._clock()
         gc.set_threshold(THRESHOLD, *before[1:])
 
+    def forked(self) -> None:
+        """In a child made by fork, where no thread looks: collect as before, and owe nothing.
+
+        What is frozen stays so, for the child shares it with its parent.
+        """
+        self._lock = threading.RLock()
+        self.give_back()
+
     def give_back(self) -> None:
-        """Collect as before, and owe nothing; what is frozen stays so: a child shares it with its parent."""
+        """Collect as before, and owe nothing."""
         self._put_back()
         self._owed = False
 
     def undo(self) -> None:
         """`give_back`, and let the collector see everything again."""
-        self.give_back()
-        if self._frozen:
-            self._frozen = False
-            gc.unfreeze()
+        with self._lock:
+            self.give_back()
+            if self._is_ours():
+                gc.unfreeze()
+            self._frozen = 0
 
     def finish(self) -> None:
         """Collect as before, but leave out what there is by now.
@@ -81,10 +96,10 @@ class HeldCollection:
         Left to itself the collector would look at each of these objects three times soon after: in the
         youngest generation, in the middle one and in the oldest.
         """
-        if self._put_back() and gc.isenabled() and not gc.get_freeze_count():
-            gc.freeze()
-            self._frozen = self._owed = True
-            self._last = (self._clock(), self._worked())
+        with self._lock:
+            if self._put_back() and gc.isenabled() and not gc.get_freeze_count():
+                self._freeze()
+                self._owed = True
 
     def look(self) -> None:
         """To be called once a second: ends the waiting when nothing is imported any more, or after the limit.
@@ -97,20 +112,35 @@ class HeldCollection:
             self._modules = modules
             if self._still >= STILL or self._clock() - self._since >= LIMIT_S:
                 self.finish()
-        elif self._owed:
-            before, self._last = self._last, (self._clock(), self._worked())
-            passed, worked = self._last[0] - before[0], self._last[1] - before[1]
-            still = worked < passed * QUIET_SHARE and not self._busy()
-            self._quiet = self._quiet + 1 if still else 0
-            if self._quiet >= QUIET:
+        elif self._frozen:
+            now, worked = self._clock(), self._worked()
+            passed, spent = now - self._last[0], worked - self._last[1]
+            self._last = now, worked
+            self._quiet = self._quiet + 1 if spent < passed * QUIET_SHARE and not self._busy() else 0
+            if not self._owed and now - self._since >= AGAIN_S:
+                self._owed = _full_collections() != self._full
+            if self._owed and self._quiet >= QUIET:
                 self._settle()
 
     def _settle(self) -> None:
-        self._owed = False
-        if gc.isenabled():
-            gc.unfreeze()
-            gc.collect()
-            gc.freeze()
+        with self._lock:
+            if not self._is_ours():
+                self.undo()
+            elif self._owed and gc.isenabled():
+                gc.unfreeze()
+                gc.collect()
+                self._freeze()
+            self._owed = False
+
+    def _freeze(self) -> None:
+        gc.freeze()
+        self._frozen, self._full = gc.get_freeze_count(), _full_collections()
+        self._since = self._clock()
+        self._last = self._since, self._worked()
+
+    def _is_ours(self) -> bool:
+        """Whether what is frozen is what we froze, as far as it still lives."""
+        return 0 < gc.get_freeze_count() <= self._frozen
 
     def _put_back(self) -> bool:
         before, self._before = self._before, None
@@ -118,3 +148,7 @@ class HeldCollection:
             return False
         gc.set_threshold(*before)
         return True
+
+
+def _full_collections() -> int:
+    return int(gc.get_stats()[-1]["collections"])

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from autoperf.agentzero import accounts, knownmodule
+from autoperf.agentzero import accounts, reliance
 from autoperf.agentzero.probe import Probe
 from tests.seam import module_of, patched
 
@@ -33,7 +33,7 @@ def _own():
     return files.get_abs_path("usr", "plugins", "_oauth", "codex")
 
 def _auth_lock_path(path):
-    return Path(_own()) / "locks" / (str(path).replace("/", "_") + ".lock")
+    return Path(_own()) / "locks" / (str(path.resolve()).replace("/", "_") + ".lock")
 
 def _resolved():
     path = Path(explicit()) if explicit() else Path(_own()) / AUTH_FILENAME
@@ -94,7 +94,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
         chosen=[""],
         files=SimpleNamespace(get_abs_path=lambda *parts: str(tmp_path.joinpath("a0", *parts))),
     )
-    monkeypatch.setattr(knownmodule, "digest", lambda found: found.__name__)
+    monkeypatch.setattr(reliance, "digest", lambda found: found.__name__)
     monkeypatch.setattr(accounts, "KNOWN", {"accounts_host"})
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for name in ("CODEX_HOME", "CHATGPT_LOCAL_HOME"):
@@ -172,6 +172,11 @@ def test_another_home_is_another_question(host: Host, monkeypatch: pytest.Monkey
 def test_a_path_that_has_to_be_worked_out_is_the_hosts_business(host: Host, path: str) -> None:
     host.module.chosen[0] = path
     assert [host.asks() for _ in range(4)] == [True] * 4
+
+
+def test_a_name_that_no_file_can_have_is_the_hosts_business(host: Host) -> None:
+    host.module.chosen[0] = "/nowhere/a\0b/auth.json"
+    assert [host.asks() for _ in range(3)] == [True] * 3
 
 
 def test_without_the_lock_the_host_makes_it_again(host: Host) -> None:

@@ -9,13 +9,18 @@ from collections.abc import Callable
 
 import pytest
 
-from autoperf.agentzero import judgements
+from autoperf.agentzero import aheadloading, judgements
 from autoperf.agentzero.aheadloading import AheadLoading
 from autoperf.errors import failures
 from tests.loaders import BY_PATH, PURE, STATEFUL, Host
 
 FROM = "from the_base import Tool\nclass T(Tool):\n    said = {!r}\n"
 SHARED_LIST = "import the_base\nclass T(the_base.Tool):\n    seen = []\n"
+
+
+@pytest.fixture(autouse=True)
+def whichever_python(monkeypatch):
+    monkeypatch.setattr(aheadloading, "PARSES_SAFELY", True)
 
 
 @pytest.fixture
@@ -74,6 +79,31 @@ def test_the_second_use_finds_it_ready(host, base, ahead, judged):
     assert second.said == "one"
     assert judged == ["ahead"]
     assert host.cache.info().reexecutions == 0
+
+
+def test_where_parsing_disturbs_the_host_nothing_is_judged_beside_it(host, base, ahead, judged, monkeypatch):
+    monkeypatch.setattr(aheadloading, "PARSES_SAFELY", False)
+    path = host.write("tools/a.py", FROM.format("one"))
+    host.file(path, base.Tool)
+    assert not ahead.wanted(full(host, path))
+    assert not on_a_thread(lambda: ahead.load(full(host, path)))
+    assert judged == []
+
+
+def test_a_judgement_that_another_thread_disturbed_is_made_again(host, base, ahead, monkeypatch):
+    judge, disturbed = judgements.purity.judge, [True]
+
+    def judging(*args):
+        if disturbed:
+            raise SystemError("AST constructor recursion depth mismatch (before=36, after=107)")
+        return judge(*args)
+
+    monkeypatch.setattr(judgements.purity, "judge", judging)
+    path = host.write("tools/a.py", FROM.format("one"))
+    host.file(path, base.Tool)
+    assert not ahead.load(full(host, path))
+    disturbed.clear()
+    assert ahead.load(full(host, path))
 
 
 def test_once_is_enough(host, base, ahead):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
+import weakref
 from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -185,3 +187,32 @@ def test_taken_back(host: SimpleNamespace) -> None:
     made(host.module, conversation(2))
     host.patches.stop()
     assert host.module._async_transform_recursive is original
+
+
+def test_what_is_learnt_from_a_replaced_part_is_not_kept(
+    host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.patches.start()
+    with monkeypatch.context() as patch:
+        patch.setattr(host.module, "_maybe_transform_key", lambda key, _kind: key.upper())
+        made(host.module, {"role": "r"}, {"role": "str"})
+    kind = {"role": "str"}
+    with monkeypatch.context() as patch:
+        patch.setattr(host.module, "_maybe_transform_key", lambda key, _kind: key.upper())
+        assert made(host.module, {"role": "r"}, kind) == {"ROLE": "r"}
+    assert made(host.module, {"role": "r"}, kind) == {"role": "r"}
+
+
+def test_a_type_that_is_known_lives_on(host: SimpleNamespace) -> None:
+    """Another one in its place could have the same id, by which it is found."""
+
+    class Kind(dict):  # type: ignore[type-arg]
+        pass
+
+    host.patches.start()
+    kind = Kind(role="str")
+    made(host.module, {"role": "r"}, kind)
+    known = weakref.ref(kind)
+    del kind
+    gc.collect()
+    assert known() is not None

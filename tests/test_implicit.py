@@ -52,6 +52,8 @@ CALLS: dict[str, Callable[[Host], Any]] = {
     "late stop iteration": lambda h: h.user.fails_late(StopIteration("over")),
     "cancelled": lambda h: h.user.fails(asyncio.CancelledError("no")),
     "cancelled late": lambda h: h.user.fails_late(asyncio.CancelledError("no")),
+    "generator exit": lambda h: h.user.fails(GeneratorExit("no")),
+    "generator exit late": lambda h: h.user.fails_late(GeneratorExit("no")),
     "exit": lambda h: h.user.fails(SystemExit(3)),
     "bad arguments": lambda h: h.user.fails(),
     "bad arguments late": lambda h: h.user.two(1),
@@ -202,6 +204,14 @@ def test_modules_that_are_executed_again_leave_nothing_behind(host: Host) -> Non
     del module
     gc.collect()
     assert gone() is None
+
+
+def test_what_lies_in_no_list_of_modules_is_given_back_too(host: Host) -> None:
+    """As tools and extensions do, which are loaded by their path."""
+    module = module_of("implicit_by_path", USER)
+    assert "implicit_by_path" not in sys.modules
+    host.stop()
+    assert module.plain.__code__.co_filename == "<implicit_extension>"
 
 
 def test_both_points_are_touched(host: Host) -> None:

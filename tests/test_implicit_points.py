@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -143,3 +144,43 @@ class Unborn(Agent):
     def __call__(self) -> None:
         Agent.__init__(self, "opened")
         self.then()
+
+
+@pytest.mark.parametrize("function", ["acts", "acts_late"])
+def test_a_call_of_extensions_that_is_replaced_while_it_runs_is_asked(
+    hosts: Callable[[bool], Host], function: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "call_extensions_sync" if function == "acts" else "call_extensions_async"
+    for instrumented in (False, True):
+        made, called = hosts(instrumented), []  # type: ignore[var-annotated]
+        warm(made)
+        told(made, lambda h: getattr(h.user, function)(lambda: None))
+        original = getattr(made.extension, name)
+
+        def theirs(
+            point: str, *args: Any, called: Any = called, original: Any = original, **more: Any
+        ) -> Any:
+            called.append(point)
+            return original(point, *args, **more)
+
+        with monkeypatch.context() as patch:
+            replace = partial(patch.setattr, made.extension, name, theirs)
+            told(made, lambda h, replace=replace: getattr(h.user, function)(replace))
+        assert called == [made.point(function, "end")]
+        made.stop()
+
+
+@pytest.mark.parametrize("when", ["start", "end"])
+def test_an_extension_of_one_project_runs_for_its_agents_alone(
+    hosts: Callable[[bool], Host], when: str
+) -> None:
+    for instrumented in (False, True):
+        made, log = hosts(instrumented), []  # type: ignore[var-annotated]
+        warm(made)
+        made.put("plain", when, record(log, when), project="opened")
+        here, there = Agent("opened"), Agent("other")
+        for _ in range(3):
+            for agent in (None, here, there):
+                told(made, lambda h, agent=agent: h.user.plain(agent))
+        assert [entry[1] for entry in log] == [here] * 3
+        made.stop()

@@ -183,6 +183,27 @@ def test_a_waiting_step_is_abandoned_as_if_cancelled():
     assert source.ended == "CancelledError"
 
 
+def test_what_an_abandoned_step_waits_for_is_cancelled_with_it():
+    """As a task does: who makes the future that it waits for sees that nobody does any more."""
+
+    async def work():
+        waited_for = asyncio.get_running_loop().create_future()
+
+        async def source():
+            yield "a"
+            with contextlib.suppress(asyncio.CancelledError):
+                await waited_for
+
+        stream = Lookahead(source())
+        async for _ in stream:
+            assert not await stream.arrives(now() + 1)
+            await stream.abandon()
+            return waited_for.cancelled()
+        return None
+
+    assert run(work()) is True
+
+
 def test_what_an_abandoned_stream_says_in_the_end_is_for_nobody():
     async def source():
         yield "a"

@@ -20,18 +20,22 @@ from typing import Any
 import pytest
 
 from autoperf.config import FEATURES, parse_features
+from autoperf.features import ON_REQUEST
 from autoperf.store import Store
 
 TESTS = Path(__file__).resolve().parent
 TEMPLATE = TESTS.parent / "sitecustomize_template"
 HOSTS = ["v0_8", "v0_9_3", "v0_9_8", "v0_9_9", "v2"]
 FEATURE_SETS = ["all", *FEATURES]
+# "all" are those that are on by default; these too.
+EVERYTHING = ",".join(f"+{name}" for name in sorted(ON_REQUEST))
 # What is on, and how much of it becomes spans.
 CASES = [
     *((features, "step") for features in FEATURE_SETS),
     ("all", "turn"),
     ("all", "all"),
     ("+throttle", "step"),
+    (EVERYTHING, "step"),
 ]
 # What some look-alikes lack, or have in words of their own where the host's are known by their very source.
 NOT_ALIKE = {"agent:Agent._execute_tool_request", "python.helpers.files:get_base_dir"}
@@ -153,6 +157,8 @@ def test_transcripts_are_equal(host: str, features: str, detail: str, matrix: Ma
         assert record["replies"]["resumed"] > 100
     states = {row["target"]: row["state"] for row in record["patches"] if not row["foreign"]}
     absent = {target for target, state in states.items() if state != "applied"}
-    if features.startswith("mcp-"):  # the look-alikes have no such sessions as those that could be kept
+    if any(
+        name.startswith("mcp-") for name in chosen
+    ):  # the look-alikes have no such sessions as those that could be kept
         absent = {target for target in absent if not target.endswith(":MCPClientBase._execute_with_session")}
     assert absent <= NOT_ALIKE, states

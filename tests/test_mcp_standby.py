@@ -159,6 +159,56 @@ def test_a_changed_configuration_drops_the_server(diary, change):
         asyncio.run(calls())
 
 
+def test_after_a_call_of_a_former_configuration_no_server_stands_by(diary):
+    client = mcp_host.Client(diary.server())
+
+    async def calls() -> None:
+        task = asyncio.ensure_future(client.call_tool("hang"))
+        await soon(lambda: diary.lines("tools/call hang"))
+        mcp_host.Config.update("")
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await soon(lambda: not sessions_of(probe)._places)
+
+    with feature("standby") as probe:
+        asyncio.run(calls())
+        assert len(diary.lines("initialize")) == 1
+
+
+def test_a_server_of_a_former_configuration_is_not_used_before_it_is_ended(diary):
+    client = mcp_host.Client(diary.server())
+
+    async def calls() -> None:
+        await client.call_tool("count")
+        await ready(probe)
+        (former,) = standing(probe)
+        former.retired = True
+        assert pid_of(await client.call_tool("count")) != former.process.pid
+
+    with feature("standby") as probe:
+        asyncio.run(calls())
+
+
+def test_no_server_is_started_for_the_next_call_while_another_goes_on(diary):
+    client = mcp_host.Client(diary.server())
+
+    async def calls() -> None:
+        under_way = asyncio.ensure_future(client.call_tool("hang"))
+        await soon(lambda: diary.lines("tools/call hang"))
+        (place,) = sessions_of(probe)._places.values()
+        await client.call_tool("count")
+        await soon(lambda: len(place.under_way) == 1)
+        assert (place.preparing, place.standing) == (None, None)
+        under_way.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await under_way
+        await ready(probe)
+
+    with feature("standby") as probe:
+        asyncio.run(calls())
+
+
 def test_an_unused_server_is_ended(diary):
     with feature("standby", Limits(idle=0.3)) as probe:
         asyncio.run(mcp_host.Client(diary.server()).call_tool("count"))

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
+import weakref
+from contextlib import suppress
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -84,6 +88,71 @@ def test_a_call_that_timed_out_ends_its_session(diary):
         client.timeout = 30
         assert pid_of(asyncio.run(client.call_tool("count"))) != first
         until(lambda: first not in diary.running())
+
+
+@pytest.mark.parametrize("how", ["raises", "gives up"])
+def test_an_operation_that_goes_wrong_ends_its_session(diary, how):
+    """Whatever it left behind in the session, the next operation does not find it."""
+    client = mcp_host.Client(diary.server())
+
+    async def operation(session: Any) -> str:
+        if how == "raises":
+            await session.call_tool("count", {})
+            raise LookupError("in the host")
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(session.call_tool("hang", {}), 0.3)
+        return "given up"
+
+    with feature("keep"):
+        first = pid_of(asyncio.run(client.call_tool("count")))
+        told = asyncio.run(outcome(client._execute_with_session(operation)))
+        assert ("in the host" if how == "raises" else "given up") in told
+        assert pid_of(asyncio.run(client.call_tool("count"))) != first
+        until(lambda: first not in diary.running())
+
+
+def test_a_session_of_a_former_configuration_is_not_used_before_it_is_closed(diary):
+    client = mcp_host.Client(diary.server())
+    with feature("keep") as probe:
+        first = pid_of(asyncio.run(client.call_tool("count")))
+        for connection in sessions_of(probe).connections:
+            connection.retired = True
+        assert pid_of(asyncio.run(client.call_tool("count"))) != first
+
+
+def test_what_belongs_to_the_turn_that_opened_it_does_not_live_on_with_the_session(diary):
+    client = mcp_host.Client(diary.server())
+    variable: ContextVar[Any] = ContextVar("of_the_turn")
+
+    class Turn:
+        pass
+
+    async def call() -> weakref.ref[Turn]:
+        turn = Turn()
+        variable.set(turn)
+        await client.call_tool("count")
+        return weakref.ref(turn)
+
+    with feature("keep") as probe:
+        turn = asyncio.run(call())
+        until(lambda: any(each.idle for each in sessions_of(probe).connections))
+        gc.collect()
+        assert turn() is None
+
+
+def test_of_several_the_one_used_last_is_used_again(diary):
+    """The others, opened for calls at the same time, can go idle."""
+    client = mcp_host.Client(diary.server())
+
+    async def both() -> list[str]:
+        return await asyncio.gather(client.call_tool("meet"), client.call_tool("meet"))
+
+    with feature("keep") as probe:
+        asyncio.run(both())
+        until(lambda: sum(each.idle for each in sessions_of(probe).connections) == 2)
+        last = max(sessions_of(probe).connections, key=lambda each: each.idle_since)
+        answers = [pid_of(asyncio.run(client.call_tool("count"))) for _ in range(2)]
+        assert answers == [last.process.pid] * 2
 
 
 async def cancelled(client: Any, diary: Diary, tool: str) -> None:

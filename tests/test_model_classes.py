@@ -247,6 +247,34 @@ def test_undone_none_waits(site):
 
 
 @with_pydantic
+def test_a_class_that_lacks_something_yet_is_as_if_it_had_never_waited(site):
+    lacking = """
+        from dataclasses import dataclass
+        from pydantic import BaseModel
+        @dataclass
+        class Plan:
+            that: "Unknown"
+        class Paper(BaseModel):
+            size: int = 4
+        class Draft(Paper):
+            plan: Plan
+    """
+    lay_out(site, lacking)
+    code = """
+        import paper
+        told["complete"] = paper.Draft.__pydantic_complete__
+        try: paper.Draft(plan={})
+        except Exception as error: told["used"] = [type(error).__name__, str(error)[:60]]
+        told["still"] = paper.Draft.__pydantic_complete__
+        paper.Unknown = int
+        told["rebuilt"] = [paper.Draft.model_rebuild(), paper.Draft(plan={"that": 1}).plan.that]
+        told["at last"] = paper.Draft.__pydantic_complete__
+    """
+    assert "Draft" in run(site, "import paper; told = names()")
+    assert run(site, code) == run(site, code, put_off=False)
+
+
+@with_pydantic
 def test_a_class_that_cannot_be_built_says_so_each_time(site):
     broken = """
         from pydantic import BaseModel, field_validator

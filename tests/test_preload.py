@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import os
 import sys
+import threading
 import types
 from pathlib import Path
 from types import SimpleNamespace
@@ -174,6 +175,36 @@ def test_every_reply_anew_and_what_is_unchanged_not_again(host, compilations):
     host.stream(REPLY)
     assert len(compilations) == 2
     assert host.probe.memos["preloaded tools"].as_row()["hits"] == 1
+
+
+def test_what_was_edited_is_made_ready_again(host, compilations):
+    path = host.write(TOOL)
+    host.stream(REPLY)
+    host.write(TOOL + "# longer\n")
+    host.stream(REPLY)
+    assert compilations == [str(path)] * 2
+
+
+def test_one_thread_at_a_time(host, compilations):
+    host.write(TOOL)
+    second = host.write(TOOL, "second")
+    entered, go_on = threading.Event(), threading.Event()
+
+    def compile_ahead(_path):
+        entered.set()
+        go_on.wait(10)
+        return False
+
+    host.code.compile_ahead = compile_ahead
+    asyncio.run(host.handle(host.agent, REPLY))
+    assert entered.wait(10)
+    at_it = host.preloading.thread
+    asyncio.run(host.handle(host.agent, REPLY[:10]))
+    asyncio.run(host.handle(host.agent, REPLY.replace("cold:now", "second")))
+    assert host.preloading.thread is at_it
+    go_on.set()
+    at_it.join()
+    assert str(second) not in compilations
 
 
 def test_a_file_that_has_its_bytecode_is_not_compiled(host, compilations):

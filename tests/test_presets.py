@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from autoperf.agentzero import knownmodule, presets
+from autoperf.agentzero import presets, reliance
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.sources import digest
 from tests.seam import module_of, patched
@@ -84,7 +84,7 @@ def _module(root: Path, name: str) -> ModuleType:
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     module = _module(tmp_path, "presets_host")
-    monkeypatch.setattr(knownmodule, "digest", lambda found: found.__name__)
+    monkeypatch.setattr(reliance, "digest", lambda found: found.__name__)
     monkeypatch.setattr(presets, "KNOWN", {"presets_host"})
     # As if every question came a while after every change.
     monkeypatch.setattr(presets.time, "time_ns", lambda: int((time.time() + 5) * 1e9))

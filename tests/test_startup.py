@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 import types
+import weakref
 
 import pytest
 
 from autoperf.agentzero import startup
 from autoperf.agentzero.probe import Probe
-from autoperf.collection import LIMIT_S, QUIET, STILL, THRESHOLD, HeldCollection
+from autoperf.collection import AGAIN_S, LIMIT_S, QUIET, STILL, THRESHOLD, HeldCollection
 from autoperf.patching import Patch, PatchSet
 
 
@@ -89,6 +91,69 @@ def test_garbage_of_the_start_goes_when_the_process_does_nothing(held, clock):
     before = collections()
     looks(held, clock, 3 * QUIET)
     assert collections() == before  # it was owed once
+
+
+class Chat:
+    """In a cycle, as the host's chats are."""
+
+    def __init__(self):
+        self.itself = self
+
+
+def test_what_dies_later_goes_in_a_later_quiet_moment(held, clock):
+    """A chat that was loaded at the start and is deleted a day later must not stay in memory for ever."""
+    chat = Chat()
+    gone = weakref.ref(chat)
+    held.finish()
+    looks(held, clock, QUIET)
+    del chat
+    gc.collect()
+    assert gone() is not None  # left out, as all that was frozen
+    looks(held, clock, QUIET)
+    assert gone() is not None
+    clock.now += AGAIN_S
+    looks(held, clock, QUIET + 1)
+    assert gone() is None
+    assert gc.get_freeze_count() > 0
+    before = collections()
+    clock.now += AGAIN_S
+    looks(held, clock, 3 * QUIET)
+    assert collections() == before  # nobody has collected since: there is nothing to make up for
+
+
+@pytest.mark.parametrize("theirs", ["more", "none"])
+def test_what_somebody_else_freezes_later_stays_so(held, clock, theirs):
+    held.finish()
+    if theirs == "more":
+        kept = [[number] for number in range(10_000)]
+        gc.freeze()
+        assert kept
+    else:
+        gc.unfreeze()
+    frozen, before = gc.get_freeze_count(), collections()
+    looks(held, clock, 3 * QUIET)
+    held.undo()
+    assert gc.get_freeze_count() >= frozen * 0.9
+    assert collections() == before
+
+
+def test_taken_back_in_the_middle_of_that_collection_nothing_stays_frozen(held, clock):
+    held.finish()
+    threads = []
+
+    def undo(phase, _info):
+        if phase == "start" and not threads:
+            threads.append(threading.Thread(target=held.undo))
+            threads[0].start()
+            threads[0].join(0.05)
+
+    gc.callbacks.append(undo)
+    try:
+        looks(held, clock, QUIET + 1)
+    finally:
+        gc.callbacks.remove(undo)
+    threads[0].join()
+    assert gc.get_freeze_count() == 0
 
 
 @pytest.mark.parametrize("change", [{"share": 0.2}, {"waited_for": True}])

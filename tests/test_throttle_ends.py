@@ -138,3 +138,28 @@ def test_a_check_that_is_no_late_one_is_the_hosts(host):
     host.agent.note = noted
     host.ask(pieces(WORDS))
     assert raised == ["for the other", "stop"]
+
+
+def test_switched_off_in_the_middle_every_chunk_comes_from_then_on(host):
+    """As when another answer at the same time shows that this host ends answers otherwise."""
+
+    def off(_agent) -> None:
+        host.throttle.off = True
+
+    host.ask(pieces(WORDS), (0.1, off))
+    late = [chunk for (chunk, _), at in zip(host.deliveries, host.times, strict=True) if at > 0.11]
+    assert len(late) > 20
+    assert all(len(chunk) <= 4 for chunk in late)
+    assert [full for _, full in host.deliveries] == sorted((f for _, f in host.deliveries), key=len)
+    assert host.text("response") == WORDS
+
+
+def test_held_chunks_that_end_the_answer_end_it_before_one_of_another_kind(make):
+    bare, host = make(throttled=False), make()
+    for one in (bare, host):
+        one.agent.ends = "held"
+    answer = [(0.0, "{"), (0.01, "held"), (0.01, "thought"), (0.01, "more")]
+    assert bare.ask(answer) == host.ask(answer) == "{held"
+    assert bare.deliveries == host.deliveries == [("{", "{"), ("held", "{held")]
+    assert host.throttle.off
+    failures._counts.clear()

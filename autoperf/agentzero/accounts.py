@@ -13,8 +13,8 @@ from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from autoperf.agentzero.companions import unless_cached
-from autoperf.agentzero.knownmodule import KnownModule
 from autoperf.agentzero.probe import Probe
+from autoperf.agentzero.reliance import Reliance
 from autoperf.errors import guarded
 from autoperf.patching import Switch, expect_parameters
 
@@ -128,17 +128,18 @@ def _plain(answer: Any) -> bool:
     )
 
 
-class _Host(KnownModule):
+class _Host:
     """The host's module: what its answer depends on."""
 
     def __init__(self, original: Any) -> None:
-        super().__init__(original, KNOWN, "an account that is looked for in another way than the known one")
+        self._reliance = Reliance.on_module(original, KNOWN)
+        self._names = self._reliance.space
 
     def question(self) -> Question | None:
         """The file that is configured, the host's own folder, and the homes; None where only it can tell."""
-        if not self.intact():
+        if not self._reliance.holds():
             return None
-        names = self.names
+        names = self._names
         try:
             explicit = names["codex_config"]()["auth_file_path"]
             own = names["files"].get_abs_path("usr", "plugins", "_oauth", "codex")
@@ -153,13 +154,16 @@ class _Host(KnownModule):
         explicit, own, *homes = question
         if own is None or not homes[0]:
             return None
-        name = self.names["AUTH_FILENAME"]
+        name = self._names["AUTH_FILENAME"]
         file = explicit or os.path.join(own, name)
         known = [os.path.join(homes[0], folder, name) for folder in (".codex", ".chatgpt-local")]
         known += [os.path.join(home, name) for home in homes[1:] if home]
         if any(not os.path.isabs(path) or os.path.normpath(path) != path for path in (file, *known)):
             return None
-        lock = str(self.names["_auth_lock_path"](self.names["Path"](file)))
+        try:
+            lock = str(self._names["_auth_lock_path"](self._names["Path"](file)))
+        except Exception:
+            return None  # a name that no file can have
         folders: dict[str, None] = {}
         for path in (file, *known, lock):
             above = []
@@ -171,7 +175,7 @@ class _Host(KnownModule):
 
     def unlocked(self) -> bool:
         """Whether nobody in this process reads or writes the account's file just now."""
-        lock = self.names["_AUTH_THREAD_LOCK"]
+        lock = self._names["_AUTH_THREAD_LOCK"]
         if not lock.acquire(blocking=False):
             return False
         lock.release()

@@ -8,14 +8,19 @@ earlier, on another thread or for nothing, nobody can tell. Everything else the 
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
-from typing import Any
+from typing import Any, Final
 
 from autoperf.agentzero.hostcall import HostCall
 from autoperf.agentzero.loading import ClassLoading, Guards, Loaded
 from autoperf.agentzero.purity import Judgement
 from autoperf.caching import Cache
 from autoperf.stamps import ABSENT, Stamp, stamp_or_none
+
+# Two threads that parse at the same time can fail each other on 3.11, up to 3.11.7 (CPython gh-106905), and
+# there the host parses whenever it formats a traceback: nothing is judged beside it.
+PARSES_SAFELY: Final = not (3, 11) <= tuple(sys.version_info[:3]) < (3, 11, 8)
 
 _Made = tuple[list[type], Guards, float]
 
@@ -36,7 +41,7 @@ class AheadLoading:
         loaded = cache.fresh(key, stamp)
         if loaded is None:
             return self._loading.judgements.earlier(path) is not None
-        return not (loaded.decided or loaded.awaited)
+        return PARSES_SAFELY and not (loaded.decided or loaded.awaited)
 
     def load(self, path: str) -> bool:
         """Load what the host would load from ``path``, on this thread; False where that is for its use.
@@ -51,7 +56,7 @@ class AheadLoading:
         loaded = cache.fresh(key, stamp)
         if loaded is None:
             return self._renewed(cache, key, host, stamp, path)
-        if loaded.decided or loaded.awaited:
+        if loaded.decided or loaded.awaited or not PARSES_SAFELY:
             return False
         loaded.awaited = True
         try:

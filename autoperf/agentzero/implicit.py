@@ -128,8 +128,6 @@ class _Direct:
                 return await host(*args, **kwargs)
             try:
                 result = await coroutine
-            except GeneratorExit:
-                raise
             except BaseException as raised:
                 error = raised
             if error is None and usual() and empty(agent):

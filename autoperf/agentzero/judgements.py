@@ -27,7 +27,10 @@ class Judgements:
         kept, judgement = self._kept.get(path, (None, None))
         if kept == code and (judgement is None or judgement.stands()):
             return judgement
-        judgement = _judged(module, path, code)
+        try:
+            judgement = _judged(module, path, code)
+        except SystemError:
+            return None  # another thread parsed at the same time, see `aheadloading`: for now
         if path in self._kept or len(self._kept) < _KEPT:
             self._kept[path] = code, judgement
         return judgement

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from autoperf.agentzero.companions import unless_cached
-from autoperf.agentzero.knownmodule import KnownModule
 from autoperf.agentzero.probe import Probe
+from autoperf.agentzero.reliance import Reliance
 from autoperf.errors import guarded
 from autoperf.patching import Switch, expect_parameters
 from autoperf.stamps import ABSENT, Stamp, stamp_or_none
@@ -91,16 +91,17 @@ class _Kept(NamedTuple):
         return self.sources == other.sources and marshal.loads(self.frozen) == marshal.loads(other.frozen)
 
 
-class _Host(KnownModule):
+class _Host:
     """The host's module: where its presets come from."""
 
     def __init__(self, original: Any) -> None:
-        super().__init__(original, KNOWN, "presets that are put together in another way than the known one")
+        self._reliance = Reliance.on_module(original, KNOWN)
+        self._names = self._reliance.space
 
     def sources(self) -> Sources | None:
         """The three files and how they look; None where only the host can tell."""
-        names = self.names
-        if not self.intact():
+        names = self._names
+        if not self._reliance.holds():
             return None
         paths: tuple[str, ...]
         try:
@@ -122,7 +123,7 @@ class _Host(KnownModule):
 
     def readable(self) -> bool:
         """Whether each of the files is absent, or could be read just now."""
-        names = self.names
+        names = self._names
         sources = self.sources()
         if sources is None:
             return False

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from contextvars import ContextVar, Token
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from autoperf.agentzero.background import Origin, end_with, left
 from autoperf.agentzero.codecache import CodeCache
@@ -14,6 +14,7 @@ from autoperf.agentzero.counters import Executions, Interventions, Lookups
 from autoperf.agentzero.growing import GrowingTexts
 from autoperf.agentzero.hostcache import ExtensionClasses
 from autoperf.agentzero.mcplimits import Limits
+from autoperf.agentzero.spans import NO_SPAN, Tracing
 from autoperf.agentzero.streams import Caller, Stream
 from autoperf.agentzero.turn import NEVER_NS
 from autoperf.agentzero.turn import Turn as Turn
@@ -21,46 +22,6 @@ from autoperf.agentzero.underway import Underway
 from autoperf.errors import guarded
 from autoperf.telemetry import names
 from autoperf.vigil import Vigil
-
-
-class SpanHandle(Protocol):
-    """A span that is open."""
-
-    def set(self, key: str, value: Any) -> None:
-        """Set one attribute."""
-
-
-class Tracing(Protocol):
-    """The part of telemetry that wrappers use; see `autoperf.telemetry.Telemetry`."""
-
-    def span(
-        self,
-        name: str,
-        attributes: dict[str, Any] | None = None,
-        kind: str = names.INTERNAL,
-        *,
-        new_trace: bool = False,
-        from_ns: int = 0,
-        start_ns: int | None = None,
-    ) -> AbstractContextManager[SpanHandle]:
-        """A span around a block; with ``new_trace`` a root; with ``from_ns`` only if it took that long.
-
-        Or if it failed, or something began below it, or an attribute was set on it. One with ``from_ns`` may
-        have begun at ``start_ns`` already.
-        """
-
-    def record(
-        self,
-        name: str,
-        start_ns: int,
-        end_ns: int,
-        attributes: dict[str, Any] | None = None,
-        kind: str = names.INTERNAL,
-    ) -> None:
-        """A span after the fact, child of the current one; Unix time in ns."""
-
-    def measure(self, name: str, value: float, attributes: dict[str, Any]) -> None:
-        """One value for the histogram ``name``."""
 
 
 class Step:
@@ -282,14 +243,6 @@ class Probe:
         self.underway.forked()
         for renew in self.after_fork:
             renew()
-
-
-class _NoSpan:
-    def set(self, key: str, value: Any) -> None:
-        """Ignore the attribute."""
-
-
-NO_SPAN: Final = nullcontext(_NoSpan())
 
 
 def agent_attributes(agent: Any, keys: tuple[str, str]) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import sys
+from collections.abc import Collection, Iterable
 from hashlib import sha256
 from types import FunctionType
 from typing import Any, Final
@@ -15,26 +16,47 @@ from autoperf.errors import AutoperfError
 
 _OURS: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _MISSING: Final = object()
+_UNKNOWN: Final = "other code than the one that is known"
 
 
 class Reliance:
     """A group of functions in one host module; made while the module has just been executed.
 
-    Raises `AutoperfError` unless `group_digest` of those the module has is among the ``known``.
+    ``space`` are the module's names, live. Raises `AutoperfError` unless `group_digest` of those functions
+    the module has is among the ``known``.
     """
 
-    __slots__ = ("_space", "_trusted")
+    __slots__ = ("_trusted", "space")
 
-    def __init__(self, space: dict[str, Any], names: Iterable[str], known: frozenset[str]) -> None:
+    def __init__(self, space: dict[str, Any], names: Iterable[str], known: Collection[str]) -> None:
         names = [name for name in names if name in space]
         if group_digest(space, names) not in known:
-            raise AutoperfError("other code than the one that is known")
-        self._space = space
+            raise AutoperfError(_UNKNOWN)
+        self.space = space
         self._trusted = {name: space[name] for name in names}
+
+    @classmethod
+    def on_module(cls, original: Any, known: Collection[str]) -> Reliance:
+        """All functions in the module that defines ``original``, which is about to be replaced, but this one.
+
+        Also those it took over from elsewhere. Raises `AutoperfError` unless the digest of the module's
+        source is among the ``known``.
+        """
+        module = sys.modules[original.__module__]
+        if digest(module) not in known:
+            raise AutoperfError(_UNKNOWN)
+        found = cls.__new__(cls)
+        found.space = vars(module)
+        found._trusted = {
+            name: value
+            for name, value in found.space.items()
+            if type(value) is FunctionType and value is not original
+        }
+        return found
 
     def holds(self) -> bool:
         """Whether nobody but us has put something else in the place of one of them."""
-        space, trusted = self._space, self._trusted
+        space, trusted = self.space, self._trusted
         for name, function in trusted.items():
             if space.get(name) is not function:
                 return self._only_ours()
@@ -42,7 +64,7 @@ class Reliance:
 
     def _only_ours(self) -> bool:
         for name, function in list(self._trusted.items()):
-            current = self._space.get(name, _MISSING)
+            current = self.space.get(name, _MISSING)
             if without_ours(current) is not without_ours(function):
                 return False
             self._trusted[name] = current

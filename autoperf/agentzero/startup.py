@@ -22,8 +22,7 @@ Build = Callable[[Any, Switch], Any]
 def rows(_targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]]:
     """Hold collection from now until a port is open, the imports have come to rest, or a minute is over."""
     held = HeldCollection(busy=probe.underway.as_rows)
-    # A child made by fork has no thread that would look.
-    probe.after_fork.append(held.give_back)
+    probe.after_fork.append(held.forked)
     probe.at_stop.append(held.undo)
     probe.idle_work.append(held.look)
     held.hold()

@@ -176,9 +176,14 @@ class Reading:
 
     def _throttled(self, kind: Kind, callback: Callback) -> Callback:
         async def throttled(chunk: str, full: str) -> Any:
-            if self._held is not None and (self._held.kind != kind or self._interrupted()):
-                await self.flush()
-            if self._stream is None or self._throttle.off or self._interrupted():
+            # Switched off by an answer that was read at the same time: what is held comes first here too.
+            at_once = self._throttle.off or self._interrupted()
+            if self._held is not None and (self._held.kind != kind or at_once):
+                ended = await self.flush()
+                if ended is not None:
+                    self._throttle.disappointed()
+                    return ended
+            if self._stream is None or at_once or self._interrupted():
                 return await self._deliver(callback, chunk, full)
             held = self._held = self._held or Held(kind, callback)
             held.add(chunk, full)

@@ -3,6 +3,7 @@
 import catalogue_errors
 import catalogue_extensible
 import catalogue_extensions
+import catalogue_heavy
 import catalogue_interventions
 import catalogue_names
 import catalogue_paths
@@ -24,6 +25,7 @@ GROUPS = (
     catalogue_extensible,
     catalogue_settings,
     catalogue_throttle,
+    catalogue_heavy,
 )
 
 

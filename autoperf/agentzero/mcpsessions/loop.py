@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
@@ -28,8 +29,9 @@ class LoopThread:
             return self.running
 
     def _begin(self) -> None:
-        # By the policy in effect: the way child processes are watched belongs to it.
-        loop = asyncio.new_event_loop()
+        # By the policy in effect: the way child processes are watched belongs to it. What a loop waits for
+        # itself would keep the context of the turn that needs it first.
+        loop = contextvars.Context().run(asyncio.new_event_loop)
         thread = threading.Thread(target=_run, args=(loop,), name=_NAME, daemon=True)
         try:
             thread.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextvars
 import os
 import shutil
 import stat
@@ -85,7 +86,8 @@ class Sessions:
     async def opened(self, connection: Connection) -> Connection | Exception:
         """In our loop: ``connection`` with an open transport, or what opening it raised."""
         if self._tending is None or self._tending.done():
-            self._tending = asyncio.ensure_future(self._tend())
+            # It outlasts the turn that begins it, as the sessions do.
+            self._tending = contextvars.Context().run(asyncio.ensure_future, self._tend())
         error = await connection.open()
         if error is not None:
             return error
