@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from autoperf.agentzero.companions import unless_cached
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.reliance import Reliance
-from autoperf.errors import guarded
+from autoperf.errors import asked, guarded
 from autoperf.patching import Switch, expect_parameters
 
 SEAM: Final = "accounts"
@@ -140,14 +140,15 @@ class _Host:
         if not self._reliance.holds():
             return None
         names = self._names
-        try:
-            explicit = names["codex_config"]()["auth_file_path"]
-            own = names["files"].get_abs_path("usr", "plugins", "_oauth", "codex")
-        except Exception:
-            return None  # which the host will say itself
-        if type(explicit) is not str or type(own) is not str:
+        places = asked(
+            lambda: (
+                names["codex_config"]()["auth_file_path"],
+                names["files"].get_abs_path("usr", "plugins", "_oauth", "codex"),
+            )
+        )
+        if places is None or any(type(place) is not str for place in places):
             return None
-        return (explicit, own, *map(os.environ.get, _HOMES))
+        return (*places, *map(os.environ.get, _HOMES))
 
     def expected(self, question: Question) -> _Kept | None:
         """What there is to look at; None where a path is not as plain as the conclusion needs it to be."""
@@ -160,10 +161,9 @@ class _Host:
         known += [os.path.join(home, name) for home in homes[1:] if home]
         if any(not os.path.isabs(path) or os.path.normpath(path) != path for path in (file, *known)):
             return None
-        try:
-            lock = str(self._names["_auth_lock_path"](self._names["Path"](file)))
-        except Exception:
-            return None  # a name that no file can have
+        lock = asked(lambda: str(self._names["_auth_lock_path"](self._names["Path"](file))))
+        if lock is None:  # a name that no file can have
+            return None
         folders: dict[str, None] = {}
         for path in (file, *known, lock):
             above = []

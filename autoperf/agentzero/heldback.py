@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from autoperf.agentzero.deltas import Kind
+from autoperf.errors import asked
 
 Callback = Callable[[str, str], Awaitable[Any]]
 
@@ -41,7 +42,4 @@ class Held:
 
     def _parses(self) -> bool:
         parser: Any = getattr(self.callback, "__globals__", {}).get("DirtyJson")
-        try:
-            return isinstance(parser.parse_string(self.full), dict)
-        except Exception:
-            return False
+        return isinstance(asked(lambda: parser.parse_string(self.full)), dict)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.sources import digest
-from autoperf.errors import AutoperfError, guarded
+from autoperf.errors import AutoperfError, asked, guarded
 from autoperf.patching import Switch
 from autoperf.vigil import Seen, Vigil
 from autoperf.witness import Look, Witness
@@ -108,13 +108,9 @@ class _Candidates:
         """The first that exists, as the host tells it; a fresh list. None where only the host can tell."""
         found = self._found
         at = found.at if found is not None and self._vigil.holds(found) else self._look()
-        if self._profile and at >= len(self.own):
-            # Not before here: the host does not ask for its plugins either when it has found the file.
-            try:
-                if tuple(self._enabled()) != self._bases:
-                    return None
-            except Exception:
-                return None  # the host will raise it itself
+        # Not before here: the host does not ask for its plugins either when it has found the file.
+        if self._profile and at >= len(self.own) and asked(lambda: tuple(self._enabled())) != self._bases:
+            return None
         if at == len(self._paths):
             return []
         # The last two belong to no profile.

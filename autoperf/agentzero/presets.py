@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from autoperf.agentzero.companions import unless_cached
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.reliance import Reliance
-from autoperf.errors import guarded
+from autoperf.errors import asked, guarded
 from autoperf.patching import Switch, expect_parameters
 from autoperf.stamps import ABSENT, Stamp, stamp_or_none
 
@@ -103,16 +103,16 @@ class _Host:
         names = self._names
         if not self._reliance.holds():
             return None
-        paths: tuple[str, ...]
-        try:
-            plugins = names["plugins"]
-            paths = (
+        plugins = names["plugins"]
+        paths: tuple[str, ...] | None = asked(
+            lambda: (
                 names["_get_presets_path"](),
                 plugins.determine_plugin_asset_path("_model_config", "", "", plugins.CONFIG_FILE_NAME),
                 names["_get_fallback_presets_path"](),
             )
-        except Exception:
-            return None  # which the host will say itself
+        )
+        if paths is None:
+            return None
         found = []
         for path in paths:
             stamp = stamp_or_none(Stamp.of_inode, path)

@@ -11,7 +11,7 @@ from autoperf.agentzero.companions import unless_cached
 from autoperf.agentzero.kept import Kept
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.reliance import Reliance, without_ours
-from autoperf.errors import guarded
+from autoperf.errors import asked, guarded
 from autoperf.folders import Folders
 from autoperf.patching import Switch, expect_parameters
 from autoperf.witness import Witness
@@ -122,17 +122,16 @@ class _Host:
         space = self._space
         if not (self._listing.holds() and self._reading.holds()) or vars(space["files"]) is not self._files:
             return None
-        try:
-            extra = ()
-            if self._plugins:
-                extra = sys.modules[self._plugins].get_enabled_plugin_paths(None, "agents")
-            absolute = self._files["get_abs_path"]
-            folders = [absolute(folder) for folder in (space["DEFAULT_AGENTS_DIR"], *extra)]
-            yaml = space.get("yaml_helper")
-            reads = None if yaml is None else yaml.loads
-            return (*folders, absolute(space["USER_AGENTS_DIR"]), reads)
-        except Exception:
-            return None  # which the host will say itself
+        return asked(self._sources)
+
+    def _sources(self) -> Key:
+        space, absolute = self._space, self._files["get_abs_path"]
+        extra = ()
+        if self._plugins:
+            extra = sys.modules[self._plugins].get_enabled_plugin_paths(None, "agents")
+        folders = (space["DEFAULT_AGENTS_DIR"], *extra, space["USER_AGENTS_DIR"])
+        yaml = space.get("yaml_helper")
+        return (*map(absolute, folders), None if yaml is None else yaml.loads)
 
     def look(self, key: Key) -> Witness | None:
         """A look at every folder and file that is read; None where a change could not be seen by it."""
