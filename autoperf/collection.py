@@ -19,6 +19,8 @@ STILL: Final = 3
 # Looks in a row between which the process took less than this share of one core: nobody waits for it.
 QUIET: Final = 5
 QUIET_SHARE: Final = 0.1
+# Objects that Python itself has frozen before anything runs: 375 in 3.12, none in 3.10, 3.11 and 3.13.
+PYTHONS_OWN: Final = 2_000
 # Seconds from one look at everything to the next, where the interpreter has made full collections meanwhile.
 AGAIN_S: Final = 600.0
 
@@ -97,7 +99,7 @@ class HeldCollection:
         youngest generation, in the middle one and in the oldest.
         """
         with self._lock:
-            if self._put_back() and gc.isenabled() and not gc.get_freeze_count():
+            if self._put_back() and gc.isenabled() and gc.get_freeze_count() <= PYTHONS_OWN:
                 self._freeze()
                 self._owed = True
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 pytest.importorskip("mcp.client.stdio")
 
+from autoperf.agentzero.counters import Lookups
 from autoperf.agentzero.mcplimits import Limits
+from autoperf.agentzero.mcpsessions.standby import Standby, _Place
 from autoperf.errors import failures
 from tests import mcp_host
 from tests.mcp_sessions import Diary, feature, outcome, pid_of, sessions_of, soon, until
@@ -249,6 +253,27 @@ def test_the_server_unused_longest_makes_room(tmp_path, diary):
 
     with feature("standby") as probe:
         asyncio.run(calls())
+
+
+def test_of_several_those_unused_longest_make_room_and_no_more_than_needed():
+    sessions = Standby(Limits(standby=250), Lookups())
+    closed: list[float] = []
+    for since in (2.0, 1.0):
+        place = sessions._places[int(since)] = _Place(None)
+        place.size = 100
+        close = partial(closed.append, since)
+        place.standing = SimpleNamespace(idle_since=since, close=close)  # type: ignore[assignment]
+    new = _Place(None)
+    new.size = 100
+    assert sessions._makes_room(new)
+    assert closed == [1.0]
+
+
+def test_a_child_made_by_fork_knows_no_server_of_its_parent():
+    sessions = Standby(Limits(), Lookups())
+    sessions._places[1] = _Place(None)
+    sessions.forked()
+    assert not sessions._places
 
 
 def test_only_servers_that_are_processes_stand_by(diary):
