@@ -156,7 +156,7 @@ def test_what_is_dear_is_read_seldom_and_what_is_cheap_each_time() -> None:
 def test_who_asks_for_samples_more_often_gets_them_whole(tmp_path: Path, no_limits: Limits) -> None:
     clock = Clock()
     readings = Readings(tmp_path, Process(), clock, no_limits)
-    costs = {"_usage": 0.0004, "_disk": 0.01}  # seconds: 4 and 100 s apart
+    costs = {"_usage": 0.0004, "_disk": 0.005}  # seconds: 4 and, at half the share, 100 s apart
     for part in readings._parts:
         part._cpu_clock = count(0.0, costs.get(part._read.__name__, 0.0)).__next__
 

@@ -15,8 +15,10 @@ import psutil
 from autoperf.monitor.limits import Limits
 
 INTERVAL_S: Final = 5.0
-# Of one core, for each thing that is read at that interval; only what is dear comes seldom.
+# Of one core, for each thing that is read at that interval; only what is dear comes seldom, and what moves
+# slowly more seldom still.
 _SHARE: Final = 0.0001
+_SLOW: Final = 0.5
 _CHILDREN_NAMED: Final = 20
 Read = Callable[[], Mapping[str, Any]]
 
@@ -29,8 +31,10 @@ class Budgeted:
         read: Read,
         clock: Callable[[], float] = time.monotonic,
         cpu_clock: Callable[[], float] = time.thread_time,
+        weight: float = 1.0,
     ) -> None:
         self._read = read
+        self._weight = weight
         self._clock = clock
         self._cpu_clock = cpu_clock
         self._before = self._clock()
@@ -39,7 +43,7 @@ class Budgeted:
     def read(self, share: float = _SHARE) -> Mapping[str, Any]:
         """The values; none while it is too early for that share of a core, or nobody tells them."""
         now = self._clock()
-        if now < self._before + self._cost / share:
+        if now < self._before + self._cost / (share * self._weight):
             return {}
         before = self._cpu_clock()
         try:
@@ -68,8 +72,7 @@ class Readings:
         self._state_dir = state_dir
         self._limits = Limits() if limits is None else limits
         self._before: dict[str, tuple[float, float]] = {}
-        parts: tuple[Read, ...] = (
-            self._usage,
+        slow = (
             self._switches,
             self._unique,
             self._children,
@@ -77,7 +80,7 @@ class Readings:
             self._disk,
             self._limits.read,
         )
-        self._parts = [Budgeted(part, clock) for part in parts]
+        self._parts = [Budgeted(self._usage, clock), *(Budgeted(part, clock, weight=_SLOW) for part in slow)]
 
     def read(self, interval: float = INTERVAL_S) -> dict[str, Any]:
         """One sample of those taken every ``interval`` seconds; who wants more of them pays for more.
