@@ -9,6 +9,7 @@ import stat
 import struct
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -48,6 +49,7 @@ class FolderWatch:
         self._thread = _Thread()
         self._round = 0
         self._generation = 0
+        self._closes: weakref.finalize[[int], FolderWatch] | None = None
         self._open()
 
     def _open(self) -> None:
@@ -69,18 +71,20 @@ class FolderWatch:
 
     def forked(self) -> None:
         """In a child made by fork: the queue is the parent's, and stays so."""
-        if self._fd >= 0:
-            os.close(self._fd)
+        self._give_back()
         self._lock = threading.Lock()
         self._open()
 
     def close(self) -> None:
         """Give the watches back; from then on nothing can be watched."""
         with self._lock:
-            if self._fd >= 0:
-                os.close(self._fd)
+            self._give_back()
             self._open()
             self._tried = True
+
+    def _give_back(self) -> None:
+        if self._closes is not None:
+            self._closes()
 
     def generation(self) -> int:
         """A number that is another one whenever something of interest has changed since the last look."""
@@ -124,10 +128,14 @@ class FolderWatch:
             libc = ctypes.CDLL(None, use_errno=True)
             self._fd = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
             self._libc = libc
+            if self._fd >= 0:
+                # A user has 128 of them: one that nobody asks any more is given back.
+                self._closes = weakref.finalize(self, os.close, self._fd)
+                self._closes.atexit = False
         except (OSError, AttributeError, TypeError):
             return
         if self._fd >= 0 and not self._works():
-            os.close(self._fd)
+            self._give_back()
             self._fd = -1
         if self._fd >= 0:
             self._follow_mounts()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 from pathlib import Path
@@ -115,3 +116,28 @@ def test_more_events_than_the_queue_holds_count_as_a_change(watch, tmp_path):
         os.mkdir(tmp_path / f"n{number % 2}")
         os.rmdir(tmp_path / f"n{number % 2}")
     assert watch.generation() != before
+
+
+@pytest.mark.parametrize("end", ["forgotten", "closed", "forked"])
+def test_an_instance_is_given_back_once(tmp_path, end):
+    def held() -> int:
+        links = [f"/proc/self/fd/{fd}" for fd in os.listdir("/proc/self/fd")]
+        return sum("inotify" in os.readlink(link) for link in links if os.path.islink(link))
+
+    gc.collect()
+    before = held()
+    watch = FolderWatch()
+    if not watch.watch([str(tmp_path)]):
+        pytest.skip("the kernel tells nothing here")
+    assert held() == before + 1
+    if end == "closed":
+        watch.close()
+        assert not watch.watch([str(tmp_path)])
+    elif end == "forked":
+        watch.forked()
+        assert held() == before
+        assert watch.watch([str(tmp_path)])
+        assert held() == before + 1
+    del watch
+    gc.collect()
+    assert held() == before
