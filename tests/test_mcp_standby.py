@@ -16,6 +16,7 @@ pytest.importorskip("mcp.client.stdio")
 from autoperf.agentzero.counters import Lookups
 from autoperf.agentzero.mcplimits import Limits
 from autoperf.agentzero.mcpsessions.standby import Standby, _Place
+from autoperf.agentzero.mcpsessions.visit import Visit
 from autoperf.errors import failures
 from tests import mcp_host
 from tests.mcp_sessions import Diary, feature, outcome, pid_of, sessions_of, soon, until
@@ -102,12 +103,24 @@ def test_a_call_that_fails_is_not_repeated_and_the_next_goes_on(diary, tool):
     assert len(diary.lines(f"tools/call {tool}")) == 1
 
 
-@pytest.mark.parametrize("when", ["before the call", "after the greeting"])
-def test_a_server_that_died_while_it_stood_by_is_replaced(diary, when):
+@pytest.mark.parametrize("when", ["before the call", "after the greeting", "and told of meanwhile"])
+def test_a_server_that_died_while_it_stood_by_is_replaced(diary, when, monkeypatch):
     client = mcp_host.Client(diary.server())
+    again, hang_up, told = Standby.again, Visit.hang_up, list[Any]()
+
+    async def later(self: Any, visit: Any) -> Any:
+        # The end of the old one reaches the session while another is being made ready.
+        await soon(lambda: told)
+        for what in told:
+            hang_up(visit, *what)
+        return await again(self, visit)
+
+    if when == "and told of meanwhile":
+        monkeypatch.setattr(Visit, "hang_up", lambda _, *what: told.append(what))
+        monkeypatch.setattr(Standby, "again", later)
 
     async def call(current_session: Any) -> Any:
-        if when == "after the greeting":
+        if when != "before the call":
             os.kill(waiting[0], signal.SIGKILL)
             await soon(lambda: not diary.running())
         return await current_session.call_tool("count", {})

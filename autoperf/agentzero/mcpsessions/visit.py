@@ -116,8 +116,13 @@ class Visit:
 
     async def _put_again(self, item: Any, trouble: Exception) -> Exception | None:
         fresh = None
-        with guarded(_SEAM):
-            fresh = await self.source.again(self)
+        # The end of the old one may be told of only now.
+        self._putting = True
+        try:
+            with guarded(_SEAM):
+                fresh = await self.source.again(self)
+        finally:
+            self._putting = False
         if fresh is None:
             return trouble
         self._settle(fresh)
