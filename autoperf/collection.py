@@ -99,9 +99,11 @@ class HeldCollection:
         youngest generation, in the middle one and in the oldest.
         """
         with self._lock:
-            if self._put_back() and gc.isenabled() and gc.get_freeze_count() <= PYTHONS_OWN:
+            # Before the threshold is back: to Python 3.11 the next allocation would collect it all.
+            if self._stands() and gc.isenabled() and gc.get_freeze_count() <= PYTHONS_OWN:
                 self._freeze()
                 self._owed = True
+            self._put_back()
 
     def look(self) -> None:
         """To be called once a second: ends the waiting when nothing is imported any more, or after the limit.
@@ -144,12 +146,14 @@ class HeldCollection:
         """Whether what is frozen is what we froze, as far as it still lives."""
         return 0 < gc.get_freeze_count() <= self._frozen
 
-    def _put_back(self) -> bool:
-        before, self._before = self._before, None
-        if before is None or gc.get_threshold() != (THRESHOLD, *before[1:]):
-            return False
-        gc.set_threshold(*before)
-        return True
+    def _stands(self) -> bool:
+        """Whether the threshold is the one that was set here."""
+        return self._before is not None and gc.get_threshold() == (THRESHOLD, *self._before[1:])
+
+    def _put_back(self) -> None:
+        if self._before is not None and self._stands():
+            gc.set_threshold(*self._before)
+        self._before = None
 
 
 def _full_collections() -> int:
