@@ -209,6 +209,13 @@ def test_a_function_of_the_hosts_that_was_replaced_is_asked(
     assert [host.asks() for _ in range(3)] == [True] * 3
 
 
+def test_what_the_host_lacks_it_says_itself(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    settle(host)
+    monkeypatch.delitem(vars(host.module), "_AUTH_THREAD_LOCK")
+    with pytest.raises(NameError, match="_AUTH_THREAD_LOCK"):
+        host.module.status()
+
+
 def test_cleared_it_is_asked_again(host: Host) -> None:
     settle(host)
     assert [clear() for clear in host.probe.clearing["accounts"]] == [1]

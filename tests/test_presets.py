@@ -135,6 +135,13 @@ def test_what_could_not_be_read_for_a_moment_is_not_kept(host: Host, monkeypatch
     assert host.module.get_presets()[0]["name"] == "Mine"
 
 
+def test_what_the_host_lacks_it_says_itself(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.makes()
+    monkeypatch.delitem(vars(host.module), "plugins")
+    with pytest.raises(NameError, match="plugins"):
+        host.module.get_presets()
+
+
 def _fails(*_args: Any) -> None:
     raise OSError("too many open files")
 

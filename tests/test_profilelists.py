@@ -243,6 +243,13 @@ def test_where_the_plugins_cannot_be_asked_the_host_says_so(host: Host) -> None:
     assert [host.reads() for _ in range(3)] == [True] * 3
 
 
+def test_what_the_host_lacks_it_says_itself(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.settle()
+    monkeypatch.delitem(vars(host.module), "files")
+    with pytest.raises(NameError, match="files"):
+        host.module.get_agents_dict()
+
+
 def test_cleared_they_are_read_again(host: Host) -> None:
     host.settle()
     assert [clear() for clear in host.probe.clearing["profiles"]] == [1]

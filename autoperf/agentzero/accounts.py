@@ -175,6 +175,9 @@ class _Host:
 
     def unlocked(self) -> bool:
         """Whether nobody in this process reads or writes the account's file just now."""
+        return bool(asked(self._passes))
+
+    def _passes(self) -> bool:
         lock = self._names["_AUTH_THREAD_LOCK"]
         if not lock.acquire(blocking=False):
             return False

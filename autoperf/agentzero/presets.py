@@ -100,17 +100,7 @@ class _Host:
 
     def sources(self) -> Sources | None:
         """The three files and how they look; None where only the host can tell."""
-        names = self._names
-        if not self._reliance.holds():
-            return None
-        plugins = names["plugins"]
-        paths: tuple[str, ...] | None = asked(
-            lambda: (
-                names["_get_presets_path"](),
-                plugins.determine_plugin_asset_path("_model_config", "", "", plugins.CONFIG_FILE_NAME),
-                names["_get_fallback_presets_path"](),
-            )
-        )
+        paths = asked(self._paths) if self._reliance.holds() else None
         if paths is None:
             return None
         found = []
@@ -121,18 +111,25 @@ class _Host:
             found.append((path, stamp))
         return tuple(found)
 
+    def _paths(self) -> tuple[str, ...]:
+        names = self._names
+        plugins = names["plugins"]
+        return (
+            names["_get_presets_path"](),
+            plugins.determine_plugin_asset_path("_model_config", "", "", plugins.CONFIG_FILE_NAME),
+            names["_get_fallback_presets_path"](),
+        )
+
     def readable(self) -> bool:
         """Whether each of the files is absent, or could be read just now."""
-        names = self._names
         sources = self.sources()
-        if sources is None:
-            return False
+        return sources is not None and bool(asked(lambda: self._reads(sources)))
+
+    def _reads(self, sources: Sources) -> bool:
+        names = self._names
         (chosen, there), (legacy, before), (_, bundled) = sources
-        try:
-            if before is not ABSENT:
-                names["files"].read_file_json(legacy)
-            return not (there is not ABSENT and names["_load_presets_from_path"](chosen) is None) and not (
-                bundled is not ABSENT and not names["_fallback_presets"]()
-            )
-        except Exception:
-            return False
+        if before is not ABSENT:
+            names["files"].read_file_json(legacy)
+        return not (there is not ABSENT and names["_load_presets_from_path"](chosen) is None) and not (
+            bundled is not ABSENT and not names["_fallback_presets"]()
+        )

@@ -109,7 +109,8 @@ class _Host:
     def __init__(self, probe: Probe, host: Any, listing: frozenset[str], reading: frozenset[str]) -> None:
         self._space: dict[str, Any] = host.__globals__
         space = self._space
-        self._files = vars(space["files"])
+        self._module = space["files"]
+        self._files = vars(self._module)
         self._listing = Reliance(space, LISTED_BY, listing)
         self._reading = Reliance(self._files, READ_BY, reading)
         self._folders = Folders(probe.vigil)
@@ -119,10 +120,8 @@ class _Host:
 
     def key(self) -> Key | None:
         """The folders of profiles, and what reads them; None where only the host can tell."""
-        space = self._space
-        if not (self._listing.holds() and self._reading.holds()) or vars(space["files"]) is not self._files:
-            return None
-        return asked(self._sources)
+        known = self._listing.holds() and self._reading.holds() and self._space.get("files") is self._module
+        return asked(self._sources) if known else None
 
     def _sources(self) -> Key:
         space, absolute = self._space, self._files["get_abs_path"]
