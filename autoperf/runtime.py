@@ -26,6 +26,7 @@ from autoperf.agentzero.whereabouts import whereabouts
 from autoperf.caching import Cache
 from autoperf.config import OPTIONS, Config
 from autoperf.errors import failures, guarded, say
+from autoperf.errors.fence import host
 from autoperf.monitor import Archive, Monitor, Readings, Stalls
 from autoperf.patching import PatchSet
 from autoperf.revisions import revision
@@ -67,6 +68,7 @@ class Runtime:
 
     def __init__(self, root: Path, layout: Layout, config: Config) -> None:
         self.root = root
+        host.root = os.path.join(root, "")
         self.layout = layout
         self.config = config
         self.started = time.time()

@@ -12,10 +12,13 @@ from types import CodeType, ModuleType
 from typing import Any, Final
 
 from autoperf.caching import Cache
+from autoperf.errors import guarded
+from autoperf.errors.fence import ALWAYS, View, fenced
 from autoperf.patching import Switch
 from autoperf.stamps import ABSENT, Stamp, stamp_or_none
 
 CODE_ENTRIES: Final = 512
+_SEAM: Final = "loading by path"
 COMPILED_ENTRIES: Final = 32  # waiting to be used for the first time
 
 
@@ -97,13 +100,30 @@ class CodeCache:
             code = load()
         else:
             code = self.cache.get_or_load(path, load, lambda: stamp)
+        return code
+
+    def permitted(self, code: CodeType) -> CodeType:
+        """``code``, where this thread may execute it; else ``ImportError``: see `only`."""
         if self._thread.only is not None and code != self._thread.only:
             raise ImportError("another source than the one expected")
         return code
 
-    def importlib_view(self, original: ModuleType, switch: Switch) -> ModuleType:
-        """Stands for ``importlib`` in the host module that loads by path; its specs carry our loader."""
-        return _ImportlibView(original, self, switch)
+    def importlib_view(self, _original: ModuleType, _switch: Switch) -> View:
+        """``importlib`` in the host module that loads by path; its specs carry our loader."""
+
+        def spec_from_file_location(call: Any, name: str, location: Any = None, **options: Any) -> Any:
+            spec = call(name, location, **options)
+            if (
+                spec is not None
+                and type(spec.loader) is importlib.machinery.SourceFileLoader
+                and os.path.exists(spec.loader.path)  # else nothing but an error comes of it
+            ):
+                loader = _CachedCodeLoader(spec.loader.name, spec.loader.path)
+                loader.autoperf_code = self
+                spec.loader = loader
+            return spec
+
+        return View({"util": View({"spec_from_file_location": spec_from_file_location})})
 
 
 class _CompilingLoader(importlib.machinery.SourceFileLoader):
@@ -130,53 +150,24 @@ class _CachedCodeLoader(importlib.machinery.SourceFileLoader):
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
         module = ModuleType(spec.name)
-        self.autoperf_code.note_execution(module)
+        with guarded(_SEAM):
+            self.autoperf_code.note_execution(module)
         return module
 
     def get_code(self, fullname: str) -> CodeType:
-        read = super().get_code
-        return self.autoperf_code.code_of(str(self.path), lambda: _present(read(fullname)))
+        def code_of(call: Any, name: str) -> CodeType:
+            return self.autoperf_code.code_of(str(self.path), lambda: _present(call(name)))
+
+        code: CodeType = fenced(_SEAM, super().get_code, ALWAYS, code_of)(fullname)
+        return self.autoperf_code.permitted(code)
 
     def source_to_code(  # type: ignore[override]
         self, data: Any, path: Any, **options: Any
     ) -> CodeType:
-        ready = self.autoperf_code.compiled(str(path), data)
+        ready = None
+        with guarded(_SEAM):
+            ready = self.autoperf_code.compiled(str(path), data)
         return super().source_to_code(data, path, **options) if ready is None else ready
-
-
-class _ImportlibView(ModuleType):
-    """``importlib`` as one host module sees it; everything but one function is the real thing."""
-
-    def __init__(self, real: ModuleType, code: CodeCache, switch: Switch) -> None:
-        super().__init__(real.__name__)
-        self.util = _UtilView(code, switch)
-        self._real = real
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)
-
-
-class _UtilView(ModuleType):
-    def __init__(self, code: CodeCache, switch: Switch) -> None:
-        super().__init__(importlib.util.__name__)
-        self._code = code
-        self._switch = switch
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(importlib.util, name)
-
-    def spec_from_file_location(self, name: str, location: Any = None, **options: Any) -> Any:
-        spec = importlib.util.spec_from_file_location(name, location, **options)
-        if (
-            self._switch.on
-            and spec is not None
-            and type(spec.loader) is importlib.machinery.SourceFileLoader
-            and os.path.exists(spec.loader.path)  # else nothing but an error comes of it
-        ):
-            loader = _CachedCodeLoader(spec.loader.name, spec.loader.path)
-            loader.autoperf_code = self._code
-            spec.loader = loader
-        return spec
 
 
 def _present(code: CodeType | None) -> CodeType:

@@ -39,7 +39,7 @@ def reading(probe: Probe) -> Callable[[Read, Switch], Read]:
     """Replaces ``read_file``: a file is opened again when its times, size or inode are others."""
     counter = probe.memo(SEAM)
 
-    def build(original: Any, switch: Switch) -> Read:
+    def build(original: Any, _switch: Switch) -> Read:
         expect_parameters(original, "relative_path", "encoding")
         host: Any = inspect.unwrap(original)
         if digest(host) not in KNOWN or host.__defaults__ != ("utf-8",):
@@ -49,9 +49,9 @@ def reading(probe: Probe) -> Callable[[Read, Switch], Read]:
         holds = probe.vigil.holds
         probe.clears(SEAM, kept.clear)
 
-        def read_file(relative_path: Any, encoding: Any = "utf-8") -> Any:
-            if not switch.on or type(relative_path) is not str or type(encoding) is not str:
-                return original(relative_path, encoding)
+        def read_file(call: Any, relative_path: Any, encoding: Any = "utf-8") -> Any:
+            if type(relative_path) is not str or type(encoding) is not str:
+                return call(relative_path, encoding)
             absolute = names["get_abs_path"](relative_path)
             seen, known = None, None
             with guarded(SEAM):
@@ -63,7 +63,7 @@ def reading(probe: Probe) -> Callable[[Read, Switch], Read]:
                 counter.hits += 1
                 return known.text
             counter.misses += 1
-            text = original(relative_path, encoding)
+            text = call(relative_path, encoding)
             if seen is not None:
                 with guarded(SEAM):
                     if type(text) is str and 0 < len(text) <= _LONGEST:

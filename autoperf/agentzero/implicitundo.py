@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import sys
-import weakref
 from types import FunctionType, ModuleType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 
 class Decorated:
     """Knows them without keeping them: modules of the host are executed again and again."""
 
     def __init__(self) -> None:
-        self._functions: weakref.WeakSet[FunctionType] = weakref.WeakSet()
+        self._functions: WeakKeyDictionary[FunctionType, tuple[Any, Any]] = WeakKeyDictionary()
 
-    def add(self, function: FunctionType) -> None:
-        """``function`` has what it decorates in a cell called ``func``, and the host's own in ``host``."""
-        self._functions.add(function)
+    def add(self, function: FunctionType, func: Any, host: Any) -> None:
+        """``function`` stands for ``host``, which the host's decorator has made of ``func``."""
+        self._functions[function] = func, host
 
     def undo(self) -> None:
         """Put the host's own where ours is: where it was defined, and wherever a module has it by name.
 
         One that is kept anywhere else only passes on.
         """
-        hosts = {function: _cell(function, "host") for function in list(self._functions)}
-        for function, host in hosts.items():
-            _replace(function, host)
+        known = list(self._functions.items())
+        hosts = {function: host for function, (_, host) in known}
+        for function, (func, host) in known:
+            _replace(function, func, host)
         for module in list(sys.modules.values()):
             names = getattr(module, "__dict__", None)
             if isinstance(module, ModuleType) and isinstance(names, dict):
@@ -35,9 +36,9 @@ class Decorated:
         self._functions.clear()
 
 
-def _replace(function: FunctionType, host: Any) -> None:
+def _replace(function: FunctionType, func: Any, host: Any) -> None:
     """In the class or the module, which may be in no list of modules, that the definition stands in."""
-    space = _cell(function, "func").__globals__
+    space = func.__globals__
     *owners, name = function.__qualname__.split(".")
     owner: Any = None
     for part in owners:
@@ -52,8 +53,3 @@ def _replace(function: FunctionType, host: Any) -> None:
         setattr(owner, name, host)
     elif raw is function:
         space[name] = host
-
-
-def _cell(function: Any, name: str) -> Any:
-    cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
-    return cells[name].cell_contents

@@ -22,10 +22,10 @@ def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]
 
 
 def _counting(probe: Probe) -> Build:
-    def build(original: Any, _switch: Switch) -> Any:
-        def making(self: Any, *args: Any, **kwargs: Any) -> None:
+    def build(_original: Any, _switch: Switch) -> Any:
+        def making(call: Any, self: Any, *args: Any, **kwargs: Any) -> None:
             probe.local_models += 1
-            original(self, *args, **kwargs)
+            call(self, *args, **kwargs)
 
         return making
 

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from autoperf.agentzero.executions import current_outcome, short, watch
 from autoperf.agentzero.probe import Probe
 from autoperf.errors import class_name, guarded
+from autoperf.errors.fence import MISS, Shortcut
 from autoperf.patching import Switch, expect_parameters
 from autoperf.telemetry import names
 
@@ -124,7 +125,7 @@ class _Index:
         self.names = frozenset(tool["name"] for tool in tools)
 
 
-def has_tool(original: Callable[..., bool], switch: Switch) -> Callable[..., bool]:
+def has_tool(original: Callable[..., bool], _switch: Switch) -> Shortcut:
     """For ``MCPClientBase.has_tool(tool_name)``, the scan inside ``has_tool`` of the configuration in effect.
 
     The index belongs to one client and to the very list it was made from: the host puts a new list there
@@ -132,20 +133,19 @@ def has_tool(original: Callable[..., bool], switch: Switch) -> Callable[..., boo
     """
     expect_parameters(original, "self", "tool_name")
 
-    def has_tool(self: Any, tool_name: str) -> bool:
-        if switch.on:
-            tools = getattr(self, "tools", None)
-            index: _Index | None = getattr(self, _KEPT_AS, None)
-            if index is None or index.tools is not tools or index.length != len(index.tools):
-                index = _index(self, tools)  # None: not a list of tools as we know them
-            if index is not None:
-                try:
-                    return tool_name in index.names
-                except TypeError:
-                    pass
-        return original(self, tool_name)
+    def has_tool(self: Any, tool_name: str) -> Any:
+        tools = getattr(self, "tools", None)
+        index: _Index | None = getattr(self, _KEPT_AS, None)
+        if index is None or index.tools is not tools or index.length != len(index.tools):
+            index = _index(self, tools)  # None: not a list of tools as we know them
+        if index is not None:
+            try:
+                return tool_name in index.names
+            except TypeError:
+                pass
+        return MISS
 
-    return has_tool
+    return Shortcut(has_tool)
 
 
 def _index(client: Any, tools: Any) -> _Index | None:

@@ -51,7 +51,7 @@ def _rows(targets: Mapping[str, str], probe: Probe, sessions: Sessions) -> Itera
             yield target, wrapping(_configuring(sessions))
 
 
-def _session(sessions: Sessions, original: Any, switch: Switch) -> Any:
+def _session(sessions: Sessions, original: Any, _switch: Switch) -> Any:
     """For ``MCPClientBase._execute_with_session(coro_func, ...)``: the host's own, with another transport."""
     from autoperf.agentzero.mcpsessions.messages import expect_known
     from autoperf.agentzero.mcpsessions.visit import StandIn, Visit
@@ -63,17 +63,16 @@ def _session(sessions: Sessions, original: Any, switch: Switch) -> Any:
     if _TRANSPORT not in getattr(code, "co_names", ()):
         raise AutoperfError("this host opens the transport of a session in another way")
 
-    async def _execute_with_session(self: Any, *args: Any, **kwargs: Any) -> Any:
+    async def _execute_with_session(call: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
         visit = None
-        if switch.on:
-            with guarded(_SEAM):
-                visit = Visit(self, sessions)
+        with guarded(_SEAM):
+            visit = Visit(self, sessions)
         if visit is None:
-            return await original.__get__(self, type(self))(*args, **kwargs)
+            return await call(self, *args, **kwargs)
         stand_in = StandIn(visit)
         cancelled, failed = False, True
         try:
-            result = await original.__get__(stand_in, StandIn)(*args, **kwargs)
+            result = await call.via(original.__get__(stand_in, StandIn))(*args, **kwargs)
             failed = False
             return result
         except asyncio.CancelledError:

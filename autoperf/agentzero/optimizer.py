@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +11,7 @@ from typing import Any, Final, Protocol
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.toolplaces import profile_of, tool_files
 from autoperf.errors import class_name, fail_open, guarded
+from autoperf.errors.fence import fenced
 from autoperf.patching import Switch, expect_method, wrapping
 
 NAME: Final = "performance_optimizer"
@@ -83,17 +83,22 @@ def answering(probe: Probe, around: Build | None = None) -> Build:
     def build(original: Any, switch: Switch) -> Any:
         expect_method(original)
 
-        @functools.wraps(original)
-        def get_tool(*args: Any, **kwargs: Any) -> Any:
-            found = original(*args, **kwargs)
-            if switch.on and _is_unknown(found):
-                with guarded(NAME):
-                    name = kwargs["name"] if "name" in kwargs else args[1]
-                    if isinstance(name, str) and name.partition(":")[0] == NAME:
-                        return _instead_of(probe, found, args[0], name)
+        def get_tool(call: Any, *args: Any, **kwargs: Any) -> Any:
+            found = call(*args, **kwargs)
+            if _is_unknown(found):
+                name = kwargs["name"] if "name" in kwargs else args[1]
+                if isinstance(name, str) and name.partition(":")[0] == NAME:
+                    return _instead_of(probe, found, args[0], name)
             return found
 
-        return get_tool if around is None else around(get_tool, switch)
+        if around is None:
+            return get_tool
+        inner, seen = fenced(NAME, original, switch, get_tool), around(original, switch)
+
+        def get_tool_seen(call: Any, *args: Any, **kwargs: Any) -> Any:
+            return seen(call.via(inner), *args, **kwargs)
+
+        return get_tool_seen
 
     return build
 

@@ -63,15 +63,15 @@ class SharedLoading:
         self._code = code
         self._absolute: dict[str, str] = {}
 
-    def from_folder(self, original: Callable[..., list[type]], switch: Switch) -> Callable[..., list[type]]:
+    def from_folder(self, original: Callable[..., list[type]], _switch: Switch) -> Callable[..., list[type]]:
         """The wrapper; what it cannot answer for certain, the host answers."""
         expect_parameters(original, "folder", "name_pattern", "base_class", "one_per_file")
         resolve = original.__globals__["get_abs_path"]
 
-        def load_classes_from_folder(*args: Any, **kwargs: Any) -> list[type]:
-            cache = self._cache_for(args) if switch.on and not kwargs else None
+        def load_classes_from_folder(call: Any, *args: Any, **kwargs: Any) -> Any:
+            cache = None if kwargs else self._cache_for(args)
             if cache is None:
-                return original(*args, **kwargs)
+                return call(*args, **kwargs)
             kept: SharedClasses | None = None
             stamp: Stamp | None = None
             with guarded("load_classes_from_folder"):
@@ -80,7 +80,7 @@ class SharedLoading:
                 if kept is not None and kept.warm_seconds is not None and kept.hold():
                     cache.saved(kept.warm_seconds)
                     return list(kept.classes)
-            return self._load(cache, args, stamp, kept, original)
+            return self._load(cache, args, stamp, kept, call)
 
         return load_classes_from_folder
 
@@ -105,10 +105,10 @@ class SharedLoading:
         args: tuple[Any, ...],
         stamp: Stamp | None,
         kept: SharedClasses | None,
-        original: Callable[..., list[type]],
+        call: Callable[..., list[type]],
     ) -> list[type]:
         started = time.perf_counter()
-        classes = original(*args)
+        classes = call(*args)
         seconds = time.perf_counter() - started
         with guarded("load_classes_from_folder"):
             if kept is not None:

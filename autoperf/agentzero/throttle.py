@@ -14,6 +14,7 @@ from autoperf.agentzero.heldback import Callback, Held
 from autoperf.agentzero.lookahead import Lookahead
 from autoperf.agentzero.probe import Probe, restore
 from autoperf.errors import AutoperfError, failures, guarded
+from autoperf.errors.fence import MISS, Shortcut
 from autoperf.patching import Switch, expect_parameters, wrapping
 
 Build = Callable[[Any, Switch], Any]
@@ -95,31 +96,29 @@ class Throttle:
             return answer
         return reading.follow(answer)
 
-    def stream(self, original: Callable[[Any], Any], switch: Switch) -> Callable[[Any], Any]:
+    def stream(self, original: Callable[[Any], Any], _switch: Switch) -> Callable[..., Any]:
         """For ``LiteLLMTransport.astream(self)``, an asynchronous generator of chunks taken apart already."""
         expect_parameters(original, "self")
 
-        def astream(self_: Any) -> Any:
-            answer = original(self_)
+        def astream(call: Any, self_: Any) -> Any:
+            answer = call(self_)
             reading = self.reading.get()
-            if not switch.on or reading is None or not reading.reads_now():
+            if reading is None or not reading.reads_now():
                 return answer
             return reading.follow(answer)
 
         return astream
 
-    def check(self, original: Callable[..., Any], switch: Switch) -> Callable[..., Any]:
+    def check(self, original: Callable[..., Any], _switch: Switch) -> Shortcut:
         """For ``Agent.handle_intervention``: chunks that came before a message or pause pass it."""
         expect_parameters(original, "self", "progress")
         current = self.late.get
 
-        async def handle_intervention(self_: Any, progress: str = "") -> Any:
+        def handle_intervention(self_: Any, progress: str = "") -> Any:  # noqa: ARG001 - the host's
             late = current()
-            if late is not None and late.agent is self_ and not late.over and switch.on:
-                return None
-            return await original(self_, progress)
+            return None if late is not None and late.agent is self_ and not late.over else MISS
 
-        return handle_intervention
+        return Shortcut(handle_intervention)
 
     def disappointed(self) -> None:
         """An answer ended at a chunk that was held back: this host ends answers by a rule we do not know."""
