@@ -11,7 +11,7 @@ from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.loading import ClassLoading
 from autoperf.agentzero.sharedclasses import SharedLoading
 from autoperf.caching import Cache
-from autoperf.patching import Switch
+from autoperf.patching import Switch, replacement
 
 BY_PATH = """
 import importlib.util, inspect, os
@@ -74,9 +74,11 @@ class Host:
         caches = {"tools": self.cache}
         loading = SharedLoading(caches, self.code) if shared else ClassLoading(caches, self.code)
         if not shared:
-            self.file = loading.from_file(self.module.load_classes_from_file, self.switch)
-            self.module.importlib = self.code.importlib_view(self.module.importlib, self.switch)
-        self.folder = loading.from_folder(self.module.load_classes_from_folder, self.switch)
+            self.file = replacement(
+                self.module.load_classes_from_file, loading.from_file, self.switch, "the_loader:file"
+            )
+            self.module.importlib = replacement(self.module.importlib, self.code.importlib_view, self.switch)
+        self.folder = replacement(self.module.load_classes_from_folder, loading.from_folder, self.switch)
         self.loading = loading
 
     def write(self, name: str, text: str, *, age: float = 100.0) -> str:

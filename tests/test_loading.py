@@ -15,7 +15,8 @@ from autoperf.agentzero.loading import ClassLoading, Loaded
 from autoperf.agentzero.tracebacks import without_our_frames
 from autoperf.caching import Cache
 from autoperf.errors import failures
-from autoperf.patching import DISABLE_AFTER_FAILURES, Switch
+from autoperf.errors.fence import DISABLE_AFTER_FAILURES
+from autoperf.patching import Switch, replacement
 from tests.loaders import BY_PATH, PURE, STATEFUL, Host
 
 
@@ -139,7 +140,7 @@ def test_what_the_host_raises_is_the_same_and_never_kept(host, base, text):
     assert told[0] == told[1] == told[2]
     host.write("t.py", PURE.format("repaired"))
     assert host.file(path, base.Tool)[0].said == "repaired"
-    assert not failures.of("loading of load_classes_from_file")
+    assert not failures.of("the_loader:file")
 
 
 def frames(error: BaseException) -> list[tuple[str, str]]:
@@ -199,7 +200,7 @@ def test_a_forks_loader_gets_exactly_what_it_was_given(tmp_path, base, args, kwa
 
     loading = ClassLoading({"tools": Cache(10, 300.0)}, CodeCache(300.0))
     (tmp_path / "t.py").write_text("")
-    load = loading.from_file(load_classes_from_file, Switch())
+    load = replacement(load_classes_from_file, loading.from_file, Switch())
     args, kwargs = tuple(map(real, args)), {key: real(value) for key, value in kwargs.items()}
     assert load(*args, **kwargs) == [base.Tool]
     assert seen == [(args, kwargs)]
@@ -248,7 +249,7 @@ def test_a_failure_of_ours_falls_back_without_a_second_execution(host, base, mon
     monkeypatch.setattr(host.loading, "guards", lambda *_: 1 / 0)
     assert host.file(path, base.Tool)[0].said == "one"
     assert len(base.RUNS) == 2
-    assert failures.of("loading of load_classes_from_file") == 1
+    assert failures.of("the_loader:file") == 1
 
 
 def test_a_seam_that_keeps_failing_switches_itself_off(host, base, monkeypatch, fail_open):
@@ -259,7 +260,7 @@ def test_a_seam_that_keeps_failing_switches_itself_off(host, base, monkeypatch, 
         assert host.file(path, base.Tool)[0].said == "one"
     assert not host.switch.on
     assert host.file(path, base.Tool)[0].said == "one"
-    assert failures.of("loading of load_classes_from_file") == DISABLE_AFTER_FAILURES
+    assert failures.of("the_loader:file") == DISABLE_AFTER_FAILURES
 
 
 def test_switched_off_nothing_is_kept(host, base):

@@ -22,7 +22,7 @@ from autoperf.insight.facts import Recommendation
 from autoperf.optimizer import Action, Optimizer, keeping, overview, tuning
 from autoperf.optimizer.arguments import ArgumentError, is_set, names, number
 from autoperf.optimizer.markdown import cell, table
-from autoperf.patching import Switch
+from autoperf.patching import Switch, replacement
 from autoperf.runtime import Runtime
 from autoperf.stamps import Stamp
 
@@ -414,7 +414,7 @@ def host(kind: Any) -> Any:
 
 
 def looked_up(probe: Probe, kind: Any, name: str, method: str | None = None) -> Any:
-    return answering(probe)(host(kind), Switch())("agent", name, method=method, args={"x": 1})
+    return replacement(host(kind), answering(probe), Switch())("agent", name, method=method, args={"x": 1})
 
 
 def test_ours_is_a_tool_of_the_hosts_kind_with_everything_it_gave(probe: Probe) -> None:
@@ -456,13 +456,13 @@ def test_what_else_is_done_at_the_seam_sees_the_tool_of_the_end(probe: Probe) ->
     seen = []
 
     def around(original: Any, switch: Switch) -> Any:
-        def get_tool(*args: Any, **kwargs: Any) -> Any:
-            seen.append(original(*args, **kwargs))
+        def get_tool(call: Any, *args: Any, **kwargs: Any) -> Any:
+            seen.append(call(*args, **kwargs))
             return seen[-1]
 
         return get_tool
 
-    get_tool = answering(probe, around)(host(Unknown), Switch())
+    get_tool = replacement(host(Unknown), answering(probe, around), Switch())
     for name in (NAME, "echo"):
         found = get_tool("agent", name=name)
         assert found is seen[-1]
@@ -474,12 +474,12 @@ def test_a_host_that_cannot_find_any_tool_raises_as_ever(probe: Probe) -> None:
         raise KeyError(name)
 
     with pytest.raises(KeyError):
-        answering(probe)(get_tool, Switch())("agent", NAME)
+        replacement(get_tool, answering(probe), Switch())("agent", NAME)
 
 
 def test_a_seam_switched_off_is_the_hosts_alone(probe: Probe) -> None:
     switch = Switch()
-    get_tool = answering(probe)(host(Unknown), switch)
+    get_tool = replacement(host(Unknown), answering(probe), switch)
     assert not isinstance(get_tool("agent", NAME), Unknown)
     switch.on = False
     assert isinstance(get_tool("agent", NAME), Unknown)

@@ -102,11 +102,9 @@ class CodeCache:
             code = self.cache.get_or_load(path, load, lambda: stamp)
         return code
 
-    def permitted(self, code: CodeType) -> CodeType:
-        """``code``, where this thread may execute it; else ``ImportError``: see `only`."""
-        if self._thread.only is not None and code != self._thread.only:
-            raise ImportError("another source than the one expected")
-        return code
+    def permits(self, code: CodeType) -> bool:
+        """Whether this thread may execute ``code``: see `only`."""
+        return self._thread.only is None or code == self._thread.only
 
     def importlib_view(self, _original: ModuleType, _switch: Switch) -> View:
         """``importlib`` in the host module that loads by path; its specs carry our loader."""
@@ -156,10 +154,10 @@ class _CachedCodeLoader(importlib.machinery.SourceFileLoader):
 
     def get_code(self, fullname: str) -> CodeType:
         def code_of(call: Any, name: str) -> CodeType:
-            return self.autoperf_code.code_of(str(self.path), lambda: _present(call(name)))
+            code = self.autoperf_code.code_of(str(self.path), lambda: call(name))
+            return code if self.autoperf_code.permits(code) else call.via(_refuse)()
 
-        code: CodeType = fenced(_SEAM, super().get_code, ALWAYS, code_of)(fullname)
-        return self.autoperf_code.permitted(code)
+        return fenced(_SEAM, super().get_code, ALWAYS, code_of)(fullname)  # type: ignore[no-any-return]
 
     def source_to_code(  # type: ignore[override]
         self, data: Any, path: Any, **options: Any
@@ -170,7 +168,5 @@ class _CachedCodeLoader(importlib.machinery.SourceFileLoader):
         return super().source_to_code(data, path, **options) if ready is None else ready
 
 
-def _present(code: CodeType | None) -> CodeType:
-    if code is None:
-        raise ImportError("the module has no code")
-    return code
+def _refuse() -> CodeType:
+    raise ImportError("another source than the one expected")

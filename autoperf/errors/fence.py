@@ -18,7 +18,7 @@ from autoperf.errors import failures, raises_under_test
 MISS: Final = object()
 DISABLE_AFTER_FAILURES: Final = 20
 _OURS: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-_WRAPT: Final = os.path.join("", "wrapt", "wrappers.py")  # its Python part
+_WRAPT: Final = os.sep + os.path.join("wrapt", "wrappers.py")  # its Python part
 _COROUTINE: Final = 0x80  # inspect.CO_COROUTINE; `inspect` takes longer to import than all of this
 _NOT_MADE, _MADE, _RETURNED, _RAISED = range(4)
 
