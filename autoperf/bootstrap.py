@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from autoperf.config import Config
 from autoperf.errors import AutoperfError, failures, guarded, say
+from autoperf.version import __version__
 
 if TYPE_CHECKING:
     from autoperf.agentzero import Layout
@@ -44,7 +46,21 @@ def recognise(folder: str) -> bool:
 
         with guarded("bootstrap"):
             start(root, layout)
+            return True
+        with guarded("bootstrap"):
+            _record_failure(root, layout)
         return True
+
+
+def _record_failure(root: Path, layout: Layout) -> None:
+    """Leave a record of this process that `status` finds: it runs as without autoperf, and why."""
+    from autoperf.store import Store
+
+    config = Config.from_environ()
+    with Store.open(config.state_dir, max_bytes=config.store_max_mb << 20) as store:
+        host = {"layout": layout.name, "generation": layout.generation, "root": str(root)}
+        record = {"pid": os.getpid(), "started": time.time(), "autoperf": __version__, "host": host}
+        store.save_process({**record, "features": [], "patches": [], "failures": failures.as_rows()})
 
 
 def instrument(root: str | os.PathLike[str] | None = None, **options: Any) -> Runtime | None:

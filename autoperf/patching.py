@@ -111,7 +111,8 @@ class PatchSet:
             module = sys.modules.get(name)
             # A module still being executed is patched by nobody: its names are not all there yet.
             if module is not None and not _initializing(module):
-                self._imported(module)
+                with guarded(f"patching {name}"):
+                    self._imported(module)
 
     def stop(self) -> None:
         """Put every original back, last patch first, and stop waiting for imports."""

@@ -120,23 +120,32 @@ class Runtime:
         """
         global _current
         runtime = cls(root, layout, config)
-        with guarded("telemetry"):
-            runtime._start_telemetry(spans=config.on("trace"))
-        if runtime.telemetry is None and config.on("trace"):
-            # An OpenTelemetry of the host's that ours cannot stand on: the record of the process needs none.
-            with guarded("telemetry"):
-                runtime._start_telemetry(spans=False)
-        runtime._undo.callback(runtime._leave)
-        if config.on("monitor"):
-            runtime.monitor.start()
-            runtime._undo.callback(runtime.monitor.stop)
-        runtime._undo.callback(runtime.patches.stop)
-        runtime.patches.start()
-        atexit.register(runtime._announce)
-        runtime._undo.callback(atexit.unregister, runtime._announce)
-        runtime._undo.callback(runtime._announce)
+        try:
+            runtime._begin()
+        except BaseException:
+            runtime._undo.close()  # what cannot be set up completely is not set up at all
+            raise
         _current = runtime
         return runtime
+
+    def _begin(self) -> None:
+        config = self.config
+        with guarded("telemetry"):
+            self._start_telemetry(spans=config.on("trace"))
+        if self.telemetry is None and config.on("trace"):
+            # An OpenTelemetry of the host's that ours cannot stand on: the record of the process needs none.
+            with guarded("telemetry"):
+                self._start_telemetry(spans=False)
+        self._undo.callback(self._leave)
+        if config.on("monitor"):
+            self._undo.callback(self.monitor.stop)
+            with guarded("monitor"):
+                self.monitor.start()
+        self._undo.callback(self.patches.stop)
+        self.patches.start()
+        atexit.register(self._announce)
+        self._undo.callback(atexit.unregister, self._announce)
+        self._undo.callback(self._announce)
 
     def stop(self) -> None:
         """Undo every patch, last first, and end telemetry within its bound."""
