@@ -18,9 +18,9 @@ from autoperf.errors.fence import (
     Shortcut,
     View,
     host,
+    inside,
     standing_in,
     without_ours,
-    wrapper_in,
 )
 from autoperf.patching import Switch, replacement, wrapping
 
@@ -270,8 +270,8 @@ def test_the_wrapper_in_a_replacement_is_known():
         return call()
 
     patched = replacement(Host(1).function("sync"), lambda *_: wrapper, Switch(), SEAM)
-    assert wrapper_in(patched) is wrapper
-    assert wrapper_in(wrapper) is wrapper_in(len) is None
+    assert inside(patched) == (wrapper, patched.__wrapped__)
+    assert inside(wrapper) is inside(len) is None
 
 
 def test_under_a_test_a_failure_surfaces(monkeypatch):

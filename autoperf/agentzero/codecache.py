@@ -12,7 +12,6 @@ from types import CodeType, ModuleType
 from typing import Any, Final
 
 from autoperf.caching import Cache
-from autoperf.errors import guarded
 from autoperf.errors.fence import ALWAYS, View, fenced
 from autoperf.patching import Switch
 from autoperf.stamps import ABSENT, Stamp, stamp_or_none
@@ -116,12 +115,30 @@ class CodeCache:
                 and type(spec.loader) is importlib.machinery.SourceFileLoader
                 and os.path.exists(spec.loader.path)  # else nothing but an error comes of it
             ):
-                loader = _CachedCodeLoader(spec.loader.name, spec.loader.path)
-                loader.autoperf_code = self
-                spec.loader = loader
+                self._keep_code_of(spec.loader)
             return spec
 
         return View({"util": View({"spec_from_file_location": spec_from_file_location})})
+
+    def _keep_code_of(self, loader: Any) -> None:
+        """Have Python's own ``loader`` read its file only where it is not kept here."""
+
+        def create_module(_call: Any, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+            module = ModuleType(spec.name)
+            self.note_execution(module)
+            return module
+
+        def get_code(call: Any, name: str) -> CodeType:
+            code = self.code_of(str(loader.path), lambda: call(name))
+            return code if self.permits(code) else call.via(_refuse)()
+
+        def source_to_code(call: Any, data: Any, path: Any, **options: Any) -> CodeType:
+            ready = self.compiled(str(path), data)
+            return call(data, path, **options) if ready is None else ready
+
+        for wrapper in (create_module, get_code, source_to_code):
+            name = wrapper.__name__
+            setattr(loader, name, fenced(_SEAM, getattr(loader, name), ALWAYS, wrapper))
 
 
 class _CompilingLoader(importlib.machinery.SourceFileLoader):
@@ -139,33 +156,6 @@ class _CompilingLoader(importlib.machinery.SourceFileLoader):
 
     def set_data(self, path: Any, data: Any, **options: Any) -> None:
         """Write no bytecode file."""
-
-
-class _CachedCodeLoader(importlib.machinery.SourceFileLoader):
-    """Python's own source loader, except that an unchanged file's code object is not read again."""
-
-    autoperf_code: CodeCache
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
-        module = ModuleType(spec.name)
-        with guarded(_SEAM):
-            self.autoperf_code.note_execution(module)
-        return module
-
-    def get_code(self, fullname: str) -> CodeType:
-        def code_of(call: Any, name: str) -> CodeType:
-            code = self.autoperf_code.code_of(str(self.path), lambda: call(name))
-            return code if self.autoperf_code.permits(code) else call.via(_refuse)()
-
-        return fenced(_SEAM, super().get_code, ALWAYS, code_of)(fullname)  # type: ignore[no-any-return]
-
-    def source_to_code(  # type: ignore[override]
-        self, data: Any, path: Any, **options: Any
-    ) -> CodeType:
-        ready = None
-        with guarded(_SEAM):
-            ready = self.autoperf_code.compiled(str(path), data)
-        return super().source_to_code(data, path, **options) if ready is None else ready
 
 
 def _refuse() -> CodeType:

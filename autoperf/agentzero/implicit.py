@@ -86,7 +86,7 @@ class _Direct:
         direct: Any = fenced(_SEAM, host, self._switch, build(func, empty))
         functools.update_wrapper(direct, host)
         direct.__wrapped__ = func
-        self.decorated.add(direct, func, host)
+        self.decorated.add(direct)
         return direct
 
     def _synchronous(self, func: Function, empty: Callable[[Any], bool]) -> Function:

@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from types import FunctionType, ModuleType
 from typing import Any
-from weakref import WeakKeyDictionary
+
+from autoperf.errors.fence import inside
 
 
 class Decorated:
     """Knows them without keeping them: modules of the host are executed again and again."""
 
     def __init__(self) -> None:
-        self._functions: WeakKeyDictionary[FunctionType, tuple[Any, Any]] = WeakKeyDictionary()
+        self._functions: weakref.WeakSet[FunctionType] = weakref.WeakSet()
 
-    def add(self, function: FunctionType, func: Any, host: Any) -> None:
-        """``function`` stands for ``host``, which the host's decorator has made of ``func``."""
-        self._functions[function] = func, host
+    def add(self, function: FunctionType) -> None:
+        """``function`` was made by `fenced` for one that the host's decorator has made of ``__wrapped__``."""
+        self._functions.add(function)
 
     def undo(self) -> None:
         """Put the host's own where ours is: where it was defined, and wherever a module has it by name.
 
         One that is kept anywhere else only passes on.
         """
-        known = list(self._functions.items())
-        hosts = {function: host for function, (_, host) in known}
-        for function, (func, host) in known:
-            _replace(function, func, host)
+        found = ((function, inside(function)) for function in list(self._functions))
+        hosts = {function: parts[1] for function, parts in found if parts is not None}
+        for function, host in hosts.items():
+            _replace(function, host)
         for module in list(sys.modules.values()):
             names = getattr(module, "__dict__", None)
             if isinstance(module, ModuleType) and isinstance(names, dict):
@@ -36,9 +38,9 @@ class Decorated:
         self._functions.clear()
 
 
-def _replace(function: FunctionType, func: Any, host: Any) -> None:
+def _replace(function: FunctionType, host: Any) -> None:
     """In the class or the module, which may be in no list of modules, that the definition stands in."""
-    space = func.__globals__
+    space = vars(function)["__wrapped__"].__globals__
     *owners, name = function.__qualname__.split(".")
     owner: Any = None
     for part in owners:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from autoperf.agentzero.executions import current_outcome, short, watch
 from autoperf.agentzero.probe import Probe
 from autoperf.errors import class_name, guarded
-from autoperf.errors.fence import MISS, Shortcut
+from autoperf.errors.fence import ALWAYS, MISS, Shortcut, fenced
 from autoperf.patching import Switch, expect_parameters
 from autoperf.telemetry import names
 
@@ -98,22 +98,20 @@ def session(probe: Probe) -> Callable[..., Any]:
 def _observed(
     probe: Probe, function: Callable[..., Awaitable[Any]], operation: _Operation, connecting: ExitStack
 ) -> Callable[..., Awaitable[Any]]:
-    # Under the function's own name, which the host prints.
-    @functools.wraps(function)
-    async def observed(*args: Any, **kwargs: Any) -> Any:
+    async def observed(call: Any, *args: Any, **kwargs: Any) -> Any:
         connecting.close()
         if not operation.method:
-            return await function(*args, **kwargs)
+            return await call(*args, **kwargs)
         label = f"{operation.method} {operation.tool or ''}".rstrip()
         with probe.span(label, operation.attributes(), names.CLIENT) as span:
-            result = await function(*args, **kwargs)
-            with guarded("_execute_with_session"):
-                if getattr(result, "isError", None) is True:
-                    span.set(names.ERROR_TYPE, names.MCP_TOOL_ERROR)
-                    operation.failed(names.MCP_TOOL_ERROR)
+            result = await call(*args, **kwargs)
+            if getattr(result, "isError", None) is True:
+                span.set(names.ERROR_TYPE, names.MCP_TOOL_ERROR)
+                operation.failed(names.MCP_TOOL_ERROR)
             return result
 
-    return observed
+    # Under the function's own name, which the host prints.
+    return functools.wraps(function)(fenced("_execute_with_session", function, ALWAYS, observed))
 
 
 class _Index:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from autoperf.agentzero.mcpsessions.schemas import VALIDATE, checking
 from autoperf.agentzero.probe import Probe
 from autoperf.errors import AutoperfError, guarded
-from autoperf.errors.fence import wrapper_in
+from autoperf.errors.fence import inside
 from autoperf.patching import Switch, wrapping
 
 if TYPE_CHECKING:  # what is behind it is imported only where it is asked for
@@ -58,7 +58,7 @@ def _session(sessions: Sessions, original: Any, _switch: Switch) -> Any:
     from autoperf.agentzero.mcpsessions.visit import StandIn, Visit
 
     expect_known()
-    if getattr(wrapper_in(original), _MARK, False):
+    if getattr((inside(original) or [None])[0], _MARK, False):
         raise AutoperfError("mcp-keep is on: its sessions are open already")
     code = getattr(inspect.unwrap(original), "__code__", None)
     if _TRANSPORT not in getattr(code, "co_names", ()):

@@ -16,7 +16,7 @@ from autoperf.agentzero.counters import Lookups
 from autoperf.agentzero.pathlists import PluginLists
 from autoperf.agentzero.probe import Probe
 from autoperf.errors import AutoperfError
-from autoperf.errors.fence import MISS, Shortcut, wrapper_in
+from autoperf.errors.fence import MISS, Shortcut, inside
 from autoperf.patching import Switch, expect_parameters
 from autoperf.watching import FolderWatch
 
@@ -203,7 +203,7 @@ class PathAnswers:
             rows += [(space, name, space[name]) for name in names if name in space]
         # Whatever stands in front of ours may answer without asking, and then nothing would be noted.
         noted = {name: f for _, name, f in rows if name in ("exists", "find_existing_paths_by_pattern")}
-        sure = all(wrapper_in(noted[f.__name__]) is f for f in self._noting) and len(noted) == len(
+        sure = all((inside(noted[f.__name__]) or [None])[0] is f for f in self._noting) and len(noted) == len(
             self._noting
         )
         return rows if sure and all(_only_asks(function) for _, _, function in rows) else []

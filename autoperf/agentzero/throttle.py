@@ -15,7 +15,7 @@ from autoperf.agentzero.lookahead import Lookahead
 from autoperf.agentzero.probe import Probe, restore
 from autoperf.errors import AutoperfError, failures, guarded
 from autoperf.errors.fence import MISS, Shortcut
-from autoperf.patching import Switch, expect_parameters, wrapping
+from autoperf.patching import Bound, Switch, expect_parameters, wrapping
 
 Build = Callable[[Any, Switch], Any]
 SEAM: Final = "throttled stream"
@@ -96,18 +96,18 @@ class Throttle:
             return answer
         return reading.follow(answer)
 
-    def stream(self, original: Callable[[Any], Any], _switch: Switch) -> Callable[..., Any]:
+    def stream(self, original: Callable[[Any], Any], _switch: Switch) -> Bound:
         """For ``LiteLLMTransport.astream(self)``, an asynchronous generator of chunks taken apart already."""
         expect_parameters(original, "self")
 
-        def astream(call: Any, self_: Any) -> Any:
-            answer = call(self_)
+        def astream(call: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
+            answer = call(*args, **kwargs)
             reading = self.reading.get()
             if reading is None or not reading.reads_now():
                 return answer
             return reading.follow(answer)
 
-        return astream
+        return Bound(astream)
 
     def check(self, original: Callable[..., Any], _switch: Switch) -> Shortcut:
         """For ``Agent.handle_intervention``: chunks that came before a message or pause pass it."""

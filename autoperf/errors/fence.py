@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from types import FunctionType, ModuleType, TracebackType
+from types import CodeType, FunctionType, ModuleType, TracebackType
 from typing import Any, Final, Protocol
-from weakref import WeakKeyDictionary
 
 from autoperf.errors import failures, raises_under_test
 
@@ -178,9 +177,6 @@ def failed(seam: str, error: Exception, switch: Acting | None = None) -> None:
         raise error
 
 
-_wrappers: WeakKeyDictionary[Function, Function] = WeakKeyDictionary()
-
-
 def _raised_by_us(trace: TracebackType | None) -> bool:
     """Whether ours, or a library that ours called, and not the host's code was at work last."""
     ours = True
@@ -196,14 +192,16 @@ def fenced(seam: str, original: Function, switch: Acting, wrapper: Function | Sh
     if isinstance(wrapper, Shortcut):
         slow = original if wrapper.wrapper is None else fenced(seam, original, switch, wrapper.wrapper)
         return _shortcut(seam, slow, switch, wrapper.find, _is_async(original))
-    made = (_asynchronous if _is_async(wrapper) else _synchronous)(seam, original, switch, wrapper)
-    _wrappers[made] = wrapper
-    return made
+    return (_asynchronous if _is_async(wrapper) else _synchronous)(seam, original, switch, wrapper)
 
 
-def wrapper_in(function: Any) -> Function | None:
-    """The wrapper that acts in a function made by `fenced`; None in any other."""
-    return _wrappers.get(function) if type(function) is FunctionType else None
+def inside(function: Any) -> tuple[Function, Function] | None:
+    """The wrapper that acts in a function made by `fenced`, and the original; None in any other."""
+    # From its closure: a table of them would keep modules alive that the host executes again and again.
+    if type(function) is not FunctionType or function.__code__ not in _CODES:
+        return None
+    cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+    return cells["wrapper"].cell_contents, cells["original"].cell_contents
 
 
 def _is_async(function: Any) -> bool:
@@ -248,6 +246,14 @@ def _asynchronous(seam: str, original: Function, switch: Acting, wrapper: Functi
             raise
 
     return fenced
+
+
+_CODES: Final = {
+    constant
+    for maker in (_synchronous, _asynchronous)
+    for constant in maker.__code__.co_consts
+    if isinstance(constant, CodeType)
+}
 
 
 def _shortcut(seam: str, slow: Function, switch: Acting, find: Function, is_async: bool) -> Function:
