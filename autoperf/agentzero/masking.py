@@ -191,7 +191,10 @@ class _Masker:
         methods = vars(self.managers)
         if type(manager) is not self.managers or [methods[name] for name in MANAGERS] != self._methods:
             return _UNKNOWN
-        seen = tuple(manager.load_secrets().values())
+        secrets = manager.load_secrets()
+        if type(secrets) is not dict:
+            return _UNKNOWN
+        seen = tuple(secrets.values())
         known, values = self._last
         if seen != known:
             values = _secret(seen)
