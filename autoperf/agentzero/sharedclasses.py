@@ -15,7 +15,7 @@ from autoperf.agentzero.layout import CACHE_OF_BASE
 from autoperf.caching import Cache
 from autoperf.errors import guarded
 from autoperf.patching import Switch, expect_parameters
-from autoperf.stamps import Stamp
+from autoperf.stamps import ABSENT, Stamp, stamp_or_none
 
 
 class SharedClasses:
@@ -93,11 +93,8 @@ class SharedLoading:
         path = self._absolute.get(folder)
         if path is None:
             path = self._absolute[folder] = resolve(folder)
-        try:
-            seen = os.stat(path)
-        except (OSError, ValueError):
-            return None
-        return Stamp((seen.st_mtime_ns, seen.st_ino), seen.st_mtime_ns)
+        stamp = stamp_or_none(Stamp.of, path)
+        return None if stamp is ABSENT else stamp
 
     def _load(
         self,
