@@ -224,9 +224,11 @@ class FolderWatch:
             return False
         names = self._names[wd]
         if name not in names:
+            if self._interests >= _NAMES_KEPT:
+                return False
             self._interests += 1
             names.add(name)
-        return self._interests <= _NAMES_KEPT
+        return True
 
     def _add(self, queue: _Queue, folder: str) -> int | None:
         wd = queue.add(folder, _MASK)

@@ -17,6 +17,8 @@ from autoperf.errors import fail_open, guarded
 from autoperf.patching import Switch, expect_parameters
 
 Call = Callable[..., Any]
+# Folders and points by name: of more than these each call works out the little that is kept of one.
+_KNOWN: Final = 1000
 
 
 def of_agent(probe: Probe) -> Callable[[Call, Switch], Call]:
@@ -143,7 +145,9 @@ def folder_classes(probe: Probe) -> Callable[[Call, Switch], Call]:
             # The host looks a missing folder up at every call; so do we, without building its path again.
             path = absolute.get(folder)
             if path is None:
-                path = absolute[folder] = host["files"].get_abs_path(folder)
+                path = host["files"].get_abs_path(folder)
+                if len(absolute) < _KNOWN:
+                    absolute[folder] = path
             return path not in host["_cache"] and not os.path.exists(path)
 
         def note(classes: list[type]) -> list[type]:
@@ -219,7 +223,8 @@ class Cached:
                 return None if fast else await original(extension_point, agent, **kwargs)
             if classes is not None and probe.tracing is None:
                 full += 1
-                busy.add(extension_point)
+                if len(busy) < _KNOWN:
+                    busy.add(extension_point)
                 return await run(extension_point, agent, **kwargs)
             with points.call(extension_point, classes, unsure=not bound()):
                 return await run(extension_point, agent, **kwargs)
@@ -250,7 +255,8 @@ class Cached:
                 return None if fast else original(extension_point, agent, **kwargs)
             if classes is not None and probe.tracing is None:
                 full += 1
-                busy.add(extension_point)
+                if len(busy) < _KNOWN:
+                    busy.add(extension_point)
                 return run(extension_point, agent, **kwargs)
             with points.call(extension_point, classes, unsure=not bound()):
                 return run(extension_point, agent, **kwargs)
