@@ -126,6 +126,9 @@ class Runtime:
                 runtime._start_telemetry(spans=False)
         runtime._undo.callback(runtime._leave)
         if config.on("monitor"):
+            if runtime.probe.tracing is not None:  # else nobody tells what is under way, nor ticks perhaps
+                runtime.monitor.at_rest = runtime.probe.underway.at_rest
+                runtime.probe.underway.wakes = runtime.monitor.wake
             runtime.monitor.start()
             runtime._undo.callback(runtime.monitor.stop)
         runtime._undo.callback(runtime.patches.stop)
@@ -174,6 +177,7 @@ class Runtime:
         for work in self.probe.idle_work:
             with guarded("idle work"):
                 work()
+        self.monitor.tick()
         samples, stalls = self.monitor.take()
         if samples:
             samples[-1] = {**samples[-1], **self._rates.since_last()}

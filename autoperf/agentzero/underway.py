@@ -59,12 +59,19 @@ class Underway:
         self._clock = clock
         self._works: dict[Work, None] = {}
         self.moves = 0
+        self.wakes: Callable[[], None] = _nobody  # called as the first thing begins
+
+    def at_rest(self) -> bool:
+        """Whether nothing is under way."""
+        return all(work.left() for work in list(self._works))
 
     def begin(self, kind: str, name: str = "", agent: str = "", chat: str = "") -> Work:
         """Something has begun; give what comes back to `end`."""
         work = Work(kind, name, agent, chat, self._clock())
         self._works[work] = None
         self.moves += 1
+        if len(self._works) == 1:
+            self.wakes()
         return work
 
     def step(self, work: Work | None, number: int) -> None:
@@ -91,3 +98,7 @@ class Underway:
     def forked(self) -> None:
         """In a child made by fork: the parent goes on with all of it, the child with none."""
         self._works = {}
+
+
+def _nobody() -> None:
+    return
