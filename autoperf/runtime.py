@@ -106,6 +106,7 @@ class Runtime:
         self._counted = (0, 0)
         self._expired_at = time.monotonic()
         self._pulse: tuple[int, ...] = ()
+        self._patched = 0
         self._changed: dict[str, dict[str, Any]] = {}
         self._described: dict[str, Any] = {}
         self._undo = ExitStack()
@@ -190,7 +191,7 @@ class Runtime:
             self._pulse = ()
         self._announce_when_at_rest()
         # A host at rest is not described anew every second.
-        pulse = (self.monitor.pulse, *self.probe.pulse(), *self.patches.counts(), len(failures.as_rows()))
+        pulse = (self.monitor.pulse, *self.probe.pulse(), self._patched, len(failures.as_rows()))
         if pulse != self._pulse:
             self._pulse, self._described = pulse, self.snapshot()
         return self._described
@@ -257,11 +258,14 @@ class Runtime:
         }
 
     def _announce_when_settled(self) -> None:
+        self._patched += 1
         if self.patches.settled:
             self._announce()
 
     def _announce_when_at_rest(self) -> None:
         # Some modules of the host are imported late, some never: the line does not wait for those.
+        if self._announced:
+            return
         counts = self.patches.counts()
         if counts == self._counted and self.patches.usable:
             self._announce()

@@ -18,6 +18,8 @@ _WATCH_S: Final = 0.15
 _DISCOVER_S: Final = 2.0
 # Samples at a shorter interval cannot wait for a tick.
 _TICK_S: Final = 1.0
+# While nothing is under way, loops are looked for and samples taken no more often than this.
+_RESTING_S: Final = 15.0
 _KEPT: Final = 720
 _STALLS_KEPT: Final = 256
 
@@ -35,8 +37,8 @@ class Monitor:
     here runs on a thread or a loop of the host's. A child made by fork has no monitor until it starts one.
 
     With ``at_rest`` the thread sleeps while that is true, until `wake`; meanwhile somebody calls `tick` about
-    once a second, on a thread of ours that wakes up anyway, and the stack of a stall is only seen if it lasts
-    that long.
+    once a second, on a thread of ours that wakes up anyway. Then there is a sample every 15 seconds at most, and
+    the stack of a stall is only seen if it lasts for a second or so.
     """
 
     def __init__(
@@ -139,7 +141,7 @@ class Monitor:
     def tick(self) -> None:
         """Do what falls due about once a second while the thread sleeps."""
         if not self._awake.is_set():
-            self._look()
+            self._look(_RESTING_S)
             if self.lasting:
                 self.wake()
 
@@ -167,23 +169,24 @@ class Monitor:
             self._awake.set()
         self._awake.wait()
 
-    def _look(self) -> None:
+    def _look(self, seldom: float = 0.0) -> None:
         with self._looking, guarded("monitor"):
             if self._parts is None:
                 return
             before = time.thread_time()
             readings, stalls = self._parts
-            now = time.monotonic()
+            now, interval = time.monotonic(), max(self.interval, seldom)
             self._note(stalls.watch())
             self._note_lasting(stalls.lasting)
             if now >= self._next_discovery:
-                self._next_discovery = now + _DISCOVER_S
+                self._next_discovery = now + max(_DISCOVER_S, seldom)
                 stalls.discover()
             if now >= self._next_sample:
-                self._next_sample = max(self._next_sample + self.interval, now)
+                self._next_sample = max(self._next_sample + interval, now)
                 self._sample(readings, stalls)
             # A shorter interval acts at once, not after the longer one.
-            self._next_sample = min(self._next_sample, now + self.interval)
+            self._next_sample = min(self._next_sample, now + interval)
+            self._next_discovery = min(self._next_discovery, now + max(_DISCOVER_S, seldom))
             self.cpu_seconds += time.thread_time() - before
 
     def _note(self, ended: list[Stall]) -> None:

@@ -238,5 +238,5 @@ def _running() -> Iterator[tuple[int, Any]]:
                 candidate = method_owner(one)
                 if issubclass(type(candidate), asyncio.AbstractEventLoop):
                     loop = candidate
-        if issubclass(type(held(loop, "_selector")), selectors.BaseSelector):
+        if loop is not None and issubclass(type(held(loop, "_selector")), selectors.BaseSelector):
             yield identity, loop
