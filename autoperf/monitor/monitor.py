@@ -37,8 +37,8 @@ class Monitor:
     here runs on a thread or a loop of the host's. A child made by fork has no monitor until it starts one.
 
     With ``at_rest`` the thread sleeps while that is true, until `wake`; meanwhile somebody calls `tick` about
-    once a second, on a thread of ours that wakes up anyway. Then there is a sample every 15 seconds at most, and
-    the stack of a stall is only seen if it lasts for a second or so.
+    once a second, on a thread of ours that wakes up anyway. There is a sample every 15 seconds at most then,
+    and the stack of a stall is only seen if it lasts for a second or so.
     """
 
     def __init__(
