@@ -77,10 +77,10 @@ class Monitor:
         with self._changing:
             if interval is not None:
                 self.interval = interval
+            self._awake.set()
             if self.running:
                 return
             self._stopping = threading.Event()
-            self._awake.set()
             self._thread = threading.Thread(
                 target=self._run, args=(self._stopping,), name="autoperf-monitor", daemon=True
             )
