@@ -108,6 +108,7 @@ class Runtime:
         self._counted = (0, 0)
         self._expired_at = time.monotonic()
         self._pulse: tuple[int, ...] = ()
+        self._patched = 0
         self._changed: dict[str, dict[str, Any]] = {}
         self._described: dict[str, Any] = {}
         self._undo = ExitStack()
@@ -140,6 +141,9 @@ class Runtime:
         if config.on("monitor"):
             self._undo.callback(self.monitor.stop)
             with guarded("monitor"):
+                if self.probe.tracing is not None:  # else nobody tells what is under way, nor ticks perhaps
+                    self.monitor.at_rest = self.probe.underway.at_rest
+                    self.probe.underway.wakes = self.monitor.wake
                 self.monitor.start()
         self._undo.callback(self.patches.stop)
         self.patches.start()
@@ -185,6 +189,7 @@ class Runtime:
         for work in self.probe.idle_work:
             with guarded("idle work"):
                 work()
+        self.monitor.tick()
         samples, stalls = self.monitor.take()
         if samples:
             samples[-1] = {**samples[-1], **self._rates.since_last()}
@@ -197,7 +202,7 @@ class Runtime:
             self._pulse = ()
         self._announce_when_at_rest()
         # A host at rest is not described anew every second.
-        pulse = (self.monitor.pulse, *self.probe.pulse(), *self.patches.counts(), len(failures.as_rows()))
+        pulse = (self.monitor.pulse, *self.probe.pulse(), self._patched, len(failures.as_rows()))
         if pulse != self._pulse:
             self._pulse, self._described = pulse, self.snapshot()
         return self._described
@@ -264,11 +269,14 @@ class Runtime:
         }
 
     def _announce_when_settled(self) -> None:
+        self._patched += 1
         if self.patches.settled:
             self._announce()
 
     def _announce_when_at_rest(self) -> None:
         # Some modules of the host are imported late, some never: the line does not wait for those.
+        if self._announced:
+            return
         counts = self.patches.counts()
         if counts == self._counted and self.patches.usable:
             self._announce()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import textwrap
+import time
 import types
 from pathlib import Path
 
@@ -88,4 +89,5 @@ class Host:
         self._age = getattr(self, "_age", 1_700_000_000) + age
         os.utime(path, (self._age, self._age))
         os.utime(path.parent, (self._age, self._age))
+        time.sleep(0.06)  # until a change that comes now is sure to show
         return name

@@ -124,6 +124,25 @@ def test_without_bytecode_every_edit_is_seen(host, base, monkeypatch):
     assert not (host.root / "__pycache__").exists()
 
 
+@pytest.mark.parametrize("how", ["file", "folder"])
+@pytest.mark.parametrize("bytecode", [True, False])
+def test_an_equally_long_edit_with_its_time_put_back_is_seen_as_by_the_bare_host(
+    host, base, monkeypatch, bytecode, how
+):
+    monkeypatch.setattr(sys, "dont_write_bytecode", not bytecode)
+    path = host.write("tools/t.py", PURE.format("old"))
+    asked = (path, base.Tool) if how == "file" else ("tools", "*.py", base.Tool)
+    load, bare = getattr(host, how), host.bare[f"load_classes_from_{how}"]
+    for _ in range(4):
+        load(*asked)
+    before = os.stat(host.root / path)
+    (host.root / path).write_text(PURE.format("new"))
+    os.utime(host.root / path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    expected = bare(*asked)[0].said
+    assert expected == ("old" if bytecode else "new")
+    assert [load(*asked)[0].said for _ in range(3)] == [expected] * 3
+
+
 @pytest.mark.parametrize(
     "text", ["class (:\n", "raise KeyError('no')\n", "import no_such_module_here\n", "1 / 0\n"]
 )

@@ -95,7 +95,8 @@ def test_where_a_call_below_has_the_span_only_the_role_is_told():
     agent = host.Agent("openai", [SimpleNamespace(content="one")])
 
     async def looks(_delta: str, _full: str) -> None:
-        seen.append(probe.caller.get())
+        caller = probe.caller.get()
+        seen.append((caller.agent, caller.role))
 
     assert asyncio.run(agent.call_chat_model(None, looks)) == "one"
     assert tracing.spans == []

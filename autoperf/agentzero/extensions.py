@@ -18,6 +18,8 @@ from autoperf.errors.fence import MISS, Shortcut
 from autoperf.patching import Switch, expect_parameters
 
 Call = Callable[..., Any]
+# Folders and points by name: of more than these each call works out the little that is kept of one.
+_KNOWN: Final = 1000
 
 
 def of_agent(probe: Probe) -> Callable[[Call, Switch], Call]:
@@ -137,7 +139,9 @@ def folder_classes(probe: Probe) -> Callable[[Call, Switch], Shortcut]:
             # The host looks a missing folder up at every call; so do we, without building its path again.
             path = absolute.get(folder)
             if path is None:
-                path = absolute[folder] = host["files"].get_abs_path(folder)
+                path = host["files"].get_abs_path(folder)
+                if len(absolute) < _KNOWN:
+                    absolute[folder] = path
             return path not in host["_cache"] and not os.path.exists(path)
 
         def note(classes: list[type]) -> list[type]:
@@ -248,7 +252,7 @@ class Cached:
             classes = (
                 [] if extension_point in busy and probe.tracing is None else known(extension_point, agent)
             )
-            if classes:
+            if classes and len(busy) < _KNOWN:
                 busy.add(extension_point)
             full += classes is not None and probe.tracing is None
             return classes

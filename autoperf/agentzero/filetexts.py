@@ -15,7 +15,7 @@ from autoperf.agentzero.sources import digest
 from autoperf.errors import AutoperfError, guarded
 from autoperf.patching import Switch, expect_parameters
 from autoperf.recency import Recent
-from autoperf.stamps import Stamp
+from autoperf.stamps import Stamp, newest, signature
 from autoperf.vigil import Seen
 from autoperf.witness import Look
 
@@ -95,6 +95,5 @@ def _look(path: str) -> Look:
         return None
     if not stat.S_ISREG(seen.st_mode) or not seen.st_size:
         return None
-    if not Stamp((), max(seen.st_mtime_ns, seen.st_ctime_ns)).settled(time.time_ns()):
-        return None
-    return seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size, seen.st_ino, seen.st_dev
+    found = signature(seen)
+    return found if Stamp(found, newest(found)).settled(time.time_ns()) else None

@@ -105,6 +105,7 @@ def _of_function(probe: Probe, texts: GrowingTexts) -> Callable[[Mask, Switch], 
             module = sys.modules.get(secrets)
             if module is not None and hasattr(module, "SecretsManager"):
                 if module not in maskers:
+                    maskers.clear()
                     maskers[module] = _masker_or_none(module, texts)
                 masker, masked = maskers[module], _UNKNOWN
                 if masker is not None:

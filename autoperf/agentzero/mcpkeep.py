@@ -22,6 +22,7 @@ Build = Callable[[Any, Switch], Any]
 _SEAM: Final = "mcp sessions"
 _TRANSPORT: Final = "_create_stdio_transport"
 _MARK: Final = "__autoperf_mcp__"
+_PROJECTS_KNOWN: Final = 100
 
 
 def keep(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]]:
@@ -112,6 +113,8 @@ def _project(sessions: Sessions) -> Callable[..., Any]:
             name = str(args[0] if args else kwargs.get("project_name"))
             former = last.get(name)
             if former is not config:
+                if len(last) >= _PROJECTS_KNOWN:
+                    del last[next(iter(last))]
                 last[name] = config
                 servers = list(getattr(former, "servers", ()))
                 if servers:

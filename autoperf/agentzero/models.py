@@ -42,7 +42,8 @@ def calling(probe: Probe, role: str) -> Callable[..., Any]:
 
     async def call_model(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
         probe.arrive()
-        token = probe.caller.set(Caller(instance, role))
+        caller = Caller(instance, role)  # held here alone
+        token = probe.caller.set(caller)
         try:
             return await wrapped(*args, **kwargs)
         finally:

@@ -105,7 +105,7 @@ class _Host:
             return None
         found = []
         for path in paths:
-            stamp = stamp_or_none(Stamp.of_inode, path)
+            stamp = stamp_or_none(Stamp.of, path)
             if stamp is None:
                 return None
             found.append((path, stamp))

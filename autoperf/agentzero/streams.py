@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from autoperf.agentzero import answers
 from autoperf.agentzero.answers import Answer, Usage
@@ -15,11 +15,14 @@ _SEAM: Final = "model streams"
 _clock: Final = time.perf_counter
 
 
-class Caller(NamedTuple):
+class Caller:
     """Which agent asks for a model, and as what: ``chat`` or ``utility``."""
 
-    agent: Any
-    role: str
+    __slots__ = ("__weakref__", "agent", "role")
+
+    def __init__(self, agent: Any, role: str) -> None:
+        self.agent = agent
+        self.role = role
 
 
 class Stream:
@@ -30,6 +33,7 @@ class Stream:
     """
 
     __slots__ = (
+        "__weakref__",
         "_begun",
         "_inside",
         "_noted",

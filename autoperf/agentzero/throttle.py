@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextvars import ContextVar
 from typing import Any, Final
 
 from autoperf.agentzero.deltas import Kind, may_complete, same_kind
 from autoperf.agentzero.heldback import Callback, Held
 from autoperf.agentzero.lookahead import Lookahead
 from autoperf.agentzero.probe import Probe, restore
+from autoperf.agentzero.weakvar import WeakVar
 from autoperf.errors import AutoperfError, failures, guarded
 from autoperf.errors.fence import MISS, Shortcut
 from autoperf.patching import Bound, Switch, expect_parameters, wrapping
@@ -42,9 +42,9 @@ def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]
 
 
 class _Late:
-    """A delivery of chunks that ``agent`` would have seen earlier; tasks it leaves behind carry it along."""
+    """A delivery of chunks that ``agent`` would have seen earlier; tasks it leaves behind may see it."""
 
-    __slots__ = ("agent", "over")
+    __slots__ = ("__weakref__", "agent", "over")
 
     def __init__(self, agent: Any) -> None:
         self.agent = agent
@@ -58,8 +58,8 @@ class Throttle:
         self.probe = probe
         self.interval = 1.0 / probe.stream_hz
         self.merged = probe.memo("stream chunks")  # a hit: held back, to be delivered with the next
-        self.reading: ContextVar[Reading | None] = ContextVar("autoperf_reading", default=None)
-        self.late: ContextVar[_Late | None] = ContextVar("autoperf_late", default=None)
+        self.reading: WeakVar[Reading] = WeakVar("autoperf_reading")
+        self.late: WeakVar[_Late] = WeakVar("autoperf_late")
         self.off = False
 
     async def call(self, wrapped: Callable[..., Any], _instance: Any, args: Any, kwargs: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import selectors
 import sys
 import threading
 import time
@@ -15,6 +16,7 @@ from types import FrameType
 from typing import Any, Final
 
 from autoperf.errors import guarded
+from autoperf.monitor.frames import held, method_owner
 
 THRESHOLD_S: Final = 0.25
 # Earlier than what counts, so that the shortest stall is looked at too, several times a second.
@@ -63,7 +65,7 @@ class Busy:
     """One loop: its selector tells when it goes to sleep and wakes. Written on the loop's own thread."""
 
     def __init__(self, loop: Any, thread: threading.Thread | None, identity: int, clock: Clock) -> None:
-        self.thread = thread.name if thread is not None else "?"
+        self.thread = str(held(thread, "_name") or "?")
         self.identity = identity
         self.awake_since = 0.0
         self.longest = 0.0
@@ -233,8 +235,8 @@ def _running() -> Iterator[tuple[int, Any]]:
         loop = None
         for one in _outwards(frame):
             if one.f_code.co_name in _RUNNERS:
-                candidate = one.f_locals.get("self")
-                if isinstance(candidate, asyncio.AbstractEventLoop):
+                candidate = method_owner(one)
+                if issubclass(type(candidate), asyncio.AbstractEventLoop):
                     loop = candidate
-        if loop is not None and hasattr(loop, "_selector"):
+        if loop is not None and issubclass(type(held(loop, "_selector")), selectors.BaseSelector):
             yield identity, loop

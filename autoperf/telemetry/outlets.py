@@ -48,6 +48,7 @@ class Outlets:
         self._started = time.time()
         self._over = False
         self._saved = ""
+        self._seen: tuple[Mapping[str, Any], Mapping[str, Any]] = {}, {}
         self._store = Store.open(directory, max_bytes=max_bytes, report=report)
         self._to_store: Pipeline[ReadableSpan] = Pipeline("store", self._deliver, tick=self.tick)
         self._senders: list[tuple[Sender, Pipeline[ReadableSpan]]] = []
@@ -144,8 +145,11 @@ class Outlets:
         self._save_record()
 
     def _save_record(self, *, ended: bool = False) -> None:
-        self._described = dict(self._snapshot())
-        described = self._described | {"telemetry": self.counts()}
+        snapshot, counts = self._snapshot(), self.counts()
+        if snapshot is self._seen[0] and counts == self._seen[1] and not ended:
+            return
+        self._described = dict(snapshot)
+        described = self._described | {"telemetry": counts}
         text = json.dumps(described, default=str)
         if text == self._saved and not ended:
             return
@@ -161,6 +165,7 @@ class Outlets:
         }
         if self._store.save_process(described | identity):
             self._saved = text
+            self._seen = snapshot, counts
 
     def counts(self) -> dict[str, Any]:
         """Spans taken, spans that reached neither store nor disk, and each exporter's own numbers."""

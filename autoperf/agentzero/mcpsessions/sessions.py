@@ -20,6 +20,7 @@ from autoperf.agentzero.mcpsessions.connection import Connection
 from autoperf.agentzero.mcpsessions.loop import LoopThread
 from autoperf.agentzero.mcpsessions.visit import Visit
 from autoperf.errors import guarded
+from autoperf.stamps import signature
 from autoperf.telemetry.exits import finish_with_multiprocessing, tell_of_leaving
 
 # At the end of the process, for all servers together; after that they are ended by force.
@@ -43,7 +44,7 @@ def _look(path: str) -> Any:
         seen = os.stat(path)
     except (OSError, ValueError):
         return None
-    return (seen.st_mtime_ns, seen.st_size, seen.st_ino) if stat.S_ISREG(seen.st_mode) else None
+    return signature(seen) if stat.S_ISREG(seen.st_mode) else None
 
 
 def is_local(client: Any) -> bool:
