@@ -1,0 +1,281 @@
+"""What a process can observe of itself, as plain data; run inside a host by this folder's sitecustomize."""
+
+import atexit
+import contextlib
+import contextvars
+import decimal
+import gc
+import hashlib
+import locale
+import os
+import random
+import resource
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import warnings
+
+# Where a function of the standard library could be replaced by another one.
+STANDARD = [
+    *("builtins", "os", "sys", "time", "threading", "socket", "subprocess", "signal", "importlib", "random"),
+    *("logging", "gc", "multiprocessing", "selectors", "contextvars", "warnings", "traceback", "atexit"),
+    *("asyncio", "asyncio.base_events", "asyncio.events", "asyncio.selector_events", "tempfile", "shutil"),
+]
+
+
+def fingerprint(probe):
+    """All of it; ``probe`` is the folder of this file, which differs from nothing in the other run."""
+    return {
+        **randomness(),
+        **signals(),
+        **threads(),
+        **warning_filters(),
+        **imports(),
+        "hooks": hooks(),
+        "logging": logs(),
+        "asyncio": loops(),
+        "contextvars": variables(),
+        "opentelemetry": telemetry(),
+        "decimal": str(decimal.getcontext()),
+        "locale": locale.setlocale(locale.LC_ALL),
+        "gc": collector(),
+        "system": system(),
+        "environment": environment(probe),
+        "descriptors": descriptors(),
+        "streams": [called(type(stream)) for stream in (sys.stdin, sys.stdout, sys.stderr)],
+        "argv": sys.argv,
+        "interpreter": interpreter(),
+        "standard functions replaced": replaced(),
+        "exit callbacks": atexit._ncallbacks(),
+    }
+
+
+def called(value):
+    """What a function, class or object is called, without its address."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if hasattr(value, "__qualname__"):
+        return f"{getattr(value, '__module__', '?')}.{value.__qualname__}"
+    return f"<{type(value).__module__}.{type(value).__qualname__}>"
+
+
+def counted(names):
+    names = list(names)
+    return {name: names.count(name) for name in sorted(set(names))}
+
+
+def short(value):
+    return hashlib.sha256(repr(value).encode()).hexdigest()[:12]
+
+
+def randomness():
+    numpy = sys.modules.get("numpy.random")
+    return {
+        "random": short(random.getstate()),
+        "random numpy": short(numpy.get_state()) if numpy else "not imported",
+    }
+
+
+def signals():
+    """Dispositions as Python tells them and as the kernel does, the mask and the timers."""
+    found = {each.name: signal.getsignal(each) for each in signal.valid_signals() if hasattr(each, "name")}
+    return {
+        "signals": {name: called(handler) for name, handler in found.items()},
+        "signals ignored, caught, blocked": [
+            standard_signals(status(n)) for n in ("SigIgn", "SigCgt", "SigBlk")
+        ],
+        "timers": [signal.getitimer(n) for n in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL)],
+    }
+
+
+def standard_signals(mask):
+    """The numbers in a mask of the kernel's; the C library's own, from 32 on, come with the first thread."""
+    return [number for number in range(1, 32) if int(mask or "0", 16) >> (number - 1) & 1]
+
+
+def status(name):
+    """One line of what the kernel tells of this process; None elsewhere than on Linux."""
+    lines = [line.split(":", 1) for line in text_of("/proc/self/status").splitlines()]
+    return next((value.strip() for key, value in lines if key == name), None)
+
+
+def threads():
+    return {
+        "threads": counted(thread.name for thread in threading.enumerate()),
+        "threads alive": threading.active_count(),
+        "stack size": threading.stack_size(),
+    }
+
+
+def warning_filters():
+    def text(row):
+        return f"{row[0]} {called(row[2])} text {row[1]} module {row[3]} line {row[4]}"
+
+    return {"warnings": [text(row) for row in warnings.filters], "showwarning": called(warnings.showwarning)}
+
+
+def imports():
+    return {
+        "sys.path": sys.path,
+        "meta_path": [called(finder) for finder in sys.meta_path],
+        "path_hooks": [called(hook) for hook in sys.path_hooks],
+        "import function": called(__import__),
+        "modules": sorted({name.partition(".")[0] for name in list(sys.modules)}),
+    }
+
+
+def hooks():
+    tools = [sys.monitoring.get_tool(n) for n in range(6)] if hasattr(sys, "monitoring") else None
+    return {
+        **{name: called(getattr(sys, name)) for name in ("excepthook", "displayhook", "unraisablehook")},
+        "breakpointhook": called(sys.breakpointhook),
+        "threading.excepthook": called(threading.excepthook),
+        "trace": called(sys.gettrace()),
+        "profile": called(sys.getprofile()),
+        "threading trace": called(threading.gettrace()) if hasattr(threading, "gettrace") else None,
+        "asyncgen": [called(hook) for hook in sys.get_asyncgen_hooks()],
+        "origin": sys.get_coroutine_origin_tracking_depth(),
+        "monitoring": tools,
+    }
+
+
+def logs():
+    logging = sys.modules.get("logging")
+    if logging is None:
+        return None
+    root = logging.getLogger()
+    loggers = {k: v for k, v in root.manager.loggerDict.items() if isinstance(v, logging.Logger)}
+    changed = {k: v for k, v in sorted(loggers.items()) if v.level or v.handlers or not v.propagate}
+    return {
+        "level": root.level,
+        "handlers": [called(type(handler)) for handler in root.handlers],
+        "filters": len(root.filters),
+        "disabled": root.manager.disable,
+        "class": called(logging.getLoggerClass()),
+        "factory": called(logging.getLogRecordFactory()),
+        "raise": logging.raiseExceptions,
+        "others": {k: [v.level, len(v.handlers), v.propagate] for k, v in changed.items()},
+    }
+
+
+def loops():
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = {"policy": called(type(asyncio.get_event_loop_policy()))}
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return found
+    return found | {
+        "loop": called(type(loop)),
+        "debug": loop.get_debug(),
+        "task factory": called(loop.get_task_factory()),
+        "exception handler": called(loop.get_exception_handler()),
+        "slow callback": loop.slow_callback_duration,
+        "selector": called(type(getattr(loop, "_selector", None))),
+        "instance attributes": sorted(vars(loop)) if hasattr(loop, "__dict__") else [],
+    }
+
+
+def variables():
+    return sorted(f"{each.name}={called(type(value))}" for each, value in contextvars.copy_context().items())
+
+
+def telemetry():
+    trace = sys.modules.get("opentelemetry.trace")
+    if trace is None:
+        return {"current span": False, "tracer provider": None, "meter provider": None}
+    metrics = sys.modules.get("opentelemetry.metrics._internal")
+    return {
+        "current span": trace.get_current_span().get_span_context().is_valid,
+        "tracer provider": called(type(trace._TRACER_PROVIDER)) if trace._TRACER_PROVIDER else None,
+        "meter provider": called(type(made)) if (made := getattr(metrics, "_METER_PROVIDER", None)) else None,
+    }
+
+
+def collector():
+    return {
+        "enabled": gc.isenabled(),
+        "threshold": gc.get_threshold(),
+        "debug": gc.get_debug(),
+        "callbacks": [called(callback) for callback in gc.callbacks],
+        # Python 3.12 itself freezes some hundreds.
+        "frozen": gc.get_freeze_count() > 2_000,
+    }
+
+
+def system():
+    names = [name for name in dir(resource) if name.startswith("RLIMIT_")]
+    children = f"/proc/self/task/{os.getpid()}/children"
+    return {
+        "umask": status("Umask"),
+        "cwd": os.getcwd(),
+        "nice": os.getpriority(os.PRIO_PROCESS, 0),
+        "limits": {name: resource.getrlimit(getattr(resource, name)) for name in names},
+        "affinity": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "children": len(text_of(children).split()),
+        "temporary folder": tempfile.tempdir,
+        "socket timeout": socket.getdefaulttimeout(),
+    }
+
+
+def text_of(path):
+    with contextlib.suppress(OSError), open(path) as stream:
+        return stream.read()
+    return ""
+
+
+def environment(probe):
+    def value(text):
+        return short(text.replace(probe + os.pathsep, "").replace(os.pathsep + probe, "").replace(probe, ""))
+
+    return {k: value(v) for k, v in sorted(os.environ.items()) if not k.startswith("STATE_")}
+
+
+def descriptors():
+    """What the open descriptors lead to, each kind with its number."""
+    kinds = []
+    with contextlib.suppress(OSError):
+        for number in os.listdir("/proc/self/fd"):
+            with contextlib.suppress(OSError):
+                target = os.readlink(f"/proc/self/fd/{number}")
+                named = target.startswith(("pipe:", "socket:", "anon_inode:"))
+                kinds.append(target.split(":[")[0] if named else os.path.basename(target) or target)
+    return counted(kinds)
+
+
+def interpreter():
+    tracemalloc, multiprocessing = sys.modules.get("tracemalloc"), sys.modules.get("multiprocessing")
+    faulthandler = sys.modules.get("faulthandler")
+    return {
+        "recursion limit": sys.getrecursionlimit(),
+        "switch interval": sys.getswitchinterval(),
+        "integer digits": getattr(sys, "get_int_max_str_digits", int)(),
+        "bytecode": [sys.dont_write_bytecode, sys.pycache_prefix],
+        "start method": multiprocessing.get_start_method(True) if multiprocessing else None,
+        "tracemalloc": bool(tracemalloc and tracemalloc.is_tracing()),
+        "faulthandler": bool(faulthandler and faulthandler.is_enabled()),
+    }
+
+
+def replaced():
+    """Functions of the standard library in whose place there is another one."""
+    home = os.path.dirname(os.__file__)
+    found = []
+    for module in STANDARD:
+        for key, value in list(vars(sys.modules[module]).items()) if module in sys.modules else ():
+            members = [(key, value)]
+            if isinstance(value, type):
+                members = [(f"{key}.{name}", member) for name, member in list(vars(value).items())]
+            for name, member in members:
+                code = getattr(getattr(member, "__func__", member), "__code__", None)
+                file = getattr(code, "co_filename", "")
+                foreign = bool(file) and not file.startswith((home, "<frozen"))
+                if foreign or type(member).__module__.startswith("wrapt"):
+                    found.append(f"{module}.{name}")
+    return sorted(found)
