@@ -95,9 +95,12 @@ def patched(root: Path, package: str, features: str) -> Any:
 
 
 def main(host: Path) -> int:
+    from autoperf.features import ON_REQUEST
     from tests.hosts.generations import GENERATIONS
 
-    runtime = patched(host, GENERATIONS[host.name].package, "all")
+    runtime = patched(
+        host, GENERATIONS[host.name].package, ",".join(f"+{name}" for name in sorted(ON_REQUEST))
+    )
     told = {
         row.patch.target: differences(row.raw, row.replacement)
         for row in runtime.patches.rows

@@ -20,7 +20,14 @@ from threading import Thread
 from typing import Any
 
 HOSTS = Path(__file__).resolve().parents[1] / "hosts"
-MOMENTS = ("imported", "port_open", "Echo.execute", "after_message")
+MOMENTS = (
+    "imported",
+    "port_open",
+    "Tool.before_execution",
+    "Echo.execute",
+    "Tool.after_execution",
+    "after_message",
+)
 REPLIES = [
     {"tool_name": "echo", "tool_args": {"text": "hello"}},
     {"tool_name": "response", "tool_args": {"text": "hello was said"}},

@@ -33,16 +33,16 @@ class Probe:
     def begins(self, code, offset):
         if code.co_qualname in self.wanted:
             self.wanted.discard(code.co_qualname)
-            self.look(code.co_qualname)
+            self.look(code.co_qualname, sys._getframe(1).f_locals.get("self"))
             if not self.wanted:
                 sys.monitoring.set_events(TOOL, 0)
         return sys.monitoring.DISABLE
 
-    def look(self, moment):
+    def look(self, moment, instance=None):
         from state_fingerprint import fingerprint
 
         if moment not in self.told:
-            self.told[moment] = fingerprint(self.plan["probe"])
+            self.told[moment] = fingerprint(self.plan["probe"], instance)
 
     def write(self):
         self.look("exit")

@@ -25,8 +25,8 @@ STANDARD = [
 ]
 
 
-def fingerprint(probe):
-    """All of it; ``probe`` is the folder of this file, which differs from nothing in the other run."""
+def fingerprint(probe, instance):
+    """All of it; ``probe`` is this folder, ``instance`` the object whose method begins, or None."""
     return {
         **randomness(),
         **signals(),
@@ -49,6 +49,7 @@ def fingerprint(probe):
         "interpreter": interpreter(),
         "standard functions replaced": replaced(),
         "exit callbacks": atexit._ncallbacks(),
+        "names": names(instance, {}, 3),
     }
 
 
@@ -68,6 +69,22 @@ def counted(names):
 
 def short(value):
     return hashlib.sha256(repr(value).encode()).hexdigest()[:12]
+
+
+def names(value, found, depth):
+    """What `vars` names of an object of the host's, of its class, and of what it leads to; by class."""
+    kind = type(value)
+    own = getattr(value, "__dict__", None)
+    if value is None or depth == 0 or kind.__name__ in found or not isinstance(own, dict):
+        return found
+    found[kind.__name__] = {"instance": sorted(own), "class": sorted(vars(kind))}
+    for each in list(own.values()):
+        if (
+            not isinstance(each, type)
+            and getattr(type(each), "__module__", "") not in sys.stdlib_module_names
+        ):
+            names(each, found, depth - 1)
+    return found
 
 
 def randomness():
