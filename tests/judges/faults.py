@@ -15,7 +15,8 @@ autoperf.
 
 Only functions called by functions of autoperf count (a wrapper itself has nobody of ours above it; --edge
 adds them), not those that run while a module of autoperf is imported. The files of --exempt are left alone:
-it is their work to hold what fails.
+it is their work to hold what fails. What `status` tells is judged with RuntimeError only: others (--kind any
+draws one) may be what the code around takes for an answer of the system, such as a file that is not there.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.judges.outcomes import Host, Outcome
 
+# No code takes this one for an answer of the system, as it may a KeyError or an OSError.
+STRICT = "RuntimeError"
 EXEMPT = r"^(process/)?(errors|arrival|bootstrap|launcher)(\.py|/)|sitecustomize"
 
 
@@ -49,11 +52,10 @@ def arguments() -> argparse.Namespace:
     add("--exempt", default=EXEMPT, metavar="REGEX", help="files left alone (%(default)s)")
     add("--edge", action="store_true", help="also functions that the host itself calls")
     add("--most", type=int, default=1, metavar="N", help="raise at the first N calls (%(default)s)")
-    add("--kind", default="", metavar="CLASS", help="a builtin exception; else one is drawn")
+    add("--kind", metavar="CLASS", help=f"a builtin exception, or any ({STRICT}; with --probability any)")
     add("--probability", type=float, metavar="P", help="instead: each call raises with this probability")
     add("--runs", type=int, default=100, metavar="N", help="runs with --probability (%(default)s)")
     add("--jobs", type=int, default=2, metavar="N", help="runs at a time (%(default)s)")
-    add("--untold", action="store_true", help="do not ask `autoperf status` what it knows of the failure")
     add("--may-fail", action="store_true", help="COMMAND may end with another exit code than 0")
     add("--timeout", type=float, default=120, metavar="S", help="of one run (%(default)s s)")
     add("--prefix", default="{python} -m autoperf run --quiet", help="goes before COMMAND (%(default)s)")
@@ -64,6 +66,7 @@ def arguments() -> argparse.Namespace:
     options.command = options.command[1:] if options.command[:1] == ["--"] else options.command
     if not options.command:
         parser.error("which command?")
+    options.kind = options.kind or (STRICT if options.probability is None else "any")
     return options
 
 
@@ -147,7 +150,7 @@ def report(rows: list[dict[str, Any]]) -> int:
 def main() -> int:
     options = arguments()
     settings = {key: getattr(options, key) for key in ("exempt", "match", "edge", "most", "kind", "seed")}
-    told = not options.untold and options.probability is None
+    told = options.probability is None and options.kind == STRICT
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         host = Host(options.command, options.prefix, settings, options.timeout, Path(folder), told)
         return judge(host, options)

@@ -77,7 +77,7 @@ needs_monitoring = pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.mo
 
 @needs_monitoring
 def test_a_fault_that_is_held_and_told_survives(tmp_path: Path) -> None:
-    done = judged(tmp_path, "--kind", "RuntimeError", "-")
+    done = judged(tmp_path, "-")
     assert done.stdout.splitlines()[1:] == ["1 runs, 1 faults: 1 survived, 0 HIT, 0 UNTOLD, 0 not reached"]
     assert done.returncode == 0
 
