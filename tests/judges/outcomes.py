@@ -32,7 +32,13 @@ class Outcome:
             return f"exit code {self.code}, bare {bare.code}"
         if self.transcript is None and bare.transcript is not None:
             return "no transcript"
-        return "" if self.transcript == bare.transcript else "another transcript"
+        if self.transcript == bare.transcript:
+            return ""
+        ours, was = self.transcript or "", bare.transcript or ""
+        pairs = zip(ours, was, strict=False)
+        same = next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(ours), len(was)))
+        part = slice(max(0, same - 40), same + 40)
+        return f"another transcript: {ours[part]!r}, bare {was[part]!r}"
 
     def miscounted(self) -> str:
         """Why ``status`` does not name each fault and count it once; "" where it does."""

@@ -114,7 +114,7 @@ def test_a_run_is_compared_by_exit_code_and_transcript() -> None:
     assert Outcome(0, "a", "noise").differs_from(bare) == ""
     assert Outcome("hangs", None, "").differs_from(bare) == "exit code hangs, bare 0"
     assert Outcome(0, None, "").differs_from(bare) == "no transcript"
-    assert Outcome(0, "b", "").differs_from(bare) == "another transcript"
+    assert Outcome(0, "b", "").differs_from(bare) == "another transcript: 'b', bare 'a'"
 
 
 def test_the_reason_of_a_key_error_is_quoted() -> None:
