@@ -99,7 +99,11 @@ class Host:
 
     def _injecting(self, plan: dict[str, Any], home: Path) -> dict[str, str]:
         path = os.pathsep.join(filter(None, [str(INJECTOR), os.environ.get("PYTHONPATH")]))
-        return {"AUTOPERF_HOME": str(home), "PYTHONPATH": path, "FAULTS_PLAN": json.dumps(plan)}
+        told = {
+            "AUTOPERF_HOME": str(home),
+            "AUTOPERF_DEBUG": "1",
+        }  # to have the texts of failures in `status`
+        return {**told, "PYTHONPATH": path, "FAULTS_PLAN": json.dumps(plan)}
 
     def _executed(self, command: list[str], environment: dict[str, str], out: Path) -> Outcome:
         try:
