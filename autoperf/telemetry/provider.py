@@ -41,7 +41,7 @@ class _Provider(TracerProvider):
 
 def make_provider(resource: Resource) -> TracerProvider:
     """A private provider, never made global; sampler and limits are those of the standard variables."""
-    return _Provider(resource=resource, shutdown_on_exit=False)
+    return TracerProvider(resource=resource, shutdown_on_exit=False)
 
 
 def make_resource(given: Mapping[str, str]) -> Resource:
