@@ -63,5 +63,6 @@ def report(error: BaseException) -> None:
 
     package = os.path.dirname(os.path.abspath(__file__))
     line = missing(error, sys.executable, sys.version_info[:3], find_spec("pip") is not None, package)
-    sys.stderr.write(f"autoperf: {line}\n")
-    sys.stderr.flush()
+    if sys.stderr is not None:
+        # Not through its buffer: what a full disk refuses would fail again at exit, with exit code 120.
+        os.write(sys.stderr.fileno(), f"autoperf: {line}\n".encode(errors="backslashreplace"))

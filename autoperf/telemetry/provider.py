@@ -6,8 +6,9 @@ Imports the SDK, so it is itself imported only once telemetry has been started.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace as trace_api
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
@@ -19,6 +20,7 @@ from autoperf.telemetry import names
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
+    from opentelemetry.trace import Tracer
 
 SCOPE: Final = "autoperf"
 _OPEN_TRACKED: Final = 10_000
@@ -26,6 +28,11 @@ _OPEN_TRACKED: Final = 10_000
 
 class _Provider(TracerProvider):
     """The SDK's, without its work in a forked child: there we begin anew, and the host's fork stays quick."""
+
+    def get_tracer(self, *args: Any, **kwargs: Any) -> Tracer:
+        """The SDK's, without the filter that it adds to the warnings of the whole process."""
+        with warnings.catch_warnings():
+            return super().get_tracer(*args, **kwargs)
 
     def _handle_fork(self) -> None:
         # Recent SDKs run resource detectors here, on a thread pool.
