@@ -54,6 +54,7 @@ def arguments() -> argparse.Namespace:
     add("--most", type=int, default=1, metavar="N", help="raise at the first N calls (%(default)s)")
     add("--kind", metavar="CLASS", help=f"a builtin exception, or any ({STRICT}; with --probability any)")
     add("--probability", type=float, metavar="P", help="instead: each call raises with this probability")
+    add("--spare", type=int, default=0, metavar="N", help="with --probability: not in the first N calls")
     add("--runs", type=int, default=100, metavar="N", help="runs with --probability (%(default)s)")
     add("--jobs", type=int, default=2, metavar="N", help="runs at a time (%(default)s)")
     add("--may-fail", action="store_true", help="COMMAND may end with another exit code than 0")
@@ -149,7 +150,9 @@ def report(rows: list[dict[str, Any]]) -> int:
 
 def main() -> int:
     options = arguments()
-    settings = {key: getattr(options, key) for key in ("exempt", "match", "edge", "most", "kind", "seed")}
+    settings = {
+        key: getattr(options, key) for key in ("exempt", "match", "edge", "most", "kind", "seed", "spare")
+    }
     told = options.probability is None and options.kind == STRICT
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         host = Host(options.command, options.prefix, settings, options.timeout, Path(folder), told)

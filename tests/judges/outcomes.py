@@ -116,7 +116,10 @@ class Host:
                 timeout=self.timeout,
             )
         except subprocess.TimeoutExpired as late:
-            return Outcome("hangs", None, str(late.stderr or ""))
+            words = late.stderr or b""
+            return Outcome(
+                "hangs", None, words.decode(errors="replace") if isinstance(words, bytes) else words
+            )
         if any("{out}" in word for word in self.command):
             written = out.read_text(errors="replace") if out.exists() else None
             return Outcome(done.returncode, written, done.stderr)

@@ -16,8 +16,8 @@ from tests.judges.patched_functions import differences
 
 HERE = Path(__file__).resolve().parent
 HOSTS = ("v0_8", "v0_9_3", "v0_9_8", "v0_9_9", "v2")
-# Of each look-alike, with all features, those on request included.
-LEAST = 25
+# Of each look-alike; more where packages such as pydantic are installed that have patches too.
+LEAST = 20
 
 pytestmark = pytest.mark.judge
 

@@ -25,6 +25,7 @@ class Injector:
         self.exempt, self.match = re.compile(plan["exempt"]), re.compile(plan["match"])
         self.dice = random.Random(f"{plan['seed']} {plan.get('target')}")
         self.raised, self.reached, self.places = {}, {}, {}
+        self.calls = 0
 
     def start(self):
         """Watch from now on, and write down at the exit what happened."""
@@ -78,8 +79,9 @@ class Injector:
         return True
 
     def wanted(self, name):
+        self.calls += 1
         if self.plan.get("probability") is not None:
-            return self.dice.random() < self.plan["probability"]
+            return self.calls > self.plan["spare"] and self.dice.random() < self.plan["probability"]
         return name == self.plan.get("target") and self.raised.get(name, 0) < self.plan["most"]
 
 
