@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autoperf import launches
 from autoperf.config import Config
 from autoperf.errors import AutoperfError, failures, guarded, say
 
@@ -81,6 +82,7 @@ def start(root: Path, layout: Layout, **options: Any) -> Runtime:
     # The decision is made: a finder still waiting would instrument again after `uninstrument`.
     sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != "AutoperfFinder"]
     runtime = Runtime.start(root, layout, config)
+    launches.remove(os.environ)
     if config.tool != "off":
         runtime.probe.optimizer = _at_first_call(runtime)
         runtime.probe.at_stop.append(lambda: setattr(runtime.probe, "optimizer", None))
