@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # Run by Agent Zero's container and installer before the server, in processes of their own.
 PREPARING = frozenset({"prepare.py", "preload.py", "update_reqs.py"})
 HOST_PID = "AUTOPERF_HOST_PID"
-# Address space in bytes: a thread takes 8 MiB of stack and reserves 64 MiB more, and some belong to exporters.
+# Bytes of address space: each thread of ours or of an exporter takes 8 MiB of stack and reserves 64 MiB more.
 ROOM = 2 << 30
 _starting = threading.RLock()
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sqlite3
 import stat
 from pathlib import Path
 from typing import Any, Final
 
-from autoperf import launches
+from autoperf import launches, records
 from autoperf.errors import AutoperfError
 from autoperf.wording import duration, printable
 
@@ -76,7 +75,7 @@ def again(directory: Path, snapshot: dict[str, Any]) -> dict[str, Any] | None:
             found = connection.execute(_OF_ONE, key).fetchone()
     except sqlite3.Error as error:
         raise AutoperfError(f"{path} cannot be read: {error}") from error
-    return None if found is None else json.loads(found[0])
+    return None if found is None else records.decoded(found[0])
 
 
 def unreported(directory: Path, heard: dict[str, Any] | None = None) -> list[dict[str, Any]]:
