@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from autoperf import cli, launches, processes, shadows
-from autoperf.config import Config
-from tests.interpreters import REPOSITORY, TEMPLATE, Bench, Result, bare_python
+from autoperf import processes
+from tests.interpreters import REPOSITORY, TEMPLATE, Bench, Result
 
 MINI = REPOSITORY / "examples" / "mini_agent"
 TALK = ("run_ui.py", "--messages", "1", "--tools", "1")
@@ -161,188 +159,6 @@ def test_status_says_of_a_shadowed_run_that_it_never_reported(bench: Bench) -> N
     )
 
 
-def test_a_launch_that_still_runs_has_not_reported(bench: Bench) -> None:
-    child = subprocess.Popen(
-        [sys.executable, "-m", "autoperf", "run", "sh", "-c", "echo up; read line"],
-        env=bench.environ,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert child.stdin is not None
-    assert child.stdout is not None
-    try:
-        child.stdout.readline()
-        (launch,) = processes.unreported(bench.folder / "state")
-        assert (launch["pid"], launch["program"], launch["running"]) == (child.pid, "sh", True)
-        assert "has not reported" in processes.told(launch, launch["started"] + 3)
-    finally:
-        child.communicate(b"\n")
-
-
-def test_a_mark_is_private_and_holds_no_argument(bench: Bench) -> None:
-    assert bench.run(sys.executable, "-m", "autoperf", "run", "echo", "--key=secret").code == 0
-    state = bench.folder / "state"
-    (mark,) = (state / launches.FOLDER).iterdir()
-    assert mark.read_text() == "echo"
-    modes = [path.stat().st_mode & 0o777 for path in (state, mark.parent, mark)]
-    assert modes == [0o700, 0o700, 0o600]
-
-
-def test_a_command_that_cannot_run_or_is_switched_off_leaves_no_mark(bench: Bench) -> None:
-    assert bench.run(sys.executable, "-m", "autoperf", "run", "no-such-program").code == 127
-    assert processes.unreported(bench.folder / "state") == []
-    bench.environ["AUTOPERF_DISABLED"] = "1"
-    assert bench.run(sys.executable, "-m", "autoperf", "run", "true").code == 0
-    assert processes.unreported(bench.folder / "state") == []
-
-
-def test_marks_are_few_and_never_written_through_a_link(tmp_path: Path) -> None:
-    environ = {"AUTOPERF_HOME": str(tmp_path / "state")}
-    for pid in range(1, 100):
-        launches.leave({**environ, "AUTOPERF_LAUNCH_PID": str(pid)}, "first")
-    folder = tmp_path / "state" / launches.FOLDER
-    assert len(os.listdir(folder)) == 32
-    launches.leave({**environ, "AUTOPERF_LAUNCH_PID": "99"}, "again")
-    assert (folder / "99").read_text() == "again"
-    (tmp_path / "theirs").write_text("kept")
-    (folder / "98").unlink()
-    (folder / "98").symlink_to(tmp_path / "theirs")
-    launches.leave({**environ, "AUTOPERF_LAUNCH_PID": "98"}, "ours")
-    assert (tmp_path / "theirs").read_text() == "kept"
-    (folder / "97").unlink()
-    (folder / "97").mkdir()
-    launches.leave({**environ, "AUTOPERF_LAUNCH_PID": "97"}, "ours")
-    launches.remove({**environ, "AUTOPERF_LAUNCH_PID": "../99"})
-    assert (folder / "99").exists()
-    (tmp_path / "file").write_text("")
-    launches.leave({"AUTOPERF_HOME": str(tmp_path / "file"), "AUTOPERF_LAUNCH_PID": "1"}, "x")
-    assert (tmp_path / "file").read_text() == ""
-
-
-@pytest.mark.parametrize(
-    "environ",
-    [
-        {"HOME": "/h"},
-        {"HOME": "/h", "XDG_STATE_HOME": "/x"},
-        {"HOME": "/h", "XDG_STATE_HOME": "relative"},
-        {"HOME": "/h", "AUTOPERF_HOME": "~/here"},
-        {"HOME": "/h", "AUTOPERF_HOME": "relative"},
-        {"HOME": "/h", "AUTOPERF_HOME": " "},
-    ],
-)
-def test_marks_lie_in_the_state_directory(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HOME", "XDG_STATE_HOME", "AUTOPERF_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environ.items():
-        monkeypatch.setenv(name, value)
-    assert launches.state_folder(os.environ) == str(Config.from_environ().state_dir)
-
-
-def test_a_user_without_a_home_leaves_no_mark() -> None:
-    assert launches.state_folder({}) is None
-    launches.leave({"AUTOPERF_LAUNCH_PID": "1"}, "x")
-
-
-def installed(tmp_path: Path, *names: str) -> Path:
-    """An interpreter's folder with ``names`` in its site-packages, and a launcher beside it."""
-    site = tmp_path / "venv" / "lib" / "python3.12" / "site-packages"
-    site.mkdir(parents=True)
-    for name in names:
-        (site / name).parent.mkdir(parents=True, exist_ok=True)
-        (site / name).write_text("[opentelemetry_pre_instrument]")
-    binaries = tmp_path / "venv" / "bin"
-    binaries.mkdir()
-    for program in ("opentelemetry-instrument", "python", "python3.12"):
-        (binaries / program).write_text("#!/bin/sh\n")
-        (binaries / program).chmod(0o755)
-    return binaries
-
-
-@pytest.mark.parametrize(
-    ("command", "said"),
-    [
-        ("opentelemetry-instrument python x.py", "opentelemetry-instrument puts its sitecustomize before"),
-        ("{bin}/opentelemetry-instrument python x.py", "type once: autoperf install --python {bin}/python"),
-        ("python -I x.py", "python -I passes over PYTHONPATH"),
-        ("{bin}/python3.12 -W ignore -BE x.py", "autoperf install --python {bin}/python3.12"),
-        ("python -X dev -S x.py", "python -S reads no sitecustomize"),
-        ("python -uIS -m x", "leave -S away"),
-        ("python x.py -I", None),
-        ("python -c print() -S", None),
-        ("python -m x -E", None),
-        ("python -WIS -XSE x.py", None),
-        ("python --check-hash-based-pycs -S x.py", None),
-        ("python", None),
-        ("ddtrace-run python x.py", None),
-        ("newrelic-admin run-program python x.py", None),
-        ("coverage run x.py", None),
-    ],
-)
-def test_what_is_known_to_keep_autoperf_out_is_said(tmp_path: Path, command: str, said: str | None) -> None:
-    binaries = installed(tmp_path)
-    words = command.format(bin=binaries).split()
-    line = shadows.shadow(words, f"/nowhere:{binaries}")
-    assert line is None if said is None else said.format(bin=binaries) in str(line)
-
-
-def test_what_is_installed_there_is_no_shadow(tmp_path: Path) -> None:
-    binaries = installed(tmp_path, "autoperf-1.0.dist-info/entry_points.txt")
-    assert shadows.shadow(["opentelemetry-instrument", "x"], str(binaries)) is None
-    assert shadows.shadow(["python", "-I", "x"], str(binaries)) is not None
-    binaries = installed(tmp_path / "other", "autoperf.pth")
-    assert shadows.shadow(["opentelemetry-instrument", "x"], str(binaries)) is None
-    assert shadows.shadow(["python", "-I", "x"], str(binaries)) is None
-    assert shadows.shadow(["python", "-S", "x"], str(binaries)) is not None
-
-
-def test_the_line_comes_before_the_command_begins_unless_quiet(bench: Bench) -> None:
-    python = Path(bare_python())
-    shown = bench.run(sys.executable, "-m", "autoperf", "run", python, "-I", "-c", "print('on')")
-    assert (shown.code, shown.out, shown.err.count("\n")) == (0, "on\n", 1)
-    assert f"{python.name} -I passes over PYTHONPATH" in shown.err
-    for words in (["--quiet"], []):
-        shown = bench.run(sys.executable, "-m", "autoperf", "run", *words, python, "-I", "-c", "0")
-        assert (shown.code, shown.err) == (0, "")
-        bench.environ["AUTOPERF_QUIET"] = "1"
-
-
-@pytest.mark.parametrize(
-    ("words", "tool"),
-    [
-        ("python -m coverage run -m autoperf run x", "coverage"),
-        ("python -X dev /v/bin/coverage-3.12 run --data-file y -m autoperf run x", "coverage"),
-        ("python -Xfrozen_modules=off -m debugpy --listen 5678 -m autoperf run x", "debugpy"),
-        ("python /v/bin/logfire run -m autoperf run x", "logfire"),
-        ("python -m autoperf run coverage run x", None),
-        ("python /v/bin/autoperf run python -m coverage run x", None),
-        ("python -c import_autoperf coverage", None),
-        ("python", None),
-        ("python -m", None),
-    ],
-)
-def test_a_tool_around_the_launcher_is_named(words: str, tool: str | None) -> None:
-    line = shadows.around(words.split())
-    assert line is None if tool is None else str(line).startswith(f"{tool} ends here")
-
-
-def test_an_interpreter_s_own_sitecustomize_is_not_put_on_the_path(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("first", "last"):
-        (tmp_path / name).mkdir()
-    standard = os.path.dirname(os.__file__)
-    monkeypatch.setattr(sys, "path", ["", str(tmp_path / "first"), standard, str(tmp_path / "last")])
-    module = type(sys)("sitecustomize")
-    monkeypatch.setitem(sys.modules, "sitecustomize", module)
-    assert shadows.with_instrument("/a") == "/a"
-    module.__file__ = str(tmp_path / "last" / "sitecustomize.py")
-    assert shadows.with_instrument("/a") == "/a"
-    module.__file__ = str(tmp_path / "first" / "sitecustomize.py")
-    assert shadows.with_instrument("/a") == os.pathsep.join([str(tmp_path / "first"), "/a"])
-    assert shadows.with_instrument("") == str(tmp_path / "first")
-    assert shadows.with_instrument(str(tmp_path / "first")) == str(tmp_path / "first")
-
-
 LAUNCHERS = {
     "opentelemetry-instrument": ("opentelemetry.instrumentation.auto_instrumentation", ()),
     "ddtrace-run": ("ddtrace", ()),
@@ -391,8 +207,3 @@ def test_a_restart_of_the_host_under_an_instrument_stays_ours(bench: Bench) -> N
     command = [sys.executable, "-m", "autoperf", "run", sys.executable, bench.folder / "theirs" / "launch.py"]
     result = Bench(bench.folder / "mini", bench.environ).run(*command, sys.executable, *TALK)
     assert (result.code, announced(result)) == (0, 2), result.err
-
-
-def test_status_of_nobody_stays_as_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["status", "--json", "--home", str(tmp_path / "none")]) == 1
-    assert capsys.readouterr().out == "null\n"
