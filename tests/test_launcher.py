@@ -22,6 +22,7 @@ SHOW = "import json, os, sys; print(json.dumps([os.getpid(), sys.argv[1:], dict(
 def bench(tmp_path: Path) -> Bench:
     made = Bench(tmp_path)
     made.path(REPOSITORY)
+    made.environ["XDG_STATE_HOME"] = str(tmp_path / "state")  # where a launch leaves its mark
     return made
 
 
