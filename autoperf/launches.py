@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # Only what every interpreter has loaded at start: the launcher imports this.
 import os
+import stat
 
 TYPE_CHECKING = False  # as in the package itself
 if TYPE_CHECKING:
@@ -37,8 +38,12 @@ def leave(environ: Mapping[str, str], program: str) -> None:
     try:
         os.makedirs(os.path.dirname(os.path.dirname(folder)), exist_ok=True)
         for private in (os.path.dirname(folder), folder):
-            if not os.path.isdir(private):
+            try:  # noqa: SIM105 - contextlib is not loaded this early
                 os.mkdir(private, 0o700)
+            except FileExistsError:
+                pass
+            if not _is_own_folder(private):
+                return
         _make_room(folder, path)
         # Created here or not at all: a link that waits under this name is not followed.
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -53,13 +58,22 @@ def leave(environ: Mapping[str, str], program: str) -> None:
 def remove(environ: Mapping[str, str]) -> None:
     """Remove the mark of the launch that ``environ`` comes from, if there is one."""
     path = _path(environ)
-    if path is not None:
-        _unlink(path)
+    try:
+        if path is not None and _is_own_folder(os.path.dirname(path)):
+            os.unlink(path)
+    except OSError:
+        pass
 
 
 def _path(environ: Mapping[str, str]) -> str | None:
     pid, state = environ.get("AUTOPERF_LAUNCH_PID", ""), state_folder(environ)
     return os.path.join(state, FOLDER, pid) if state is not None and pid.isdecimal() else None
+
+
+def _is_own_folder(path: str) -> bool:
+    """Whether ``path`` is a folder of this user's; a link to one may be another account's work."""
+    found = os.lstat(path)
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
 
 
 def _make_room(folder: str, path: str) -> None:

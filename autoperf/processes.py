@@ -92,7 +92,8 @@ def unreported(directory: Path, heard: dict[str, Any] | None = None) -> list[dic
             with contextlib.suppress(OSError):
                 status = os.lstat(folder / name)
                 if name.isdecimal() and stat.S_ISREG(status.st_mode):
-                    program = os.fsdecode((folder / name).read_bytes()[:_PROGRAM_SHOWN])
+                    with open(folder / name, "rb") as stream:
+                        program = os.fsdecode(stream.read(_PROGRAM_SHOWN))
                     row: dict[str, Any] = {
                         "pid": int(name),
                         "started": status.st_mtime,

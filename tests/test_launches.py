@@ -80,6 +80,18 @@ def test_marks_are_few_and_never_written_through_a_link(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == ""
 
 
+def test_nothing_is_written_or_removed_behind_a_linked_folder(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "7").write_text("theirs")
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / launches.FOLDER).symlink_to(tmp_path / "elsewhere")
+    environ = {"AUTOPERF_HOME": str(tmp_path / "state")}
+    launches.leave({**environ, "AUTOPERF_LAUNCH_PID": "8"}, "x")
+    launches.leave({**environ, "AUTOPERF_LAUNCH_PID": "7"}, "x")
+    launches.remove({**environ, "AUTOPERF_LAUNCH_PID": "7"})
+    assert [path.read_text() for path in (tmp_path / "elsewhere").iterdir()] == ["theirs"]
+
+
 @pytest.mark.parametrize(
     "environ",
     [
