@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autoperf import launches
 from autoperf.config import Config
 from autoperf.errors import AutoperfError, failures, guarded, say
 from autoperf.version import __version__
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 # Run by Agent Zero's container and installer before the server, in processes of their own.
 PREPARING = frozenset({"prepare.py", "preload.py", "update_reqs.py"})
 HOST_PID = "AUTOPERF_HOST_PID"
+# Bytes of address space: each thread of ours or of an exporter takes 8 MiB of stack and reserves 64 MiB more.
+ROOM = 2 << 30
 _starting = threading.RLock()
 
 
@@ -33,6 +36,12 @@ def recognise(folder: str) -> bool:
     """
     root = Path(folder)
     if not is_candidate(root):
+        return False
+    lacking = cramped()
+    if lacking is not None:
+        launches.remove(os.environ)
+        if is_server() and not Config.from_environ().quiet:
+            say(lacking)
         return False
     from autoperf.agentzero import detect
 
@@ -67,6 +76,9 @@ def instrument(root: str | os.PathLike[str] | None = None, **options: Any) -> Ru
     """See `autoperf.instrument`."""
     if switched_off():
         return None
+    lacking = cramped()
+    if lacking is not None:
+        raise AutoperfError(lacking)
     from autoperf.agentzero import detect
 
     searched = [Path(root)] if root is not None else [Path(entry) for entry in [*sys.path, os.curdir]]
@@ -97,6 +109,7 @@ def start(root: Path, layout: Layout, **options: Any) -> Runtime:
     # The decision is made: a finder still waiting would instrument again after `uninstrument`.
     sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != "AutoperfFinder"]
     runtime = Runtime.start(root, layout, config)
+    launches.remove(os.environ)
     if config.tool != "off":
         runtime.probe.optimizer = _at_first_call(runtime)
         runtime.probe.at_stop.append(lambda: setattr(runtime.probe, "optimizer", None))
@@ -126,6 +139,23 @@ def is_candidate(folder: Path) -> bool:
         )
     except OSError:
         return False
+
+
+def cramped() -> str | None:
+    """One line when this process may not have `ROOM`; None where it may.
+
+    What our threads reserve would be missing when the host starts one of its own, and nothing could undo it.
+    """
+    try:
+        from resource import RLIM_INFINITY, RLIMIT_AS, getrlimit
+
+        limit = getrlimit(RLIMIT_AS)[0]
+    except (ImportError, OSError, ValueError):
+        return None
+    if limit == RLIM_INFINITY or limit >= ROOM:
+        return None
+    needed, left = ROOM >> 20, limit >> 20
+    return f"{left} MiB of address space (ulimit -v) are less than {needed}; going on without autoperf"
 
 
 def is_server(environ: Mapping[str, str] = os.environ) -> bool:

@@ -8,12 +8,13 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autoperf import bootstrap, exporting, installing
+from autoperf import bootstrap, exporting, installing, processes
 from autoperf.config import INTERNAL_VARIABLES, OPTIONS, Config, unknown_variables
 from autoperf.copying import PACKAGES
 from autoperf.errors import AutoperfError
@@ -222,9 +223,9 @@ def _exporter(target: exporting.Endpoint, timeout: float) -> Iterator[Finding]:
         yield Finding("problem", "telemetry", text)
 
 
-def experience(processes: list[dict[str, Any]], root: Path) -> tuple[dict[str, Any] | None, list[Finding]]:
+def experience(recorded: list[dict[str, Any]], root: Path) -> tuple[dict[str, Any] | None, list[Finding]]:
     """The newest process that ran with ``root``, and what was applied or failed in it."""
-    for row in processes:
+    for row in recorded:
         if os.path.realpath(str((row.get("host") or {}).get("root", ""))) == os.path.realpath(root):
             break
     else:
@@ -242,6 +243,12 @@ def experience(processes: list[dict[str, Any]], root: Path) -> tuple[dict[str, A
         text = f"{failure.get('seam')} failed {failure.get('count')} times: {failure.get('reason')}"
         found.append(Finding("problem", "last run", text))
     return row, found
+
+
+def unanswered(directory: Path, recorded: list[dict[str, Any]]) -> Iterator[Finding]:
+    """The newest launch since the newest process, when no host has answered it."""
+    for launch in processes.unreported(directory, recorded[0] if recorded else None)[:1]:
+        yield Finding("note", "last run", processes.told(launch, time.time()))
 
 
 def probed(python: str, environ: Mapping[str, str]) -> tuple[Interpreter | None, list[Finding]]:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 import sys
 
+from autoperf import launches, shadows
+
 USAGE = "autoperf run [--features LIST] [--observe] [--detail LEVEL] [--home DIR] [--quiet] CMD..."
 _OFF = ("", "0", "false", "no", "off")
 
@@ -26,17 +28,35 @@ def run(arguments: list[str]) -> int:
     try:
         settings, command = parsed(arguments)
         environ = dict(os.environ)
+        pythonpath = shadows.with_instrument(environ.get("PYTHONPATH", ""))
         if environ.get("AUTOPERF_DISABLED", "").strip().lower() in _OFF:
             environ.update(settings)
-            environ["PYTHONPATH"] = with_bootstrap(environ.get("PYTHONPATH", ""), path_entry())
+            pythonpath = with_bootstrap(pythonpath, path_entry())
+            _announce(command, environ)
             if os.name != "nt":  # there the command gets another pid
                 environ["AUTOPERF_LAUNCH_PID"] = str(os.getpid())
-        return execute(command, environ)
+                launches.leave(environ, command[0])
+        if pythonpath:
+            environ["PYTHONPATH"] = pythonpath
+        try:
+            return execute(command, environ)
+        except LaunchError:
+            launches.remove(environ)
+            raise
     except LaunchError as refusal:
         _say(str(refusal))
         return refusal.code
     except KeyboardInterrupt:
         return 130
+
+
+def _announce(command: list[str], environ: dict[str, str]) -> None:
+    """Say before the command begins what will keep autoperf out of it, or what ends with this process."""
+    if environ.get("AUTOPERF_QUIET", "").strip().lower() not in _OFF:
+        return
+    lines = (shadows.around(sys.orig_argv), shadows.shadow(command, environ.get("PATH", os.defpath)))
+    for line in filter(None, lines):
+        _say(line)
 
 
 def _say(text: str) -> None:

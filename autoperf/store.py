@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from autoperf import tables
+from autoperf import records, tables
 from autoperf.errors import AutoperfError, say
 from autoperf.mounts import file_system, is_remote
 from autoperf.tables import SpanRow as SpanRow
@@ -197,7 +197,7 @@ class Store:
     def processes(self, limit: int = 20) -> list[dict[str, Any]]:
         """The records of the last ``limit`` processes, the most recently updated first."""
         rows = self._read("SELECT record FROM processes ORDER BY updated DESC LIMIT ?", limit)
-        return [json.loads(row["record"]) for row in rows]
+        return [record for row in rows if (record := records.decoded(row["record"])) is not None]
 
     def traces(self, limit: int = 20) -> list[dict[str, Any]]:
         """The last ``limit`` traces, newest first: trace_id, name, start_ns, end_ns, spans, errors.

@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
         found += [*lines, *diagnosis.other_interpreter(root, python)]
         last, lines = diagnosis.experience(recorded, root)
         found += lines
+    found += diagnosis.unanswered(config.state_dir, recorded)
     found += [*diagnosis.configuration(config, os.environ), *diagnosis.telemetry(os.environ)]
     well = not any(finding.level == "problem" for finding in found)
     config = replace(config, home=config.state_dir)

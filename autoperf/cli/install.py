@@ -20,10 +20,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the files, say which, and say so when autoperf itself is missing there: exit 1 then."""
+    """Write the files and say which; nothing is written, exit 1, when autoperf itself is missing there."""
     from autoperf import bootstrap, installing
 
     python = probe(args.python, alone())
+    lacking = how_to_install(python)
+    if lacking is not None:
+        say(lacking)
+        return 1
     written, kept = installing.install(python)
     for path in written:
         print(f"wrote {path}")
@@ -33,9 +37,5 @@ def run(args: argparse.Namespace) -> int:
     environ = {name: value for name, value in alone().items() if name != "PYTHONDONTWRITEBYTECODE"}
     if not bootstrap.switched_off() and not probe(args.python, environ).reached:
         say(f"{python.executable} does not read {python.site_packages} when it starts")
-        return 1
-    lacking = how_to_install(python)
-    if lacking is not None:
-        say(lacking)
         return 1
     return 0
