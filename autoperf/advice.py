@@ -63,5 +63,7 @@ def report(error: BaseException) -> None:
 
     package = os.path.dirname(os.path.abspath(__file__))
     line = missing(error, sys.executable, sys.version_info[:3], find_spec("pip") is not None, package)
-    sys.stderr.write(f"autoperf: {line}\n")
+    # As `wording.printable`, which an interpreter as old as this file may be for cannot load.
+    shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
+    sys.stderr.write(f"autoperf: {shown}\n")
     sys.stderr.flush()

@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
+from autoperf.wording import printable
+
 _FRAMES_SHOWN: Final = 4
 _DISTINCT_FAILURES_KEPT: Final = 50
 
@@ -46,7 +48,8 @@ class Failures:
             say(f"{seam}: {reason}; the host's own code runs instead")
             if os.environ.get("AUTOPERF_DEBUG"):
                 trace = traceback.format_exception(type(error), error, error.__traceback__)
-                say("".join(trace[-_FRAMES_SHOWN:]).rstrip())
+                for line in "".join(trace[-_FRAMES_SHOWN:]).rstrip().splitlines():
+                    say(line)
         return total
 
     def forked(self) -> None:
@@ -125,12 +128,12 @@ def class_name(error: BaseException) -> str:
 
 
 def say(line: str) -> None:
-    """Print one line for a person on stderr; a closed or full stderr is not an error."""
+    """Print one `printable` line for a person on stderr; a closed or full stderr is not an error."""
     stream = sys.stderr
     if stream is None:
         return
     try:
-        stream.write(f"autoperf: {line}\n")
+        stream.write(f"autoperf: {printable(line)}\n")
         stream.flush()
     except (OSError, ValueError):
         pass

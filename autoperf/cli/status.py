@@ -6,13 +6,13 @@ Every number was measured in that process; what was not measured is not shown.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
 from typing import Any
 
 from autoperf import processes
 from autoperf.cli.rendering import snapshot
+from autoperf.cli.terminal import show, show_json
 from autoperf.config import Config
 from autoperf.errors import say
 
@@ -31,10 +31,10 @@ def run(args: argparse.Namespace) -> int:
     row = processes.chosen(processes.newest(directory, 1000 if args.pid else 50), args.pid)
     running = row is not None and processes.runs(row)
     if args.json:
-        print(json.dumps(row if row is None else {**row, "running": running}, indent=2, default=str))
+        show_json(row if row is None else {**row, "running": running})
     elif row is None:
         which = f"process {args.pid}" if args.pid else "process"
         say(f"no {which} recorded in {directory}; start one: autoperf run python run_ui.py")
     else:
-        print("\n".join(snapshot(row, running, time.time())))
+        show(snapshot(row, running, time.time()))
     return 0 if row is not None else 1
