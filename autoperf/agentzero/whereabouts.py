@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any, Final
 
+from autoperf.agentzero.toolnames import shown_name
+
 _NAME_LENGTH: Final = 100
 
 
@@ -23,7 +25,7 @@ def whereabouts(frames: Sequence[FrameType]) -> dict[str, str]:
             found = {"chat": _text(getattr(owner, "context", None), "id"), "tool": ""}
         elif frame.f_code.co_name == "execute" and hasattr(owner, "agent"):
             # An extension has an agent and an ``execute`` too, but no name.
-            found["tool"] = _text(owner, "name") or found["tool"]
+            found["tool"] = shown_name(owner, _text(owner, "name")) or found["tool"]
     return found
 
 
