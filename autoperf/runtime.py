@@ -247,6 +247,7 @@ class Runtime:
             "mcp": {"lookups": probe.mcp_lookups, "found": probe.mcp_found},
             "underway": probe.underway.as_rows(),
             "tools": probe.tools.as_rows(),
+            "optimizer": dict(probe.tool_use),
             "extension_points": probe.points.as_rows(),
             "telemetry": {} if self.telemetry is None else self.telemetry.counts(),
             "failures": failures.as_rows(),

@@ -14,7 +14,7 @@ from autoperf.runtime import Runtime
 from autoperf.wording import count, duration
 
 _SECONDS: Final = 120.0
-_MOST_SECONDS: Final = 900.0
+_MOST_SECONDS: Final = 300.0
 _SHOWN: Final = 12
 
 
