@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
+from autoperf import statedir
 from autoperf.agentzero import Layout, localmodels
 from autoperf.agentzero.aheadloading import AheadLoading
 from autoperf.agentzero.codecache import CodeCache
@@ -280,4 +281,6 @@ class Runtime:
         if switched_off():
             return "no traces (OTEL_SDK_DISABLED)"
         exporters = [str(e.get("endpoint") or e.get("kind")) for e in self.telemetry.counts()["exporters"]]
-        return f"traces in {' and '.join([str(self.config.state_dir), *exporters])}"
+        state = self.config.state_dir
+        where = ([] if statedir.refusal(state) else [str(state)]) + exporters
+        return f"traces in {' and '.join(where)}" if where else "no traces kept"
