@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -173,8 +174,10 @@ def test_the_live_screen(home: Path) -> None:
     )  # fmt: skip
     os.close(child)
     text = b""
-    while b"\x1b[J" not in text:
-        text += os.read(parent, 65536)
+    deadline = time.monotonic() + 30
+    while b"\x1b[J" not in text and time.monotonic() < deadline:
+        if select.select([parent], [], [], 1)[0]:
+            text += os.read(parent, 65536)
     done.send_signal(signal.SIGTERM)
     assert done.wait(20) == 128 + signal.SIGTERM
     os.close(parent)

@@ -53,7 +53,9 @@ class Screen:
             found = os.get_terminal_size(self._out.fileno())
             if found.columns and found.lines:
                 return found.columns, found.lines
-        return shutil.get_terminal_size((80, 24))
+        # Python 3.10 hands out the zeros of a terminal that knows no size, in place of what it was given.
+        known = shutil.get_terminal_size((80, 24))
+        return known.columns or 80, known.lines or 24
 
     def show(self, lines: Sequence[str], *, bold: int = 0) -> None:
         """Write ``lines`` over what was there, the first ``bold`` in bold; what does not fit is left out."""
