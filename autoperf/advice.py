@@ -63,6 +63,8 @@ def report(error: BaseException) -> None:
 
     package = os.path.dirname(os.path.abspath(__file__))
     line = missing(error, sys.executable, sys.version_info[:3], find_spec("pip") is not None, package)
+    # As `wording.printable`, which an interpreter as old as this file may be for cannot load.
+    shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
     if sys.stderr is not None:
         # Not through its buffer: what a full disk refuses would fail again at exit, with exit code 120.
-        os.write(sys.stderr.fileno(), f"autoperf: {line}\n".encode(errors="backslashreplace"))
+        os.write(sys.stderr.fileno(), f"autoperf: {shown}\n".encode(errors="backslashreplace"))

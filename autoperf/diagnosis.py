@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autoperf import bootstrap, exporting, installing, processes
+from autoperf import bootstrap, exporting, installing, processes, statedir
 from autoperf.config import INTERNAL_VARIABLES, OPTIONS, Config, unknown_variables
 from autoperf.copying import PACKAGES
 from autoperf.errors import AutoperfError
@@ -172,8 +172,11 @@ def configuration(config: Config, environ: Mapping[str, str]) -> Iterator[Findin
         hint = f"; did you mean {close[0]}?" if close else ""
         yield Finding("problem", "configuration", f"{name} is not an option of autoperf{hint}")
     folder = config.state_dir
+    refused = statedir.refusal(folder)
     existing = next(path for path in (folder, *folder.parents) if path.exists())
-    if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
+    if refused is not None:
+        yield Finding("problem", "configuration", refused)
+    elif existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
         yield Finding("ok", "configuration", f"the local store can be written: {folder}")
     else:
         yield Finding(

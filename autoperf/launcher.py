@@ -63,9 +63,11 @@ def _say(text: str) -> None:
     """One line, whatever a name in it holds; `errors.say` would cost its imports."""
     if sys.stderr is None:
         return
+    from autoperf.wording import printable  # only where there is something to say
+
     try:  # noqa: SIM105 - contextlib is not loaded this early
         # Not through sys.stderr: what a full disk refuses would fail again at exit, with another code.
-        os.write(2, os.fsencode("autoperf: {}\n".format(text.replace("\n", "\\n"))))
+        os.write(2, os.fsencode(f"autoperf: {printable(text)}\n"))
     except OSError:
         pass
 

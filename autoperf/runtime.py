@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
+from autoperf import statedir
 from autoperf.agentzero import Layout, localmodels
 from autoperf.agentzero.aheadloading import AheadLoading
 from autoperf.agentzero.codecache import CodeCache
@@ -263,6 +264,7 @@ class Runtime:
             "mcp": {"lookups": probe.mcp_lookups, "found": probe.mcp_found},
             "underway": probe.underway.as_rows(),
             "tools": probe.tools.as_rows(),
+            "optimizer": dict(probe.tool_use),
             "extension_points": probe.points.as_rows(),
             "telemetry": {} if self.telemetry is None else self.telemetry.counts(),
             "failures": failures.as_rows(),
@@ -298,4 +300,6 @@ class Runtime:
         if switched_off():
             return "no traces (OTEL_SDK_DISABLED)"
         exporters = [str(e.get("endpoint") or e.get("kind")) for e in self.telemetry.counts()["exporters"]]
-        return f"traces in {' and '.join([str(self.config.state_dir), *exporters])}"
+        state = self.config.state_dir
+        where = ([] if statedir.refusal(state) else [str(state)]) + exporters
+        return f"traces in {' and '.join(where)}" if where else "no traces kept"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -120,7 +121,8 @@ def test_a_runtime_that_fails_to_start_leaves_the_host_running(real: Bench) -> N
     real.write({"doubles/sitecustomize.py": failing})
     result = real.python("host/run_ui.py")
     assert (result.code, result.out) == (0, "host runs\n")
-    assert "bootstrap: RuntimeError: no room; the host's own code runs instead" in result.err
+    assert "no room" not in result.err, "the text of an error may quote anything"
+    assert re.search(r"bootstrap: RuntimeError( at \S+)?; the host's own code runs instead", result.err)
 
 
 def test_instrument_names_a_folder_without_agent_zero(real: Bench) -> None:

@@ -12,24 +12,15 @@ from typing import Any, Final
 
 from autoperf.agentzero import underway
 from autoperf.agentzero.probe import Probe, Step, agent_attributes, is_intervention, restore
+from autoperf.agentzero.toolnames import shown_name
 from autoperf.errors import class_name, guarded
 from autoperf.telemetry import names
 
-UNKNOWN: Final = "(unknown)"
-_NAME_LENGTH: Final = 100
 _NOTHING: Final = object()
 _WHOSE: Final = (names.AGENT_NAME, names.CONVERSATION_ID)
 _OURS: Final = "autoperf_probe"  # on what stands in for `execute`: on whose behalf
 
 _mark: Final = getattr(inspect, "markcoroutinefunction", None)  # from Python 3.12 on
-
-
-def shown_name(tool: Any, name: Any) -> str:
-    """The name of ``tool`` as it goes into statistics and attributes; one that the model made up does not.
-
-    It is a part of what the model said; the host answers it with a tool for unknown ones.
-    """
-    return UNKNOWN if type(tool).__name__ == "Unknown" else short(name)
 
 
 class Outcome:
@@ -197,8 +188,3 @@ class _Watched:
             if step is not None:
                 step.tool, step.own_seconds = self._name, step.own_seconds + seconds
             put_again()
-
-
-def short(name: Any) -> str:
-    """A name as it goes into statistics and attributes: text, at most 100 characters."""
-    return str(name)[:_NAME_LENGTH]

@@ -9,8 +9,9 @@ from contextlib import ExitStack
 from types import FunctionType
 from typing import Any, Final, NamedTuple
 
-from autoperf.agentzero.executions import current_outcome, short, watch
+from autoperf.agentzero.executions import current_outcome, watch
 from autoperf.agentzero.probe import Probe
+from autoperf.agentzero.toolnames import short
 from autoperf.errors import class_name, guarded
 from autoperf.errors.fence import ALWAYS, MISS, Shortcut, fenced
 from autoperf.patching import Switch, expect_parameters

@@ -29,6 +29,7 @@ ACTIONS: Final = (
     "history",
     "report",
 )
+_NAME_LENGTH: Final = 100
 _TOOLS_PROMPT: Final = "agent.system.tools.md"
 _PURPOSE: Final = (
     "measures and tunes the process this agent runs in: hit rates, slow tools, memory, stalls; "
@@ -64,7 +65,10 @@ class Call:
         self.arguments = dict(arguments)
         method = getattr(tool, "method", None)
         given = self.arguments.pop("action", None) or self.arguments.pop("method", None)
-        self.action = str(method or given or "").strip().lower().replace("-", "_").replace(" ", "_")
+        # This runs on the event loop: a text as long and deep as the model likes is looked at no further.
+        asked = next((one for one in (method, given) if one and isinstance(one, (str, int))), "")
+        name = str(asked)[:_NAME_LENGTH] if isinstance(asked, str) or abs(asked) < _NAME_LENGTH else ""
+        self.action = name.strip().lower().replace("-", "_").replace(" ", "_")
         self.thread = threading.get_ident()
 
     def message_is_over(self) -> bool:
@@ -143,14 +147,12 @@ def _tool_class(probe: Probe, base: type) -> type:
 
 
 async def _answer(probe: Probe, tool: Any, arguments: Mapping[str, Any]) -> str:
-    call = Call(tool, arguments)
-
-    def work() -> str:
+    def work(call: Call) -> str:
         optimizer = probe.optimizer() if probe.optimizer is not None else None
         return f"{NAME} is switched off" if optimizer is None else optimizer.answer(call)
 
     try:
-        return await asyncio.to_thread(work)
+        return await asyncio.to_thread(work, Call(tool, arguments))
     except Exception as error:
         fail_open(NAME, error)
         return f"{NAME} could not answer: {class_name(error)}. Go on without it."

@@ -116,6 +116,8 @@ class Probe:
         }
         self.tool_mode, self.tool_classes = "off", dict[type, type]()  # of the tool that the agent can call
         self.optimizer: Callable[[], Any] | None = None  # makes what carries its actions out
+        self.tool_use: dict[str, Any] = {}  # what it did in this process, for `status`
+        self._tool_moves = 0
         self.idle_work: list[Callable[[], None]] = []
         self.after_fork: list[Callable[[], None]] = []
         self.at_stop: list[Callable[[], None]] = []
@@ -221,6 +223,11 @@ class Probe:
         """``clear`` drops what is kept under ``name`` and tells how many entries that were."""
         self.clearing.setdefault(name, []).append(clear)
 
+    def note_tool_use(self, told: Mapping[str, Any]) -> None:
+        """The tool that the agent can call has done, or been refused, something."""
+        self.tool_use = {**self.tool_use, **told}
+        self._tool_moves += 1
+
     def pulse(self) -> tuple[int, ...]:
         """Numbers that have moved whenever anything here has; cheap to compare."""
         return (
@@ -232,6 +239,7 @@ class Probe:
             self.points.count(),
             self.replies.resumed + self.replies.handed_on,
             self.underway.moves,
+            self._tool_moves,
             *(memo.total() for memo in list(self.memos.values())),
         )
 

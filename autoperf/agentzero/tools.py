@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from autoperf.agentzero.codecache import CodeCache
-from autoperf.agentzero.executions import short, shown_name, watch
+from autoperf.agentzero.executions import watch
 from autoperf.agentzero.probe import Probe, Step, restore
 from autoperf.agentzero.sourcefiles import shown, source_of
+from autoperf.agentzero.toolnames import short, shown_name
 from autoperf.errors import guarded
 from autoperf.patching import Switch, expect_method
 from autoperf.telemetry import names

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any, Final
 
+from autoperf.agentzero.toolnames import shown_name
 from autoperf.monitor.frames import held, method_owner
 
 _NAME_LENGTH: Final = 100
@@ -26,7 +27,7 @@ def whereabouts(frames: Sequence[FrameType]) -> dict[str, str]:
             found = {"chat": _text(held(owner, "context"), "id"), "tool": ""}
         elif held(owner, "agent") is not None:
             # An extension has an agent and an ``execute`` too, but no name.
-            found["tool"] = _text(owner, "name") or found["tool"]
+            found["tool"] = shown_name(owner, _text(owner, "name")) or found["tool"]
     return found
 
 

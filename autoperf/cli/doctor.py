@@ -7,7 +7,6 @@ Exit code 0 when all is well, 1 when something needs attention.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from autoperf import bootstrap, diagnosis, processes
 from autoperf.cli.rendering import findings, table
+from autoperf.cli.terminal import show, show_json
 from autoperf.config import OPTIONS, Config, shown
 from autoperf.errors import AutoperfError
 from autoperf.interpreter import this_python
@@ -81,11 +81,10 @@ def run(args: argparse.Namespace) -> int:
             "last_run": last,
             "configuration": options,
         }
-        print(json.dumps(report, indent=2, default=str))
+        show_json(report)
     else:
-        print("\n".join(findings(found)))
-        print("\n".join(_facts(seams, last, options)))
-        print("\nall is well" if well else "\nsomething needs attention: see the lines marked with !")
+        end = "all is well" if well else "something needs attention: see the lines marked with !"
+        show([*findings(found), *_facts(seams, last, options), "", end])
     return 0 if well else 1
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 
+from autoperf.cli.terminal import show
 from autoperf.errors import say
 from autoperf.interpreter import alone, how_to_install, probe, this_python
 
@@ -29,10 +30,7 @@ def run(args: argparse.Namespace) -> int:
         say(lacking)
         return 1
     written, kept = installing.install(python)
-    for path in written:
-        print(f"wrote {path}")
-    for path in kept:
-        print(f"already there: {path}")
+    show([*(f"wrote {path}" for path in written), *(f"already there: {path}" for path in kept)])
     # Started once more: it must find us, and leaves the bytecode that a service may not write itself.
     environ = {name: value for name, value in alone().items() if name != "PYTHONDONTWRITEBYTECODE"}
     if not bootstrap.switched_off() and not probe(args.python, environ).reached:

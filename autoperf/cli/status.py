@@ -6,13 +6,13 @@ Every number was measured in that process; what was not measured is not shown.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
 from typing import Any
 
 from autoperf import processes
 from autoperf.cli.rendering import snapshot
+from autoperf.cli.terminal import show, show_json
 from autoperf.config import Config
 from autoperf.errors import say
 
@@ -37,13 +37,13 @@ def run(args: argparse.Namespace) -> int:
         silent = [launch for launch in silent if row is None and launch["pid"] == args.pid]
     if args.json:
         shown = None if row is None else {**row, "running": running}
-        print(json.dumps({**(shown or {}), "unreported": silent} if silent else shown, indent=2, default=str))
+        show_json({**(shown or {}), "unreported": silent} if silent else shown)
         return 0 if row is not None else 1
     now = time.time()
     for launch in silent[:_SILENT_SHOWN]:
         say(processes.told(launch, now))
     if row is not None:
-        print("\n".join(snapshot(row, running, now)))
+        show(snapshot(row, running, now))
     elif not silent:
         which = f"process {args.pid}" if args.pid else "process"
         say(f"no {which} recorded in {directory}; start one: autoperf run python run_ui.py")

@@ -25,6 +25,8 @@ _LOOPS_KEPT: Final = 32
 _STALLS_KEPT: Final = 256
 _SAMPLES: Final = 12
 _DEPTH: Final = 400
+_NO_FILE: Final = "(code without a file)"
+_NAME_LENGTH: Final = 200
 # Loops made for a single call come and go by the thousand.
 _LONG_LIVED_S: Final = 2.0
 _RUNNERS: Final = frozenset({"run_forever", "run_until_complete", "_run_once"})
@@ -214,11 +216,22 @@ class Stalls:
         )
         inside = ""
         if frames and (not own or frames[-1] is not own[-1]):
-            inside = f"{frames[-1].f_globals.get('__name__', '?')}.{frames[-1].f_code.co_name}"
+            inside = _outside(frames[-1])
         look.stacks[stack, inside] += 1
         if self._whereabouts is not None and not look.place:
             with guarded("monitor"):
                 look.place = self._whereabouts(own)
+
+
+def _outside(frame: FrameType) -> str:
+    """Module and name of a function that is not the host's; of code without a file, no more than that.
+
+    That may be written by the model, names and all.
+    """
+    code, module = frame.f_code, frame.f_globals.get("__name__")
+    if code.co_filename.startswith("<") and not code.co_filename.startswith("<frozen "):
+        return _NO_FILE
+    return f"{module if type(module) is str else '?'}.{code.co_name}"[:_NAME_LENGTH]
 
 
 def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
