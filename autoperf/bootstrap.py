@@ -50,6 +50,9 @@ def recognise(folder: str) -> bool:
         with guarded("bootstrap"):
             layout = detect(root)
         if layout is None:
+            if failures.of("bootstrap"):
+                with guarded("bootstrap"):
+                    _record_failure(root)
             return False
         import autoperf.runtime  # noqa: F401 - outside the fence, so that the finder can say what is missing
 
@@ -61,13 +64,14 @@ def recognise(folder: str) -> bool:
         return True
 
 
-def _record_failure(root: Path, layout: Layout) -> None:
+def _record_failure(root: Path, layout: Layout | None = None) -> None:
     """Leave a record of this process that `status` finds: it runs as without autoperf, and why."""
     from autoperf.store import Store
 
     config = Config.from_environ()
     with Store.open(config.state_dir, max_bytes=config.store_max_mb << 20) as store:
-        host = {"layout": layout.name, "generation": layout.generation, "root": str(root)}
+        known = {} if layout is None else {"layout": layout.name, "generation": layout.generation}
+        host = {**known, "root": str(root)}
         record = {"pid": os.getpid(), "started": time.time(), "autoperf": __version__, "host": host}
         store.save_process({**record, "features": [], "patches": [], "failures": failures.as_rows()})
 

@@ -59,7 +59,9 @@ class _Queue:
             raise
 
     def _works(self) -> bool:
-        with tempfile.TemporaryDirectory(prefix="autoperf-") as folder:
+        # Named, because `tempfile` keeps for the process the folder it looked for: the host may set TMPDIR later.
+        place = os.environ.get("TMPDIR") or "/tmp"
+        with tempfile.TemporaryDirectory(prefix="autoperf-", dir=place) as folder:
             if self.add(folder, _MASK) is None:
                 return False
             os.mkdir(os.path.join(folder, "seen"))

@@ -151,8 +151,9 @@ class Monitor:
             self._next_sample, self._next_discovery = time.monotonic(), 0.0
         try:
             while self._parts is not None and not stopping.wait(_WATCH_S):
-                self._look()
-                self._rest(stopping)
+                with guarded("monitor"):
+                    self._look()
+                    self._rest(stopping)
         finally:
             with self._looking:
                 parts, self._parts = self._parts, None

@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any, Final
 
 from autoperf.errors import guarded
+from autoperf.errors.fence import ALWAYS, fenced
 from autoperf.monitor.frames import held, method_owner
 
 THRESHOLD_S: Final = 0.25
@@ -78,9 +79,7 @@ class Busy:
         self._instrument(clock)
 
     def _instrument(self, clock: Clock) -> None:
-        original = self._selector.select
-
-        def select(timeout: float | None = None) -> Any:
+        def select(call: Any, timeout: float | None = None) -> Any:
             since = self.awake_since
             if since:
                 busy = clock() - since
@@ -90,12 +89,13 @@ class Busy:
                     self.over.append((since, busy))
             self.awake_since = 0.0
             try:
-                return original(timeout)
+                return call(timeout)
             finally:
                 self.awake_since = clock()
 
-        self._original, self._select = original, select
-        self._selector.select = select
+        # Whatever is raised here ends the host's loop.
+        self._select = fenced("monitor", self._selector.select, ALWAYS, select)
+        self._selector.select = self._select
 
     def release(self) -> None:
         """Leave the loop as it was found."""
