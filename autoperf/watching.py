@@ -59,7 +59,7 @@ class _Queue:
             raise
 
     def _works(self) -> bool:
-        # Named, because `tempfile` keeps for the process the folder it looked for: the host may set TMPDIR later.
+        # Named: `tempfile` keeps for the process the folder it looked for, and the host may set TMPDIR later.
         place = os.environ.get("TMPDIR") or "/tmp"
         with tempfile.TemporaryDirectory(prefix="autoperf-", dir=place) as folder:
             if self.add(folder, _MASK) is None:
