@@ -90,13 +90,11 @@ class Metrics:
         """Start the thread."""
         self._pipeline.start()
 
-    def use(self, host: MeterProvider) -> bool:
-        """Measure into a provider of the host's from now on; it does the exporting. False if so before."""
-        if self._in_host_provider:
-            return False
-        self._record = meters.make_instruments(host, self._observe)
-        self._in_host_provider = True  # last: who asks for it measures the next moment
-        return True
+    def use(self, host: MeterProvider) -> None:
+        """Measure into a provider of the host's from now on; it does the exporting."""
+        if not self._in_host_provider:
+            self._record = meters.make_instruments(host, self._observe)
+            self._in_host_provider = True  # last: who asks for it measures the next moment
 
     @property
     def wanted(self) -> bool:

@@ -9,7 +9,6 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
     from autoperf.telemetry.metrics import Metrics
     from autoperf.telemetry.otlp import Sender, Target
 
-_IDLE_S: Final = 3600.0
-# The share of the time at the end that is kept for the last record and for leaving.
+# The share of the time at the end that is kept for the last record.
 _FOR_THE_RECORD: Final = 0.05
 Report = Callable[[str], None]
 Snapshot = Callable[[], Mapping[str, Any]]
@@ -51,7 +49,6 @@ class Outlets:
         self._store = Store.open(directory, max_bytes=max_bytes, report=report)
         self._to_store: Pipeline[ReadableSpan] = Pipeline("store", self._deliver, tick=self.tick)
         self._senders: list[tuple[Sender, Pipeline[ReadableSpan]]] = []
-        self._host: list[tuple[Callable[[int], Any], Pipeline[None]]] = []
         self.on_tick: Callable[[], None] = _nothing
 
     def add_exporters(self) -> None:
@@ -86,8 +83,8 @@ class Outlets:
         if host is not None:
             if self.metrics is None:
                 self._measure([], {}).start()
-            if self.metrics is not None and self.metrics.use(host):
-                self.flush_host_with(host.force_flush)
+            if self.metrics is not None:
+                self.metrics.use(host)
 
     @property
     def wanted_metrics(self) -> Metrics | None:
@@ -122,13 +119,6 @@ class Outlets:
     def keep(self, span: ReadableSpan) -> None:
         """Take a finished span that the host's provider exports: into the store alone."""
         self._to_store.put(span)
-
-    def flush_host_with(self, force_flush: Callable[[int], Any]) -> None:
-        """Have a provider of the host's flushed with ``force_flush(ms)`` where nothing else would."""
-        # A thread for each, and now: at shutdown none can be started, and who knows how long they take.
-        thread: Pipeline[None] = Pipeline("host", bool, interval=_IDLE_S, may_block=True)
-        thread.start()
-        self._host.append((force_flush, thread))
 
     # -- on the store's thread
 
@@ -195,21 +185,14 @@ class Outlets:
         waits += [] if self.metrics is None else [self.metrics.flush()]
         return all([done, *(_wait(event, deadline) for event in waits)])
 
-    def finish(self, timeout: float, end_open: Callable[[], None] | None, *, leaving: bool = False) -> None:
-        """End open spans with ``end_open``, empty every queue, mark the record as ended.
-
-        With ``leaving`` also what a provider of the host's has queued, which nobody would see to then.
-        """
+    def finish(self, timeout: float, end_open: Callable[[], None] | None) -> None:
+        """End open spans with ``end_open``, empty every queue, mark the record as ended."""
         over = time.monotonic() + timeout
         deadline = over - timeout * _FOR_THE_RECORD
         self._to_store.ask(deadline - time.monotonic(), end_open)
         self._to_store.ask(deadline - time.monotonic(), lambda: self._save_record(ended=True))
         waits = [pipeline.order(stop=True) for _, pipeline in self._senders]
         waits += [] if self.metrics is None else [self.metrics.finish()]
-        for flush, thread in self._host:
-            ms = max(1, int((deadline - time.monotonic()) * 1000))
-            ended = thread.order(partial(flush, ms) if leaving else None, stop=True)
-            waits += [ended] if leaving else []
         for event in waits:
             _wait(event, deadline)
         self._over = True

@@ -97,7 +97,7 @@ class Telemetry:
         """
         telemetry = cls(config, resource, snapshot, store_dir, spans=spans, control_flow=control_flow)
         telemetry._begin()
-        telemetry._exits = Exits(telemetry)
+        telemetry._exits = Exits(telemetry.shutdown)
         tell_of_forks(telemetry)
         return telemetry
 
@@ -200,7 +200,6 @@ class Telemetry:
             # One of its own: what our provider began is ours to export, also when it ends later.
             self._processors.append(self._provider_module.Processor(outlets.keep))
             host.add_span_processor(self._processors[-1])
-            outlets.flush_host_with(host.force_flush)
             if self._exits is not None:  # before the host's own end, after which it would take nothing
                 self._exits.come_first()
             self._tracer = host.get_tracer(self._provider_module.SCOPE)
@@ -223,13 +222,6 @@ class Telemetry:
 
     def shutdown(self, timeout: float = EXIT_SECONDS) -> None:
         """End open spans as cut off, empty the queues, mark the record as ended, in ``timeout`` seconds."""
-        self._finish(timeout, leaving=False)
-
-    def leave(self) -> None:
-        """`shutdown` where nothing of the process comes after: also flush a provider of the host's."""
-        self._finish(EXIT_SECONDS, leaving=True)
-
-    def _finish(self, timeout: float, *, leaving: bool) -> None:
         if self._ended:
             return
         self._ended = True
@@ -237,24 +229,13 @@ class Telemetry:
         if self._exits is not None:
             self._exits.undo()
         if self._outlets is not None:
-            self._outlets.finish(timeout, self._end_open if self._processors else None, leaving=leaving)
+            self._outlets.finish(timeout, self._end_open if self._processors else None)
             self._silence()
 
     def _end_open(self) -> None:
         self._spans.make_pending()
         for processor in self._processors:
             processor.end_open()
-
-    def resume(self) -> None:
-        """Begin anew with the next span after a `shutdown`: the process did not end after all."""
-        self._outlets = None
-        self._again = True
-        self._ended = False
-        self._exits = Exits(self)
-
-    def alive(self) -> bool:
-        """Whether anything is recorded in this process; in a forked child not before its first span."""
-        return self._outlets is not None and not self._ended
 
     # -- forks
 
@@ -278,5 +259,5 @@ class Telemetry:
             if self._outlets is None and not self._ended:
                 with guarded("telemetry:fork"):
                     self._begin()
-                    finish_with_multiprocessing(self.leave)
+                    finish_with_multiprocessing(self.shutdown)
         return self._tracer
