@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from autoperf.telemetry.metrics import Metrics
     from autoperf.telemetry.otlp import Sender, Target
+    from autoperf.telemetry.variables import Variables
 
 # The share of the time at the end that is kept for the last record.
 _FOR_THE_RECORD: Final = 0.05
@@ -51,24 +52,24 @@ class Outlets:
         self._senders: list[tuple[Sender, Pipeline[ReadableSpan]]] = []
         self.on_tick: Callable[[], None] = _nothing
 
-    def add_exporters(self) -> None:
+    def add_exporters(self, variables: Variables) -> None:
         """Make the exporters of spans that the standard variables ask for."""
         from autoperf.telemetry import otlp
 
         targets, problems = otlp.targets()
-        for sender in (otlp.Sender(target, self._report) for target in targets):
-            self._senders.append((sender, _pipeline(sender)))
-        for problem in problems:
-            self._report(problem)
+        variables.problems += problems
+        for target in targets:
+            told = variables.exporter(target.kind, otlp.TRACES)
+            sender = otlp.Sender(target, self._report, told=told)
+            self._senders.append((sender, _pipeline(sender, variables)))
 
-    def add_metrics(self, resource: Resource, *, again: bool) -> None:
+    def add_metrics(self, resource: Resource, variables: Variables, *, again: bool) -> None:
         """Measure, if the standard variables name somewhere for metrics to go."""
         from autoperf.telemetry import otlp
 
-        self._resource, self._calm = resource, otlp.Calm()
+        self._resource, self._variables, self._calm = resource, variables, otlp.Calm()
         targets, problems = otlp.targets(signal=otlp.METRICS)
-        for problem in problems:
-            self._report(problem)
+        variables.problems += problems
         if targets:
             self._measure(targets, self._snapshot() if again else {})
 
@@ -95,7 +96,9 @@ class Outlets:
         from autoperf.telemetry.metrics import Metrics
 
         described = lambda: self._described  # noqa: E731
-        self.metrics = Metrics(targets, self._resource, described, self._report_metrics, base=base)
+        self.metrics = Metrics(
+            targets, self._resource, described, self._report_metrics, base=base, variables=self._variables
+        )
         return self.metrics
 
     def _report_metrics(self, target: Target, line: str) -> None:
@@ -219,22 +222,20 @@ def _wait(event: threading.Event, deadline: float) -> bool:
 
 
 def _origin(target: Target) -> str:
-    return urlsplit(target.endpoint).netloc or target.endpoint.partition("/")[0]
+    try:
+        return urlsplit(target.endpoint).netloc or target.endpoint.partition("/")[0]
+    except ValueError:  # no address at all
+        return target.endpoint
 
 
-def _pipeline(sender: Sender) -> Pipeline[ReadableSpan]:
+def _pipeline(sender: Sender, variables: Variables) -> Pipeline[ReadableSpan]:
     # OpenTelemetry specification, batch span processor; its export timeout is the exporter's own here.
     return Pipeline(
         sender.target.kind,
         sender.deliver_spans,
-        capacity=_positive("OTEL_BSP_MAX_QUEUE_SIZE", CAPACITY),
-        batch=_positive("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512),
-        interval=_positive("OTEL_BSP_SCHEDULE_DELAY", 1000) / 1000,
+        capacity=variables.positive("OTEL_BSP_MAX_QUEUE_SIZE", CAPACITY),
+        batch=variables.positive("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512),
+        interval=variables.positive("OTEL_BSP_SCHEDULE_DELAY", 1000) / 1000,
         may_block=True,
         ready=sender.ready,
     )
-
-
-def _positive(variable: str, default: int) -> int:
-    text = os.environ.get(variable, "").strip()
-    return int(text) if text.isdecimal() and int(text) else default
