@@ -30,9 +30,23 @@ def newest(directory: Path, limit: int = 50) -> list[dict[str, Any]]:
         return []
     store = Store.open(directory)
     try:
-        return store.processes(limit)
+        return _ended_by_exec(store.processes(limit))
     finally:
         store.close()
+
+
+def _ended_by_exec(snapshots: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """End what a later program has replaced in the same process, by ``os.execv``, at its last sign of life.
+
+    The system tells the two apart by nothing: the process is as old as its first program.
+    """
+    latest: dict[Any, float] = {}
+    for row in snapshots:
+        latest[row.get("pid")] = max(latest.get(row.get("pid"), 0.0), row.get("started") or 0.0)
+    for row in snapshots:
+        if row.get("ended") is None and (row.get("started") or 0.0) < latest[row.get("pid")]:
+            row["ended"] = row.get("updated")
+    return snapshots
 
 
 def runs(snapshot: dict[str, Any]) -> bool:
