@@ -145,6 +145,7 @@ class Outlets:
         described = self._described | {"telemetry": counts}
         text = json.dumps(described, default=str)
         if text == self._saved and not ended:
+            self._seen = snapshot, counts
             return
         now = time.time()
         identity = {
