@@ -40,7 +40,6 @@ def test_a_recursion_of_ours_is_one() -> None:
     def endless() -> None:
         endless()
 
-    try:
+    with pytest.raises(RecursionError) as caught:
         endless()
-    except RecursionError as error:
-        assert failures.record("seam", error) == 1
+    assert failures.record("seam", caught.value) == 1
