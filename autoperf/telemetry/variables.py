@@ -127,6 +127,8 @@ class Variables:
     def exporter(self, kind: str, signal: str) -> dict[str, Any]:
         """Arguments of an OTLP exporter for malformed values: ``timeout`` in s, ``compression``."""
         told: dict[str, Any] = {}
+        if kind not in _COMPRESSIONS:
+            return told
 
         def names(setting: str) -> list[str]:
             return [f"OTEL_EXPORTER_OTLP_{signal.upper()}_{setting}", f"OTEL_EXPORTER_OTLP_{setting}"]
@@ -135,7 +137,7 @@ class Variables:
         if value and not 0 < _number(value) < math.inf:
             self.complain(name, "a number of seconds", f"{_TIMEOUT_S:g} s are used")
             told["timeout"] = _TIMEOUT_S
-        known = _COMPRESSIONS.get(kind, ())
+        known = _COMPRESSIONS[kind]
         if self.choice(names("COMPRESSION"), ("none", *known), "none") == "none":
             told["compression"] = "none"
         name, value = self.text(*names("HEADERS"))
