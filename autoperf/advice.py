@@ -65,6 +65,9 @@ def report(error: BaseException) -> None:
     line = missing(error, sys.executable, sys.version_info[:3], find_spec("pip") is not None, package)
     # As `wording.printable`, which an interpreter as old as this file may be for cannot load.
     shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
-    if sys.stderr is not None:
-        # Not through its buffer: what a full disk refuses would fail again at exit, with exit code 120.
-        os.write(sys.stderr.fileno(), f"autoperf: {shown}\n".encode(errors="backslashreplace"))
+    try:  # noqa: SIM105 - nothing may be imported here that could be missing
+        # Not through sys.stderr: what a full disk refuses would fail again at exit, with another code.
+        os.write(2, os.fsencode(f"autoperf: {shown}
+"))
+    except OSError:
+        pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import threading
@@ -17,6 +18,7 @@ _PACKAGE: Final = f"{os.sep}autoperf{os.sep}"
 _OURS: Final = __file__[: __file__.rindex(_PACKAGE) + len(_PACKAGE)]
 _FRAMES_SHOWN: Final = 4
 _DISTINCT_FAILURES_KEPT: Final = 50
+_OUR_DEPTH: Final = 100
 
 T = TypeVar("T")
 
@@ -37,7 +39,12 @@ class Failures:
         self._counts: dict[tuple[str, str], int] = {}
 
     def record(self, seam: str, error: BaseException) -> int:
-        """Count one failure and return how often this seam has failed so far."""
+        """Count one failure and return how often this seam has failed so far.
+
+        That the host had used up the stack when it called us is no failure of ours, and not counted.
+        """
+        if isinstance(error, RecursionError) and _began_deep(error.__traceback__):
+            return self.of(seam)
         reason = _reason(error)[:300]
         with self._lock:
             key = (seam, reason)
@@ -90,6 +97,14 @@ def _place(trace: TracebackType | None) -> str:
             found = f" at {file[len(_OURS) :]}:{trace.tb_lineno}"
         trace = trace.tb_next
     return found
+
+
+def _began_deep(trace: TracebackType | None) -> bool:
+    """Whether the stack was nearly used up below the fence: our own code recurses nowhere as deep as this."""
+    depth = 0
+    while trace is not None and depth <= _OUR_DEPTH:
+        depth, trace = depth + 1, trace.tb_next
+    return depth <= _OUR_DEPTH
 
 
 failures = Failures()
@@ -153,12 +168,18 @@ def class_name(error: BaseException) -> str:
 
 
 def say(line: str) -> None:
-    """Print one `printable` line for a person on stderr; a closed or full stderr is not an error."""
-    stream = sys.stderr
-    if stream is None:
-        return
+    """Print one `printable` line for a person on stderr; a closed or full stderr is not an error.
+
+    Past the stream's buffer: what stays in that because the disk is full, Python tries to write again as it
+    exits, and makes the exit code 120 of it.
+    """
+    stream, text = sys.stderr, f"autoperf: {printable(line)}\n"
     try:
-        stream.write(f"autoperf: {printable(line)}\n")
-        stream.flush()
+        if type(stream) is io.TextIOWrapper:
+            stream.flush()
+            os.write(stream.fileno(), text.encode(stream.encoding, "backslashreplace"))
+        elif stream is not None:
+            stream.write(text)
+            stream.flush()
     except (OSError, ValueError):
         pass

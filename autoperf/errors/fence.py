@@ -169,7 +169,7 @@ def failed(seam: str, error: Exception, switch: Acting | None = None) -> None:
 
     What code of the host's raised that we asked is none: the host meets it when it asks itself.
     """
-    if isinstance(error, RecursionError) or not _raised_by_us(error.__traceback__):
+    if not _raised_by_us(error.__traceback__):
         return
     if failures.record(seam, error) >= DISABLE_AFTER_FAILURES and switch is not None:
         switch.on = False

@@ -9,7 +9,6 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 _SHOWN: Final = 40
-_UNSET: Final = "unset"
 # OpenTelemetry specification, limits of attributes, events and links.
 _COUNT: Final = 128
 NO_LIMIT: Final = -1  # SpanLimits.UNSET
@@ -63,12 +62,12 @@ class Variables:
         return default
 
     def limit(self, name: str, default: int) -> int:
-        """A number of things or characters, 0 or more; ``unset`` is `NO_LIMIT`."""
-        _, value = self.text(name)
-        if value.lower() == _UNSET:
+        """A number of things or characters, 0 or more; an empty value is `NO_LIMIT`, as it is to the SDK."""
+        value = self.environ.get(name, str(default)).strip()
+        if value.isdecimal() or name not in self.environ:
+            return int(value)
+        if not value:
             return NO_LIMIT
-        if not value or value.isdecimal():
-            return int(value or default)
         used = "no limit" if default == NO_LIMIT else str(default)
         self.complain(name, "a number of at least 0", f"{used} is used")
         return default
@@ -128,6 +127,8 @@ class Variables:
     def exporter(self, kind: str, signal: str) -> dict[str, Any]:
         """Arguments of an OTLP exporter for malformed values: ``timeout`` in s, ``compression``."""
         told: dict[str, Any] = {}
+        if kind not in _COMPRESSIONS:
+            return told
 
         def names(setting: str) -> list[str]:
             return [f"OTEL_EXPORTER_OTLP_{signal.upper()}_{setting}", f"OTEL_EXPORTER_OTLP_{setting}"]
@@ -136,7 +137,7 @@ class Variables:
         if value and not 0 < _number(value) < math.inf:
             self.complain(name, "a number of seconds", f"{_TIMEOUT_S:g} s are used")
             told["timeout"] = _TIMEOUT_S
-        known = _COMPRESSIONS.get(kind, ())
+        known = _COMPRESSIONS[kind]
         if self.choice(names("COMPRESSION"), ("none", *known), "none") == "none":
             told["compression"] = "none"
         name, value = self.text(*names("HEADERS"))
