@@ -67,7 +67,6 @@ def report(error: BaseException) -> None:
     shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
     try:  # noqa: SIM105 - nothing may be imported here that could be missing
         # Not through sys.stderr: what a full disk refuses would fail again at exit, with another code.
-        os.write(2, os.fsencode(f"autoperf: {shown}
-"))
+        os.write(2, os.fsencode(f"autoperf: {shown}\n"))
     except OSError:
         pass
