@@ -15,15 +15,16 @@ from collections.abc import Callable
 from typing import Protocol
 
 from autoperf.errors import guarded
+from autoperf.errors.fence import standing_in
 
 
 class Exits:
     """Calls ``finish`` at interpreter exit and at the end of a multiprocessing child, until `undo`."""
 
     def __init__(self, finish: Callable[[], None]) -> None:
-        self._finish = finish
-        atexit.register(finish)
-        finish_with_multiprocessing(finish)
+        self._finish = standing_in("telemetry:exit", finish, lambda: None)
+        atexit.register(self._finish)
+        finish_with_multiprocessing(self._finish)
 
     def come_first(self) -> None:
         """At interpreter exit, be called before all that has been registered up to now."""

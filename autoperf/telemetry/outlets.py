@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from autoperf.errors import guarded
 from autoperf.store import Store
 from autoperf.telemetry.pipeline import CAPACITY, Pipeline
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 # The share of the time at the end that is kept for the last record.
 _FOR_THE_RECORD: Final = 0.05
+_EXIT: Final = "telemetry:exit"
 Report = Callable[[str], None]
 Snapshot = Callable[[], Mapping[str, Any]]
 
@@ -45,7 +47,7 @@ class Outlets:
         self._snapshot = snapshot
         self._described: dict[str, Any] = {}
         self._started = time.time()
-        self._over = False
+        self._over = self._closed = False
         self._saved = ""
         self._seen: tuple[Mapping[str, Any], Mapping[str, Any]] = {}, {}
         self._store = Store.open(directory, max_bytes=max_bytes, report=report)
@@ -198,8 +200,22 @@ class Outlets:
         """End open spans with ``end_open``, empty every queue, mark the record as ended."""
         over = time.monotonic() + timeout
         deadline = over - timeout * _FOR_THE_RECORD
-        self._to_store.ask(deadline - time.monotonic(), end_open)
-        self._to_store.ask(deadline - time.monotonic(), lambda: self._save_record(ended=True))
+        # What one of these fails of costs no other, and the store, asked last, tells of it.
+        with guarded(_EXIT):
+            self._to_store.ask(deadline - time.monotonic(), end_open)
+        with guarded(_EXIT):
+            self._to_store.ask(deadline - time.monotonic(), lambda: self._save_record(ended=True))
+        with guarded(_EXIT):
+            self._finish_exporters(deadline)
+        # Again, now that the exporters' numbers are final; soon done, or not worth waiting for.
+        done = True
+        with guarded(_EXIT):
+            done = self._to_store.ask(max(0.1, over - time.monotonic()), self._close_store, stop=True)
+        if done and not self._closed:
+            with guarded(_EXIT):
+                self._close_store()
+
+    def _finish_exporters(self, deadline: float) -> None:
         waits = [pipeline.order(stop=True) for _, pipeline in self._senders]
         waits += [] if self.metrics is None else [self.metrics.finish()]
         for event in waits:
@@ -211,12 +227,11 @@ class Outlets:
             sender.close()
         if self.metrics is not None:
             self.metrics.close()
-        # Again, now that the exporters' numbers are final; soon done, or not worth waiting for.
-        self._to_store.ask(max(0.1, over - time.monotonic()), self._close_store, stop=True)
 
     def _close_store(self) -> None:
         self._save_record(ended=True)
         self._store.close()
+        self._closed = True
 
 
 def _nothing() -> None:

@@ -236,7 +236,8 @@ class Telemetry:
         self._ended = True
         self._source = self._metrics = None
         if self._exits is not None:
-            self._exits.undo()
+            with guarded("telemetry:exit"):
+                self._exits.undo()
         if self._outlets is not None:
             self._outlets.finish(timeout, self._end_open if self._processors else None)
             self._silence()
