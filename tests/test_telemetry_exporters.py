@@ -117,7 +117,7 @@ def test_a_hanging_collector_does_not_hold_up_the_store(
 def test_the_sdk_switched_off_records_nothing_but_the_process(tmp_path: Path) -> None:
     assert run(SOME_WORK, tmp_path, OTEL_SDK_DISABLED="true").returncode == 0
     assert stored(tmp_path) == []
-    assert Store.open(tmp_path).processes()[0]["tools"] == 3
+    assert Store.open(tmp_path).processes()[0]["local"] == 3
 
 
 def test_the_console_exporter_prints_spans(tmp_path: Path) -> None:
