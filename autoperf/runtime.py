@@ -27,7 +27,7 @@ from autoperf.agentzero.whereabouts import whereabouts
 from autoperf.caching import Cache
 from autoperf.config import OPTIONS, Config
 from autoperf.errors import failures, guarded, say
-from autoperf.errors.fence import host
+from autoperf.errors.frames import host
 from autoperf.monitor import Archive, Monitor, Readings, Stalls
 from autoperf.patching import PatchSet
 from autoperf.revisions import revision

@@ -32,12 +32,13 @@ def request(tool: Tool, factory: Any = None) -> Any:
 
 
 def test_the_call_id_of_a_native_call_is_on_its_execution_and_on_no_other(probe, tracing):
-    inner, outer = Tool(), Tool()
+    inner = Tool()
 
-    async def execute() -> Any:
-        return await inner.execute()
+    class Outer(Tool):
+        async def execute(self, **kwargs: Any) -> Any:
+            return await inner.execute()
 
-    outer.execute = execute  # type: ignore[method-assign]
+    outer = Outer()
     for tool, name in ((inner, "inner"), (outer, "outer")):
         watch(probe, tool, name, kind="function")
     run, kwargs = request(outer, lambda response, call=CALL: (call.call_id, response))

@@ -11,17 +11,16 @@ from typing import Any
 
 import pytest
 
-from autoperf.errors import failures, fence
+from autoperf.errors import failures, frames
 from autoperf.errors.fence import (
     DISABLE_AFTER_FAILURES,
     MISS,
     Shortcut,
     View,
-    host,
     inside,
     standing_in,
-    without_ours,
 )
+from autoperf.errors.frames import host, without_ours
 from autoperf.patching import Switch, replacement, wrapping
 
 SEAM = "a_host:function"
@@ -101,7 +100,7 @@ def failing(when: str) -> dict[str, Any]:
         return await coroutine(call, *args, **kwargs)
 
     for ours in (plain, coroutine, bound, bound_coroutine):
-        ours.__code__ = ours.__code__.replace(co_filename=f"{fence._OURS}wrappers.py")
+        ours.__code__ = ours.__code__.replace(co_filename=f"{frames._OURS}wrappers.py")
 
     return {
         "sync": lambda *_: plain,

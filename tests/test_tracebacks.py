@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from autoperf.agentzero import tracebacks
-from autoperf.errors import fence
+from autoperf.errors import frames
 from autoperf.patching import Switch, replacement, wrapping
 
 
@@ -16,14 +16,14 @@ def ours(action: Any) -> Any:
     """Call ``action`` through a frame that lies in our package."""
     source = "def through(action):\n    return action()\n"
     scope: dict[str, Any] = {}
-    exec(compile(source, fence._OURS + "agentzero/loading.py", "exec"), scope)
+    exec(compile(source, frames._OURS + "agentzero/loading.py", "exec"), scope)
     return scope["through"](action)
 
 
 def wrapt_then_ours(action: Any) -> Any:
     scope: dict[str, Any] = {}
     exec(
-        compile("def through(action):\n    return action()\n", "/site-packages" + fence._WRAPT, "exec"),
+        compile("def through(action):\n    return action()\n", "/site-packages" + frames._WRAPT, "exec"),
         scope,
     )
     return scope["through"](lambda: ours(action))
@@ -96,14 +96,14 @@ def test_wrapts_own_frames_go_only_with_ours():
     error = caught(lambda: wrapt_then_ours(fails))
     tracebacks.without_our_frames(error)
     # The helper's lambda between the two is this file's, so wrapt's frame is somebody else's there.
-    assert [name for name in files(error) if name.endswith(fence._WRAPT)] != []
+    assert [name for name in files(error) if name.endswith(frames._WRAPT)] != []
 
     def direct() -> None:
         scope: dict[str, Any] = {"inner": None}
         mine: dict[str, Any] = {}
-        exec(compile("def t(a):\n    return a()\n", fence._OURS + "x.py", "exec"), mine)
+        exec(compile("def t(a):\n    return a()\n", frames._OURS + "x.py", "exec"), mine)
         source = "def through(inner, action):\n    return inner(action)\n"
-        exec(compile(source, "/site-packages" + fence._WRAPT, "exec"), scope)
+        exec(compile(source, "/site-packages" + frames._WRAPT, "exec"), scope)
         scope["through"](mine["t"], fails)
 
     error = caught(direct)
@@ -121,9 +121,9 @@ def test_the_text_is_what_the_host_would_have_made():
         args, kwargs = arguments(caught(lambda: ours(fails)))
         told = wrapped(*args, **kwargs)
         assert "ValueError: deep" in told
-        assert fence._OURS not in told
+        assert frames._OURS not in told
     switch.on = False
-    assert fence._OURS in wrapped(caught(lambda: ours(fails)))
+    assert frames._OURS in wrapped(caught(lambda: ours(fails)))
 
 
 @pytest.mark.parametrize("odd", [None, "text", 5])

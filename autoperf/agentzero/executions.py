@@ -1,26 +1,19 @@
-"""Executions of one tool object, wherever the host runs it: counted, timed, traced."""
+"""Executions of a tool, wherever the host runs it: counted, timed, traced."""
 
 from __future__ import annotations
 
-import functools
-import inspect
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from contextvars import ContextVar
 from typing import Any, Final
 
-from autoperf.agentzero import underway
-from autoperf.agentzero.probe import Probe, Step, agent_attributes, is_intervention, restore
+from autoperf.agentzero import toolwatch, underway
+from autoperf.agentzero.probe import Probe, agent_attributes, is_intervention, restore
 from autoperf.agentzero.toolnames import shown_name
 from autoperf.errors import class_name, guarded
 from autoperf.telemetry import names
 
-_NOTHING: Final = object()
 _WHOSE: Final = (names.AGENT_NAME, names.CONVERSATION_ID)
-_OURS: Final = "autoperf_probe"  # on what stands in for `execute`: on whose behalf
-
-_mark: Final = getattr(inspect, "markcoroutinefunction", None)  # from Python 3.12 on
 
 
 class Outcome:
@@ -44,147 +37,138 @@ def current_outcome() -> Outcome | None:
 
 
 def watch(probe: Probe, tool: Any, name: Any, *, kind: str, server: str | None = None) -> None:
-    """Time this tool object's ``execute`` and give it a span; without an execution nothing is counted.
-
-    The object carries one attribute more until ``execute`` begins; while it runs, it is as the host made it,
-    or as an extension has made it since.
-    """
-    execute = getattr(tool, "execute", None)
-    if not callable(execute) or not hasattr(tool, "__dict__"):
-        return
-    own = vars(tool).get("execute", _NOTHING)
-    if getattr(own, _OURS, None) is probe:
-        return  # one that is handed out again and again must not be wrapped again and again
-    shown = shown_name(tool, name)
-    # Made at the look-up only where a span shows what the agent was then.
-    known = None if probe.tracing is None else _Watched(probe, tool, shown, kind, server)
-
-    def begin(*args: Any, **kwargs: Any) -> Any:
-        # Not a coroutine function itself: arguments that do not fit must be refused by the call, as without
-        # us, and not by the await, where Python would point at another part of the host's line.
-        _exchange(tool, begin, own)
-        step = probe.step.get()
-        watched = known or _Watched(probe, tool, shown, kind, server)
-        try:
-            return watched.run(execute(*args, **kwargs), kwargs, step, put_again)
-        except Exception:
-            watched.count(0.0, True, step, put_again)
-            raise
-
-    def put_again() -> None:
-        _exchange(tool, own, begin)
-
-    functools.update_wrapper(begin, execute)
-    if _mark is not None and inspect.iscoroutinefunction(execute):
-        _mark(begin)
-    setattr(begin, _OURS, probe)
-    _exchange(tool, own, begin)
-
-
-def _exchange(tool: Any, there: Any, instead: Any) -> None:
-    """Put ``instead`` where ``there`` is; what somebody else has put there meanwhile stays."""
-    # Not by assignment: a tool may have a __setattr__ of its own.
-    names_of_its_own = vars(tool)
-    if names_of_its_own.get("execute", _NOTHING) is not there:
-        return
-    if instead is _NOTHING:
-        del names_of_its_own["execute"]
-    else:
-        names_of_its_own["execute"] = instead
+    """Time the executions of this tool and give each a span; without an execution nothing is counted."""
+    if toolwatch.undo not in probe.at_stop:
+        probe.at_stop.append(toolwatch.undo)
+    toolwatch.put_under_watch(tool, lambda: _Watched(probe, tool, shown_name(tool, name), kind, server))
 
 
 class _Watched:
-    __slots__ = ("_agent", "_attributes", "_name", "_probe", "_tool")
+    __slots__ = ("attributes", "name", "probe", "running")
 
     def __init__(self, probe: Probe, tool: Any, name: str, kind: str, server: str | None) -> None:
-        self._probe = probe
-        self._tool = tool
-        self._agent = getattr(tool, "agent", None)
-        self._name = name
+        self.probe = probe
+        self.name = name
+        self.running = False
         # As they are at the look-up; without spans nobody reads them.
-        self._attributes = {} if probe.tracing is None else self._of_lookup(kind, server)
+        self.attributes = {} if probe.tracing is None else self._of_lookup(tool, kind, server)
 
-    def _of_lookup(self, kind: str, server: str | None) -> dict[str, Any]:
+    def _of_lookup(self, tool: Any, kind: str, server: str | None) -> dict[str, Any]:
         return {
             names.OPERATION_NAME: names.EXECUTE_TOOL,
-            names.TOOL_NAME: self._name,
+            names.TOOL_NAME: self.name,
             names.TOOL_TYPE: kind,
             **({} if server is None else {names.MCP_SERVER: server}),
-            **agent_attributes(self._agent, _WHOSE),
+            **agent_attributes(getattr(tool, "agent", None), _WHOSE),
         }
 
-    async def run(
-        self,
-        execution: Awaitable[Any],
-        arguments: dict[str, Any],
-        step: Step | None,
-        put_again: Callable[[], None],
-    ) -> Any:
-        started = time.perf_counter()
-        outcome = Outcome()
-        work = self._probe.underway.begin(underway.TOOL, self._name, *self._whose())
-        tokens = (
-            (_outcome, _outcome.set(outcome)),
+    def execution(self, tool: Any, arguments: dict[str, Any]) -> _Execution:
+        """One more, about to be called with ``arguments``."""
+        self.running = True
+        return _Execution(self, tool, arguments)
+
+
+class _Execution:
+    """One execution; what it opens is closed whatever fails, and it is counted once."""
+
+    __slots__ = (
+        "_arguments",
+        "_ends",
+        "_outcome",
+        "_probe",
+        "_span",
+        "_started",
+        "_step",
+        "_tool",
+        "_watched",
+    )
+
+    def __init__(self, watched: _Watched, tool: Any, arguments: dict[str, Any]) -> None:
+        self._watched, self._tool, self._arguments = watched, tool, arguments
+        self._probe = watched.probe
+        self._step = self._probe.step.get()
+        self._outcome = Outcome()
+        self._started = 0.0
+        self._ends: ExitStack | None = None
+        self._span: Any = None
+
+    def begin(self) -> None:
+        """The host awaits it: from now on it is timed, and open where it can be seen."""
+        self._started = time.perf_counter()
+        probe = self._probe
+        with ExitStack() as opened:
+            work = probe.underway.begin(underway.TOOL, self._watched.name, *self._whose())
+            opened.callback(probe.underway.end, work)
+            opened.callback(restore, _outcome, _outcome.set(self._outcome))
             # What a tool runs beside itself is part of its own time, and answers no call of the model.
-            (self._probe.step, self._probe.step.set(None)),
-        )
-        try:
-            with self._span(arguments, step) as span:
-                try:
-                    response = await execution
-                except Exception as error:
-                    outcome.error = "" if is_intervention(error) else class_name(error)
-                    raise
-                else:
-                    self._ended(span, response, outcome)
-                    return response
-                finally:
-                    self._measure(time.perf_counter() - started, outcome)
-        finally:
-            self._probe.underway.end(work)
-            for variable, token in tokens:
-                restore(variable, token)
-            self.count(time.perf_counter() - started, bool(outcome.error), step, put_again)
+            opened.callback(restore, probe.step, probe.step.set(None))
+            self._span = opened.enter_context(self._opened())
+            self._ends = opened.pop_all()
+
+    def returned(self, response: Any) -> None:
+        """It is over; ``response`` tells how."""
+        if self._span is not None:
+            with guarded("execute"):
+                self._told(response)
+        self._over(None)
+
+    def raised(self, error: BaseException) -> None:
+        """It is over, or its arguments were refused."""
+        if isinstance(error, Exception):
+            self._outcome.error = "" if is_intervention(error) else class_name(error)
+        self._over(error)
 
     def _whose(self) -> tuple[str, str]:
         with guarded("execute"):
-            known = self._attributes or agent_attributes(self._agent, _WHOSE)
+            known = self._watched.attributes or agent_attributes(self._agent(), _WHOSE)
             return known.get(names.AGENT_NAME, ""), known.get(names.CONVERSATION_ID, "")
         return "", ""
 
-    def _span(self, arguments: dict[str, Any], step: Step | None) -> AbstractContextManager[Any]:
-        attributes = self._attributes
-        if step is not None and step.call_id:
-            attributes = {**attributes, names.TOOL_CALL_ID: step.call_id}
-        captured = self._captured(arguments)
+    def _agent(self) -> Any:
+        return getattr(self._tool, "agent", None)
+
+    def _opened(self) -> AbstractContextManager[Any]:
+        attributes = self._watched.attributes
+        if self._step is not None and self._step.call_id:
+            attributes = {**attributes, names.TOOL_CALL_ID: self._step.call_id}
+        captured = self._captured(self._arguments)
         if captured is not None:
             attributes = {**attributes, names.TOOL_ARGUMENTS: captured}
-        return self._probe.span(f"{names.EXECUTE_TOOL} {self._name}", attributes)
+        return self._probe.span(f"{names.EXECUTE_TOOL} {self._watched.name}", attributes)
 
     def _captured(self, value: Any) -> str | None:
-        return self._probe.content.text(self._agent, value)
+        return self._probe.content.text(self._agent(), value)
 
-    def _ended(self, span: Any, response: Any, outcome: Outcome) -> None:
-        with guarded("execute"):
-            span.set(names.TOOL_RESULT, self._captured(getattr(response, "message", None)))
-            ends_turn = getattr(response, "break_loop", None)
-            if isinstance(ends_turn, bool):
-                span.set(names.BREAK_LOOP, ends_turn)
-            if outcome.error:
-                span.set(names.ERROR_TYPE, outcome.error)
+    def _told(self, response: Any) -> None:
+        self._span.set(names.TOOL_RESULT, self._captured(getattr(response, "message", None)))
+        ends_turn = getattr(response, "break_loop", None)
+        if isinstance(ends_turn, bool):
+            self._span.set(names.BREAK_LOOP, ends_turn)
+        if self._outcome.error:
+            self._span.set(names.ERROR_TYPE, self._outcome.error)
 
-    def _measure(self, seconds: float, outcome: Outcome) -> None:
+    def _over(self, error: BaseException | None) -> None:
+        seconds = time.perf_counter() - self._started if self._started else 0.0
+        self._watched.running = False
         with guarded("execute"):
-            attributes = {names.TOOL_NAME: self._name}
-            if outcome.error:
-                attributes[names.ERROR_TYPE] = outcome.error
-            self._probe.measure(names.EXECUTE_TOOL_DURATION, seconds, attributes)
+            if self._ends is not None:
+                self._measure(seconds)
+        with guarded("execute"):
+            if self._ends is not None:
+                trace = None if error is None else error.__traceback__
+                self._ends.__exit__(None if error is None else type(error), error, trace)
+        self._count(seconds)
 
-    def count(self, seconds: float, failed: bool, step: Step | None, put_again: Callable[[], None]) -> None:
-        with guarded("execute"):
-            execution = self._probe.tools.of(self._name)
-            execution.series.add(seconds)
-            execution.errors += failed
-            if step is not None:
-                step.tool, step.own_seconds = self._name, step.own_seconds + seconds
-            put_again()
+    def _measure(self, seconds: float) -> None:
+        attributes = {names.TOOL_NAME: self._watched.name}
+        if self._outcome.error:
+            attributes[names.ERROR_TYPE] = self._outcome.error
+        self._probe.measure(names.EXECUTE_TOOL_DURATION, seconds, attributes)
+
+    def _count(self, seconds: float) -> None:
+        execution = self._probe.tools.of(self._watched.name)
+        execution.series.add(seconds)
+        execution.errors += bool(self._outcome.error)
+        if self._step is not None:
+            self._step.tool = self._watched.name
+            self._step.own_seconds += seconds

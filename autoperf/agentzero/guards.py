@@ -10,6 +10,7 @@ from operator import attrgetter, is_
 from typing import Any, Final
 
 from autoperf.agentzero.definitions import MISSING, read
+from autoperf.agentzero.toolwatch import bare
 
 # Filled in by Python itself when first asked for.
 LAZY: Final = frozenset({"__annotations__", "__annotations_cache__", "__annotate__", "__annotate_func__"})
@@ -157,7 +158,7 @@ def _look_into(table: Any) -> list[Any]:
 def _same_but_lazy(names: Any, before: dict[str, Any]) -> bool:
     # Python fills in some names when first asked for them.
     now = {name: value for name, value in names.items() if name not in LAZY}
-    return now.keys() == before.keys() and all(value is before[name] for name, value in now.items())
+    return now.keys() == before.keys() and all(bare(value) is before[name] for name, value in now.items())
 
 
 def own_classes(module: types.ModuleType) -> list[type]:

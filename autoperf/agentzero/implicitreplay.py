@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
-from autoperf.errors.fence import without_ours
+from autoperf.errors.frames import without_ours
 
 Error = BaseException | None
 

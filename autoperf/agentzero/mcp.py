@@ -32,7 +32,7 @@ def lookup(probe: Probe) -> Callable[..., Any]:
             probe.mcp_lookups += 1
             probe.mcp_found += tool is not None
             # The configuration of a project answers through the global one: watch once.
-            if tool is not None and "execute" not in getattr(tool, "__dict__", ()):
+            if tool is not None:
                 name = short(getattr(tool, "name", ""))
                 watch(probe, tool, name, kind="extension", server=name.partition(".")[0])
         return tool

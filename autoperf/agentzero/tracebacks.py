@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from autoperf.errors.fence import without_ours
+from autoperf.errors.frames import without_ours
 
 
 def formatting(wrapped: Callable[..., str], _instance: Any, args: Any, kwargs: Any) -> str:

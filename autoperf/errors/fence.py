@@ -7,17 +7,15 @@ told from one of ours by identity. From Python 3.11 on no frame of ours is left 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
-from types import CodeType, FunctionType, ModuleType, TracebackType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final, Protocol
 
 from autoperf.errors import failures, raises_under_test
+from autoperf.errors.frames import raised_by_us, without_ours
 
 MISS: Final = object()
 DISABLE_AFTER_FAILURES: Final = 20
-_OURS: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-_WRAPT: Final = os.sep + os.path.join("wrapt", "wrappers.py")  # its Python part
 _COROUTINE: Final = 0x80  # inspect.CO_COROUTINE; `inspect` takes longer to import than all of this
 _NOT_MADE, _MADE, _RETURNED, _RAISED = range(4)
 
@@ -28,13 +26,6 @@ class Acting(Protocol):
     """Tells whether a wrapper is to act."""
 
     on: bool
-
-
-class _Host:
-    root = "\0"  # the folder of the host's code; no file is below this one
-
-
-host: Final = _Host()
 
 
 class _Always:
@@ -169,22 +160,12 @@ def failed(seam: str, error: Exception, switch: Acting | None = None) -> None:
 
     What code of the host's raised that we asked is none: the host meets it when it asks itself.
     """
-    if not _raised_by_us(error.__traceback__):
+    if not raised_by_us(error.__traceback__):
         return
     if failures.record(seam, error) >= DISABLE_AFTER_FAILURES and switch is not None:
         switch.on = False
     if raises_under_test():
         raise error
-
-
-def _raised_by_us(trace: TracebackType | None) -> bool:
-    """Whether ours, or a library that ours called, and not the host's code was at work last."""
-    ours = True
-    while trace is not None:
-        file = _file(trace)
-        ours = file.startswith(_OURS) or (ours and not file.startswith(host.root))
-        trace = trace.tb_next
-    return ours
 
 
 def fenced(seam: str, original: Function, switch: Acting, wrapper: Function | Shortcut) -> Function:
@@ -333,6 +314,27 @@ def binding(seam: str, original: Any, switch: Acting, wrapper: Function) -> Any:
     return wrapt.FunctionWrapper(original, chosen, lambda: switch.on)
 
 
+def method(seam: str, original: Function, wrapper: Function) -> Function:
+    """A method in the place of the function that ``original(self)`` gives; ``wrapper(call, self, ...)``."""
+
+    def fenced(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        try:
+            function = original(self)
+            call = Call(function)
+            try:
+                return wrapper(call, self, *args, **kwargs)
+            except Exception as error:
+                if call.owns(error):
+                    raise
+                failed(seam, error)
+            return call.settle(function, args, kwargs)
+        except BaseException as error:
+            error.__traceback__ = without_ours(error.__traceback__)
+            raise
+
+    return fenced
+
+
 def standing_in(seam: str, ours: Function, host: Function) -> Function:
     """``ours`` in the place of a plain function of the host's that has no effect; ``host`` where it fails."""
 
@@ -344,29 +346,3 @@ def standing_in(seam: str, ours: Function, host: Function) -> Function:
         return host(*args, **kwargs)
 
     return stand_in
-
-
-def without_ours(trace: TracebackType | None) -> TracebackType | None:
-    """``trace`` without the frames of this package, unlinked in place."""
-    head = _skip_ours(trace)
-    link = head
-    while link is not None:
-        link.tb_next = _skip_ours(link.tb_next)
-        link = link.tb_next
-    return head
-
-
-def _skip_ours(trace: TracebackType | None) -> TracebackType | None:
-    while trace is not None:
-        # Where wrapt runs without its C part, its own frames stand directly before ours.
-        inner: TracebackType | None = trace
-        while inner is not None and _file(inner).endswith(_WRAPT):
-            inner = inner.tb_next
-        if inner is None or not _file(inner).startswith(_OURS):
-            break
-        trace = inner.tb_next
-    return trace
-
-
-def _file(trace: TracebackType) -> str:
-    return trace.tb_frame.f_code.co_filename
