@@ -12,6 +12,7 @@ from typing import Any, Final
 from autoperf import records, tables
 from autoperf.errors import AutoperfError
 from autoperf.insight.summary import Summary, summarise
+from autoperf.processes import ended_by_exec, runs
 from autoperf.shortening import homeless
 from autoperf.store import FILE_NAME, open_reading
 from autoperf.tables import SpanRow
@@ -31,7 +32,7 @@ _WHOLE: Final = (
 )
 _MEASURED: Final = (
     "SELECT name, start_ns, end_ns, status, pid, attributes FROM spans "
-    f"WHERE {_WHOLE} AND start_ns >= ? AND start_ns < ? AND (? IS NULL OR name = ?) ORDER BY start_ns"
+    f"WHERE {_WHOLE} AND status != '{tables.OPEN}' AND start_ns >= ? AND start_ns < ? AND (? IS NULL OR name = ?) ORDER BY start_ns"
 )
 _LAST_NS: Final = 2**63 - 1
 _MARKS: Final = (
@@ -46,6 +47,7 @@ class History:
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / FILE_NAME
+        self._running: set[Any] | None = None
         if not self.path.is_file():
             raise AutoperfError(
                 f"no traces in {homeless(str(directory))}; record some: autoperf run python run_ui.py"
@@ -121,10 +123,19 @@ class History:
             trace_id,
             limit,
         )
-        return [
+        found = (
             SpanRow._make((*values[:9], _object(values[9]), _pairs(values[10])))
             for values in map(tuple, rows)
-        ]
+        )
+        return [self._ended(row) if row.status == tables.OPEN else row for row in found]
+
+    def _ended(self, row: SpanRow) -> SpanRow:
+        """A span of which no end was stored: it goes on, or was cut off with its process."""
+        if self._running is None:
+            running = filter(runs, ended_by_exec(self.processes()))
+            self._running = {process.get("pid") for process in running}
+        mark = names.OPEN if row.pid in self._running else names.CUT_OFF
+        return row._replace(status="unset", attributes={**row.attributes, mark: True})
 
     def measured(
         self, since: float, until: float, name: str | None = None

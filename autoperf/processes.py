@@ -30,12 +30,12 @@ def newest(directory: Path, limit: int = 50) -> list[dict[str, Any]]:
         return []
     store = Store.open(directory)
     try:
-        return _ended_by_exec(store.processes(limit))
+        return ended_by_exec(store.processes(limit))
     finally:
         store.close()
 
 
-def _ended_by_exec(snapshots: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def ended_by_exec(snapshots: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """End what a later program has replaced in the same process, by ``os.execv``, at its last sign of life.
 
     The system tells the two apart by nothing: the process is as old as its first program.

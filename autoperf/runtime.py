@@ -28,10 +28,9 @@ from autoperf.caching import Cache
 from autoperf.config import OPTIONS, Config
 from autoperf.errors import failures, guarded, say
 from autoperf.errors.frames import host
-from autoperf.monitor import Archive, Monitor, Readings, Stalls
+from autoperf.monitor import Archive, Monitor, Readings, Stall, Stalls
 from autoperf.patching import PatchSet
 from autoperf.revisions import revision
-from autoperf.store import Store
 from autoperf.telemetry import Telemetry, names
 from autoperf.version import __version__
 
@@ -100,10 +99,7 @@ class Runtime:
             lambda: Stalls(str(root), whereabouts),
             config.monitor_interval,
         )
-        # The store of the traces is the same file, and says what is wrong with it.
-        self._archive = Archive(
-            Store.open(config.state_dir, max_bytes=config.store_max_mb << 20, report=lambda _: None)
-        )
+        self._archive: Archive | None = None
         self.telemetry: Telemetry | None = None
         self._announced = config.quiet
         self._counted = (0, 0)
@@ -194,7 +190,7 @@ class Runtime:
         samples, stalls = self.monitor.take()
         if samples:
             samples[-1] = {**samples[-1], **self._rates.since_last()}
-        self._archive.keep(samples, stalls)
+        self._keep(samples, stalls)
         if time.monotonic() - self._expired_at >= _EXPIRY_INTERVAL_S:
             self._expired_at = time.monotonic()
             for cache in self.caches.values():
@@ -207,6 +203,13 @@ class Runtime:
         if pulse != self._pulse:
             self._pulse, self._described = pulse, self.snapshot()
         return self._described
+
+    def _keep(self, samples: list[dict[str, Any]], stalls: list[Stall]) -> None:
+        store = None if self.telemetry is None else self.telemetry.store
+        if store is not None and (self._archive is None or self._archive.store is not store):
+            self._archive = Archive(store)  # of this process: a forked child has another
+        if self._archive is not None:
+            self._archive.keep(samples, stalls)
 
     def note_change(self, cache: str) -> None:
         """A cache has another size or age from now on: what it counts is told apart from before."""

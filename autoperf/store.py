@@ -8,21 +8,19 @@ import os
 import sqlite3
 import threading
 import time
-import urllib.parse
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from autoperf import records, statedir, tables
+from autoperf import databases, records, tables
+from autoperf.databases import open_reading as open_reading
 from autoperf.errors import AutoperfError, say
 from autoperf.mounts import file_system, is_remote
 from autoperf.tables import SpanRow as SpanRow
 
 FILE_NAME: Final = "autoperf.db"
-_PAGE_BYTES: Final = 4096
-_BUSY_MS: Final = 1000
 _RETRY_SECONDS: Final = 5.0
 _FORK_WAIT_SECONDS: Final = 0.5
 
@@ -40,12 +38,12 @@ class Store:
         self.dropped = 0
         self.problem: str | None = None
         self._report = report
-        # The rest is for the write-ahead log: it may grow to twice the reserve.
-        self._reserve = min(max_bytes // 8, 2 << 20)
-        self._max_pages = max(16, (max_bytes - 2 * self._reserve) // _PAGE_BYTES)
+        self._bounds = databases.Bounds(max_bytes)
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
         self._journal = ""
+        self._use = databases.UseLock(directory)
+        self._stored = self._lost_unless_there = 0  # spans of this process in the file, in one that is gone
         self._retry_at = 0.0
         self._unusable = False
         self._said = False
@@ -78,15 +76,17 @@ class Store:
             if connection is not None:
                 with contextlib.suppress(sqlite3.Error):
                     connection.close()
+            self._use.release()
 
     # -- writing
 
     def add_spans(self, rows: Iterable[SpanRow]) -> int:
         """Store finished spans and return how many were stored; the others are counted in ``dropped``."""
         stored = 0
-        for chunk in tables.chunks(rows, self._reserve // 4):
+        for chunk in tables.chunks(rows, self._bounds.reserve // 4):
             if self.write(partial(tables.insert_spans, chunk=chunk)):
                 stored += len(chunk)
+                self._stored += len(chunk)
             else:
                 self.dropped += len(chunk)
         return stored
@@ -105,28 +105,81 @@ class Store:
                     connection = self._connected()
                     if connection is None:
                         return False
-                    self._make_room(connection)
+                    self._bounds.make_room(connection, self.path)
                     tables.in_transaction(connection, action)
                     self.problem = None
                     return True
                 except (sqlite3.Error, OSError) as error:
-                    if type(error) is sqlite3.DatabaseError and not last_try and self._move_aside(error):
+                    if not last_try and self._mended(error):
                         continue
                     self._give_up(str(error))
                     return False
         return False
 
+    def note_open(self, rows: Iterable[SpanRow]) -> bool:
+        """Store spans that have begun: what ends them takes their place, and a killed process leaves them."""
+        chunk = list(map(tables.encoded, rows))
+        return self.write(partial(tables.insert_spans, chunk=chunk))
+
+    @property
+    def identity(self) -> int:
+        """Which file it is that was written to last; 0 before that."""
+        return self._inode
+
+    def rest(self) -> None:
+        """Let go of the file where another process waits to set it aside."""
+        if self._connection is not None and self._use.wanted():
+            self.close()
+
+    def _mended(self, error: Exception) -> bool:
+        """Whether what stood in the way is gone, so that another try is worth it."""
+        if "full" in str(error) and self._connection is not None:
+            return self._bounds.evict(self._connection)  # others have written since room was made
+        if "locked" in str(error) or "busy" in str(error):
+            return True  # after the whole wait of a statement; writers take turns
+        return type(error) is sqlite3.DatabaseError and self._set_aside(error)
+
     def _connected(self) -> sqlite3.Connection | None:
-        if self._connection is not None and _inode(self.path) != self._inode:
-            self.close()  # The file was deleted or moved away under us: start a new one.
+        if self._connection is not None and databases.inode(self.path) != self._inode:
+            self._abandon()  # The file was deleted or moved away under us: start a new one.
         if self._connection is None:
             if self._unusable or time.monotonic() < self._retry_at:
                 return None
-            # At once, so that _give_up and _move_aside find what a failing set-up has opened.
-            self._connection = connection = _open_file(self.path)
-            self._inode = _inode(self.path)
-            self._prepare(connection)
+            databases.make(self.path, self._prepare_new)
+            self._use.share()
+            self._connection = connection = databases.open_writing(self.path)
+            self._inode = databases.inode(self.path)
+            try:
+                self._prepare(connection)
+                if self._lost_unless_there:
+                    self._count_lost(connection)
+            except BaseException:
+                self.close()  # half set up it would serve the next write
+                raise
         return None if self._unusable else self._connection
+
+    def _abandon(self) -> None:
+        # Never closed: SQLite would delete the log of the file that has its name now.
+        if self._connection is not None:
+            _abandoned.append(self._connection)
+            self._connection = None
+        self._lost_unless_there, self._stored = self._stored, 0
+
+    def _count_lost(self, connection: sqlite3.Connection) -> None:
+        """Of what was stored in a file that is gone, count what was not taken over into this one."""
+        stored, self._lost_unless_there = self._lost_unless_there, 0
+        there = connection.execute("SELECT count(*) FROM spans WHERE pid = ?", (os.getpid(),)).fetchone()[0]
+        lost = max(0, stored - there)
+        if lost:
+            self.dropped += lost
+            self._report(
+                f"the store {self.path} was replaced by somebody: {lost} spans stored in it are gone"
+            )
+
+    def _prepare_new(self, connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute(f"PRAGMA journal_mode = {self._journal_mode()}")
+        tables.in_transaction(connection, tables.create)
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         found = tables.schema_of(connection)
@@ -135,50 +188,51 @@ class Store:
             self._unusable = True
             self._complain(f"it was written by a newer autoperf (schema {found}); it is left as it is")
             return
-        kind = file_system(self.path)
-        if is_remote(kind) and not self._journal:  # said once, not at each connection
-            self._report(f"the store {self.path} is on {kind}: slower journal, because WAL is not safe there")
-        self._journal = "DELETE" if is_remote(kind) else "WAL"
+        journal = self._journal_mode()
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        connection.execute(f"PRAGMA journal_mode = {self._journal}")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute(f"PRAGMA journal_size_limit = {self._reserve}")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {max(8, self._reserve // _PAGE_BYTES // 2)}")
-        connection.execute(f"PRAGMA max_page_count = {self._max_pages}")
+        # To change it takes the file alone: asked for only where it is another.
+        if connection.execute("PRAGMA journal_mode").fetchone()[0].upper() != journal:
+            connection.execute(f"PRAGMA journal_mode = {journal}")
+        self._bounds.set(connection)
         if found < tables.SCHEMA_VERSION:
             tables.in_transaction(connection, tables.create)
 
-    def _make_room(self, connection: sqlite3.Connection) -> None:
-        wal = Path(f"{self.path}-wal")
-        if _size(wal) > self._reserve:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            if _size(wal) > 2 * self._reserve:
-                raise sqlite3.OperationalError("a reader keeps the write-ahead log from being emptied")
-        # Low water well below high water, or every single write would evict.
-        if tables.pages_used(connection) <= self._max_pages * 9 // 10:
-            return
-        while tables.pages_used(connection) > self._max_pages * 3 // 4:
-            before = connection.total_changes
-            tables.in_transaction(connection, tables.evict)
-            connection.execute("PRAGMA incremental_vacuum").fetchall()
-            if connection.total_changes == before:
-                return
+    def _journal_mode(self) -> str:
+        if not self._journal:
+            kind = file_system(self.path)
+            if is_remote(kind):  # said once, not at each connection
+                self._report(
+                    f"the store {self.path} is on {kind}: slower journal, because WAL is not safe there"
+                )
+            self._journal = "DELETE" if is_remote(kind) else "WAL"
+        return self._journal
 
-    def _move_aside(self, error: Exception) -> bool:
-        """Rename a corrupt file; True when a fresh one can be tried."""
+    def _set_aside(self, error: Exception) -> bool:
+        """Set a damaged file aside whole and take over what can be read of it; True when one can go on."""
+        mine = self._inode
         self.close()
-        if self._inode and _inode(self.path) != self._inode:
-            return True  # Another process has already put it aside.
-        aside = f"{self.path}.corrupt-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+        if not self._use.take_alone():
+            self._use.release()
+            return (
+                False  # whoever else has it open lets go of it within seconds; then it is our turn or theirs
+            )
         try:
-            os.rename(self.path, aside)
-        except OSError:
-            return False
-        for suffix in ("-wal", "-shm"):
-            with contextlib.suppress(OSError):
-                os.rename(f"{self.path}{suffix}", f"{aside}{suffix}")
-        self._report(f"the store was damaged ({error}); it is kept as {aside}, a new one begins")
-        return True
+            if mine and databases.inode(self.path) != mine:
+                return True  # another process has done it already
+            aside = databases.set_aside(self.path)
+            if aside is None:
+                return False
+            databases.make(self.path, self._prepare_new)
+            with contextlib.closing(databases.open_writing(self.path)) as connection:
+                kept = tables.take_over(connection, partial(databases.readable_rows, aside))
+            self._report(
+                f"the store was damaged ({error}); it is kept as {aside}; {kept} rows go on in a new one"
+            )
+            self._lost_unless_there, self._stored = self._stored, 0
+            return True
+        finally:
+            self._use.release()
+            self._use.ask_no_more()
 
     def _give_up(self, reason: str) -> None:
         if "locked" not in reason:
@@ -202,7 +256,7 @@ class Store:
     def traces(self, limit: int = 20) -> list[dict[str, Any]]:
         """The last ``limit`` traces, newest first: trace_id, name, start_ns, end_ns, spans, errors.
 
-        ``name`` is None until the root has ended.
+        ``name`` is None where the root was not stored.
         """
         return [dict(row) for row in self._read("SELECT * FROM traces ORDER BY start_ns DESC LIMIT ?", limit)]
 
@@ -224,47 +278,6 @@ class Store:
                 return connection.execute(query, (argument,)).fetchall() if found else []
         except sqlite3.Error as error:
             raise AutoperfError(f"{self.path} cannot be read: {error}") from error
-
-
-def _open_file(path: Path) -> sqlite3.Connection:
-    statedir.make(path.parent, path.name)
-    # Private from the first byte whatever the umask is; -wal and -shm take this mode over.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
-    connection = sqlite3.connect(path, timeout=_BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
-    connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
-    return connection
-
-
-def open_reading(path: Path) -> sqlite3.Connection:
-    """A connection that cannot write; from a folder we may not write to, the file as it lies there."""
-    statedir.expect_safe(path.parent, path.name)
-    uri = "file:" + urllib.parse.quote(str(path))
-    for mode in ("mode=ro", "immutable=1"):
-        connection = sqlite3.connect(f"{uri}?{mode}", uri=True, timeout=_BUSY_MS / 1000)
-        connection.row_factory = sqlite3.Row
-        try:
-            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            return connection
-        except sqlite3.OperationalError as error:
-            connection.close()
-            # Solves only a -shm that is missing and may not be made.
-            if mode == "immutable=1" or "locked" in str(error):
-                raise
-    raise AssertionError("unreachable")
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
-
-
-def _inode(path: Path) -> int:
-    try:
-        return path.stat().st_ino
-    except OSError:
-        return 0
 
 
 _stores: weakref.WeakSet[Store] = weakref.WeakSet()
@@ -292,7 +305,9 @@ def _after_fork_in_child() -> None:
         store._lock = threading.RLock()
         if store._connection is not None:
             _abandoned.append(store._connection)
+        store._use.forked()
         store._connection, store.dropped, store._retry_at = None, 0, 0.0
+        store._stored = store._lost_unless_there = 0
 
 
 if hasattr(os, "register_at_fork"):

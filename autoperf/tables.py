@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,8 +33,19 @@ _SCHEMA: Final = (
     "CREATE INDEX IF NOT EXISTS stalls_by_time ON stalls(at)",
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
-_ADD_SPAN: Final = "INSERT OR IGNORE INTO spans VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-# The root names the trace; until it has ended the name is NULL.
+# Of a span that has begun and not ended: ``end_ns`` is then the process's last sign of life.
+OPEN: Final = "open"
+_STORED: Final = "SELECT status FROM spans WHERE trace_id = ? AND span_id = ?"
+_ADD_SPAN: Final = "INSERT OR REPLACE INTO spans VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_TAKEN_OVER: Final = (
+    ("processes", "pid, started, updated, record"),
+    ("samples", "at, pid, span, sample"),
+    ("stalls", "at, pid, seconds, stall"),
+)
+_OF_A_SPAN: Final = (
+    "trace_id, span_id, parent_id, name, kind, start_ns, end_ns, status, pid, attributes, links"
+)
+# The root names the trace, from when it begins; without it the name is NULL.
 _ADD_TO_TRACE: Final = """
 INSERT INTO traces(trace_id, name, start_ns, end_ns, spans, errors) VALUES(?, ?, ?, ?, ?, ?)
 ON CONFLICT(trace_id) DO UPDATE SET
@@ -57,8 +69,8 @@ to_json: Final = json.JSONEncoder(default=str).encode
 class SpanRow(NamedTuple):
     """One finished span: ids in lower-case hex, times in ns since the epoch.
 
-    ``status`` is ``unset``, ``ok`` or ``error``; ``links`` holds ``[trace_id, span_id]`` pairs;
-    ``parent_id`` is None for the root of a trace.
+    ``status`` is ``unset``, ``ok`` or ``error``, in the table also `OPEN`; ``links`` holds
+    ``[trace_id, span_id]`` pairs; ``parent_id`` is None for the root of a trace.
     """
 
     trace_id: str
@@ -118,16 +130,21 @@ def chunks(rows: Iterable[SpanRow], budget: int) -> Iterator[list[tuple[Any, ...
 
 
 def insert_spans(connection: sqlite3.Connection, chunk: Sequence[tuple[Any, ...]]) -> None:
-    """Add encoded spans and count them into their traces; a span stored before is passed over."""
+    """Add encoded spans and count them into their traces.
+
+    One that has ended takes the place of itself while it was open; a span stored before is passed over.
+    """
     per_trace: dict[str, list[Any]] = {}
     for row in chunk:
-        if not connection.execute(_ADD_SPAN, row).rowcount:
+        before = connection.execute(_STORED, row[:2]).fetchone()
+        if before is not None and before[0] != OPEN:
             continue
+        connection.execute(_ADD_SPAN, row)
         trace_id, _, parent_id, name, _, start_ns, end_ns, status = row[:8]
         sums = per_trace.setdefault(trace_id, [trace_id, None, start_ns, end_ns, 0, 0])
         sums[1] = name if parent_id is None else sums[1]
         sums[2], sums[3] = min(sums[2], start_ns), max(sums[3], end_ns)
-        sums[4] += 1
+        sums[4] += before is None
         sums[5] += status == "error"
     connection.executemany(_ADD_TO_TRACE, per_trace.values())
 
@@ -136,6 +153,30 @@ def insert_process(connection: sqlite3.Connection, row: tuple[int, float, float,
     """Put one process record in place of its earlier version and forget the oldest processes."""
     connection.execute(_ADD_PROCESS, row)
     connection.execute(_TRIM_PROCESSES, (_PROCESSES_KEPT,))
+
+
+def take_over(connection: sqlite3.Connection, rows: Callable[[str, str], Iterable[tuple[Any, ...]]]) -> int:
+    """Add what ``rows(table, columns)`` still gives of a damaged database; how many rows that were.
+
+    Traces are counted anew from their spans. What does not fit the table is left.
+    """
+    kept = 0
+
+    def add(connection: sqlite3.Connection) -> None:
+        nonlocal kept
+        for row in rows("spans", _OF_A_SPAN):
+            with contextlib.suppress(sqlite3.IntegrityError, TypeError):
+                insert_spans(connection, [row])
+                kept += 1
+        for table, columns in _TAKEN_OVER:
+            marks = ", ".join("?" for _ in columns.split(","))
+            for row in rows(table, columns):
+                with contextlib.suppress(sqlite3.IntegrityError):
+                    connection.execute(f"INSERT OR IGNORE INTO {table} VALUES({marks})", row)
+                    kept += 1
+
+    in_transaction(connection, add)
+    return kept
 
 
 def evict(connection: sqlite3.Connection) -> None:

@@ -146,7 +146,7 @@ def put_under_watch(tool: Any, make: Callable[[], Watch]) -> None:
             del _tools[number]
 
     try:
-        reference = weakref.ref(tool, gone)
+        reference = weakref.ref(tool, standing_in(_SEAM, gone, lambda _reference: None))
     except TypeError:
         return
     _tools[number] = reference, make()

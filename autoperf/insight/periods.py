@@ -112,7 +112,12 @@ class Period:
     ) -> None:
         """Count one span in, unless it was cut off or stopped from outside."""
         kind = operation(name)
-        if kind not in KINDS or attributes.get(names.CUT_OFF) or attributes.get(names.INTERRUPTED):
+        if (
+            kind not in KINDS
+            or attributes.get(names.CUT_OFF)
+            or attributes.get(names.OPEN)
+            or attributes.get(names.INTERRUPTED)
+        ):
             return
         self.spans += 1
         self._seen(start_ns / 1e9)

@@ -58,7 +58,11 @@ class Timings:
         """
         for node in spans:
             attributes = node.row.attributes
-            if attributes.get(names.CUT_OFF) or attributes.get(names.INTERRUPTED):
+            if (
+                attributes.get(names.CUT_OFF)
+                or attributes.get(names.OPEN)
+                or attributes.get(names.INTERRUPTED)
+            ):
                 continue
             under = named(node) if key is None else key(node)
             if under is None:

@@ -12,7 +12,7 @@ from autoperf.telemetry import names
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """``name`` is None while the root is open; tokens are None where no provider reported any."""
+    """``name`` is None where the root was not stored; tokens are None where no provider reported any."""
 
     trace_id: str
     name: str | None

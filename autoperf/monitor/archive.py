@@ -36,7 +36,7 @@ class Archive:
     """Writes what the monitor took; thins it with age, about every ten minutes, and bounds it."""
 
     def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
-        self._store = store
+        self.store = store
         self._clock = clock
         self._thin_at = 0.0
 
@@ -55,7 +55,7 @@ class Archive:
             if due:
                 thin(connection, now)
 
-        if not self._store.write(write):
+        if not self.store.write(write):
             return False
         if due:
             self._thin_at = now + _THIN_EVERY_S

@@ -101,6 +101,7 @@ SERVICE_INSTANCE_ID: Final = "service.instance.id"
 DEFAULT_SERVICE: Final = "agent-zero"
 
 # Our own attributes.
+OPEN: Final = "autoperf.open"  # bool: it goes on; how long it has taken is as of the last sign of life
 CUT_OFF: Final = "autoperf.cut_off"  # bool: the process ended before the span did
 INTERRUPTED: Final = (
     "autoperf.interrupted"  # class name: cancelled or stopped from outside, which is no error

@@ -8,18 +8,18 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from autoperf.errors import guarded
-from autoperf.store import Store
+from autoperf.store import SpanRow, Store
 from autoperf.telemetry.pipeline import CAPACITY, Pipeline
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.trace import ReadableSpan, Span
 
     from autoperf.telemetry.metrics import Metrics
     from autoperf.telemetry.otlp import Sender, Target
@@ -48,9 +48,10 @@ class Outlets:
         self._described: dict[str, Any] = {}
         self._started = time.time()
         self._over = self._closed = False
-        self._saved = ""
+        self._saved, self._saved_in = "", 0
         self._seen: tuple[Mapping[str, Any], Mapping[str, Any]] = {}, {}
-        self._store = Store.open(directory, max_bytes=max_bytes, report=report)
+        self.store = Store.open(directory, max_bytes=max_bytes, report=report)
+        self.open_spans: Callable[[], Iterable[Span]] = tuple
         self._to_store: Pipeline[ReadableSpan] = Pipeline("store", self._deliver, tick=self.tick)
         self._senders: list[tuple[Sender, Pipeline[ReadableSpan]]] = []
         self.on_tick: Callable[[], None] = _nothing
@@ -131,22 +132,38 @@ class Outlets:
     def _deliver(self, spans: list[ReadableSpan]) -> bool:
         from autoperf.telemetry.provider import row_of
 
-        self._store.add_spans(map(row_of, spans))
+        # With what they stand in, which may never end: no span is without its ancestors.
+        self.store.add_spans([*self._begun(), *map(row_of, spans)])
         return True  # What the store could not keep, it has counted.
+
+    def _begun(self) -> list[SpanRow]:
+        from autoperf.telemetry.provider import row_of_open
+
+        rows = []
+        for span in self.open_spans():
+            with guarded("telemetry:store"):
+                rows.append(row_of_open(span))
+        return rows
 
     def tick(self) -> None:
         """What is done every second."""
         self.on_tick()
         self._save_record()
+        with guarded("telemetry:store"):
+            begun = self._begun()
+            if begun:
+                self.store.note_open(begun)
+            else:
+                self.store.rest()
 
     def _save_record(self, *, ended: bool = False) -> None:
-        snapshot, counts = self._snapshot(), self.counts()
-        if snapshot is self._seen[0] and counts == self._seen[1] and not ended:
+        snapshot, counts, there = self._snapshot(), self.counts(), self._saved_in == self.store.identity
+        if there and snapshot is self._seen[0] and counts == self._seen[1] and not ended:
             return
         self._described = dict(snapshot)
         described = self._described | {"telemetry": counts}
         text = json.dumps(described, default=str)
-        if text == self._saved and not ended:
+        if there and text == self._saved and not ended:
             self._seen = snapshot, counts
             return
         now = time.time()
@@ -159,13 +176,13 @@ class Outlets:
             "updated": now,
             "ended": now if ended else None,
         }
-        if self._store.save_process(described | identity):
-            self._saved = text
+        if self.store.save_process(described | identity):
+            self._saved, self._saved_in = text, self.store.identity
             self._seen = snapshot, counts
 
     def counts(self) -> dict[str, Any]:
         """Spans taken, spans that reached neither store nor disk, and each exporter's own numbers."""
-        queue, store = self._to_store, self._store
+        queue, store = self._to_store, self.store
         exporters = [
             {
                 "kind": sender.target.kind,
@@ -230,7 +247,7 @@ class Outlets:
 
     def _close_store(self) -> None:
         self._save_record(ended=True)
-        self._store.close()
+        self.store.close()
         self._closed = True
 
 

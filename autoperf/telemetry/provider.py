@@ -6,6 +6,7 @@ Imports the SDK, so it is itself imported only once telemetry has been started.
 from __future__ import annotations
 
 import os
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -17,6 +18,7 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 from opentelemetry.sdk.version import __version__ as sdk_version
 
 from autoperf.store import SpanRow
+from autoperf.tables import OPEN
 from autoperf.telemetry import exporters, names
 from autoperf.telemetry.attributes import put
 from autoperf.telemetry.spans import Source
@@ -138,6 +140,10 @@ class Processor(SpanProcessor):
             self._open.pop(span.context.span_id, None)
         self._take(span)
 
+    def open(self) -> list[Span]:
+        """The spans that have begun in this process and not ended, oldest first."""
+        return [span for span in list(self._open.values()) if span.is_recording()] if self.live else []
+
     def end_open(self) -> None:
         """End the spans still open, marked as cut off."""
         for span in list(self._open.values()):
@@ -150,6 +156,11 @@ class Processor(SpanProcessor):
 def _is_ours(span: ReadableSpan) -> bool:
     scope = span.instrumentation_scope
     return scope is not None and scope.name == SCOPE
+
+
+def row_of_open(span: ReadableSpan) -> SpanRow:
+    """A span that has not ended, as the store keeps it until then: up to now, the last sign of life."""
+    return row_of(span)._replace(end_ns=time.time_ns(), status=OPEN)
 
 
 def row_of(span: ReadableSpan) -> SpanRow:

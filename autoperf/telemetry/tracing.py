@@ -13,6 +13,9 @@ from autoperf.telemetry import names
 from autoperf.telemetry.exits import Exits, finish_with_multiprocessing, tell_of_forks
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import Span
+
+    from autoperf.store import Store
     from autoperf.telemetry.metrics import Metrics
     from autoperf.telemetry.outlets import Outlets
     from autoperf.telemetry.provider import Processor
@@ -120,6 +123,7 @@ class Telemetry:
         self._provider_module, self._spans = provider, spans
         outlets.add_exporters(variables)
         outlets.on_tick = self._use_host_providers
+        outlets.open_spans = self._open_spans
         self._processors = [provider.Processor(outlets.put)]
         given = {names.SERVICE_INSTANCE_ID: outlets.instance, **self._resource}
         resource = provider.make_resource(given, variables)
@@ -217,6 +221,11 @@ class Telemetry:
             outlets.use_host_meters()
             self._metrics = outlets.wanted_metrics
 
+    @property
+    def store(self) -> Store | None:
+        """The one store of this process; None in a forked child that has done nothing yet."""
+        return None if self._outlets is None else self._outlets.store
+
     def counts(self) -> dict[str, Any]:
         """Spans taken, spans that reached neither store nor disk, and each exporter's own numbers."""
         if self._outlets is None:
@@ -241,6 +250,9 @@ class Telemetry:
         if self._outlets is not None:
             self._outlets.finish(timeout, self._end_open if self._processors else None)
             self._silence()
+
+    def _open_spans(self) -> list[Span]:
+        return [span for processor in self._processors for span in processor.open()]
 
     def _end_open(self) -> None:
         self._spans.make_pending()

@@ -1,0 +1,239 @@
+"""SQLite files that processes share: made whole, opened for one process, set aside when damaged.
+
+The rules of https://www.sqlite.org/howtocorrupt.html, and what is done for each:
+file locks (2.2, 2.3): no descriptor of the database is opened beside SQLite's own, all connections of a
+process are made by one library, and none is carried over a fork (`Store`);
+two names, renaming, deleting in use (2.4, 2.5): a file is made under a name of its own and linked into
+place once it is complete; it is renamed only under a lock that shuts out whoever has it open, and a
+connection whose file is gone is never closed, for that would delete the log of its successor by name;
+logs (1.3): database and logs are renamed together; remote file systems (2.1): no write-ahead log there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from autoperf import statedir, tables
+
+BUSY_MS: Final = 5000
+LOGS: Final = ("-wal", "-shm", "-journal")
+_PAGE_BYTES: Final = 4096
+_NO_LINK: Final = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+_ASKED_SECONDS: Final = 60.0
+_LOCK: Final = "autoperf.lock"
+
+try:
+    import fcntl
+except ImportError:  # Windows, where a file that is open cannot be renamed
+    fcntl = None  # type: ignore[assignment]
+
+
+class UseLock:
+    """Who has the database open holds this lock with others; who sets it aside holds it alone.
+
+    A lock of ``flock``, on a file of its own: unlike POSIX locks it belongs to one descriptor.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / _LOCK
+        self._wanted = folder / f"{_LOCK}-wanted"
+        self._descriptor = -1
+
+    def share(self) -> None:
+        """Say that the database is in use here."""
+        self._take(exclusive=False)
+
+    def take_alone(self) -> bool:
+        """Whether nobody else has the database open; nobody can open it until `release` then."""
+        return self._take(exclusive=True)
+
+    def _take(self, *, exclusive: bool) -> bool:
+        if fcntl is None:
+            return True
+        if self._descriptor < 0:
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB if exclusive else fcntl.LOCK_SH)
+        except OSError:
+            return not exclusive  # a file system without such locks: as if nobody were there to ask
+        return True
+
+    def ask_for(self) -> None:
+        """Have those who hold it let go, within a second or two; see `wanted`."""
+        self.release()
+        with contextlib.suppress(OSError):
+            os.close(os.open(self._wanted, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _NO_LINK, 0o600))
+            os.utime(self._wanted)
+
+    def ask_no_more(self) -> None:
+        """It was set aside."""
+        with contextlib.suppress(OSError):
+            os.unlink(self._wanted)
+
+    def wanted(self) -> bool:
+        """Whether another process waits for it; one that has gone meanwhile does so for a minute at most."""
+        try:
+            return time.time() - os.stat(self._wanted).st_mtime < _ASKED_SECONDS
+        except OSError:
+            return False
+
+    def release(self) -> None:
+        """The database is not in use here any more."""
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
+
+    def forked(self) -> None:
+        """In a child made by fork: its copy of the descriptor would keep the parent's lock."""
+        with contextlib.suppress(OSError):
+            self.release()
+
+
+class Bounds:
+    """What one database may take on disk: ``max_bytes``, of them the ``reserve`` for its write-ahead log."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.reserve = min(max_bytes // 8, 2 << 20)
+        # The log may grow to twice the reserve.
+        self._pages = max(16, (max_bytes - 2 * self.reserve) // _PAGE_BYTES)
+
+    def set(self, connection: sqlite3.Connection) -> None:
+        """Tell SQLite; of this connection alone, so at each."""
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA journal_size_limit = {self.reserve}")
+        pages = max(8, self.reserve // _PAGE_BYTES // 2)
+        connection.execute(f"PRAGMA wal_autocheckpoint = {pages}")
+        connection.execute(f"PRAGMA max_page_count = {self._pages}")
+
+    def make_room(self, connection: sqlite3.Connection, path: Path) -> None:
+        """Before a write: keep the log small, and let the oldest go where little is left."""
+        log = f"{path}-wal"
+        if size(log) > self.reserve:
+            # While somebody reads it may not be emptied: it grows until that has read.
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            if size(log) > self._pages * _PAGE_BYTES:
+                raise sqlite3.OperationalError("a reader keeps the write-ahead log from being emptied")
+        # Low water well below high water, or every single write would evict.
+        if tables.pages_used(connection) > self._pages * 9 // 10:
+            self.evict(connection)
+
+    def evict(self, connection: sqlite3.Connection) -> bool:
+        """Let the oldest go until a quarter is free; whether anything went."""
+        evicted = False
+        while tables.pages_used(connection) > self._pages * 3 // 4:
+            before = connection.total_changes
+            tables.in_transaction(connection, tables.evict)
+            connection.execute("PRAGMA incremental_vacuum").fetchall()
+            if connection.total_changes == before:
+                break
+            evicted = True
+        return evicted
+
+
+def make(path: Path, prepare: Callable[[sqlite3.Connection], None]) -> None:
+    """Make the database with what ``prepare`` puts into it, unless there is one; 0600 whatever the umask is.
+
+    Processes that start at once each make one under a name of their own, and the first linked into place
+    wins: nobody waits for a lock, and nobody sees a database without its tables.
+    """
+    statedir.make(path.parent, path.name)
+    if path.exists():
+        return
+    scratch = f"{path}.{os.getpid()}-{threading.get_ident()}.new"
+    os.close(os.open(scratch, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600))
+    try:
+        with contextlib.closing(sqlite3.connect(scratch, isolation_level=None)) as connection:
+            prepare(connection)
+        try:
+            os.link(scratch, path)
+        except FileExistsError:
+            return
+        except (OSError, NotImplementedError, AttributeError):
+            # No hard links here: an empty file, which whoever opens it first prepares.
+            with contextlib.suppress(FileExistsError):
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    finally:
+        for suffix in ("", *LOGS):
+            with contextlib.suppress(OSError):
+                os.unlink(f"{scratch}{suffix}")
+
+
+def open_writing(path: Path) -> sqlite3.Connection:
+    """A connection for all threads of this process, in which every transaction is said."""
+    connection = sqlite3.connect(path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+    return connection
+
+
+def open_reading(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write; from a folder we may not write to, the file as it lies there."""
+    statedir.expect_safe(path.parent, path.name)
+    uri = "file:" + urllib.parse.quote(str(path))
+    for mode in ("mode=ro", "immutable=1"):
+        connection = sqlite3.connect(f"{uri}?{mode}", uri=True, timeout=BUSY_MS / 1000)
+        connection.row_factory = sqlite3.Row
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            return connection
+        except sqlite3.OperationalError as error:
+            connection.close()
+            # Solves only a -shm that is missing and may not be made.
+            if mode == "immutable=1" or "locked" in str(error):
+                raise
+    raise AssertionError("unreachable")
+
+
+def set_aside(path: Path) -> Path | None:
+    """Rename database and logs together; the new name, or None where that cannot be. Under `take_alone`."""
+    aside = Path(f"{path}.corrupt-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
+    try:
+        os.rename(path, aside)
+    except OSError:
+        return None
+    for suffix in LOGS:
+        with contextlib.suppress(OSError):
+            os.rename(f"{path}{suffix}", f"{aside}{suffix}")
+    return aside
+
+
+def readable_rows(path: Path, table: str, columns: str) -> Iterator[tuple[Any, ...]]:
+    """Rows of ``table`` in a damaged database: from its beginning to the damage, then from its end to that."""
+    seen: set[int] = set()
+    for order in ("ASC", "DESC"):
+        try:
+            with contextlib.closing(
+                sqlite3.connect(f"file:{urllib.parse.quote(str(path))}?mode=ro", uri=True)
+            ) as c:
+                for rowid, *values in c.execute(
+                    f"SELECT rowid, {columns} FROM {table} ORDER BY rowid {order}"
+                ):
+                    if rowid in seen:
+                        break
+                    seen.add(rowid)
+                    yield tuple(values)
+        except (sqlite3.Error, UnicodeDecodeError):
+            continue
+
+
+def size(path: Path | str) -> int:
+    """Bytes of the file; 0 where there is none."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def inode(path: Path) -> int:
+    """Which file the name stands for now; 0 for none."""
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0
