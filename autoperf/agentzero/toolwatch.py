@@ -47,11 +47,7 @@ class Execute(wrapt.ObjectProxy):  # type: ignore[misc, type-arg, unused-ignore]
     """Stands for the function ``execute`` on the class that defines it."""
 
     def __get__(self, tool: Any, owner: Any = None) -> Any:
-        if tool is None:
-            return self
-        # What the tool itself sees while it runs, and everybody of a tool not under watch, is the host's own.
-        waits = waiting(tool) is not None
-        return MethodType(self, tool) if waits else self.__wrapped__.__get__(tool, owner)
+        return self if tool is None else MethodType(self, tool)
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         # Not a coroutine function: arguments that do not fit must be refused by the call, as without us,
@@ -119,10 +115,11 @@ def _leave(error: BaseException) -> None:
         error.__traceback__ = trace.tb_next
 
 
-if sys.version_info >= (3, 11):
-    # One frame stands between the host and a tool that runs. `warnings.warn(stacklevel=2)` passes over
-    # frames of the import machinery, which it knows by their file, and so names the host's line.
-    _awaited.__code__ = _awaited.__code__.replace(co_filename="<autoperf, as importlib._bootstrap>")
+# One frame stands between the host and a tool that runs. `warnings.warn(stacklevel=2)` passes over frames of
+# the import machinery, which it knows by their file, and so names the host's line. To Python 3.10 tracebacks
+# hold the frame until the host formats them, where frames of ours are known by the folder.
+_PLACE: Final = __file__ if sys.version_info < (3, 11) else "<autoperf"
+_awaited.__code__ = _awaited.__code__.replace(co_filename=f"{_PLACE} as importlib._bootstrap>")
 
 
 def waiting(tool: Any) -> Watch | None:
