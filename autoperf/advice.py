@@ -63,5 +63,10 @@ def report(error: BaseException) -> None:
 
     package = os.path.dirname(os.path.abspath(__file__))
     line = missing(error, sys.executable, sys.version_info[:3], find_spec("pip") is not None, package)
-    sys.stderr.write(f"autoperf: {line}\n")
-    sys.stderr.flush()
+    # As `wording.printable`, which an interpreter as old as this file may be for cannot load.
+    shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
+    try:  # noqa: SIM105 - nothing may be imported here that could be missing
+        # Not through sys.stderr: what a full disk refuses would fail again at exit, with another code.
+        os.write(2, os.fsencode(f"autoperf: {shown}\n"))
+    except OSError:
+        pass

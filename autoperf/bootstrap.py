@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autoperf import launches
 from autoperf.config import Config
 from autoperf.errors import AutoperfError, failures, guarded, say
+from autoperf.version import __version__
 
 if TYPE_CHECKING:
     from autoperf.agentzero import Layout
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 # Run by Agent Zero's container and installer before the server, in processes of their own.
 PREPARING = frozenset({"prepare.py", "preload.py", "update_reqs.py"})
 HOST_PID = "AUTOPERF_HOST_PID"
+# Bytes of address space: each thread of ours or of an exporter takes 8 MiB of stack and reserves 64 MiB more.
+ROOM = 2 << 30
 _starting = threading.RLock()
 
 
@@ -32,6 +37,12 @@ def recognise(folder: str) -> bool:
     root = Path(folder)
     if not is_candidate(root):
         return False
+    lacking = cramped()
+    if lacking is not None:
+        launches.remove(os.environ)
+        if is_server() and not Config.from_environ().quiet:
+            say(lacking)
+        return False
     from autoperf.agentzero import detect
 
     with _starting:
@@ -39,18 +50,39 @@ def recognise(folder: str) -> bool:
         with guarded("bootstrap"):
             layout = detect(root)
         if layout is None:
+            if failures.of("bootstrap"):
+                with guarded("bootstrap"):
+                    _record_failure(root)
             return False
         import autoperf.runtime  # noqa: F401 - outside the fence, so that the finder can say what is missing
 
         with guarded("bootstrap"):
             start(root, layout)
+            return True
+        with guarded("bootstrap"):
+            _record_failure(root, layout)
         return True
+
+
+def _record_failure(root: Path, layout: Layout | None = None) -> None:
+    """Leave a record of this process that `status` finds: it runs as without autoperf, and why."""
+    from autoperf.store import Store
+
+    config = Config.from_environ()
+    with Store.open(config.state_dir, max_bytes=config.store_max_mb << 20) as store:
+        known = {} if layout is None else {"layout": layout.name, "generation": layout.generation}
+        host = {**known, "root": str(root)}
+        record = {"pid": os.getpid(), "started": time.time(), "autoperf": __version__, "host": host}
+        store.save_process({**record, "features": [], "patches": [], "failures": failures.as_rows()})
 
 
 def instrument(root: str | os.PathLike[str] | None = None, **options: Any) -> Runtime | None:
     """See `autoperf.instrument`."""
     if switched_off():
         return None
+    lacking = cramped()
+    if lacking is not None:
+        raise AutoperfError(lacking)
     from autoperf.agentzero import detect
 
     searched = [Path(root)] if root is not None else [Path(entry) for entry in [*sys.path, os.curdir]]
@@ -81,6 +113,7 @@ def start(root: Path, layout: Layout, **options: Any) -> Runtime:
     # The decision is made: a finder still waiting would instrument again after `uninstrument`.
     sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != "AutoperfFinder"]
     runtime = Runtime.start(root, layout, config)
+    launches.remove(os.environ)
     if config.tool != "off":
         runtime.probe.optimizer = _at_first_call(runtime)
         runtime.probe.at_stop.append(lambda: setattr(runtime.probe, "optimizer", None))
@@ -110,6 +143,23 @@ def is_candidate(folder: Path) -> bool:
         )
     except OSError:
         return False
+
+
+def cramped() -> str | None:
+    """One line when this process may not have `ROOM`; None where it may.
+
+    What our threads reserve would be missing when the host starts one of its own, and nothing could undo it.
+    """
+    try:
+        from resource import RLIM_INFINITY, RLIMIT_AS, getrlimit
+
+        limit = getrlimit(RLIMIT_AS)[0]
+    except (ImportError, OSError, ValueError):
+        return None
+    if limit == RLIM_INFINITY or limit >= ROOM:
+        return None
+    needed, left = ROOM >> 20, limit >> 20
+    return f"{left} MiB of address space (ulimit -v) are less than {needed}; going on without autoperf"
 
 
 def is_server(environ: Mapping[str, str] = os.environ) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sys
 import threading
@@ -10,8 +11,8 @@ from collections.abc import Callable
 from typing import Final
 
 # Net allocations of containers between two collections of the youngest generation. Importing Agent Zero makes
-# half a million, with PyTorch two; a process that never stops allocating still collects.
-THRESHOLD: Final = 5_000_000
+# three million; without any collection the heap grows by what dies on the way.
+THRESHOLD: Final = 250_000
 # Seconds; a start on a slow disk takes longer, and is collected from then on as usual.
 LIMIT_S: Final = 60.0
 # Looks, a second apart, that find no new module: the imports are over, whether or not a server runs.
@@ -133,6 +134,7 @@ class HeldCollection:
             elif self._owed and gc.isenabled():
                 gc.unfreeze()
                 gc.collect()
+                _trim()
                 self._freeze()
             self._owed = False
 
@@ -154,6 +156,14 @@ class HeldCollection:
         if self._before is not None and self._stands():
             gc.set_threshold(*self._before)
         self._before = None
+
+
+def _trim() -> None:
+    """Give the pages that glibc's allocator holds free back to the system; others do so by themselves."""
+    import ctypes
+
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _full_collections() -> int:

@@ -94,18 +94,19 @@ def _tool(text: str) -> str:
 
 
 def default_home(environ: Mapping[str, str] = os.environ) -> Path:
-    """The state directory when none is named: ``$XDG_STATE_HOME/autoperf``, else ``~/.local/state/autoperf``.
+    """The state directory when none is named: ``$XDG_STATE_HOME/autoperf``, else the first of `places`.
 
-    Source: XDG Base Directory Specification. A user without a home directory gets one among the temporary
-    files, named after the user's number.
+    Source: XDG Base Directory Specification.
     """
     base = environ.get("XDG_STATE_HOME", "")
-    if os.path.isabs(base):
-        return Path(base) / "autoperf"
+    return Path(base) / "autoperf" if os.path.isabs(base) else places()[0]
+
+
+def places() -> list[Path]:
+    """Where state lies unasked: in the user's home, if there is one; among the temporary files, last."""
     home = os.path.expanduser("~")
-    if os.path.isabs(home):
-        return Path(home) / ".local" / "state" / "autoperf"
-    return Path(tempfile.gettempdir()) / f"autoperf-{os.getuid() if hasattr(os, 'getuid') else 'state'}"
+    at_home = [Path(home) / ".local" / "state" / "autoperf"] if os.path.isabs(home) else []
+    return [*at_home, Path(tempfile.gettempdir()) / f"autoperf-{getattr(os, 'getuid', lambda: 'state')()}"]
 
 
 def _capture(text: str) -> bool:

@@ -19,6 +19,7 @@ from autoperf.installing import is_ours, template
 # OTLP over HTTP only: gRPC would be a 16 MB library of compiled code for the same spans.
 REQUIRED = ("wrapt", "psutil", "opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
 PACKAGES = "autoperf-packages"
+_SCRATCH = ".autoperf-"
 # By hash: copying and mounting change the time of a file, not what is in it.
 _COMPILE = """
 import py_compile, sys
@@ -32,8 +33,8 @@ def copy(folder: Path, version: str | None = None) -> list[str]:
     """Write the bootstrap into ``folder`` for Python ``version`` ("3.12"; default: the running one).
 
     Returns the names and versions of the packages inside. What an earlier call wrote there is replaced; other
-    files stay. Raises `AutoperfError` when the folder cannot be written, when it holds somebody else's
-    sitecustomize.py, or when packages for another version cannot be had.
+    files stay. Raises `AutoperfError` when the folder cannot be written, when it is neither empty nor one
+    that this has written, or when packages for another version cannot be had.
     """
     ours = "{}.{}".format(*sys.version_info)
     if version is not None and not re.fullmatch(r"3\.\d+", version):
@@ -41,11 +42,13 @@ def copy(folder: Path, version: str | None = None) -> list[str]:
     if version is not None and tuple(map(int, version.split("."))) < OLDEST:
         raise AutoperfError(f"--python {version}: autoperf needs {'.'.join(map(str, OLDEST))} or newer")
     target = folder / "sitecustomize.py"
-    if target.exists() and not is_ours(target):
-        raise AutoperfError(f"{target} is not ours; choose another folder")
     try:
+        if not target.exists() and folder.is_dir() and not all(map(_is_left_over, folder.iterdir())):
+            raise AutoperfError(f"{folder} is neither empty nor ours; choose another folder")
+        if target.exists() and not is_ours(target):
+            raise AutoperfError(f"{target} is not ours; choose another folder")
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".autoperf-") as scratch:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=_SCRATCH) as scratch:
             packages = Path(scratch) / PACKAGES
             packages.mkdir()
             names = _copied(packages) if version in (None, ours) else _fetched(packages, str(version))
@@ -59,6 +62,11 @@ def copy(folder: Path, version: str | None = None) -> list[str]:
     except OSError as error:
         raise AutoperfError(f"{folder} cannot be written: {error.strerror or error}") from None
     return names
+
+
+def _is_left_over(path: Path) -> bool:
+    """Whether ``path`` is what a copy that was killed leaves behind."""
+    return path.name == PACKAGES or path.name.startswith(_SCRATCH)
 
 
 def _compile(source: Path) -> None:

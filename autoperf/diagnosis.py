@@ -8,12 +8,13 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autoperf import bootstrap, exporting, installing
+from autoperf import bootstrap, exporting, installing, processes, statedir
 from autoperf.config import INTERNAL_VARIABLES, OPTIONS, Config, unknown_variables
 from autoperf.copying import PACKAGES
 from autoperf.errors import AutoperfError
@@ -171,8 +172,11 @@ def configuration(config: Config, environ: Mapping[str, str]) -> Iterator[Findin
         hint = f"; did you mean {close[0]}?" if close else ""
         yield Finding("problem", "configuration", f"{name} is not an option of autoperf{hint}")
     folder = config.state_dir
+    refused = statedir.refusal(folder)
     existing = next(path for path in (folder, *folder.parents) if path.exists())
-    if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
+    if refused is not None:
+        yield Finding("problem", "configuration", refused)
+    elif existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
         yield Finding("ok", "configuration", f"the local store can be written: {folder}")
     else:
         yield Finding(
@@ -222,9 +226,9 @@ def _exporter(target: exporting.Endpoint, timeout: float) -> Iterator[Finding]:
         yield Finding("problem", "telemetry", text)
 
 
-def experience(processes: list[dict[str, Any]], root: Path) -> tuple[dict[str, Any] | None, list[Finding]]:
+def experience(recorded: list[dict[str, Any]], root: Path) -> tuple[dict[str, Any] | None, list[Finding]]:
     """The newest process that ran with ``root``, and what was applied or failed in it."""
-    for row in processes:
+    for row in recorded:
         if os.path.realpath(str((row.get("host") or {}).get("root", ""))) == os.path.realpath(root):
             break
     else:
@@ -242,6 +246,12 @@ def experience(processes: list[dict[str, Any]], root: Path) -> tuple[dict[str, A
         text = f"{failure.get('seam')} failed {failure.get('count')} times: {failure.get('reason')}"
         found.append(Finding("problem", "last run", text))
     return row, found
+
+
+def unanswered(directory: Path, recorded: list[dict[str, Any]]) -> Iterator[Finding]:
+    """The newest launch since the newest process, when no host has answered it."""
+    for launch in processes.unreported(directory, recorded[0] if recorded else None)[:1]:
+        yield Finding("note", "last run", processes.told(launch, time.time()))
 
 
 def probed(python: str, environ: Mapping[str, str]) -> tuple[Interpreter | None, list[Finding]]:

@@ -7,9 +7,12 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from autoperf.errors import guarded
+from autoperf.errors.fence import ALWAYS, fenced, standing_in
+
+_SEAM: Final = "import hooks"
 
 
 class Finder:
@@ -19,8 +22,10 @@ class Finder:
         self._wanted = wanted
         self._called = imported
         self._searching = threading.local()
+        # The protocol of import finders; where ours fails, Python goes on to the next one.
+        self.find_spec = standing_in(_SEAM, self._find, lambda *_, **__: None)
 
-    def find_spec(
+    def _find(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         if name not in self._wanted or getattr(self._searching, "now", False):
@@ -31,28 +36,24 @@ class Finder:
         finally:
             self._searching.now = False
         if spec is not None and spec.loader is not None:
-            with guarded(f"import of {name}"):
+            with guarded(_SEAM):
                 self._watch(spec.loader)
         return spec
 
     def _watch(self, loader: Any) -> None:
-        execute = loader.exec_module
-
-        def exec_module(module: ModuleType) -> None:
+        def exec_module(call: Any, module: ModuleType) -> None:
             # Only this one loader object is changed, and only until it has done its work.
             vars(loader).pop("exec_module", None)
-            execute(module)
-            with guarded(f"import of {module.__name__}"):
-                self._called(module)
+            call(module)
+            self._called(module)
 
-        loader.exec_module = exec_module
+        loader.exec_module = fenced(_SEAM, loader.exec_module, ALWAYS, exec_module)
 
 
 def ask_the_others(
     asking: Any, name: str, path: Sequence[str] | None, target: ModuleType | None
 ) -> importlib.machinery.ModuleSpec | None:
     """The first spec that any finder but ``asking`` has; what another finder raises passes."""
-    # No fence: it is what the host would have seen without us.
     for finder in list(sys.meta_path):
         find = getattr(finder, "find_spec", None)
         if finder is asking or find is None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from autoperf import tables
+from autoperf import records, tables
 from autoperf.errors import AutoperfError
 from autoperf.insight.summary import Summary, summarise
 from autoperf.shortening import homeless
@@ -24,13 +24,18 @@ _MARKED: Final = (names.MESSAGE, names.INVOKE_AGENT, names.EXECUTE_TOOL, names.C
 _NEWEST: Final = (
     "SELECT * FROM traces WHERE (start_ns, trace_id) < (?, ?) ORDER BY start_ns DESC, trace_id DESC LIMIT ?"
 )
+# SQLite keeps a text where the table says INTEGER: a row that says no time or no name is passed over.
+_WHOLE: Final = (
+    "typeof(start_ns) = 'integer' AND typeof(end_ns) = 'integer' AND typeof(name) = 'text' "
+    "AND typeof(span_id) = 'text' AND typeof(pid) = 'integer'"
+)
 _MEASURED: Final = (
     "SELECT name, start_ns, end_ns, status, pid, attributes FROM spans "
-    "WHERE start_ns >= ? AND start_ns < ? AND (? IS NULL OR name = ?) ORDER BY start_ns"
+    f"WHERE {_WHOLE} AND start_ns >= ? AND start_ns < ? AND (? IS NULL OR name = ?) ORDER BY start_ns"
 )
 _LAST_NS: Final = 2**63 - 1
 _MARKS: Final = (
-    "SELECT name, attributes, pid FROM spans WHERE trace_id = ? AND (parent_id IS NULL OR "
+    f"SELECT name, attributes, pid FROM spans WHERE {_WHOLE} AND trace_id = ? AND (parent_id IS NULL OR "
     + " OR ".join(f"name GLOB '{name}*'" for name in _MARKED)
     + ") ORDER BY start_ns"
 )
@@ -112,7 +117,9 @@ class History:
     def spans(self, trace_id: str, limit: int = SPANS_READ) -> list[SpanRow]:
         """The spans of one trace by start time, ``limit`` at most."""
         rows = self._rows(
-            "SELECT * FROM spans WHERE trace_id = ? ORDER BY start_ns, end_ns DESC LIMIT ?", trace_id, limit
+            f"SELECT * FROM spans WHERE trace_id = ? AND {_WHOLE} ORDER BY start_ns, end_ns DESC LIMIT ?",
+            trace_id,
+            limit,
         )
         return [
             SpanRow._make((*values[:9], _object(values[9]), _pairs(values[10])))
@@ -134,7 +141,7 @@ class History:
     def processes(self) -> list[dict[str, Any]]:
         """The records of all processes, the most recently updated first."""
         rows = self._rows("SELECT record FROM processes ORDER BY updated DESC")
-        return [_object(row["record"]) for row in rows]
+        return [record for row in rows if (record := records.decoded(row["record"])) is not None]
 
     def _summary(self, trace: dict[str, Any]) -> Summary:
         marks = self._rows(_MARKS, trace["trace_id"])
@@ -159,7 +166,7 @@ class History:
 def _object(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, TypeError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -167,7 +174,7 @@ def _object(text: str) -> dict[str, Any]:
 def _pairs(text: str) -> list[list[str]]:
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, TypeError, RecursionError):
         return []
     pairs = found if isinstance(found, list) else []
     return [pair for pair in pairs if isinstance(pair, list) and len(pair) == 2]

@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 import sys
 
+from autoperf import launches, shadows
+
 USAGE = "autoperf run [--features LIST] [--observe] [--detail LEVEL] [--home DIR] [--quiet] CMD..."
 _OFF = ("", "0", "false", "no", "off")
 
@@ -26,12 +28,21 @@ def run(arguments: list[str]) -> int:
     try:
         settings, command = parsed(arguments)
         environ = dict(os.environ)
+        pythonpath = shadows.with_instrument(environ.get("PYTHONPATH", ""))
         if environ.get("AUTOPERF_DISABLED", "").strip().lower() in _OFF:
             environ.update(settings)
-            environ["PYTHONPATH"] = with_bootstrap(environ.get("PYTHONPATH", ""), path_entry())
+            pythonpath = with_bootstrap(pythonpath, path_entry())
+            _announce(command, environ)
             if os.name != "nt":  # there the command gets another pid
                 environ["AUTOPERF_LAUNCH_PID"] = str(os.getpid())
-        return execute(command, environ)
+                launches.leave(environ, command[0])
+        if pythonpath:
+            environ["PYTHONPATH"] = pythonpath
+        try:
+            return execute(command, environ)
+        except LaunchError:
+            launches.remove(environ)
+            raise
     except LaunchError as refusal:
         _say(str(refusal))
         return refusal.code
@@ -39,13 +50,24 @@ def run(arguments: list[str]) -> int:
         return 130
 
 
+def _announce(command: list[str], environ: dict[str, str]) -> None:
+    """Say before the command begins what will keep autoperf out of it, or what ends with this process."""
+    if environ.get("AUTOPERF_QUIET", "").strip().lower() not in _OFF:
+        return
+    lines = (shadows.around(sys.orig_argv), shadows.shadow(command, environ.get("PATH", os.defpath)))
+    for line in filter(None, lines):
+        _say(line)
+
+
 def _say(text: str) -> None:
     """One line, whatever a name in it holds; `errors.say` would cost its imports."""
     if sys.stderr is None:
         return
+    from autoperf.wording import printable  # only where there is something to say
+
     try:  # noqa: SIM105 - contextlib is not loaded this early
         # Not through sys.stderr: what a full disk refuses would fail again at exit, with another code.
-        os.write(2, os.fsencode("autoperf: {}\n".format(text.replace("\n", "\\n"))))
+        os.write(2, os.fsencode(f"autoperf: {printable(text)}\n"))
     except OSError:
         pass
 

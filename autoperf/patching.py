@@ -8,16 +8,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from types import FunctionType, ModuleType
+from types import ModuleType
 from typing import Any, Final
 
-import wrapt
-
 from autoperf.errors import AutoperfError, guarded
+from autoperf.errors.fence import Recompiled, View, binding, fenced
 from autoperf.finding import Finder
 
 _MISSING: Final = object()
-DISABLE_AFTER_FAILURES: Final = 20
 
 
 class Switch:
@@ -33,11 +31,13 @@ class Switch:
 class Patch:
     """One row: where, and what to put there.
 
-    ``target`` is ``"module:qualified.name"`` (entry-point syntax). ``build(original, switch)`` returns the
-    replacement for what a plain attribute look-up on the owner would give for a function, or for a static
-    or class method the function inside it. ``feature`` is the option that switches the row on. A row that
-    is ``optional`` and absent from the host is no news: it is in no count. One that is ``foreign`` is for a
-    package beside the host, which may never be imported: nobody waits for it.
+    ``target`` is ``"module:qualified.name"`` (entry-point syntax). ``build(original, switch)`` gets what a
+    plain attribute look-up on the owner would give for a function, or for a static or class method the
+    function inside it, and returns what acts in its place: ``wrapper(call, *args, **kwargs)``, a `Shortcut`,
+    a `Bound`, a `View` of a module, or the function `Recompiled`. `replacement` puts the fence around it: no
+    patch is without. ``feature`` is the option that switches the row on. A row that is ``optional`` and
+    absent from the host is no news: it is in no count. One that is ``foreign`` is for a package beside the
+    host, which may never be imported: nobody waits for it.
     """
 
     target: str
@@ -57,18 +57,16 @@ class Patch:
         return self.target.partition(":")[2].split(".")
 
 
+@dataclass(frozen=True)
+class Bound:
+    """A wrapper that wants the function bound: ``wrapper(call, instance, args, kwargs)``, by wrapt."""
+
+    wrapper: Callable[..., Any]
+
+
 def wrapping(wrapper: Callable[..., Any]) -> Callable[[Any, Switch], Any]:
-    """A `Patch.build` for seams that are not called for every token.
-
-    ``wrapper(wrapped, instance, args, kwargs)`` is called by wrapt's own wrapper, which binds like what it
-    wraps and looks like it to `inspect`.
-    """
-
-    def build(original: Any, switch: Switch) -> Any:
-        # By position: the names of these parameters differ between wrapt 1.16 and 2.
-        return wrapt.FunctionWrapper(original, wrapper, lambda: switch.on)
-
-    return build
+    """A `Patch.build` for seams that are not called for every token; see `Bound`."""
+    return lambda _original, _switch: Bound(wrapper)
 
 
 @dataclass
@@ -113,7 +111,8 @@ class PatchSet:
             module = sys.modules.get(name)
             # A module still being executed is patched by nobody: its names are not all there yet.
             if module is not None and not _initializing(module):
-                self._imported(module)
+                with guarded(f"patching {name}"):
+                    self._imported(module)
 
     def stop(self) -> None:
         """Put every original back, last patch first, and stop waiting for imports."""
@@ -154,7 +153,7 @@ class PatchSet:
             copied = _copied_by_name(row) and sys.getrefcount(row.raw) > _HELD_BY_US
             row.switch = Switch()
             try:
-                row.replacement = _rewrap(row.raw, row.patch.build, row.switch)
+                row.replacement = replacement(row.raw, row.patch.build, row.switch, row.patch.target)
             except AutoperfError as error:
                 row.state, row.reason = "missing", str(error)
                 return
@@ -206,13 +205,18 @@ def _resolve(module: ModuleType, path: Sequence[str]) -> tuple[Any, str, Any, bo
     return None
 
 
-def _rewrap(raw: Any, build: Callable[[Any, Switch], Any], switch: Switch) -> Any:
+def replacement(raw: Any, build: Callable[[Any, Switch], Any], switch: Switch, seam: str = "") -> Any:
+    """What stands in for ``raw``: what ``build`` makes of it, fenced; failures are counted for ``seam``."""
     if isinstance(raw, (staticmethod, classmethod)):
-        return type(raw)(_rewrap(raw.__func__, build, switch))
-    replacement = build(raw, switch)
-    if isinstance(replacement, FunctionType):
-        functools.update_wrapper(replacement, raw)
-    return replacement
+        return type(raw)(replacement(raw.__func__, build, switch, seam))
+    acting = build(raw, switch)
+    if isinstance(acting, Bound):
+        return binding(seam, raw, switch, acting.wrapper)
+    if isinstance(acting, View):
+        return acting.of(seam, raw, switch)
+    if isinstance(acting, Recompiled):
+        return functools.update_wrapper(acting.function, raw)
+    return functools.update_wrapper(fenced(seam, raw, switch, acting), raw)
 
 
 def _copied_by_name(row: Applied) -> bool:

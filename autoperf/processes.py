@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import os
 import sqlite3
+import stat
 from pathlib import Path
 from typing import Any, Final
 
+from autoperf import launches, records
 from autoperf.errors import AutoperfError
+from autoperf.wording import duration, printable
 
 # The system's start of a process and the wall clock may differ by a set clock.
 _CLOCK_SLACK_S: Final = 5.0
+_PROGRAM_SHOWN: Final = 200
+_SHADOWED: Final = (
+    "or another sitecustomize stands before autoperf's; then put it into that interpreter: autoperf install"
+)
 _OF_ONE: Final = "SELECT record FROM processes WHERE pid = ? AND started = ?"
 
 
@@ -23,9 +30,23 @@ def newest(directory: Path, limit: int = 50) -> list[dict[str, Any]]:
         return []
     store = Store.open(directory)
     try:
-        return store.processes(limit)
+        return _ended_by_exec(store.processes(limit))
     finally:
         store.close()
+
+
+def _ended_by_exec(snapshots: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """End what a later program has replaced in the same process, by ``os.execv``, at its last sign of life.
+
+    The system tells the two apart by nothing: the process is as old as its first program.
+    """
+    latest: dict[Any, float] = {}
+    for row in snapshots:
+        latest[row.get("pid")] = max(latest.get(row.get("pid"), 0.0), row.get("started") or 0.0)
+    for row in snapshots:
+        if row.get("ended") is None and (row.get("started") or 0.0) < latest[row.get("pid")]:
+            row["ended"] = row.get("updated")
+    return snapshots
 
 
 def runs(snapshot: dict[str, Any]) -> bool:
@@ -68,4 +89,41 @@ def again(directory: Path, snapshot: dict[str, Any]) -> dict[str, Any] | None:
             found = connection.execute(_OF_ONE, key).fetchone()
     except sqlite3.Error as error:
         raise AutoperfError(f"{path} cannot be read: {error}") from error
-    return None if found is None else json.loads(found[0])
+    return None if found is None else records.decoded(found[0])
+
+
+def unreported(directory: Path, heard: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    """The launches that no host has answered, newest first: pid, started (Unix seconds), program, running.
+
+    Those that have ended are left out when they began before the process ``heard`` of.
+    """
+    since = (heard or {}).get("started")
+    since = since if isinstance(since, (int, float)) else 0.0
+    found: list[dict[str, Any]] = []
+    folder = directory / launches.FOLDER
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            with contextlib.suppress(OSError):
+                status = os.lstat(folder / name)
+                if name.isdecimal() and stat.S_ISREG(status.st_mode):
+                    with open(folder / name, "rb") as stream:
+                        program = os.fsdecode(stream.read(_PROGRAM_SHOWN))
+                    row: dict[str, Any] = {
+                        "pid": int(name),
+                        "started": status.st_mtime,
+                        "program": program,
+                    }
+                    row["running"] = runs(row)
+                    found += [row] if row["running"] or row["started"] > since else []
+    return sorted(found, key=lambda row: row["started"], reverse=True)
+
+
+def told(launch: dict[str, Any], now: float) -> str:
+    """One line on a launch of `unreported`: what it was, and why it may never have been heard of."""
+    program = f"{printable(launch['program'])}, launched {duration(now - launch['started'])} ago"
+    if launch["running"]:
+        return (
+            f"{program} as process {launch['pid']}, has not reported: it has imported no Agent Zero so far,"
+            f" {_SHADOWED}"
+        )
+    return f"{program} as process {launch['pid']}, never reported: it imported no Agent Zero, {_SHADOWED}"

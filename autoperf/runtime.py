@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
+from autoperf import statedir
 from autoperf.agentzero import Layout, localmodels
 from autoperf.agentzero.aheadloading import AheadLoading
 from autoperf.agentzero.codecache import CodeCache
@@ -26,6 +27,7 @@ from autoperf.agentzero.whereabouts import whereabouts
 from autoperf.caching import Cache
 from autoperf.config import OPTIONS, Config
 from autoperf.errors import failures, guarded, say
+from autoperf.errors.frames import host
 from autoperf.monitor import Archive, Monitor, Readings, Stalls
 from autoperf.patching import PatchSet
 from autoperf.revisions import revision
@@ -67,6 +69,7 @@ class Runtime:
 
     def __init__(self, root: Path, layout: Layout, config: Config) -> None:
         self.root = root
+        host.root = os.path.join(root, "")
         self.layout = layout
         self.config = config
         self.started = time.time()
@@ -106,6 +109,7 @@ class Runtime:
         self._counted = (0, 0)
         self._expired_at = time.monotonic()
         self._pulse: tuple[int, ...] = ()
+        self._patched = 0
         self._changed: dict[str, dict[str, Any]] = {}
         self._described: dict[str, Any] = {}
         self._undo = ExitStack()
@@ -118,23 +122,35 @@ class Runtime:
         """
         global _current
         runtime = cls(root, layout, config)
-        with guarded("telemetry"):
-            runtime._start_telemetry(spans=config.on("trace"))
-        if runtime.telemetry is None and config.on("trace"):
-            # An OpenTelemetry of the host's that ours cannot stand on: the record of the process needs none.
-            with guarded("telemetry"):
-                runtime._start_telemetry(spans=False)
-        runtime._undo.callback(runtime._leave)
-        if config.on("monitor"):
-            runtime.monitor.start()
-            runtime._undo.callback(runtime.monitor.stop)
-        runtime._undo.callback(runtime.patches.stop)
-        runtime.patches.start()
-        atexit.register(runtime._announce)
-        runtime._undo.callback(atexit.unregister, runtime._announce)
-        runtime._undo.callback(runtime._announce)
+        try:
+            runtime._begin()
+        except BaseException:
+            runtime._undo.close()  # what cannot be set up completely is not set up at all
+            raise
         _current = runtime
         return runtime
+
+    def _begin(self) -> None:
+        config = self.config
+        with guarded("telemetry"):
+            self._start_telemetry(spans=config.on("trace"))
+        if self.telemetry is None and config.on("trace"):
+            # An OpenTelemetry of the host's that ours cannot stand on: the record of the process needs none.
+            with guarded("telemetry"):
+                self._start_telemetry(spans=False)
+        self._undo.callback(self._leave)
+        if config.on("monitor"):
+            self._undo.callback(self.monitor.stop)
+            with guarded("monitor"):
+                if self.probe.tracing is not None:  # else nobody tells what is under way, nor ticks perhaps
+                    self.monitor.at_rest = self.probe.underway.at_rest
+                    self.probe.underway.wakes = self.monitor.wake
+                self.monitor.start()
+        self._undo.callback(self.patches.stop)
+        self.patches.start()
+        atexit.register(self._announce)
+        self._undo.callback(atexit.unregister, self._announce)
+        self._undo.callback(self._announce)
 
     def stop(self) -> None:
         """Undo every patch, last first, and end telemetry within its bound."""
@@ -174,6 +190,7 @@ class Runtime:
         for work in self.probe.idle_work:
             with guarded("idle work"):
                 work()
+        self.monitor.tick()
         samples, stalls = self.monitor.take()
         if samples:
             samples[-1] = {**samples[-1], **self._rates.since_last()}
@@ -186,7 +203,7 @@ class Runtime:
             self._pulse = ()
         self._announce_when_at_rest()
         # A host at rest is not described anew every second.
-        pulse = (self.monitor.pulse, *self.probe.pulse(), *self.patches.counts(), len(failures.as_rows()))
+        pulse = (self.monitor.pulse, *self.probe.pulse(), self._patched, len(failures.as_rows()))
         if pulse != self._pulse:
             self._pulse, self._described = pulse, self.snapshot()
         return self._described
@@ -247,17 +264,21 @@ class Runtime:
             "mcp": {"lookups": probe.mcp_lookups, "found": probe.mcp_found},
             "underway": probe.underway.as_rows(),
             "tools": probe.tools.as_rows(),
+            "optimizer": dict(probe.tool_use),
             "extension_points": probe.points.as_rows(),
             "telemetry": {} if self.telemetry is None else self.telemetry.counts(),
             "failures": failures.as_rows(),
         }
 
     def _announce_when_settled(self) -> None:
+        self._patched += 1
         if self.patches.settled:
             self._announce()
 
     def _announce_when_at_rest(self) -> None:
         # Some modules of the host are imported late, some never: the line does not wait for those.
+        if self._announced:
+            return
         counts = self.patches.counts()
         if counts == self._counted and self.patches.usable:
             self._announce()
@@ -279,4 +300,6 @@ class Runtime:
         if switched_off():
             return "no traces (OTEL_SDK_DISABLED)"
         exporters = [str(e.get("endpoint") or e.get("kind")) for e in self.telemetry.counts()["exporters"]]
-        return f"traces in {' and '.join([str(self.config.state_dir), *exporters])}"
+        state = self.config.state_dir
+        where = ([] if statedir.refusal(state) else [str(state)]) + exporters
+        return f"traces in {' and '.join(where)}" if where else "no traces kept"

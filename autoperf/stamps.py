@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 _TICK_NS: Final = 50_000_000
@@ -12,17 +12,33 @@ _SECOND_NS: Final = 1_000_000_000
 _ABSENT_MARK: Final = ("absent",)
 
 
-def signature_of(path: str) -> tuple[int, int, int]:
-    """The signature that `Stamp.of` gives a file; raises ``OSError`` where there is none to be seen."""
-    seen = os.stat(path)
-    return seen.st_mtime_ns, seen.st_size, seen.st_ino
+Signature = tuple[int, int, int, int, int]
+
+
+def signature(seen: os.stat_result) -> Signature:
+    """By what two looks at a path are compared, everywhere: equal means that nothing was changed in between.
+
+    Times of modification and of change (ns), size (bytes), inode, device. The time of change (``st_ctime``,
+    on Windows that of creation) is what nobody can set back.
+    """
+    return seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size, seen.st_ino, seen.st_dev
+
+
+def signature_of(path: str) -> Signature:
+    """The signature of ``path`` as it looks now; raises ``OSError`` where there is none to be seen."""
+    return signature(os.stat(path))
+
+
+def newest(signature: Sequence[int]) -> int:
+    """The later of the two times in a signature, ns."""
+    return max(signature[0], signature[1])
 
 
 class Stamp(NamedTuple):
     """The look of a path at one moment; equal stamps mean unchanged.
 
-    ``signature`` holds modification time (ns), size (bytes) and inode, for a folder also its names;
-    absence has a signature of its own. ``newest_ns`` is the latest modification time in it.
+    ``signature`` is what `signature` gives, for a folder also its names; absence has one of its own.
+    ``newest_ns`` is the latest time in it.
     """
 
     signature: Hashable
@@ -32,20 +48,10 @@ class Stamp(NamedTuple):
     def of(cls, path: str) -> Stamp:
         """Stamp of one file. Raises ``OSError`` when it cannot be looked at, other than for absence."""
         try:
-            signature = signature_of(path)
+            found = signature_of(path)
         except (FileNotFoundError, NotADirectoryError):
             return ABSENT
-        return cls(signature, signature[0])
-
-    @classmethod
-    def of_inode(cls, path: str) -> Stamp:
-        """Like `of`, with the time of the inode too, which nobody sets back: every edit shows in it."""
-        try:
-            seen = os.stat(path)
-        except (FileNotFoundError, NotADirectoryError):
-            return ABSENT
-        newest = max(seen.st_mtime_ns, seen.st_ctime_ns)
-        return cls((seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size, seen.st_ino, seen.st_dev), newest)
+        return cls(found, newest(found))
 
     @classmethod
     def of_names(cls, folder: str, suffix: str = "") -> Stamp:

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from autoperf import tables
+from autoperf import records, statedir, tables
 from autoperf.errors import AutoperfError, say
 from autoperf.mounts import file_system, is_remote
 from autoperf.tables import SpanRow as SpanRow
@@ -197,7 +197,7 @@ class Store:
     def processes(self, limit: int = 20) -> list[dict[str, Any]]:
         """The records of the last ``limit`` processes, the most recently updated first."""
         rows = self._read("SELECT record FROM processes ORDER BY updated DESC LIMIT ?", limit)
-        return [json.loads(row["record"]) for row in rows]
+        return [record for row in rows if (record := records.decoded(row["record"])) is not None]
 
     def traces(self, limit: int = 20) -> list[dict[str, Any]]:
         """The last ``limit`` traces, newest first: trace_id, name, start_ns, end_ns, spans, errors.
@@ -227,8 +227,8 @@ class Store:
 
 
 def _open_file(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Private from the first byte, leaving the process-wide umask alone; -wal and -shm take this mode over.
+    statedir.make(path.parent, path.name)
+    # Private from the first byte whatever the umask is; -wal and -shm take this mode over.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
     connection = sqlite3.connect(path, timeout=_BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
     connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
@@ -237,6 +237,7 @@ def _open_file(path: Path) -> sqlite3.Connection:
 
 def open_reading(path: Path) -> sqlite3.Connection:
     """A connection that cannot write; from a folder we may not write to, the file as it lies there."""
+    statedir.expect_safe(path.parent, path.name)
     uri = "file:" + urllib.parse.quote(str(path))
     for mode in ("mode=ro", "immutable=1"):
         connection = sqlite3.connect(f"{uri}?{mode}", uri=True, timeout=_BUSY_MS / 1000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from autoperf.errors import fail_open
 from autoperf.watching import FolderWatch
 from autoperf.witness import Look, unchanged
 
@@ -39,7 +40,15 @@ class Vigil:
         self.close = self._watch.close
 
     def holds(self, seen: Seen) -> bool:
-        """Whether every path looks as it did."""
+        """Whether every path looks as it did; where the watch fails there is none from then on."""
+        try:
+            return self._holds(seen)
+        except Exception as error:
+            self.close()
+            fail_open("watch", error)
+            return unchanged(seen.looks)
+
+    def _holds(self, seen: Seen) -> bool:
         watch = self._watch
         if seen.generation == watch.generation():
             return seen.rest is None or unchanged(seen.rest)

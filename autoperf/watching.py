@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from autoperf.mounts import file_system, is_prompt
 
@@ -31,69 +31,113 @@ _FILES_WATCHED: Final = 1_000
 _MOUNTS: Final = "/proc/self/mounts"
 
 
-class _Thread(threading.local):
-    poll: select.poll | None = None
-    mounts: Any = None
-    round = -1
+class _Queue:
+    """The descriptors that tell of changes: the kernel's queue, and the list of mounts. Both or none.
+
+    Raises ``OSError``, ``AttributeError`` or ``TypeError`` where they cannot be had, or tell nothing.
+    """
+
+    def __init__(self) -> None:
+        self.libc = ctypes.CDLL(None, use_errno=True)
+        self.fd: int = self.libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        if self.fd < 0:
+            raise OSError("no instance of inotify to be had")
+        # A user has 128 of them: one that nobody asks any more is given back.
+        self.close = weakref.finalize(self, os.close, self.fd)
+        self.close.atexit = False
+        try:
+            # Who has been told of a mount is not told again: whoever looks does so for everybody.
+            self._mounts = open(_MOUNTS, "rb")  # noqa: SIM115 - it lives as long as the queue
+            self._poll = select.poll()
+            self._poll.register(self.fd, select.POLLIN)
+            self._poll.register(self._mounts, select.POLLPRI)
+            if not self._works():
+                raise OSError("inotify tells nothing of a folder that was made")
+            self.read()
+        except BaseException:
+            self.close()
+            raise
+
+    def _works(self) -> bool:
+        # Named: `tempfile` keeps for the process the folder it looked for, and the host may set TMPDIR later.
+        place = os.environ.get("TMPDIR") or "/tmp"
+        with tempfile.TemporaryDirectory(prefix="autoperf-", dir=place) as folder:
+            if self.add(folder, _MASK) is None:
+                return False
+            os.mkdir(os.path.join(folder, "seen"))
+            return any(fd == self.fd and event == select.POLLIN for fd, event in self._poll.poll(0))
+
+    def add(self, path: str, mask: int) -> int | None:
+        """The descriptor of a watch on ``path``; None where the kernel gives none."""
+        wd: int = self.libc.inotify_add_watch(self.fd, os.fsencode(path), mask)
+        return None if wd < 0 else wd
+
+    def ready(self) -> list[tuple[int, int]]:
+        """What has something to tell, as `select.poll.poll` gives it; for one thread at a time."""
+        return self._poll.poll(0)
+
+    def read(self) -> bytes:
+        """Events that have happened; empty when there are no more of them."""
+        try:
+            return os.read(self.fd, 65536)
+        except BlockingIOError:
+            return b""
 
 
 class FolderWatch:
     """Names in folders, watched through inotify(7), where there is one and it is seen to work.
 
     The kernel queues an event within the system call that makes the change, so a look at the queue afterwards
-    cannot miss it. ``generation`` moves whenever something of interest changed, or may have.
+    cannot miss it. ``generation`` moves whenever something of interest changed, or may have. A watch that
+    cannot be set up, or fails, watches nothing from then on: everything has to be looked at.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._thread = _Thread()
-        self._round = 0
+        # A collection may run the host's code, and that ask again, while this thread holds it.
+        self._lock = threading.RLock()
         self._generation = 0
-        self._closes: weakref.finalize[[int], FolderWatch] | None = None
+        self._queue: _Queue | None = None
         self._open()
 
     def _open(self) -> None:
-        self._fd = -1
+        queue, self._queue = self._queue, None
         self._names: dict[int, set[bytes]] = {}
         self._folders: dict[str, int] = {}
         self._reached: set[str] = set()
         self._every: set[int] = set()
         self._files: set[int] = set()
         self._devices: dict[int, bool] = {}
-        self._libc: ctypes.CDLL | None = None
-        self._tried = False
-        self._draining = 0
-        self._mounts: select.poll | None = None
-        self._mounts_file: Any = None
+        self._given_up = False
+        self._draining = False
         self._interests = 0
-        self._round += 1
         self._generation += 1
+        if queue is not None:
+            with suppress(OSError):  # somebody has closed whatever was open
+                queue.close()
 
     def forked(self) -> None:
         """In a child made by fork: the queue is the parent's, and stays so."""
-        self._give_back()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._open()
 
     def close(self) -> None:
         """Give the watches back; from then on nothing can be watched."""
         with self._lock:
-            self._give_back()
             self._open()
-            self._tried = True
-
-    def _give_back(self) -> None:
-        if self._closes is not None:
-            self._closes()
+            self._given_up = True
 
     def generation(self) -> int:
-        """A number that is another one whenever something of interest has changed since the last look."""
-        thread = self._thread
-        if thread.round != self._round:
-            self._join(thread)
-        if thread.poll is not None and ((ready := thread.poll.poll(0)) or self._draining):
-            self._drain(mounted=any(fd != self._fd for fd, _ in ready))
-        return self._generation
+        """A number that is another one whenever something of interest has changed since the last look.
+
+        Where nobody tells of changes it is another one each time.
+        """
+        with self._lock:
+            queue = self._queue
+            if queue is None or self._draining:
+                self._generation += 1
+            elif ready := queue.ready():
+                self._drain(queue, ready)
+            return self._generation
 
     def watch(self, paths: Iterable[str]) -> bool:
         """Watch whether these absolute paths exist; False where that cannot be, or not reliably.
@@ -101,10 +145,9 @@ class FolderWatch:
         Also what lies on the way there: a folder above that is moved or made counts as a change.
         """
         with self._lock:
-            if not self._tried:
-                self._start()
+            queue = self._started()
             try:
-                return self._fd >= 0 and all(self._watch_one(path) for path in paths)
+                return queue is not None and all(self._watch_one(queue, path) for path in paths)
             except (OSError, ValueError):  # a name that no file can have, a folder that is out of reach
                 return False
 
@@ -118,75 +161,30 @@ class FolderWatch:
     def _hears(self, path: str) -> bool:
         with self._lock:
             try:
-                return self._fd >= 0 and self._watch_content(path)
+                return self._queue is not None and self._watch_content(self._queue, path)
             except (OSError, ValueError):
                 return False
 
-    def _start(self) -> None:
-        self._tried = True
-        try:
-            libc = ctypes.CDLL(None, use_errno=True)
-            self._fd = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-            self._libc = libc
-            if self._fd >= 0:
-                # A user has 128 of them: one that nobody asks any more is given back.
-                self._closes = weakref.finalize(self, os.close, self._fd)
-                self._closes.atexit = False
-        except (OSError, AttributeError, TypeError):
-            return
-        if self._fd >= 0 and not self._works():
-            self._give_back()
-            self._fd = -1
-        if self._fd >= 0:
-            self._follow_mounts()
-        self._round += 1
+    def _started(self) -> _Queue | None:
+        if self._queue is None and not self._given_up:
+            self._given_up = True  # unless all of it can be set up
+            try:
+                self._queue = _Queue()
+                self._given_up = False
+            except (OSError, AttributeError, TypeError):
+                return None
+        return self._queue
 
-    def _works(self) -> bool:
-        with tempfile.TemporaryDirectory(prefix="autoperf-") as folder:
-            if self._add(folder) is None:
-                return False
-            os.mkdir(os.path.join(folder, "seen"))
-            poll = select.poll()
-            poll.register(self._fd, select.POLLIN)
-            works = bool(poll.poll(0))
-        self._names.clear()
-        self._folders.clear()
-        return works
-
-    def _join(self, thread: _Thread) -> None:
-        # One poll object a thread: the same one cannot be asked by two at a time.
-        thread.round, thread.poll = self._round, None
-        if self._fd >= 0:
-            thread.poll = select.poll()
-            thread.poll.register(self._fd, select.POLLIN)
-            # Each thread its own: who has been told of a mount is not told again.
-            with suppress(OSError):
-                thread.mounts = open(_MOUNTS, "rb")  # noqa: SIM115 - it lives as long as the thread
-                thread.poll.register(thread.mounts, select.POLLPRI)
-            self._mounted_before()
-
-    def _mounted_before(self) -> None:
-        # A thread is told of what is mounted after its first look; of the time before nobody may have been.
-        with self._lock:
-            if self._mounts is not None and self._mounts.poll(0):
-                self._forget_ways()
-
-    def _follow_mounts(self) -> None:
-        with suppress(OSError):
-            self._mounts_file = open(_MOUNTS, "rb")  # noqa: SIM115 - it lives as long as the watch
-            self._mounts = select.poll()
-            self._mounts.register(self._mounts_file, select.POLLPRI)
-
-    def _watch_one(self, path: str) -> bool:
+    def _watch_one(self, queue: _Queue, path: str) -> bool:
         parts = path.split("/")
         if parts[0] or ".." in parts or "." in parts or len(path) > 3000:
             return False
         parent, _, last = path.rpartition("/")
         if parent in self._reached:
-            return self._interest(parent, os.fsencode(last)) and not os.path.islink(path)
+            return self._interest(queue, parent, os.fsencode(last)) and not os.path.islink(path)
         folder = "/"
         for name in (part for part in parts if part):
-            if not self._interest(folder, os.fsencode(name)):
+            if not self._interest(queue, folder, os.fsencode(name)):
                 return False
             folder = os.path.join(folder, name)
             try:
@@ -198,7 +196,7 @@ class FolderWatch:
         self._reached.add(parent)
         return True
 
-    def _watch_content(self, path: str) -> bool:
+    def _watch_content(self, queue: _Queue, path: str) -> bool:
         try:
             mode = os.stat(path).st_mode
         except (FileNotFoundError, NotADirectoryError):
@@ -206,40 +204,39 @@ class FolderWatch:
         if stat.S_ISDIR(mode):
             wd = self._folders.get(path)
             if wd is None:
-                wd = self._add(path) if self._is_local(path) else None
+                wd = self._add(queue, path) if self._is_local(path) else None
             if wd is not None:
                 self._every.add(wd)
             return wd is not None
         if not stat.S_ISREG(mode) or not self._is_local(path) or len(self._files) >= _FILES_WATCHED:
             return False
-        assert self._libc is not None
-        file: int = self._libc.inotify_add_watch(self._fd, os.fsencode(path), _FILE_MASK)
-        if file >= 0:
+        file = queue.add(path, _FILE_MASK)
+        if file is not None:
             self._files.add(file)
-        return file >= 0
+        return file is not None
 
-    def _interest(self, folder: str, name: bytes) -> bool:
+    def _interest(self, queue: _Queue, folder: str, name: bytes) -> bool:
         wd = self._folders.get(folder)
         if wd is None:
             if not os.path.isdir(folder):
                 # A file where a folder would have to be: its own name is watched in the folder above.
                 return True
-            wd = self._add(folder) if self._is_local(folder) else None
+            wd = self._add(queue, folder) if self._is_local(folder) else None
         if wd is None:
             return False
         names = self._names[wd]
         if name not in names:
+            if self._interests >= _NAMES_KEPT:
+                return False
             self._interests += 1
             names.add(name)
-        return self._interests <= _NAMES_KEPT
+        return True
 
-    def _add(self, folder: str) -> int | None:
-        assert self._libc is not None
-        wd: int = self._libc.inotify_add_watch(self._fd, os.fsencode(folder), _MASK)
-        if wd < 0:
-            return None
-        self._folders[folder] = wd
-        self._names.setdefault(wd, set())
+    def _add(self, queue: _Queue, folder: str) -> int | None:
+        wd = queue.add(folder, _MASK)
+        if wd is not None:
+            self._folders[folder] = wd
+            self._names.setdefault(wd, set())
         return wd
 
     def _is_local(self, folder: str) -> bool:
@@ -248,31 +245,27 @@ class FolderWatch:
             self._devices[device] = is_prompt(file_system(Path(folder)))
         return self._devices[device]
 
-    def _drain(self, *, mounted: bool) -> None:
-        # Between the reading and the counting another thread finds the queue empty: it must wait as well.
-        self._draining += 1
+    def _drain(self, queue: _Queue, ready: list[tuple[int, int]]) -> None:
+        self._draining = changed = True  # unless it is seen that nothing of interest has
         try:
-            with self._lock:
-                changed = mounted
-                while data := self._pending():
-                    changed = self._interesting(data) or changed
-                if changed:
-                    self._forget_ways()
+            changed = self._changed(queue, ready)
         finally:
-            self._draining -= 1
+            self._draining = False
+            if changed:
+                self._generation += 1
+                # Whatever folder a path led to may be another one now: it is looked up anew.
+                self._folders.clear()
+                self._reached.clear()
+                self._devices.clear()
 
-    def _forget_ways(self) -> None:
-        # Whatever folder a path led to may be another one now: it is looked up anew.
-        self._folders.clear()
-        self._reached.clear()
-        self._devices.clear()
-        self._generation += 1
-
-    def _pending(self) -> bytes:
+    def _changed(self, queue: _Queue, ready: list[tuple[int, int]]) -> bool:
+        changed = any(fd != queue.fd for fd, _ in ready)
         try:
-            return os.read(self._fd, 65536)
-        except OSError:
-            return b""
+            while data := queue.read():
+                changed = self._interesting(data) or changed
+        except OSError:  # somebody has closed whatever was open
+            self.close()
+        return changed
 
     def _interesting(self, data: bytes) -> bool:
         at, found = 0, False

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Final
 
-from autoperf.stamps import Stamp
+from autoperf.stamps import Signature, Stamp, newest, signature, signature_of
 
-Look = tuple[int, ...] | None
-_POSIX: Final = os.name == "posix"
+Look = Signature | None
 
 
 def look(path: str) -> Look:
     """How ``path`` looks now; None is absence. Raises ``OSError`` or ``ValueError`` when that cannot be told.
 
-    Beside what a `Stamp` has it holds the time of the last change (st_ctime, which nobody can set back) and
-    the device. On a folder it changes with every name that comes or goes, see `Folders`.
+    On a folder it changes with every name that comes or goes, see `Folders`.
     """
     try:
-        seen = os.stat(path)
+        return signature_of(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size, seen.st_ino, seen.st_dev
 
 
 class Witness:
@@ -52,8 +48,8 @@ class Witness:
 
     def settled(self) -> bool:
         """Whether a change since the first look is sure to show."""
-        newest = max((max(s[:2]) if _POSIX else s[0] for s in self.looks.values() if s), default=0)
-        return Stamp((), newest).settled(self._began_ns)
+        latest = max((newest(seen) for seen in self.looks.values() if seen), default=0)
+        return Stamp((), latest).settled(self._began_ns)
 
 
 def unchanged(looks: dict[str, Look]) -> bool:
@@ -61,13 +57,13 @@ def unchanged(looks: dict[str, Look]) -> bool:
     stat = os.stat
     for path, before in looks.items():
         try:
-            s = stat(path)
+            now = signature(stat(path))
         except (FileNotFoundError, NotADirectoryError):
             if before is not None:
                 return False
             continue
         except (OSError, ValueError):
             return False
-        if before != (s.st_mtime_ns, s.st_ctime_ns, s.st_size, s.st_ino, s.st_dev):
+        if before != now:
             return False
     return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Any, Final
 
 _UNSEEN: Final = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
@@ -46,6 +45,8 @@ def printable(text: str) -> str:
     """``text`` with escapes for every character that steers a terminal or turns the writing round."""
     if text.isascii() and text.isprintable():
         return text
+    import unicodedata  # an extension module, which most processes of a host never need for us
+
     return "".join(
         char.encode("unicode_escape").decode() if unicodedata.category(char) in _UNSEEN else char
         for char in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import textwrap
+import time
 import types
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.loading import ClassLoading
 from autoperf.agentzero.sharedclasses import SharedLoading
 from autoperf.caching import Cache
-from autoperf.patching import Switch
+from autoperf.patching import Switch, replacement
 
 BY_PATH = """
 import importlib.util, inspect, os
@@ -74,9 +75,11 @@ class Host:
         caches = {"tools": self.cache}
         loading = SharedLoading(caches, self.code) if shared else ClassLoading(caches, self.code)
         if not shared:
-            self.file = loading.from_file(self.module.load_classes_from_file, self.switch)
-            self.module.importlib = self.code.importlib_view(self.module.importlib, self.switch)
-        self.folder = loading.from_folder(self.module.load_classes_from_folder, self.switch)
+            self.file = replacement(
+                self.module.load_classes_from_file, loading.from_file, self.switch, "the_loader:file"
+            )
+            self.module.importlib = replacement(self.module.importlib, self.code.importlib_view, self.switch)
+        self.folder = replacement(self.module.load_classes_from_folder, loading.from_folder, self.switch)
         self.loading = loading
 
     def write(self, name: str, text: str, *, age: float = 100.0) -> str:
@@ -86,4 +89,5 @@ class Host:
         self._age = getattr(self, "_age", 1_700_000_000) + age
         os.utime(path, (self._age, self._age))
         os.utime(path.parent, (self._age, self._age))
+        time.sleep(0.06)  # until a change that comes now is sure to show
         return name

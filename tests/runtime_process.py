@@ -92,10 +92,10 @@ def owners(targets: list[str]) -> dict[str, Any]:
 
 def own(raw: Any) -> Any:
     """What a decorator that is patched itself would have made of a function without us."""
-    code = getattr(raw, "__code__", None)
-    if code is None or "autoperf" not in Path(code.co_filename).parts or "host" not in code.co_freevars:
-        return raw
-    return raw.__closure__[code.co_freevars.index("host")].cell_contents
+    from autoperf.errors.fence import inside
+
+    parts = inside(raw)
+    return raw if parts is None else parts[1]
 
 
 def copies(objects: dict[str, Any]) -> dict[str, Any]:

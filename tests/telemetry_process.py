@@ -18,7 +18,7 @@ import os, sys, time, signal
 from pathlib import Path
 from autoperf.config import Config
 from autoperf.telemetry import Telemetry
-telemetry = Telemetry.start(Config(), resource={"service.version": "v9"}, snapshot=lambda: {"tools": 3},
+telemetry = Telemetry.start(Config(), resource={"service.version": "v9"}, snapshot=lambda: {"local": 3},
                             store_dir=Path(sys.argv[1]))
 """
 

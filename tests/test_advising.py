@@ -17,7 +17,7 @@ from autoperf.agentzero.probe import Probe
 from autoperf.cli import main
 from autoperf.insight.recommendations import recommend
 from autoperf.monitor import Archive, Stall
-from autoperf.patching import Switch
+from autoperf.patching import Switch, replacement
 from autoperf.store import SpanRow, Store
 from autoperf.telemetry import names
 
@@ -234,7 +234,9 @@ def test_local_models_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     ((target, build),) = localmodels.rows({"local_embeddings": "models:Local.__init__"}, probe)
     assert target == "models:Local.__init__"
     made = SimpleNamespace()
-    making = build(lambda self, model, device="cpu": setattr(self, "model", (model, device)), Switch())
+    making = replacement(
+        lambda self, model, device="cpu": setattr(self, "model", (model, device)), build, Switch()
+    )
     assert not localmodels.used(probe)
     making(made, "mini", device="x")
     assert made.model == ("mini", "x")

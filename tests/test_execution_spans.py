@@ -12,7 +12,7 @@ import pytest
 from autoperf.agentzero.content import Content
 from autoperf.agentzero.executions import current_outcome, watch
 from autoperf.agentzero.tools import lookup, step
-from autoperf.patching import Switch
+from autoperf.patching import Switch, replacement
 from autoperf.telemetry import names
 from tests.test_executions import InterventionException, Tool, probe, rows, tracing
 
@@ -163,7 +163,7 @@ def test_the_lookup_tells_the_source_file_from_the_hosts_folder_on(probe, tracin
     def get_tool(self, name):
         return namespace["Own"]()
 
-    lookup(probe, None)(get_tool, Switch())(None, "own")
+    replacement(get_tool, lookup(probe, None), Switch())(None, "own")
     ((_, attributes),) = tracing.recorded
     assert attributes[names.SOURCE_FILE] == "tools/own.py"
 

@@ -14,7 +14,7 @@ from autoperf.agentzero.executions import watch
 from autoperf.agentzero.probe import Probe, Step
 from autoperf.agentzero.tools import lookup, step
 from autoperf.errors import AutoperfError
-from autoperf.patching import Switch
+from autoperf.patching import Switch, replacement
 from autoperf.telemetry import names
 from tests.recording import Recording
 
@@ -275,7 +275,7 @@ class Agent:
 
 
 def test_the_lookup_finds_the_name_however_it_was_given(probe, tracing):
-    get_tool = lookup(probe, None)(Agent.get_tool, Switch())
+    get_tool = replacement(Agent.get_tool, lookup(probe, None), Switch())
     for args, kwargs in ((("a", 1), {}), ((), {"name": "b"}), ((), {})):
         tool = get_tool(Agent(), *args, **kwargs)
         asyncio.run(tool.execute())
@@ -285,7 +285,7 @@ def test_the_lookup_finds_the_name_however_it_was_given(probe, tracing):
 
 def test_a_lookup_that_is_switched_off_is_the_hosts_alone(probe, tracing):
     switch = Switch()
-    get_tool = lookup(probe, None)(Agent.get_tool, switch)
+    get_tool = replacement(Agent.get_tool, lookup(probe, None), switch)
     switch.on = False
     asyncio.run(get_tool(Agent(), "a").execute())
     assert rows(probe) == {}
@@ -299,7 +299,7 @@ def test_a_lookup_that_is_no_method_is_left_alone(probe):
 
 def test_without_spans_a_tool_is_counted_all_the_same():
     probe = Probe(None)
-    tool = lookup(probe, None)(Agent.get_tool, Switch())(Agent(), "a")
+    tool = replacement(Agent.get_tool, lookup(probe, None), Switch())(Agent(), "a")
     asyncio.run(tool.execute())
     asyncio.run(tool.execute())
     assert rows(probe) == {"a": (2, 0)}
@@ -307,7 +307,7 @@ def test_without_spans_a_tool_is_counted_all_the_same():
 
 def test_a_lookup_that_raises_passes(probe, tracing):
     with pytest.raises(LookupError, match="bare"):
-        lookup(probe, None)(Agent.get_tool, Switch())(Agent(), "fails")
+        replacement(Agent.get_tool, lookup(probe, None), Switch())(Agent(), "fails")
     assert tracing.recorded == []
 
 

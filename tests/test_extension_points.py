@@ -11,7 +11,7 @@ import pytest
 from autoperf.agentzero import extensions
 from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.probe import Probe
-from autoperf.patching import Switch
+from autoperf.patching import Switch, replacement
 from tests.path_hosts import Pair, agent
 
 SOURCE = """
@@ -51,7 +51,7 @@ class Host:
         exec(source, vars(self.module))
         self.switch = Switch()
         build = extensions.of_module(pair.probe, fast=True)
-        self.wrapped = build(self.module.call_extensions, self.switch)
+        self.wrapped = replacement(self.module.call_extensions, build, self.switch)
 
     def call(self, who: Any, point: str = "the_point", **kwargs: Any) -> list[Any]:
         self.ran.clear()
@@ -177,7 +177,7 @@ def test_without_spans_a_call_that_had_to_read_a_file_is_a_miss():
         if "error" in kwargs:
             raise kwargs["error"]
 
-    wrapped = extensions.of_module(probe)(call_extensions, Switch())
+    wrapped = replacement(call_extensions, extensions.of_module(probe), Switch())
     for _ in range(3):
         asyncio.run(wrapped("the_point"))
     with pytest.raises(ValueError, match="theirs"):

@@ -13,7 +13,7 @@ from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.probe import Probe, Turn
 from autoperf.agentzero.turn import NEVER_NS
 from autoperf.errors import AutoperfError
-from autoperf.patching import Switch
+from autoperf.patching import Switch, replacement
 from tests.recording import Recording
 
 
@@ -80,7 +80,7 @@ def old(probe, code) -> Old:
 
 def calling(old: Old, probe: Probe, switch: Switch | None = None) -> Any:
     function = types.FunctionType(Old.call_extensions.__code__, globals(), "call_extensions")
-    wrapped = extensions.of_agent(probe)(function, switch or Switch())
+    wrapped = replacement(function, extensions.of_agent(probe), switch or Switch())
     return lambda point, **kwargs: asyncio.run(wrapped(old, point, **kwargs))
 
 
@@ -125,7 +125,7 @@ def test_without_a_loader_of_ours_nobody_knows_what_was_read(old, probe):
 
 
 def test_what_ran_is_timed_where_no_loader_of_ours_told_of_it(old, probe):
-    made = extensions.instances(probe)(lambda _self: None, Switch())
+    made = replacement(lambda _self: None, extensions.instances(probe), Switch())
 
     async def run(ran: list[Any]) -> None:
         made(old)
@@ -193,7 +193,7 @@ def test_switched_off_it_counts_nothing(old, probe):
 def test_calls_at_once_are_told_apart(old, probe):
     old.points["start"] = [appending("a")]
     function = types.FunctionType(Old.call_extensions.__code__, globals(), "call_extensions")
-    wrapped = extensions.of_agent(probe)(function, Switch())
+    wrapped = replacement(function, extensions.of_agent(probe), Switch())
 
     async def both() -> None:
         await asyncio.gather(*(wrapped(old, point) for point in ("start", "empty") * 5))
@@ -251,7 +251,7 @@ def test_known_empty_points_return_at_once_only_when_asked_to(probe, kind, fast)
     host = New()
     cached = extensions.Cached(probe, probe.extension_classes, fast=fast)
     build = cached.asynchronous if kind == "async" else cached.synchronous
-    wrapped = build(host.globals[f"call_extensions_{kind}"], Switch())
+    wrapped = replacement(host.globals[f"call_extensions_{kind}"], build, Switch())
 
     def call() -> Any:
         result = wrapped("point", None, data=1)

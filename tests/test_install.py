@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,14 @@ from tests.test_bootstrap import ARRIVAL, HOST, RECORDER
 def venv(tmp_path: Path) -> Path:
     subprocess.run([bare_python(), "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
     return tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
+
+
+@pytest.fixture
+def equipped(venv: Path) -> Path:
+    """An interpreter that has autoperf and all it needs: those of this one."""
+    site = Path(str(probe(str(venv), alone()).site_packages))
+    (site / "equipment.pth").write_text(f"{REPOSITORY}\n{sysconfig.get_path('purelib')}\n")
+    return venv
 
 
 @pytest.fixture
@@ -49,12 +58,19 @@ def test_an_interpreter_describes_itself(venv: Path) -> None:
     assert (python.autoperf, python.has_pip, python.reached) == (None, False, False)
 
 
-def test_installed_hands_over_and_is_idempotent(bench: Bench, venv: Path) -> None:
+def test_nothing_is_written_where_autoperf_is_missing(bench: Bench, venv: Path) -> None:
+    before = listing(probe(str(venv), alone()).site_packages)
+    code, out, err = autoperf(bench, "install", "--python", venv)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert f"lacks autoperf; install it with: uv pip install --python {venv} {REPOSITORY}" in err
+    assert listing(probe(str(venv), alone()).site_packages) == before
+
+
+def test_installed_hands_over_and_is_idempotent(bench: Bench, equipped: Path) -> None:
+    venv = equipped
     before = listing(probe(str(venv)).site_packages)
     code, out, err = autoperf(bench, "install", "--python", venv)
-    assert (code, out.count("wrote ")) == (1, 2)
-    assert err.count("\n") == 1
-    assert f"lacks autoperf; install it with: uv pip install --python {venv} {REPOSITORY}" in err
+    assert (code, out.count("wrote "), err) == (0, 2, "")
     assert autoperf(bench, "install", "--python", venv)[1].count("already there") == 2
 
     site = Path(str(probe(str(venv)).site_packages))
@@ -66,12 +82,14 @@ def test_installed_hands_over_and_is_idempotent(bench: Bench, venv: Path) -> Non
     assert autoperf(bench, "uninstall", "--python", venv)[1].startswith("nothing of autoperf")
 
 
-def test_what_is_installed_can_be_read_by_every_user_and_leaves_no_bytecode(bench: Bench, venv: Path) -> None:
-    autoperf(bench, "install", "--python", venv)
-    site = Path(str(probe(str(venv), alone()).site_packages))
+def test_what_is_installed_can_be_read_by_every_user_and_leaves_no_bytecode(
+    bench: Bench, equipped: Path
+) -> None:
+    autoperf(bench, "install", "--python", equipped)
+    site = Path(str(probe(str(equipped), alone()).site_packages))
     assert {path.stat().st_mode & 0o777 for path in site.glob("autoperf*")} == {0o644}
     assert list((site / "__pycache__").glob("autoperf_startup.*.pyc"))
-    autoperf(bench, "uninstall", "--python", venv)
+    autoperf(bench, "uninstall", "--python", equipped)
     assert not list(site.rglob("autoperf*"))
 
 
@@ -100,22 +118,23 @@ def test_the_checkout_to_install_from_is_found_by_its_record(tmp_path: Path) -> 
         assert advice.source_tree(package) == found
 
 
-def test_the_line_cannot_break_an_interpreter_that_lost_autoperf(bench: Bench, venv: Path) -> None:
-    autoperf(bench, "install", "--python", venv)
-    assert vars(bench.run(venv, "host/run_ui.py")) == {"code": 0, "out": "host runs\n", "err": ""}
-    site = Path(str(probe(str(venv)).site_packages))
+def test_the_line_cannot_break_an_interpreter_that_lost_autoperf(bench: Bench, equipped: Path) -> None:
+    autoperf(bench, "install", "--python", equipped)
+    site = Path(str(probe(str(equipped)).site_packages))
+    (site / "equipment.pth").unlink()
+    assert vars(bench.run(equipped, "host/run_ui.py")) == {"code": 0, "out": "host runs\n", "err": ""}
     (site / "autoperf_startup.py").write_text("raise SystemExit(9)")
-    assert vars(bench.run(venv, "host/run_ui.py")) == {"code": 0, "out": "host runs\n", "err": ""}
+    assert vars(bench.run(equipped, "host/run_ui.py")) == {"code": 0, "out": "host runs\n", "err": ""}
     (site / "autoperf_startup.py").unlink()
-    assert vars(bench.run(venv, "host/run_ui.py")) == {"code": 0, "out": "host runs\n", "err": ""}
+    assert vars(bench.run(equipped, "host/run_ui.py")) == {"code": 0, "out": "host runs\n", "err": ""}
 
 
-def test_the_kill_switch_reaches_an_installed_interpreter(bench: Bench, venv: Path) -> None:
-    autoperf(bench, "install", "--python", venv)
+def test_the_kill_switch_reaches_an_installed_interpreter(bench: Bench, equipped: Path) -> None:
+    autoperf(bench, "install", "--python", equipped)
     bench.environ["AUTOPERF_DISABLED"] = "1"
-    assert not probe(str(venv), bench.environ).reached
+    assert not probe(str(equipped), bench.environ).reached
     bench.environ.pop("AUTOPERF_DISABLED")
-    assert probe(str(venv), bench.environ).reached
+    assert probe(str(equipped), bench.environ).reached
 
 
 def test_newer_pythons_get_a_start_file_too() -> None:
@@ -215,6 +234,20 @@ def test_a_copy_replaces_an_older_one_and_nothing_else(bench: Bench, monkeypatch
     bench.write({"copied/sitecustomize.py": "print('theirs')\n"})
     with pytest.raises(AutoperfError, match="not ours"):
         copying.copy(folder)
+
+
+def test_a_folder_that_is_neither_empty_nor_ours_is_refused(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copying, "REQUIRED", ("wrapt",))
+    bench.write({"theirs/passwd": "", "killed/.autoperf-x/y": "", "killed/autoperf-packages/z": ""})
+    with pytest.raises(AutoperfError, match="theirs is neither empty nor ours"):
+        copying.copy(bench.folder / "theirs")
+    assert listing(str(bench.folder / "theirs")) == {"passwd"}
+    (bench.folder / "empty").mkdir()
+    for folder in ("empty", "killed", "new/below"):
+        assert copying.copy(bench.folder / folder)
+        assert (bench.folder / folder / "sitecustomize.py").is_file()
 
 
 def test_a_copy_that_cannot_be_made_says_why(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

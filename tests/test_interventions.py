@@ -11,6 +11,7 @@ import pytest
 from autoperf.agentzero import interventions
 from autoperf.agentzero.hostcache import ExtensionClasses
 from autoperf.agentzero.probe import Probe
+from autoperf.agentzero.streams import Stream
 from autoperf.errors import AutoperfError
 from autoperf.patching import Patch, PatchSet, Switch
 
@@ -142,10 +143,11 @@ def test_a_pending_message_is_raised_at_the_very_next_call(host):
 
 def test_the_model_call_that_a_pause_holds_up_is_told_of_it(host):
     agent = host.Agent()
-    told: list[float] = []
+    stream = Stream()
+    stream._inside = True
 
     async def turn() -> None:
-        host.probe.stream.set(types.SimpleNamespace(waited=told.append))
+        host.probe.stream.set(stream)
         agent.context.paused = True
         check = asyncio.ensure_future(agent.handle_intervention())
         await asyncio.sleep(0.001)
@@ -153,8 +155,7 @@ def test_the_model_call_that_a_pause_holds_up_is_told_of_it(host):
         await check
 
     asyncio.run(turn())
-    (seconds,) = told
-    assert seconds > 0
+    assert stream._waited > 0
 
 
 def test_a_pause_holds_until_it_ends(host):

@@ -22,6 +22,7 @@ SHOW = "import json, os, sys; print(json.dumps([os.getpid(), sys.argv[1:], dict(
 def bench(tmp_path: Path) -> Bench:
     made = Bench(tmp_path)
     made.path(REPOSITORY)
+    made.environ["XDG_STATE_HOME"] = str(tmp_path / "state")  # where a launch leaves its mark
     return made
 
 
@@ -170,7 +171,7 @@ def test_loads_nothing_that_a_started_python_has_not_loaded(bench: Bench) -> Non
         return {line.rpartition("|")[2].strip() for line in lines}
 
     ours = loaded("from autoperf.__main__ import main; main()", "run", "--features", "tools", "true")
-    names = {"", ".__main__", ".launcher", ".features", ".version"}
+    names = {"", ".__main__", ".launcher", ".launches", ".shadows", ".features", ".version"}
     # os.execvpe itself loads warnings, which some versions have loaded by then.
     assert ours - loaded("0") - {"warnings"} == {"__future__"} | {f"autoperf{name}" for name in names}
 

@@ -15,7 +15,8 @@ from autoperf.agentzero.loading import ClassLoading, Loaded
 from autoperf.agentzero.tracebacks import without_our_frames
 from autoperf.caching import Cache
 from autoperf.errors import failures
-from autoperf.patching import DISABLE_AFTER_FAILURES, Switch
+from autoperf.errors.fence import DISABLE_AFTER_FAILURES
+from autoperf.patching import Switch, replacement
 from tests.loaders import BY_PATH, PURE, STATEFUL, Host
 
 
@@ -123,6 +124,25 @@ def test_without_bytecode_every_edit_is_seen(host, base, monkeypatch):
     assert not (host.root / "__pycache__").exists()
 
 
+@pytest.mark.parametrize("how", ["file", "folder"])
+@pytest.mark.parametrize("bytecode", [True, False])
+def test_an_equally_long_edit_with_its_time_put_back_is_seen_as_by_the_bare_host(
+    host, base, monkeypatch, bytecode, how
+):
+    monkeypatch.setattr(sys, "dont_write_bytecode", not bytecode)
+    path = host.write("tools/t.py", PURE.format("old"))
+    asked = (path, base.Tool) if how == "file" else ("tools", "*.py", base.Tool)
+    load, bare = getattr(host, how), host.bare[f"load_classes_from_{how}"]
+    for _ in range(4):
+        load(*asked)
+    before = os.stat(host.root / path)
+    (host.root / path).write_text(PURE.format("new"))
+    os.utime(host.root / path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    expected = bare(*asked)[0].said
+    assert expected == ("old" if bytecode else "new")
+    assert [load(*asked)[0].said for _ in range(3)] == [expected] * 3
+
+
 @pytest.mark.parametrize(
     "text", ["class (:\n", "raise KeyError('no')\n", "import no_such_module_here\n", "1 / 0\n"]
 )
@@ -139,7 +159,7 @@ def test_what_the_host_raises_is_the_same_and_never_kept(host, base, text):
     assert told[0] == told[1] == told[2]
     host.write("t.py", PURE.format("repaired"))
     assert host.file(path, base.Tool)[0].said == "repaired"
-    assert not failures.of("loading of load_classes_from_file")
+    assert not failures.of("the_loader:file")
 
 
 def frames(error: BaseException) -> list[tuple[str, str]]:
@@ -199,7 +219,7 @@ def test_a_forks_loader_gets_exactly_what_it_was_given(tmp_path, base, args, kwa
 
     loading = ClassLoading({"tools": Cache(10, 300.0)}, CodeCache(300.0))
     (tmp_path / "t.py").write_text("")
-    load = loading.from_file(load_classes_from_file, Switch())
+    load = replacement(load_classes_from_file, loading.from_file, Switch())
     args, kwargs = tuple(map(real, args)), {key: real(value) for key, value in kwargs.items()}
     assert load(*args, **kwargs) == [base.Tool]
     assert seen == [(args, kwargs)]
@@ -248,7 +268,7 @@ def test_a_failure_of_ours_falls_back_without_a_second_execution(host, base, mon
     monkeypatch.setattr(host.loading, "guards", lambda *_: 1 / 0)
     assert host.file(path, base.Tool)[0].said == "one"
     assert len(base.RUNS) == 2
-    assert failures.of("loading of load_classes_from_file") == 1
+    assert failures.of("the_loader:file") == 1
 
 
 def test_a_seam_that_keeps_failing_switches_itself_off(host, base, monkeypatch, fail_open):
@@ -259,7 +279,7 @@ def test_a_seam_that_keeps_failing_switches_itself_off(host, base, monkeypatch, 
         assert host.file(path, base.Tool)[0].said == "one"
     assert not host.switch.on
     assert host.file(path, base.Tool)[0].said == "one"
-    assert failures.of("loading of load_classes_from_file") == DISABLE_AFTER_FAILURES
+    assert failures.of("the_loader:file") == DISABLE_AFTER_FAILURES
 
 
 def test_switched_off_nothing_is_kept(host, base):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import random
 import sys
 import threading
@@ -15,7 +16,7 @@ import pytest
 from autoperf.agentzero import masking
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.sources import digest
-from autoperf.errors import failures
+from autoperf.errors import failures, frames
 from autoperf.patching import Patch, PatchSet
 from tests import output_host
 
@@ -170,6 +171,8 @@ def test_an_extension_of_the_look_up_sees_every_single_call(masked: Masked) -> N
 
 def test_what_fails_in_the_host_fails_there_with_us(masked: Masked, monkeypatch: pytest.MonkeyPatch) -> None:
     manager = masked.host.secrets.SecretsManager
+    file = manager.load_secrets.__code__.co_filename
+    monkeypatch.setattr(frames.host, "root", os.path.dirname(file))
     value = {"a": ["b"]}
     monkeypatch.setattr(manager.get_instance("all"), "secrets", None)
     assert masked.log._mask_recursive(value) == masked.plainly(value) == value

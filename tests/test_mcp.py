@@ -10,7 +10,7 @@ import pytest
 from autoperf.agentzero import mcp
 from autoperf.agentzero.probe import Probe
 from autoperf.errors import AutoperfError
-from autoperf.patching import Switch
+from autoperf.patching import Switch, replacement
 
 
 class Client:
@@ -30,7 +30,7 @@ def switch() -> Switch:
 
 @pytest.fixture
 def has_tool(switch):
-    return mcp.has_tool(Client.has_tool, switch)
+    return replacement(Client.has_tool, mcp.has_tool, switch)
 
 
 def tools(*names: str) -> list[dict[str, str]]:

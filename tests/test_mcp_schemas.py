@@ -11,7 +11,7 @@ import pytest
 jsonschema = pytest.importorskip("jsonschema")
 
 from autoperf.agentzero.mcpsessions import schemas  # noqa: E402
-from autoperf.patching import Patch, PatchSet, Switch  # noqa: E402
+from autoperf.patching import Patch, PatchSet, Switch, replacement  # noqa: E402
 
 REAL = jsonschema.validate
 LATEST = jsonschema.validators.validator_for({})
@@ -43,7 +43,7 @@ def outcome(validate: Any, *args: Any) -> Any:
 
 
 def test_a_schema_is_checked_once_and_every_result_against_it(checks):
-    validate = schemas.checking(REAL, Switch())
+    validate = replacement(REAL, schemas.checking, Switch())
     for text in ("a", "b", "c"):
         validate({"result": text}, schema())
     assert len(checks) == 1
@@ -56,7 +56,7 @@ def test_a_schema_is_checked_once_and_every_result_against_it(checks):
     [schema("integer"), schema(minProperties=1), schema(minProperties=True), schema(minProperties=1.0)],
 )
 def test_another_content_down_to_its_types_is_checked(checks, other):
-    validate = schemas.checking(REAL, Switch())
+    validate = replacement(REAL, schemas.checking, Switch())
     for each in (schema(), schema(minProperties=1), schema(minProperties=1), other):
         assert outcome(validate, {"result": "a"}, each) == outcome(REAL, {"result": "a"}, each)
     ours = [each for each in checks if each == other]
@@ -64,7 +64,7 @@ def test_another_content_down_to_its_types_is_checked(checks, other):
 
 
 def test_a_schema_changed_in_place_is_checked_again(checks):
-    validate, own = schemas.checking(REAL, Switch()), schema()
+    validate, own = replacement(REAL, schemas.checking, Switch()), schema()
     validate({"result": "a"}, own)
     own["properties"]["result"]["type"] = "nonsense"
     assert outcome(validate, {"result": "a"}, own)[0] is jsonschema.SchemaError
@@ -86,27 +86,27 @@ def test_a_schema_changed_in_place_is_checked_again(checks):
     ],
 )
 def test_what_is_refused_or_odd_ends_as_without_us(given):
-    validate = schemas.checking(REAL, Switch())
+    validate = replacement(REAL, schemas.checking, Switch())
     for _ in range(3):
         assert outcome(validate, {"result": "a"}, given) == outcome(REAL, {"result": "a"}, given)
 
 
 def test_a_refused_schema_is_refused_each_time(checks):
-    validate = schemas.checking(REAL, Switch())
+    validate = replacement(REAL, schemas.checking, Switch())
     for _ in range(2):
         assert outcome(validate, {}, schema("nonsense"))[0] is jsonschema.SchemaError
     assert len(checks) == 2
 
 
 def test_a_class_that_was_given_is_asked_itself(checks):
-    validate = schemas.checking(REAL, Switch())
+    validate = replacement(REAL, schemas.checking, Switch())
     for _ in range(2):
         validate({"result": "a"}, schema(), LATEST)
     assert len(checks) == 2
 
 
 def test_another_way_to_check_is_asked_again(checks, monkeypatch):
-    validate = schemas.checking(REAL, Switch())
+    validate = replacement(REAL, schemas.checking, Switch())
     validate({"result": "a"}, schema())
 
     def refuse(cls, schema, **options):
@@ -118,7 +118,7 @@ def test_another_way_to_check_is_asked_again(checks, monkeypatch):
 
 def test_switched_off_it_is_the_packages_own(checks):
     switch = Switch()
-    validate = schemas.checking(REAL, switch)
+    validate = replacement(REAL, schemas.checking, switch)
     switch.on = False
     for _ in range(2):
         validate({"result": "a"}, schema())

@@ -13,7 +13,7 @@ import pytest
 from autoperf.agentzero import mcp
 from autoperf.agentzero.executions import watch
 from autoperf.agentzero.probe import Probe
-from autoperf.patching import Switch, wrapping
+from autoperf.patching import Switch, replacement, wrapping
 from autoperf.telemetry import names
 from tests.recording import Recording
 
@@ -98,7 +98,7 @@ def tracing() -> Recording:
 def client(tracing, monkeypatch):
     """Makes a client of a server, with its sessions traced."""
     build = wrapping(mcp.session(Probe(tracing)))
-    patched = build(SessionClient._execute_with_session, Switch())
+    patched = replacement(SessionClient._execute_with_session, build, Switch())
     monkeypatch.setattr(SessionClient, "_execute_with_session", patched)
     return SessionClient
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from autoperf.agentzero import models
 from autoperf.agentzero.probe import Probe
-from autoperf.patching import Switch, wrapping
+from autoperf.patching import Switch, replacement, wrapping
 from autoperf.telemetry import names
 from tests.model_host import follow, only
 from tests.recording import Recording
@@ -50,10 +50,10 @@ def langchain(probe: Probe, *, own_stream: bool = True) -> Any:
     exec(LANGCHAIN, scope)
     wrappers = models.LangChain(probe)
     if own_stream:
-        scope["parse_chunk"] = wrappers.chunk(scope["parse_chunk"], Switch())
+        scope["parse_chunk"] = replacement(scope["parse_chunk"], wrappers.chunk, Switch())
     for name, role in (("call_chat_model", "chat"), ("call_utility_model", "utility")):
         original = vars(scope["Agent"])[name]
-        setattr(scope["Agent"], name, wrapping(wrappers.calling(role))(original, Switch()))
+        setattr(scope["Agent"], name, replacement(original, wrapping(wrappers.calling(role)), Switch()))
     host.Agent = scope["Agent"]
     return host
 
@@ -95,7 +95,8 @@ def test_where_a_call_below_has_the_span_only_the_role_is_told():
     agent = host.Agent("openai", [SimpleNamespace(content="one")])
 
     async def looks(_delta: str, _full: str) -> None:
-        seen.append(probe.caller.get())
+        caller = probe.caller.get()
+        seen.append((caller.agent, caller.role))
 
     assert asyncio.run(agent.call_chat_model(None, looks)) == "one"
     assert tracing.spans == []

@@ -13,7 +13,7 @@ from autoperf.agentzero import models
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.tracebacks import without_our_frames
 from autoperf.errors import AutoperfError
-from autoperf.patching import Switch
+from autoperf.patching import Switch, replacement
 from autoperf.telemetry import names
 from tests.model_host import ask, follow, only, patched, piece, whole
 from tests.recording import Recording
@@ -154,7 +154,7 @@ def test_another_signature_of_a_seam_per_chunk_is_left_alone():
 
 def test_of_the_events_of_the_responses_api_those_that_add_text_are_chunks(host, tracing):
     seen: list[Any] = []
-    parse = models.event(host.probe)(lambda self, event: seen.append((self, event)), Switch())
+    parse = replacement(lambda self, event: seen.append((self, event)), models.event(host.probe), Switch())
     kinds = ["response.created", "response.output_text.delta", "response.function_call_arguments.delta"]
     events = [SimpleNamespace(type=kind) for kind in [*kinds, "response.completed"]] + [SimpleNamespace(), {}]
 

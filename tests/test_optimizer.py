@@ -22,7 +22,8 @@ from autoperf.insight.facts import Recommendation
 from autoperf.optimizer import Action, Optimizer, keeping, overview, tuning
 from autoperf.optimizer.arguments import ArgumentError, is_set, names, number
 from autoperf.optimizer.markdown import cell, table
-from autoperf.patching import Switch
+from autoperf.optimizer.monitoring import Monitoring
+from autoperf.patching import Switch, replacement
 from autoperf.runtime import Runtime
 from autoperf.stamps import Stamp
 
@@ -153,7 +154,7 @@ def test_what_is_no_action_is_answered_with_those_there_are(optimizer: Optimizer
         (ask("start_monitoring", interval=3601), "`interval` is a number from 0.5 to 3600"),
         (ask("history", hours=-1), "`hours` is a number"),
         (ask("history", hours=745), "`hours` is a number from 0.05 to 744"),
-        (ask("profile", seconds=901), "`seconds` is a number from 1 to 900"),
+        (ask("profile", seconds=301), "`seconds` is a number from 1 to 300"),
         (ask("profile", seconds=1e9), "`seconds` is a number"),
     ],
 )
@@ -274,16 +275,16 @@ def test_what_was_dropped_is_told_by_name(process: Runtime) -> None:
 
 
 def test_the_monitor_is_started_with_the_interval_and_stopped(process: Runtime) -> None:
+    monitoring = Monitoring(process)
     try:
         for interval in (0.5, 3600):
-            started = keeping.start_monitoring(process, ask(interval=interval))
+            started = monitoring.start(ask(interval=interval))
             assert started.startswith(f"Monitor: a sample every {interval:g} s (before: ")
             assert (process.monitor.running, process.monitor.interval) == (True, interval)
-        assert keeping.stop_monitoring(process, ask()) == "Monitor: off (before: a sample every 3600 s)."
+        stopped = "Monitor: off (before: a sample every 3600 s), for 10 min at most."
+        assert monitoring.stop(ask()) == stopped
         assert not process.monitor.running
-        assert keeping.start_monitoring(process, ask()).startswith(
-            "Monitor: a sample every 3600 s (before: off"
-        )
+        assert monitoring.start(ask()).startswith("Monitor: a sample every 3600 s (before: off")
     finally:
         process.monitor.stop()
 
@@ -414,7 +415,7 @@ def host(kind: Any) -> Any:
 
 
 def looked_up(probe: Probe, kind: Any, name: str, method: str | None = None) -> Any:
-    return answering(probe)(host(kind), Switch())("agent", name, method=method, args={"x": 1})
+    return replacement(host(kind), answering(probe), Switch())("agent", name, method=method, args={"x": 1})
 
 
 def test_ours_is_a_tool_of_the_hosts_kind_with_everything_it_gave(probe: Probe) -> None:
@@ -456,13 +457,13 @@ def test_what_else_is_done_at_the_seam_sees_the_tool_of_the_end(probe: Probe) ->
     seen = []
 
     def around(original: Any, switch: Switch) -> Any:
-        def get_tool(*args: Any, **kwargs: Any) -> Any:
-            seen.append(original(*args, **kwargs))
+        def get_tool(call: Any, *args: Any, **kwargs: Any) -> Any:
+            seen.append(call(*args, **kwargs))
             return seen[-1]
 
         return get_tool
 
-    get_tool = answering(probe, around)(host(Unknown), Switch())
+    get_tool = replacement(host(Unknown), answering(probe, around), Switch())
     for name in (NAME, "echo"):
         found = get_tool("agent", name=name)
         assert found is seen[-1]
@@ -474,12 +475,12 @@ def test_a_host_that_cannot_find_any_tool_raises_as_ever(probe: Probe) -> None:
         raise KeyError(name)
 
     with pytest.raises(KeyError):
-        answering(probe)(get_tool, Switch())("agent", NAME)
+        replacement(get_tool, answering(probe), Switch())("agent", NAME)
 
 
 def test_a_seam_switched_off_is_the_hosts_alone(probe: Probe) -> None:
     switch = Switch()
-    get_tool = answering(probe)(host(Unknown), switch)
+    get_tool = replacement(host(Unknown), answering(probe), switch)
     assert not isinstance(get_tool("agent", NAME), Unknown)
     switch.on = False
     assert isinstance(get_tool("agent", NAME), Unknown)

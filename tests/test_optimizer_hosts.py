@@ -101,8 +101,11 @@ def test_every_action_is_answered(told: Any, host: str) -> None:
     assert re.match(r"\*\*autoperf \S+\*\*, .+ in process \d+; Agent Zero v0", answers["status"])
     assert "| echo | 3 | 0 |" in answers["status"]
     assert answers["undo"].startswith("Nothing to take back")
-    assert answers["start_monitoring"] == "Monitor: a sample every 2 s (before: a sample every 5 s)."
-    assert answers["stop_monitoring"] == "Monitor: off (before: a sample every 2 s)."
+    assert (
+        answers["start_monitoring"]
+        == "Monitor: a sample every 2 s (before: a sample every 5 s), for 60 min at most."
+    )
+    assert answers["stop_monitoring"] == "Monitor: off (before: a sample every 2 s), for 10 min at most."
     assert "| tools | " in answers["clear_cache"]
     assert "| none_such | - | no file of that name | - |" in answers["preload"]
     assert f"| echo | {TOOLS[host]}/echo.py | " in answers["preload"]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from autoperf.caching import Cache
+from autoperf.errors.fence import View
 from autoperf.optimizer import trial
 from autoperf.optimizer.bare import bare_namespace, rebound
 from autoperf.optimizer.trial import Pair, Timed, timing
@@ -106,7 +107,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def patched(host: Any) -> PatchSet:
     def build(original: Any, switch: Any) -> Any:
-        def inner(text: str, mark: str = "!") -> str:
+        def inner(call: Any, text: str, mark: str = "!") -> str:
             return "ours " + text + mark
 
         return inner
@@ -114,7 +115,7 @@ def patched(host: Any) -> PatchSet:
     patches = PatchSet(
         [
             Patch("package.part:inner", "x", build),
-            Patch("package.part:importlib", "x", lambda original, switch: types.SimpleNamespace()),
+            Patch("package.part:importlib", "x", lambda original, switch: View({})),
         ]
     )
     patches.start()

@@ -13,6 +13,7 @@ import pytest
 
 from autoperf import patching
 from autoperf.errors import AutoperfError, failures
+from autoperf.errors.fence import View
 from autoperf.patching import Patch, PatchSet, Switch, expect_parameters
 
 SOURCE = """
@@ -55,19 +56,11 @@ def host(tmp_path, monkeypatch):
 
 
 def plus_one(original, switch: Switch):
-    def replacement(*args, **kwargs):
-        result = original(*args, **kwargs)
-        return result + 1 if switch.on else result
-
-    return replacement
+    return lambda call, *args, **kwargs: call(*args, **kwargs) + 1
 
 
 def shout(original, switch: Switch):
-    def replacement(*args, **kwargs):
-        result = original(*args, **kwargs)
-        return result.upper() if switch.on else result
-
-    return replacement
+    return lambda call, *args, **kwargs: call(*args, **kwargs).upper()
 
 
 @pytest.fixture
@@ -136,8 +129,10 @@ def test_copies_taken_while_patched_are_undone_too(host, patched):
 
 def test_what_a_module_only_imported_is_not_replaced_elsewhere(host, patched):
     module = importlib.import_module(host)
-    patches = patched(Patch(f"{host}:json", "x", lambda original, switch: "a stand-in"))
-    assert module.json == "a stand-in"
+    stand_in = View({"dumps": lambda call, value: f"seen {call(value)}"})
+    patches = patched(Patch(f"{host}:json", "x", lambda original, switch: stand_in))
+    assert module.json.dumps(1) == "seen 1"
+    assert module.json.loads is json.loads
     assert sys.modules[__name__].json is json
     patches.stop()
     assert module.json is json

@@ -268,8 +268,8 @@ def test_a_child_made_by_fork_has_a_watch_of_its_own(host):
 
 def test_a_watch_stops_with_everything_else(host):
     watch = host.probe.path_answers._watch
-    host.ask(agent("p"), *TOOL)
-    descriptor = watch._fd
+    assert watch.watch([str(host.root)])
+    descriptor = watch._queue.fd
     for stop in host.probe.at_stop:
         stop()
     with pytest.raises(OSError, match="Bad file"):

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from opentelemetry import trace as trace_api
 
 from autoperf.telemetry import Telemetry
 from tests.telemetry_process import begin, stored
@@ -115,15 +114,6 @@ def test_two_threads_that_begin_below_it_at_once_share_one_span(telemetry: Telem
     found = tree(telemetry, tmp_path)
     assert [found[f"child {number}"] for number in range(4)] == ["holder"] * 4
     assert sum(span["name"] == "holder" for span in stored(tmp_path)) == 1
-
-
-def test_the_hosts_own_spans_get_a_parent_that_exists(telemetry: Telemetry, tmp_path: Path) -> None:
-    with telemetry.span("outer"):
-        outer = trace_api.get_current_span().get_span_context()
-        with telemetry.span("short", from_ns=HOUR):
-            seen = trace_api.get_current_span().get_span_context()
-    assert seen.span_id == outer.span_id
-    assert seen.is_valid
 
 
 def later(telemetry: Telemetry, *, keep_outer_open: bool, from_ns: int) -> None:

@@ -18,7 +18,7 @@ import pytest
 from autoperf.agentzero import preload
 from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.probe import Probe
-from autoperf.patching import Switch
+from autoperf.patching import Switch, replacement
 
 REPLY = '{"thoughts": ["\\"tool_name\\": \\"no\\""], "tool_name": "cold:now", "tool_args": {"a": 1}}'
 TOOL = "import journal\njournal.SEEN.append('executed')\nVALUE = 'first'\n"
@@ -58,15 +58,15 @@ class Host:
         self.probe.ahead = self.ahead = Ahead()
         targets = {name: f"host:{name}" for name in ("reply", "item", "delta")}
         reply, item, delta = (build for _, build in preload.rows(targets, self.probe))
-        self.importlib: Any = self.code.importlib_view(importlib, self.switch)
+        self.importlib: Any = replacement(importlib, self.code.importlib_view, self.switch)
         self.preloading: preload.Preloading = reply.__self__
 
         async def handle_response_stream(self: Any, stream: str) -> str:
             return stream
 
-        self.handle = reply(handle_response_stream, self.switch)
-        self.item = item(lambda self, item, event: (item, event), self.switch)
-        self.delta = delta(lambda self, tool_call, delta: delta, self.switch)
+        self.handle = replacement(handle_response_stream, reply, self.switch)
+        self.item = replacement(lambda self, item, event: (item, event), item, self.switch)
+        self.delta = replacement(lambda self, tool_call, delta: delta, delta, self.switch)
 
     def write(self, text: str, name: str = "cold") -> Path:
         path = self.root / "tools" / f"{name}.py"

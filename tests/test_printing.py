@@ -14,7 +14,7 @@ from autoperf.agentzero import includes, printing
 from autoperf.agentzero.printing import LogFile
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.sources import digest
-from autoperf.patching import Patch, PatchSet, Switch
+from autoperf.patching import Patch, PatchSet, Switch, replacement
 from tests import output_host
 
 STYLE = f"{output_host.NAME}.print_style:PrintStyle"
@@ -225,7 +225,7 @@ def test_files_named_in_a_text_are_left_to_the_host(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(includes, "KNOWN", {digest(replace_file_includes)})
     switch = Switch()
-    patched = includes.replacing(replace_file_includes, switch)
+    patched = replacement(replace_file_includes, includes.replacing, switch)
     text = "a long reply of §§secret(KEY) and nothing else"
     assert patched(text) is text
     assert patched(text, includes.PATTERN) is text

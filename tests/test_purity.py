@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+import dataclasses
 import importlib.util
 import sys
 import types
@@ -352,3 +354,62 @@ def test_looking_at_a_source_warns_nobody_again(look, tmp_path):
 def test_no_python_is_no_module(look):
     with pytest.raises(SyntaxError):
         guard(types.ModuleType("broken"), b"class (:\n")
+
+
+@dataclasses.dataclass
+class Limits:
+    most: int = 3
+
+
+class Anything:
+    """Equal to whatever it is compared with, and told of it."""
+
+    asked = 0
+
+    def __eq__(self, other: object) -> bool:
+        type(self).asked += 1
+        return True
+
+    __hash__ = None
+
+
+@pytest.mark.parametrize(
+    "make", [Limits, collections.deque, lambda: types.SimpleNamespace(a=1), Anything, lambda: int("1000000")]
+)
+@pytest.mark.parametrize("where", ["import", "module"])
+def test_a_name_rebound_to_an_equal_object_is_another_one(look, make, where):
+    other = sys.modules["other_module"]
+    other.box = make()
+    module, found = look("from other_module import box\nclass T:\n    n = 1\n")
+    assert found is not None
+    assert found.holds()
+    (other if where == "import" else module).box = make()
+    assert not found.holds()
+    assert Anything.asked == 0
+
+
+def test_what_equals_everything_is_not_what_was_there(look):
+    other = sys.modules["other_module"]
+    module, found = look("from other_module import box\nclass T:\n    n = 1\n")
+    for place, name in ((other, "box"), (module, "box"), (module, "T")):
+        before = getattr(place, name)
+        assert found.holds()
+        setattr(place, name, Anything())
+        assert not found.holds()
+        setattr(place, name, before)
+    assert Anything.asked == 0
+
+
+def test_a_module_replaced_by_an_equal_one_is_another_one(look, monkeypatch):
+    class Equal(types.ModuleType):
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, types.ModuleType)
+
+        __hash__ = None
+
+    _, found = look("from other_module import box\nclass T:\n    n = 1\n")
+    assert found.holds()
+    other = Equal("other_module")
+    other.box = sys.modules["other_module"].box
+    monkeypatch.setitem(sys.modules, "other_module", other)
+    assert not found.holds()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import time
+from pathlib import Path
 
 import pytest
 
+import autoperf
 from autoperf.stamps import ABSENT, Stamp, stamp_or_none
 
 
@@ -27,6 +30,29 @@ def test_a_replaced_file_of_the_same_size_and_time_shows(tmp_path):
     os.utime(other, ns=(times.st_atime_ns, times.st_mtime_ns))
     os.replace(other, path)
     assert Stamp.of(str(path)) != before
+
+
+def test_an_equally_long_edit_with_its_time_put_back_shows(tmp_path):
+    path = tmp_path / "tool.py"
+    path.write_text("a = 1\n")
+    before, times = Stamp.of(str(path)), os.stat(path)
+    time.sleep(0.06)
+    path.write_text("a = 2\n")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert Stamp.of(str(path)) != before
+
+
+def test_what_was_just_written_is_not_trusted_whatever_time_it_was_given(tmp_path):
+    path = tmp_path / "tool.py"
+    path.write_text("a = 1\n")
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    assert not Stamp.of(str(path)).settled(time.time_ns())
+
+
+def test_no_other_code_compares_looks_by_a_rule_of_its_own():
+    for source in Path(autoperf.__file__).parent.rglob("*.py"):
+        if source.name != "stamps.py":
+            assert not re.search(r"st_[mc]time|getmtime|getctime", source.read_text()), source
 
 
 def test_absence_is_a_stamp(tmp_path):

@@ -295,7 +295,7 @@ def test_a_failure_of_ours_is_the_hosts_parse(
     monkeypatch.setattr(streaming.Reader, "finish", lambda self, text: 1 / 0)
     for size in (320, 340):
         assert parsers.same(LONG[:size])
-    assert failures.of(streaming.SEAM) > 0
+    assert failures.of(f"{parsers.module.__name__}:DirtyJson.parse") == 1
 
 
 def test_switched_off_and_undone(made: Any) -> None:

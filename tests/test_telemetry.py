@@ -187,11 +187,11 @@ def test_after_shutdown_spans_cost_nothing_and_do_nothing(telemetry: Telemetry, 
 
 
 def test_the_process_record_is_saved_while_running_and_when_ended(tmp_path: Path) -> None:
-    telemetry = begin(tmp_path, tools=3)
+    telemetry = begin(tmp_path, local=3)
     with telemetry.span("open"):
         assert telemetry.flush()
         (record,) = Store.open(tmp_path).processes()
-        assert (record["pid"], record["tools"], record["ended"]) == (os.getpid(), 3, None)
+        assert (record["pid"], record["local"], record["ended"]) == (os.getpid(), 3, None)
         telemetry.shutdown()
     (record,) = Store.open(tmp_path).processes()
     assert record["ended"] >= record["started"]

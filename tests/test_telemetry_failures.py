@@ -17,7 +17,7 @@ import pytest
 
 from autoperf.store import Store
 from autoperf.telemetry import names
-from autoperf.telemetry.otlp import _Hush
+from autoperf.telemetry.exporters import Hush
 from tests.collector import GrpcCollector, HangingCollector, HttpCollector, refused_endpoint
 from tests.telemetry_process import begin, run, stored
 
@@ -211,7 +211,7 @@ def test_a_certificate_is_checked_against_the_one_given(
 def test_why_an_exporter_gave_up_is_what_it_said_before() -> None:
     logger = logging.getLogger("opentelemetry.exporter.test")
     logger.addFilter(lambda record: False)  # as those of the SDK that swallow repetitions
-    hush = _Hush()
+    hush = Hush()
     hush.install(threading.get_ident())
     logger.warning("Transient error %s encountered, retrying in 1s.", "certificate verify failed")
     logger.error("Failed to export spans batch due to timeout, max retries or shutdown.")
@@ -230,7 +230,7 @@ def test_an_exporter_that_goes_on_trying_after_the_end_says_nothing_of_it(tmp_pa
 
 def test_what_the_host_logs_through_the_same_loggers_is_left_alone(caplog: pytest.LogCaptureFixture) -> None:
     logger = logging.getLogger("urllib3.connectionpool")
-    hush = _Hush()
+    hush = Hush()
     hush.install(threading.get_ident())
     host = threading.Thread(target=lambda: logger.warning("the host's own"))
     host.start()

@@ -247,21 +247,6 @@ def test_a_forked_child_counts_only_its_own(tmp_path: Path) -> None:
     assert values(child[names.CACHE_HITS]) == {("tools",): 2}
 
 
-def test_after_an_exec_that_failed_counting_begins_anew(tmp_path: Path, collector: HttpCollector) -> None:
-    telemetry = begin(tmp_path, **SNAPSHOT)
-    telemetry.shutdown()
-    telemetry.resume()
-    with telemetry.span("later"):
-        pass
-    telemetry.shutdown()
-    before, after = collector.metrics
-    assert (values(before[names.INTERVENTION_CHECKS]), values(after[names.INTERVENTION_CHECKS])) == (
-        {(): 12},
-        {(): 0},
-    )
-    assert values(after[names.CACHE_SIZE]) == {("tools",): 3, ("code",): 7}, "what is there, is there"
-
-
 @pytest.mark.parametrize("spans_too", [True, False])
 def test_a_dead_collector_is_spoken_of_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], spans_too: bool

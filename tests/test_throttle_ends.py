@@ -91,7 +91,8 @@ def test_the_wait_for_chunks_is_not_the_callbacks_time(host):
         def waited(self, seconds: float) -> None:
             self.seconds.append(seconds)
 
-    host.probe.stream.set(Spans())
+    spans = Spans()
+    host.probe.stream.set(spans)
     host.ask(pieces(WORDS))
     assert len(Spans.seconds) == 49 - len(host.deliveries) + 2
     assert all(seconds > 0 for seconds in Spans.seconds)

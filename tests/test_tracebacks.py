@@ -8,22 +8,22 @@ from typing import Any
 import pytest
 
 from autoperf.agentzero import tracebacks
-from autoperf.errors import guarded
-from autoperf.patching import Switch, wrapping
+from autoperf.errors import frames
+from autoperf.patching import Switch, replacement, wrapping
 
 
 def ours(action: Any) -> Any:
     """Call ``action`` through a frame that lies in our package."""
     source = "def through(action):\n    return action()\n"
     scope: dict[str, Any] = {}
-    exec(compile(source, tracebacks._OURS + "agentzero/loading.py", "exec"), scope)
+    exec(compile(source, frames._OURS + "agentzero/loading.py", "exec"), scope)
     return scope["through"](action)
 
 
 def wrapt_then_ours(action: Any) -> Any:
     scope: dict[str, Any] = {}
     exec(
-        compile("def through(action):\n    return action()\n", tracebacks._WRAPT + "wrappers.py", "exec"),
+        compile("def through(action):\n    return action()\n", "/site-packages" + frames._WRAPT, "exec"),
         scope,
     )
     return scope["through"](lambda: ours(action))
@@ -96,14 +96,14 @@ def test_wrapts_own_frames_go_only_with_ours():
     error = caught(lambda: wrapt_then_ours(fails))
     tracebacks.without_our_frames(error)
     # The helper's lambda between the two is this file's, so wrapt's frame is somebody else's there.
-    assert [name for name in files(error) if name.startswith(tracebacks._WRAPT)] != []
+    assert [name for name in files(error) if name.endswith(frames._WRAPT)] != []
 
     def direct() -> None:
         scope: dict[str, Any] = {"inner": None}
         mine: dict[str, Any] = {}
-        exec(compile("def t(a):\n    return a()\n", tracebacks._OURS + "x.py", "exec"), mine)
+        exec(compile("def t(a):\n    return a()\n", frames._OURS + "x.py", "exec"), mine)
         source = "def through(inner, action):\n    return inner(action)\n"
-        exec(compile(source, tracebacks._WRAPT + "wrappers.py", "exec"), scope)
+        exec(compile(source, "/site-packages" + frames._WRAPT, "exec"), scope)
         scope["through"](mine["t"], fails)
 
     error = caught(direct)
@@ -116,14 +116,14 @@ def test_the_text_is_what_the_host_would_have_made():
         return "".join(traceback.format_exception(type(e), e, e.__traceback__)[-limit:])
 
     switch = Switch()
-    wrapped = wrapping(tracebacks.formatting)(format_error, switch)
+    wrapped = replacement(format_error, wrapping(tracebacks.formatting), switch)
     for arguments in (lambda e: ((e,), {}), lambda e: ((), {"e": e}), lambda e: ((e, 3), {})):
         args, kwargs = arguments(caught(lambda: ours(fails)))
         told = wrapped(*args, **kwargs)
         assert "ValueError: deep" in told
-        assert tracebacks._OURS not in told
+        assert frames._OURS not in told
     switch.on = False
-    assert tracebacks._OURS in wrapped(caught(lambda: ours(fails)))
+    assert frames._OURS in wrapped(caught(lambda: ours(fails)))
 
 
 @pytest.mark.parametrize("odd", [None, "text", 5])
@@ -138,5 +138,5 @@ def test_an_exception_that_resists_is_formatted_as_it_is(fail_open):
         def exceptions(self):
             raise RuntimeError("no list")
 
-    with guarded("test"):
-        assert tracebacks.formatting(lambda e: "told", None, (OddError(),), {}) == "told"
+    formatting = replacement(lambda e: "told", wrapping(tracebacks.formatting), Switch(), "format_error")
+    assert formatting(OddError()) == "told"

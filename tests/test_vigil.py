@@ -182,7 +182,7 @@ def test_a_file_that_is_written_all_the_time_is_not_watched(vigil, seen, root, m
 
 
 def test_without_a_kernel_that_tells_it_looks_every_time(vigil, seen, root, monkeypatch):
-    monkeypatch.setattr(watching.FolderWatch, "_works", lambda _self: False)
+    monkeypatch.setattr(watching._Queue, "_works", lambda _self: False)
     assert all(vigil.holds(seen) for _ in range(LOOKS))
     (root / "a/file").write_text("else")
     assert not vigil.holds(seen)
@@ -232,5 +232,31 @@ def test_after_a_fork_it_looks_again(vigil, seen, root, monkeypatch):
 def test_closed_it_looks_every_time(vigil, seen, root, monkeypatch):
     settled(vigil, seen, monkeypatch)
     vigil.close()
+    (root / "a/file").write_text("else")
+    assert not vigil.holds(seen)
+
+
+@pytest.mark.parametrize("part", ["generation", "deaf_to"])
+def test_where_the_watch_fails_it_looks_every_time(vigil, seen, root, monkeypatch, part):
+    def fails(*_args: object) -> None:
+        raise RuntimeError("ours")
+
+    settled(vigil, seen, monkeypatch)
+    monkeypatch.setenv("AUTOPERF_FAIL_OPEN", "1")
+    with monkeypatch.context() as patch:
+        patch.setattr(watching.FolderWatch, part, fails)
+        beside = of(root / "a/names")
+        assert all(vigil.holds(beside) for _ in range(LOOKS))
+        assert vigil.holds(seen)
+    (root / "a/file").write_text("else")
+    assert not vigil.holds(seen)
+
+
+def test_without_a_temporary_folder_it_looks_every_time(vigil, seen, root, monkeypatch):
+    def no_folder(*_args: object, **_kwargs: object) -> None:
+        raise FileNotFoundError("no usable temporary directory")
+
+    monkeypatch.setattr("tempfile.TemporaryDirectory", no_folder)
+    assert all(vigil.holds(seen) for _ in range(LOOKS))
     (root / "a/file").write_text("else")
     assert not vigil.holds(seen)

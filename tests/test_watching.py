@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import tempfile
 import threading
 from pathlib import Path
 
@@ -141,3 +142,62 @@ def test_an_instance_is_given_back_once(tmp_path, end):
     del watch
     gc.collect()
     assert held() == before
+
+
+def test_what_cannot_be_set_up_completely_is_not_set_up_at_all(tmp_path, monkeypatch):
+    watch = FolderWatch()
+    before = sorted(os.listdir("/proc/self/fd"))
+
+    def no_folder(*_args, **_kwargs):
+        raise FileNotFoundError("no usable temporary directory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "TemporaryDirectory", no_folder)
+        assert not watch.watch([str(tmp_path / "x")])
+    assert watch.deaf_to([str(tmp_path / "x")]) == [str(tmp_path / "x")]
+    assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+def test_descriptors_do_not_grow_with_the_threads_that_look(watch, tmp_path):
+    assert watch.watch([str(tmp_path / "x")])
+    watch.generation()
+    before = len(os.listdir("/proc/self/fd"))
+    looked, leave = threading.Barrier(41), threading.Event()
+
+    def look() -> None:
+        watch.generation()
+        looked.wait()
+        leave.wait()
+
+    threads = [threading.Thread(target=look) for _ in range(40)]
+    for thread in threads:
+        thread.start()
+    looked.wait()
+    held = len(os.listdir("/proc/self/fd"))
+    leave.set()
+    for thread in threads:
+        thread.join()
+    assert held == before
+
+
+def test_a_queue_that_somebody_has_closed_is_given_up(watch, tmp_path):
+    assert watch.watch([str(tmp_path / "x")])
+    before = watch.generation()
+    os.close(watch._queue.fd)
+    assert watch.generation() != before
+    assert not watch.watch([str(tmp_path / "x")])
+
+
+def test_a_failure_among_the_events_counts_as_a_change(watch, tmp_path, monkeypatch):
+    assert watch.watch([str(tmp_path / "x")])
+    before = watch.generation()
+    (tmp_path / "x").mkdir()
+
+    def fails(_data: bytes) -> bool:
+        raise RuntimeError("ours")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(watch, "_interesting", fails)
+        with pytest.raises(RuntimeError):
+            watch.generation()
+    assert watch.generation() != before

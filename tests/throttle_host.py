@@ -12,7 +12,7 @@ from typing import Any
 
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.throttle import Throttle
-from autoperf.patching import Switch, wrapping
+from autoperf.patching import Switch, replacement, wrapping
 
 SOURCE = """
 import asyncio, json
@@ -199,7 +199,7 @@ class Host:
 
 
 def wrapped(original: Any, wrapper: Any) -> Any:
-    return wrapping(wrapper)(original, Switch())
+    return replacement(original, wrapping(wrapper), Switch())
 
 
 @contextmanager
@@ -217,7 +217,7 @@ def hosts(hz: float = 20.0) -> Iterator[Callable[..., Host]]:
         if throttle is not None:
             module.Model.unified_call = wrapped(module.Model.unified_call, throttle.call)
             check = module.Agent.handle_intervention
-            module.Agent.handle_intervention = throttle.check(check, Switch())
+            module.Agent.handle_intervention = replacement(check, throttle.check, Switch())
         return Host(module, probe, throttle)
 
     try:

@@ -38,7 +38,7 @@ def asking(probe: Probe) -> Callable[[Ask, Switch], Ask]:
     """Replaces ``status`` where it says that there is no account, and said so under the same conditions."""
     counter = probe.memo(SEAM)
 
-    def build(original: Any, switch: Switch) -> Ask:
+    def build(original: Any, _switch: Switch) -> Ask:
         expect_parameters(original)
         host = _Host(original)
         kept: _Kept | None = None
@@ -51,11 +51,11 @@ def asking(probe: Probe) -> Callable[[Ask, Switch], Ask]:
 
         probe.clears(SEAM, clear)
 
-        def status() -> Any:
+        def status(call: Any) -> Any:
             nonlocal kept
-            question = host.question() if switch.on else None
+            question = host.question()
             if question is None:
-                return original()
+                return call()
             found = kept  # another thread may clear it
             if found is not None and found.question == question and found.holds() and host.unlocked():
                 counter.hits += 1
@@ -66,7 +66,7 @@ def asking(probe: Probe) -> Callable[[Ask, Switch], Ask]:
                 candidate = host.expected(question)
                 if candidate is not None and not candidate.holds():
                     candidate = None
-            answer = original()
+            answer = call()
             if candidate is not None and _plain(answer) and candidate.holds():
                 kept = candidate._replace(answer=answer | {"discovered_auth_files": []})
             return answer

@@ -7,7 +7,6 @@ earlier, on another thread or for nothing, nobody can tell. Everything else the 
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import time
 from typing import Any, Final
@@ -16,6 +15,7 @@ from autoperf.agentzero.hostcall import HostCall
 from autoperf.agentzero.loading import ClassLoading, Guards, Loaded
 from autoperf.agentzero.purity import Judgement
 from autoperf.caching import Cache
+from autoperf.errors.fence import failed
 from autoperf.stamps import ABSENT, Stamp, stamp_or_none
 
 # Two threads that parse at the same time can fail each other on 3.11, up to 3.11.7 (CPython gh-106905), and
@@ -94,16 +94,17 @@ class AheadLoading:
         # The time of this thread alone, for others are at work meanwhile.
         started = time.thread_time()
         # Whatever it fails of, the host will find when it loads the tool itself.
-        with (
-            contextlib.suppress(Exception),
-            self._loading.code.watch_executions() as executed,
-            self._loading.code.only(code),
-        ):
-            classes = host.anew()()
-            seconds = time.thread_time() - started
-            guards = self._loading.guards(executed)
-            return None if guards is None else (list(classes), guards, seconds)
-        return None
+        try:
+            with self._loading.code.watch_executions() as executed, self._loading.code.only(code):
+                classes = host.anew()()
+                seconds = time.thread_time() - started
+                guards = self._loading.guards(executed)
+                return None if guards is None else (list(classes), guards, seconds)
+        except ImportError:
+            return None  # another source by now
+        except Exception as error:
+            failed("preload", error)
+            return None
 
 
 def _account(cache: Cache[Loaded], made: _Made) -> None:

@@ -7,8 +7,10 @@ from types import CodeType, CoroutineType, FunctionType
 from typing import Any, Awaitable, Final  # noqa: UP035 - the host's own
 
 from autoperf.agentzero.hostcache import ExtensionClasses
+from autoperf.errors.fence import standing_in
 
 Call = Callable[..., Any]
+_SEAM: Final = "extension calls"
 # All that the host's extension calls ask for (v0.9.9 on). What asks for more is left as it is.
 _ASKED: Final = frozenset(
     {"_log_extension_call", "_get_extension_classes", "execute", "isinstance", "Awaitable"}
@@ -26,21 +28,26 @@ def extension_call(original: Call, classes: ExtensionClasses) -> Call:
     log, known, logs = host.get("_log_extension_call"), classes.reader(), classes.logs
 
     def _log_extension_call(name: Any) -> None:
-        now = host["_log_extension_call"]
-        if now is not log or logs():
-            now(name)
+        if host["_log_extension_call"] is not log or logs():
+            hosts_log(name)
 
     def _get_extension_classes(extension_point: Any, agent: Any = None, **kwargs: Any) -> Any:
         found = known(extension_point, agent)
-        if found is not None:
-            return found
-        return host["_get_extension_classes"](extension_point, agent=agent, **kwargs)
+        return hosts_classes(extension_point, agent=agent, **kwargs) if found is None else found
+
+    def hosts_log(*args: Any, **kwargs: Any) -> Any:
+        return host["_log_extension_call"](*args, **kwargs)
+
+    def hosts_classes(*args: Any, **kwargs: Any) -> Any:
+        return host["_get_extension_classes"](*args, **kwargs)
 
     answers: dict[str, Call] = {
-        f.__name__: f for f in (_log_extension_call, _get_extension_classes) if f.__name__ in host
+        ours.__name__: standing_in(_SEAM, ours, theirs)
+        for ours, theirs in ((_log_extension_call, hosts_log), (_get_extension_classes, hosts_classes))
+        if ours.__name__ in host
     }
     if host.get("Awaitable") is Awaitable:
-        answers["isinstance"] = _is_awaitable
+        answers["isinstance"] = standing_in(_SEAM, _is_awaitable, isinstance)
     return _answered(original, answers)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any
@@ -21,13 +22,20 @@ class Origin:
     still goes on, and may be waiting for it.
     """
 
-    __slots__ = ("label", "over", "task", "turn")
+    __slots__ = ("_task", "label", "over", "turn")
 
     def __init__(self, label: str, turn: Turn | None, *, over: bool = True) -> None:
         self.label = label
         self.turn = turn
         self.over = over
-        self.task = current_task()
+        # A task holds its context, its result and, in an exception, its frames: agents all of them.
+        task = current_task()
+        self._task = None if task is None else weakref.ref(task)
+
+    @property
+    def task(self) -> asyncio.Task[Any] | None:
+        """The task that started it; None where there was none, or it is gone."""
+        return None if self._task is None else self._task()
 
 
 def current_task() -> asyncio.Task[Any] | None:

@@ -10,21 +10,21 @@ from typing import Any, Final
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.sources import digest
 from autoperf.errors import AutoperfError
+from autoperf.errors.fence import MISS, Shortcut
 from autoperf.patching import Switch, expect_parameters
 
 # files.get_base_dir by source: the folder two above the module's own file, made absolute; v0.8 - v0.9.8
 KNOWN: Final = {"2141c426edb58515794e80ac54c1842733e6266421b9c3b1d9b92e7ea0e4545c"}
+Build = Callable[[Any, Switch], Any]
 
-Where = Callable[[], str]
 
-
-def rows(targets: Mapping[str, str], _probe: Probe) -> Iterator[tuple[str, Callable[[Where, Switch], Where]]]:
+def rows(targets: Mapping[str, str], _probe: Probe) -> Iterator[tuple[str, Build]]:
     """``base``: ``get_base_dir()``, with which every path of the host begins."""
     if "base" in targets:
         yield targets["base"], keeping
 
 
-def keeping(original: Any, switch: Switch) -> Where:
+def keeping(original: Any, _switch: Switch) -> Shortcut:
     """Replaces ``get_base_dir`` where it depends on nothing but the name of its module's file."""
     expect_parameters(original)
     host: Any = inspect.unwrap(original)
@@ -36,9 +36,7 @@ def keeping(original: Any, switch: Switch) -> Where:
         raise AutoperfError("the host's folder depends on where the process is")
     folder: str = original()
 
-    def get_base_dir() -> str:
-        if switch.on and names.get("__file__") is file:
-            return folder
-        return original()  # type: ignore[no-any-return]
+    def get_base_dir() -> Any:
+        return folder if names.get("__file__") is file else MISS
 
-    return get_base_dir
+    return Shortcut(get_base_dir)

@@ -12,10 +12,12 @@ from types import CodeType, ModuleType
 from typing import Any, Final
 
 from autoperf.caching import Cache
+from autoperf.errors.fence import ALWAYS, View, fenced
 from autoperf.patching import Switch
 from autoperf.stamps import ABSENT, Stamp, stamp_or_none
 
 CODE_ENTRIES: Final = 512
+_SEAM: Final = "loading by path"
 COMPILED_ENTRIES: Final = 32  # waiting to be used for the first time
 
 
@@ -97,13 +99,46 @@ class CodeCache:
             code = load()
         else:
             code = self.cache.get_or_load(path, load, lambda: stamp)
-        if self._thread.only is not None and code != self._thread.only:
-            raise ImportError("another source than the one expected")
         return code
 
-    def importlib_view(self, original: ModuleType, switch: Switch) -> ModuleType:
-        """Stands for ``importlib`` in the host module that loads by path; its specs carry our loader."""
-        return _ImportlibView(original, self, switch)
+    def permits(self, code: CodeType) -> bool:
+        """Whether this thread may execute ``code``: see `only`."""
+        return self._thread.only is None or code == self._thread.only
+
+    def importlib_view(self, _original: ModuleType, _switch: Switch) -> View:
+        """``importlib`` in the host module that loads by path; its specs carry our loader."""
+
+        def spec_from_file_location(call: Any, name: str, location: Any = None, **options: Any) -> Any:
+            spec = call(name, location, **options)
+            if (
+                spec is not None
+                and type(spec.loader) is importlib.machinery.SourceFileLoader
+                and os.path.exists(spec.loader.path)  # else nothing but an error comes of it
+            ):
+                self._keep_code_of(spec.loader)
+            return spec
+
+        return View({"util": View({"spec_from_file_location": spec_from_file_location})})
+
+    def _keep_code_of(self, loader: Any) -> None:
+        """Have Python's own ``loader`` read its file only where it is not kept here."""
+
+        def create_module(_call: Any, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+            module = ModuleType(spec.name)
+            self.note_execution(module)
+            return module
+
+        def get_code(call: Any, name: str) -> CodeType:
+            code = self.code_of(str(loader.path), lambda: call(name))
+            return code if self.permits(code) else call.via(_refuse)()
+
+        def source_to_code(call: Any, data: Any, path: Any, **options: Any) -> CodeType:
+            ready = self.compiled(str(path), data)
+            return call(data, path, **options) if ready is None else ready
+
+        for wrapper in (create_module, get_code, source_to_code):
+            name = wrapper.__name__
+            setattr(loader, name, fenced(_SEAM, getattr(loader, name), ALWAYS, wrapper))
 
 
 class _CompilingLoader(importlib.machinery.SourceFileLoader):
@@ -123,63 +158,5 @@ class _CompilingLoader(importlib.machinery.SourceFileLoader):
         """Write no bytecode file."""
 
 
-class _CachedCodeLoader(importlib.machinery.SourceFileLoader):
-    """Python's own source loader, except that an unchanged file's code object is not read again."""
-
-    autoperf_code: CodeCache
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
-        module = ModuleType(spec.name)
-        self.autoperf_code.note_execution(module)
-        return module
-
-    def get_code(self, fullname: str) -> CodeType:
-        read = super().get_code
-        return self.autoperf_code.code_of(str(self.path), lambda: _present(read(fullname)))
-
-    def source_to_code(  # type: ignore[override]
-        self, data: Any, path: Any, **options: Any
-    ) -> CodeType:
-        ready = self.autoperf_code.compiled(str(path), data)
-        return super().source_to_code(data, path, **options) if ready is None else ready
-
-
-class _ImportlibView(ModuleType):
-    """``importlib`` as one host module sees it; everything but one function is the real thing."""
-
-    def __init__(self, real: ModuleType, code: CodeCache, switch: Switch) -> None:
-        super().__init__(real.__name__)
-        self.util = _UtilView(code, switch)
-        self._real = real
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)
-
-
-class _UtilView(ModuleType):
-    def __init__(self, code: CodeCache, switch: Switch) -> None:
-        super().__init__(importlib.util.__name__)
-        self._code = code
-        self._switch = switch
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(importlib.util, name)
-
-    def spec_from_file_location(self, name: str, location: Any = None, **options: Any) -> Any:
-        spec = importlib.util.spec_from_file_location(name, location, **options)
-        if (
-            self._switch.on
-            and spec is not None
-            and type(spec.loader) is importlib.machinery.SourceFileLoader
-            and os.path.exists(spec.loader.path)  # else nothing but an error comes of it
-        ):
-            loader = _CachedCodeLoader(spec.loader.name, spec.loader.path)
-            loader.autoperf_code = self._code
-            spec.loader = loader
-        return spec
-
-
-def _present(code: CodeType | None) -> CodeType:
-    if code is None:
-        raise ImportError("the module has no code")
-    return code
+def _refuse() -> CodeType:
+    raise ImportError("another source than the one expected")

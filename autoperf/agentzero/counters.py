@@ -112,7 +112,8 @@ class Lookups:
 
     def total(self) -> int:
         """All lookups."""
-        return self.hits + self.misses + sum(counter() for counter in self._counters)
+        counted = self.hits + self.misses
+        return counted + sum(counter() for counter in self._counters) if self._counters else counted
 
 
 class Rates:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import ast
 import builtins
+import contextlib
 import re
 import types
 import typing
@@ -180,6 +181,8 @@ class Definitions:
 
 MISSING: Final = object()
 _SOURCE_NAME: Final = "autoperf-reads-source"
+# A row of `warnings.filters`: action, text, category, module, line.
+_UNSAID: Final = ("ignore", None, Warning, re.compile(_SOURCE_NAME), 0)
 
 
 def parsed(source: bytes) -> ast.Module:
@@ -187,12 +190,17 @@ def parsed(source: bytes) -> ast.Module:
 
     Raises ``SyntaxError`` or ``ValueError`` for what is not Python.
     """
-    # A filter for this one file name: `catch_warnings` would change what other threads see.
-    warnings.filterwarnings("ignore", module=_SOURCE_NAME)
+    # For this one file name, and past `filterwarnings`, which makes every warning that the process has seen
+    # once be shown again; `catch_warnings` would change what other threads see besides.
+    filters: list[Any] = warnings.filters  # type: ignore[assignment]  # a sequence, says its stub
+    filters.insert(0, _UNSAID)
     try:
         return ast.parse(source, _SOURCE_NAME)
     except (RecursionError, MemoryError):  # what the parser raises for too deep a nesting
         raise SyntaxError("too complex to be parsed", (_SOURCE_NAME, 1, None, None)) from None
+    finally:
+        with contextlib.suppress(ValueError):  # emptied by somebody meanwhile
+            filters.remove(_UNSAID)
 
 
 def read(namespace: Mapping[str, Any], name: str) -> Any:

@@ -12,6 +12,7 @@ from autoperf.agentzero.companions import unless_cached
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.sources import digest
 from autoperf.errors import AutoperfError
+from autoperf.errors.fence import MISS, Shortcut
 from autoperf.patching import Switch, expect_parameters
 
 # dotenv.get_dotenv_value by source: it is os.getenv(key, default), v0.8 - v2.6
@@ -19,15 +20,16 @@ KNOWN: Final = {"699532d2c25f01f5c5d1b42eba3e65721912d1b4dc1aa5dd567c6a2584a15f0
 _NAMES_KEPT: Final = 5_000
 
 Look = Callable[..., Any]
+Build = Callable[[Any, Switch], Any]
 
 
-def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Callable[[Look, Switch], Look]]]:
+def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]]:
     """``environment``: ``get_dotenv_value(key, default)``."""
     if "environment" in targets:
         yield targets["environment"], unless_cached(probe.root, looking_up)
 
 
-def looking_up(original: Any, switch: Switch) -> Look:
+def looking_up(original: Any, _switch: Switch) -> Shortcut:
     """Replaces ``get_dotenv_value``: the environment's own table is asked, so every change shows at once.
 
     The host asks for hundreds of names whenever it reads its settings, and `os.environ` takes most of its
@@ -47,15 +49,15 @@ def looking_up(original: Any, switch: Switch) -> Look:
     def get_dotenv_value(key: Any, default: Any = None) -> Any:
         # Somebody may have put another environment there, as tests do.
         now: Any = os.environ
-        if not switch.on or now is not environ or os.getenv is not getenv or now._data is not table:
-            return original(key, default)
+        if now is not environ or os.getenv is not getenv or now._data is not table:
+            return MISS
         name = names.get(key) if type(key) is str else None
         if name is None:
             if type(key) is str and len(names) < _NAMES_KEPT:
                 with suppress(UnicodeError):
                     names[key] = environ.encodekey(key)
-            return original(key, default)
+            return MISS
         value = table.get(name)
         return default if value is None else environ.decodevalue(value)
 
-    return get_dotenv_value
+    return Shortcut(get_dotenv_value)

@@ -9,20 +9,11 @@ from typing import Any, Final
 
 from autoperf.agentzero import toolwatch, underway
 from autoperf.agentzero.probe import Probe, agent_attributes, is_intervention, restore
+from autoperf.agentzero.toolnames import shown_name
 from autoperf.errors import class_name, guarded
 from autoperf.telemetry import names
 
-UNKNOWN: Final = "(unknown)"
-_NAME_LENGTH: Final = 100
 _WHOSE: Final = (names.AGENT_NAME, names.CONVERSATION_ID)
-
-
-def shown_name(tool: Any, name: Any) -> str:
-    """The name of ``tool`` as it goes into statistics and attributes; one that the model made up does not.
-
-    It is a part of what the model said; the host answers it with a tool for unknown ones.
-    """
-    return UNKNOWN if type(tool).__name__ == "Unknown" else short(name)
 
 
 class Outcome:
@@ -181,8 +172,3 @@ class _Execution:
         if self._step is not None:
             self._step.tool = self._watched.name
             self._step.own_seconds += seconds
-
-
-def short(name: Any) -> str:
-    """A name as it goes into statistics and attributes: text, at most 100 characters."""
-    return str(name)[:_NAME_LENGTH]

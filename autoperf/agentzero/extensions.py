@@ -13,37 +13,38 @@ from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.hostcache import ExtensionClasses
 from autoperf.agentzero.points import EDGES, Looking, Points
 from autoperf.agentzero.probe import Probe
-from autoperf.errors import fail_open, guarded
+from autoperf.errors import guarded
+from autoperf.errors.fence import MISS, Shortcut
 from autoperf.patching import Switch, expect_parameters
 
 Call = Callable[..., Any]
+# Folders and points by name: of more than these each call works out the little that is kept of one.
+_KNOWN: Final = 1000
 
 
 def of_agent(probe: Probe) -> Callable[[Call, Switch], Call]:
     """For ``Agent.call_extensions(folder, **kwargs)`` (v0.8 to v0.9.2), which loads at every call."""
 
-    def build(original: Call, switch: Switch) -> Call:
+    def build(original: Call, _switch: Switch) -> Call:
         expect_parameters(original, "self", "folder")
         points = Points(probe)
 
-        async def call_extensions(self: Any, folder: str, **kwargs: Any) -> Any:
-            if not switch.on:
-                return await original(self, folder, **kwargs)
+        async def call_extensions(call: Any, self: Any, folder: str, **kwargs: Any) -> Any:
             with points.call(folder):
-                return await original(self, folder, **kwargs)
+                return await call(self, folder, **kwargs)
 
         return call_extensions
 
     return build
 
 
-def of_module(probe: Probe, *, fast: bool = False) -> Callable[[Call, Switch], Call]:
+def of_module(probe: Probe, *, fast: bool = False) -> Callable[[Call, Switch], Shortcut]:
     """For ``call_extensions(extension_point, agent=None, **kwargs)`` (v0.9.3 to v0.9.8).
 
     With ``fast``, a point whose folders are known to be absent or empty returns at once (v0.9.8).
     """
 
-    def build(original: Call, switch: Switch) -> Call:
+    def build(original: Call, _switch: Switch) -> Shortcut:
         expect_parameters(original, "extension_point", "agent")
         points = Points(probe)
         is_empty = _emptiness(probe, original) if fast else None
@@ -51,24 +52,23 @@ def of_module(probe: Probe, *, fast: bool = False) -> Callable[[Call, Switch], C
         if is_empty is not None:
             probe.extension_lookups.count_hits_with(lambda: empty)
 
-        async def call_extensions(extension_point: str, agent: Any = None, **kwargs: Any) -> Any:
+        def nothing_to_run(extension_point: str, agent: Any = None, **_kwargs: Any) -> Any:
             nonlocal empty
-            if not switch.on:
-                return await original(extension_point, agent, **kwargs)
             if (
-                is_empty is not None
-                and (probe.tracing is None or extension_point not in EDGES)
-                and is_empty(extension_point, agent)
+                is_empty is None
+                or (probe.tracing is not None and extension_point in EDGES)
+                or not is_empty(extension_point, agent)
             ):
-                empty += 1
-                return None
-            if probe.tracing is None:
-                with Looking(probe):
-                    return await original(extension_point, agent, **kwargs)
-            with points.call(extension_point):
-                return await original(extension_point, agent, **kwargs)
+                return MISS
+            empty += 1
+            return None
 
-        return call_extensions
+        async def call_extensions(call: Any, extension_point: str, *args: Any, **kwargs: Any) -> Any:
+            looked = Looking(probe) if probe.tracing is None else points.call(extension_point)
+            with looked:
+                return await call(extension_point, *args, **kwargs)
+
+        return Shortcut(nothing_to_run, call_extensions)
 
     return build
 
@@ -103,11 +103,7 @@ def _emptiness(probe: Probe, original: Call) -> Callable[[Any, Any], bool] | Non
             if finds is not None:
                 return False  # somebody has put another one there
             finds = host.get("_get_extensions")
-        try:
-            paths = answers.known(agent, ("extensions", point), _UNDER)
-        except Exception as error:
-            fail_open("call_extensions", error)
-            return False
+        paths = answers.known(agent, ("extensions", point), _UNDER)
         if not paths:
             return paths is not None
         found = host["_cache"]
@@ -119,22 +115,22 @@ def _emptiness(probe: Probe, original: Call) -> Callable[[Any, Any], bool] | Non
 def instances(probe: Probe) -> Callable[[Call, Switch], Call]:
     """For ``Extension.__init__(agent, ...)``: every generation makes an extension right before it runs it."""
 
-    def build(original: Call, switch: Switch) -> Call:
-        def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it stands in its place
+    def build(_original: Call, _switch: Switch) -> Call:
+        def __init__(call: Any, self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it is around it
             point = probe.point.get()
-            if point is not None and switch.on:
+            if point is not None:
                 point.begins(type(self))
-            original(self, *args, **kwargs)
+            call(self, *args, **kwargs)
 
         return __init__
 
     return build
 
 
-def folder_classes(probe: Probe) -> Callable[[Call, Switch], Call]:
+def folder_classes(probe: Probe) -> Callable[[Call, Switch], Shortcut]:
     """For ``_get_extensions(folder)`` (v0.9.3 to v0.9.8): notes what is found, answers for absent folders."""
 
-    def build(original: Call, switch: Switch) -> Call:
+    def build(original: Call, _switch: Switch) -> Shortcut:
         expect_parameters(original, "folder")
         host = original.__globals__
         absolute: dict[str, str] = {}
@@ -143,7 +139,9 @@ def folder_classes(probe: Probe) -> Callable[[Call, Switch], Call]:
             # The host looks a missing folder up at every call; so do we, without building its path again.
             path = absolute.get(folder)
             if path is None:
-                path = absolute[folder] = host["files"].get_abs_path(folder)
+                path = host["files"].get_abs_path(folder)
+                if len(absolute) < _KNOWN:
+                    absolute[folder] = path
             return path not in host["_cache"] and not os.path.exists(path)
 
         def note(classes: list[type]) -> list[type]:
@@ -152,13 +150,17 @@ def folder_classes(probe: Probe) -> Callable[[Call, Switch], Call]:
                 lookup.found(classes)
             return classes
 
-        async def get_extensions_async(folder: str) -> list[type]:
-            return [] if switch.on and absent(folder) else note(await original(folder))
+        def nothing(folder: str) -> Any:
+            return [] if absent(folder) else MISS
 
-        def get_extensions(folder: str) -> list[type]:
-            return [] if switch.on and absent(folder) else note(original(folder))
+        async def get_extensions_async(call: Any, folder: str) -> list[type]:
+            return note(await call(folder))
 
-        return get_extensions_async if inspect.iscoroutinefunction(original) else get_extensions
+        def get_extensions(call: Any, folder: str) -> list[type]:
+            return note(call(folder))
+
+        is_async = inspect.iscoroutinefunction(original)
+        return Shortcut(nothing, get_extensions_async if is_async else get_extensions)
 
     return build
 
@@ -167,9 +169,9 @@ def noting(probe: Probe, code: CodeCache, load: Call) -> Call:
     """``load_classes_from_folder`` that tells the extension call it serves what it found and had to read."""
     probe.extension_lookups.measured = True
 
-    def load_classes_from_folder(*args: Any, **kwargs: Any) -> list[type]:
+    def load_classes_from_folder(call: Any, *args: Any, **kwargs: Any) -> list[type]:
         before = code.reads()
-        classes: list[type] = load(*args, **kwargs)
+        classes: list[type] = load(call, *args, **kwargs)
         lookup = probe.lookup.get()
         if lookup is not None:
             lookup.found(classes)
@@ -191,71 +193,71 @@ class Cached:
         self._fast = fast
         self._points = Points(probe)
 
-    def asynchronous(self, original: Call, switch: Switch) -> Call:
+    def asynchronous(self, original: Call, _switch: Switch) -> Shortcut:
         """Wrapper for the coroutine function."""
-        expect_parameters(original, "extension_point", "agent")
-        self._bind(original)
-        probe, known, bound, fast = self._probe, self._classes.reader(), self._classes.bound, self._fast
-        points, run = self._points, extension_call(original, self._classes) if fast else original
-        empty = full = 0
-        # Points that had something to run once: to look first would only make them slower.
-        busy: set[str] = set()
-        probe.extension_lookups.count_hits_with(lambda: empty + full)
+        find, known, run = self._parts(original, edges=EDGES)
+        probe, points, bound = self._probe, self._points, self._classes.bound
 
-        async def call_extensions_async(extension_point: str, agent: Any = None, **kwargs: Any) -> Any:
-            nonlocal empty, full
-            if not switch.on:
-                return await original(extension_point, agent, **kwargs)
-            if extension_point in busy and probe.tracing is None:
-                full += 1
-                return await run(extension_point, agent, **kwargs)
+        async def call_extensions_async(
+            call: Any, extension_point: str, agent: Any = None, **kwargs: Any
+        ) -> Any:
             classes = known(extension_point, agent)
-            if (
-                classes is not None
-                and not classes
-                and (probe.tracing is None or extension_point not in EDGES)
-            ):
-                empty += 1
-                return None if fast else await original(extension_point, agent, **kwargs)
-            if classes is not None and probe.tracing is None:
-                full += 1
-                busy.add(extension_point)
-                return await run(extension_point, agent, **kwargs)
+            if probe.tracing is None and classes is not None:
+                return await call.via(run)(extension_point, agent, **kwargs)
             with points.call(extension_point, classes, unsure=not bound()):
-                return await run(extension_point, agent, **kwargs)
+                return await call.via(run)(extension_point, agent, **kwargs)
 
-        return call_extensions_async
+        return Shortcut(find, call_extensions_async)
 
-    def synchronous(self, original: Call, switch: Switch) -> Call:
+    def synchronous(self, original: Call, _switch: Switch) -> Shortcut:
         """Wrapper for the plain function."""
+        find, known, run = self._parts(original, edges=frozenset())
+        probe, points, bound = self._probe, self._points, self._classes.bound
+
+        def call_extensions_sync(call: Any, extension_point: str, agent: Any = None, **kwargs: Any) -> Any:
+            classes = known(extension_point, agent)
+            if probe.tracing is None and classes is not None:
+                return call.via(run)(extension_point, agent, **kwargs)
+            with points.call(extension_point, classes, unsure=not bound()):
+                return call.via(run)(extension_point, agent, **kwargs)
+
+        return Shortcut(find, call_extensions_sync)
+
+    def _parts(self, original: Call, edges: frozenset[str]) -> tuple[Call, Call, Call]:
+        """What answers for a point with nothing to run, what knows its classes, and what runs them."""
         expect_parameters(original, "extension_point", "agent")
         self._bind(original)
-        probe, known, bound, fast = self._probe, self._classes.reader(), self._classes.bound, self._fast
-        points, run = self._points, extension_call(original, self._classes) if fast else original
+        probe, known, fast = self._probe, self._classes.reader(), self._fast
         empty = full = 0
         # Points that had something to run once: to look first would only make them slower.
         busy: set[str] = set()
         probe.extension_lookups.count_hits_with(lambda: empty + full)
 
-        def call_extensions_sync(extension_point: str, agent: Any = None, **kwargs: Any) -> Any:
-            nonlocal empty, full
-            if not switch.on:
-                return original(extension_point, agent, **kwargs)
-            if extension_point in busy and probe.tracing is None:
-                full += 1
-                return run(extension_point, agent, **kwargs)
+        def nothing_to_run(extension_point: str, agent: Any = None, **_kwargs: Any) -> Any:
+            nonlocal empty
+            if (
+                not fast
+                or extension_point in busy
+                or (probe.tracing is not None and extension_point in edges)
+            ):
+                return MISS
             classes = known(extension_point, agent)
-            if classes is not None and not classes:
-                empty += 1
-                return None if fast else original(extension_point, agent, **kwargs)
-            if classes is not None and probe.tracing is None:
-                full += 1
-                busy.add(extension_point)
-                return run(extension_point, agent, **kwargs)
-            with points.call(extension_point, classes, unsure=not bound()):
-                return run(extension_point, agent, **kwargs)
+            if classes is None or classes:
+                return MISS
+            empty += 1
+            return None
 
-        return call_extensions_sync
+        def classes_of(extension_point: str, agent: Any) -> list[type] | None:
+            nonlocal full
+            classes = (
+                [] if extension_point in busy and probe.tracing is None else known(extension_point, agent)
+            )
+            if classes and len(busy) < _KNOWN:
+                busy.add(extension_point)
+            full += classes is not None and probe.tracing is None
+            return classes
+
+        return nothing_to_run, classes_of, extension_call(original, self._classes) if fast else original
 
     def _bind(self, original: Call) -> None:
         with guarded("extension calls"):

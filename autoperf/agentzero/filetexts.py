@@ -15,7 +15,7 @@ from autoperf.agentzero.sources import digest
 from autoperf.errors import AutoperfError, guarded
 from autoperf.patching import Switch, expect_parameters
 from autoperf.recency import Recent
-from autoperf.stamps import Stamp
+from autoperf.stamps import Stamp, newest, signature
 from autoperf.vigil import Seen
 from autoperf.witness import Look
 
@@ -39,7 +39,7 @@ def reading(probe: Probe) -> Callable[[Read, Switch], Read]:
     """Replaces ``read_file``: a file is opened again when its times, size or inode are others."""
     counter = probe.memo(SEAM)
 
-    def build(original: Any, switch: Switch) -> Read:
+    def build(original: Any, _switch: Switch) -> Read:
         expect_parameters(original, "relative_path", "encoding")
         host: Any = inspect.unwrap(original)
         if digest(host) not in KNOWN or host.__defaults__ != ("utf-8",):
@@ -49,9 +49,9 @@ def reading(probe: Probe) -> Callable[[Read, Switch], Read]:
         holds = probe.vigil.holds
         probe.clears(SEAM, kept.clear)
 
-        def read_file(relative_path: Any, encoding: Any = "utf-8") -> Any:
-            if not switch.on or type(relative_path) is not str or type(encoding) is not str:
-                return original(relative_path, encoding)
+        def read_file(call: Any, relative_path: Any, encoding: Any = "utf-8") -> Any:
+            if type(relative_path) is not str or type(encoding) is not str:
+                return call(relative_path, encoding)
             absolute = names["get_abs_path"](relative_path)
             seen, known = None, None
             with guarded(SEAM):
@@ -63,7 +63,7 @@ def reading(probe: Probe) -> Callable[[Read, Switch], Read]:
                 counter.hits += 1
                 return known.text
             counter.misses += 1
-            text = original(relative_path, encoding)
+            text = call(relative_path, encoding)
             if seen is not None:
                 with guarded(SEAM):
                     if type(text) is str and 0 < len(text) <= _LONGEST:
@@ -95,6 +95,5 @@ def _look(path: str) -> Look:
         return None
     if not stat.S_ISREG(seen.st_mode) or not seen.st_size:
         return None
-    if not Stamp((), max(seen.st_mtime_ns, seen.st_ctime_ns)).settled(time.time_ns()):
-        return None
-    return seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size, seen.st_ino, seen.st_dev
+    found = signature(seen)
+    return found if Stamp(found, newest(found)).settled(time.time_ns()) else None

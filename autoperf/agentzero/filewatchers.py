@@ -80,18 +80,18 @@ class Watching:
         self._waiting: deque[Wanted] = deque()
         self._inside = threading.local()
 
-    def refreshing(self, original: Any, switch: Switch) -> Any:
+    def refreshing(self, original: Any, _switch: Switch) -> Any:
         """For the function that tells the observer all it has to watch; called with the registry's lock."""
         if digest(original) not in KNOWN:
             raise AutoperfError("unknown: it may do more than take all watches down and put them up again")
 
-        def _refresh_observer(self_: Any) -> Any:
-            if not switch.on or self_._observer is None or not getattr(self._inside, "depth", 0):
-                return original(self_)
+        def _refresh_observer(call: Any, self_: Any) -> Any:
+            if self_._observer is None or not getattr(self._inside, "depth", 0):
+                return call(self_)
             wanted = Wanted(self_)
             self_._observer = wanted
             try:
-                return original(self_)
+                return call(self_)
             finally:
                 if self_._observer is wanted:
                     self_._observer = wanted.observer
@@ -100,15 +100,13 @@ class Watching:
 
         return _refresh_observer
 
-    def changing(self, original: Any, switch: Switch) -> Any:
+    def changing(self, _original: Any, _switch: Switch) -> Any:
         """For the functions that change what is wanted, and call the other one at most once."""
 
-        def changed(self_: Any, *args: Any, **kwargs: Any) -> Any:
-            if not switch.on:
-                return original(self_, *args, **kwargs)
+        def changed(call: Any, self_: Any, *args: Any, **kwargs: Any) -> Any:
             self._inside.depth = getattr(self._inside, "depth", 0) + 1
             try:
-                result = original(self_, *args, **kwargs)
+                result = call(self_, *args, **kwargs)
             finally:
                 self._inside.depth -= 1
                 if self._waiting:

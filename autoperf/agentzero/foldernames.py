@@ -37,21 +37,21 @@ class FolderNames:
         self._lookups = lookups
         self._known = known
 
-    def unique(self, original: Names, switch: Switch) -> Names:
+    def unique(self, original: Names, _switch: Switch) -> Names:
         """The replacement; raises `AutoperfError` for a host that is not known."""
         space = without_ours(original).__globals__
         reliance = Reliance(space, RELIES_ON, self._known)
 
-        def get_unique_filenames_in_dirs(*args: Any, **kwargs: Any) -> list[str]:
+        def get_unique_filenames_in_dirs(call: Any, *args: Any, **kwargs: Any) -> Any:
             key = witness = None
-            if switch.on and reliance.holds():
+            if reliance.holds():
                 with guarded(SEAM):
                     key = _key(args, kwargs)
                     if key is not None and (found := self.kept.find(key)) is not None:
                         self._lookups.count(hit=True)
                         return list(found)
                     witness = None if key is None else self._witness(space["get_abs_path"], *key[:2])
-            found = original(*args, **kwargs)
+            found = call(*args, **kwargs)
             if witness is not None:
                 with guarded(SEAM):
                     self._lookups.count(hit=False)

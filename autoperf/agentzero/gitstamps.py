@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from autoperf.stamps import ABSENT, Stamp
+from autoperf.stamps import ABSENT, Stamp, newest, signature
 
 _HEAD: Final = re.compile(r"(?:ref: refs/heads/(?P<branch>[^\s\0]+)|(?P<commit>[0-9a-f]{40}))\n?")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}\n?")
@@ -83,19 +83,19 @@ class Repository:
         Besides times, sizes and inodes this is who owns what: git refuses the repositories of others.
         """
         marks: list[Any] = [_owner(self._root), _owner(self._folder)]
-        newest = 0
+        latest = 0
         for path in self._paths:
             mark = _mark(path)
             marks.append(mark)
             if mark is not None:
-                newest = max(newest, mark[0], mark[1])
+                latest = max(latest, newest(mark))
         for path, mark in _tags(self._tags):
             marks.append((path, mark))
             if mark is not None:
-                newest = max(newest, mark[0], mark[1])
+                latest = max(latest, newest(mark))
             if len(marks) > _TAGS_AT_MOST:
                 return None
-        return Stamp(tuple(marks), newest)
+        return Stamp(tuple(marks), latest)
 
 
 class Surroundings:
@@ -182,7 +182,7 @@ def _mark(path: str) -> tuple[int, ...] | None:
         seen = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size, seen.st_ino, seen.st_uid
+    return (*signature(seen), seen.st_uid)
 
 
 def _owner(path: str) -> tuple[int, ...] | None:

@@ -58,32 +58,28 @@ class Releases:
         self._kept.clear()
         return count
 
-    def of_a_path(self, original: Callable[[str], Any], switch: Switch) -> Callable[[str], Any]:
+    def of_a_path(self, original: Callable[[str], Any], _switch: Switch) -> Callable[..., Any]:
         """Wrapper for ``get_repo_release_info(repo_path)``."""
         expect_parameters(original, "repo_path")
         _expect(original, OF_A_PATH)
         world = _World(original)
 
-        def get_repo_release_info(repo_path: Any) -> Any:
-            if not switch.on:
-                return original(repo_path)
-            return self._answer(repo_path, world, lambda: original(repo_path), _whole)
+        def get_repo_release_info(call: Any, repo_path: Any) -> Any:
+            return self._answer(repo_path, world, lambda: call(repo_path), _whole)
 
         return get_repo_release_info
 
-    def of_the_host(self, original: Callable[[], Any], switch: Switch) -> Callable[[], Any]:
+    def of_the_host(self, original: Callable[[], Any], _switch: Switch) -> Callable[..., Any]:
         """Wrapper for ``get_git_info()`` where it asks git itself about the host's own folder."""
         expect_parameters(original)
         _expect(original, OF_THE_HOST)
         world = _World(original)
 
-        def get_git_info() -> Any:
-            if not switch.on:
-                return original()
+        def get_git_info(call: Any) -> Any:
             root = None
             with guarded(SEAM):
                 root = world.base()
-            return self._answer(root, world, original, lambda found: bool(found["tag"]))
+            return self._answer(root, world, call, lambda found: bool(found["tag"]))
 
         return get_git_info
 

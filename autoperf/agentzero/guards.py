@@ -6,7 +6,7 @@ import sys
 import types
 from collections.abc import Iterable, Iterator
 from gc import get_referents
-from operator import attrgetter
+from operator import attrgetter, is_
 from typing import Any, Final
 
 from autoperf.agentzero.definitions import MISSING, read
@@ -14,8 +14,11 @@ from autoperf.agentzero.toolwatch import bare
 
 # Filled in by Python itself when first asked for.
 LAZY: Final = frozenset({"__annotations__", "__annotations_cache__", "__annotate__", "__annotate_func__"})
-# Of these one may equal another that is not the same: 1 and True, two lists.
-_EQUAL_TO_OTHERS: Final = (int, float, complex, tuple, frozenset, list, dict, set, bytearray)
+
+
+def same(now: list[Any], before: list[Any]) -> bool:
+    """Whether both hold the very same objects in the same order; none of them is asked."""
+    return len(now) == len(before) and all(map(is_, now, before))
 
 
 class Imported:
@@ -90,16 +93,16 @@ class Guard:
         """Whether all that differs is what Python fills in by itself."""
         functions, states = self._functions
         return (
-            [*map(_PARTS, functions)] == states
+            all(same(_state(function), before) for function, before in zip(functions, states, strict=True))
             and all(_same_but_lazy(vars(space), before) for space, before in self._spaces)
-            and all(_look_into(table) == look for table, look in self._tables)
+            and all(same(_look_into(table), look) for table, look in self._tables)
         )
 
 
 class Imports:
     """What the imports gave, in columns: looked at by built-in functions alone, for there may be dozens."""
 
-    __slots__ = ("_attributes", "_ids", "_modules", "_never", "_owners", "_sources", "_values")
+    __slots__ = ("_attributes", "_modules", "_never", "_owners", "_sources", "_values")
 
     def __init__(self, bound: list[tuple[Imported, Any]]) -> None:
         self._sources = [name.source for name, _ in bound]
@@ -109,31 +112,28 @@ class Imports:
         self._owners = [sys.modules.get(name.source, MISSING) for name, _ in parts]
         self._attributes = [str(name.attribute) for name, _ in parts]
         self._values = [value for _, value in parts]
-        # Kept, so that no other object can ever have the same id.
-        self._ids = (
-            [*map(id, self._values)] if any(isinstance(v, _EQUAL_TO_OTHERS) for v in self._values) else None
-        )
         self._never = any(sys.modules.get(name.source, MISSING) is not value for name, value in whole)
 
     def hold(self) -> bool:
         """Whether they would give the same again."""
-        if self._never or [*map(sys.modules.get, self._sources)] != self._modules:
+        modules = [*map(sys.modules.get, self._sources)]
+        if self._never or not same(modules, self._modules):
             return False
         try:
             values = [*map(getattr, self._owners, self._attributes)]
         except AttributeError:
             return False
-        return values == self._values if self._ids is None else [*map(id, values)] == self._ids
+        return same(values, self._values)
 
 
 class _Glance:
     """Namespaces, functions and tables at one moment, all of them looked at by one built-in function.
 
     It gives what each refers to, in an order that stays: a function's code and defaults, a namespace's
-    values. Comparing two lists stops at identity, which for nearly all of them is all there is.
+    values, and its names where they are anything but text.
     """
 
-    __slots__ = ("_doubtful", "_found", "_keyed", "_keys", "_roots")
+    __slots__ = ("_found", "_keyed", "_keys", "_roots")
 
     def __init__(self, spaces: list[Any], functions: list[types.FunctionType], tables: list[Any]) -> None:
         # A class shows its names through a proxy, which refers to the real thing.
@@ -145,25 +145,14 @@ class _Glance:
         self._found = get_referents(*self._roots)
         self._keyed = [space for space in (*names, *within, *tables) if space and isinstance(space, dict)]
         self._keys = [*map(list, self._keyed)]
-        self._doubtful = [
-            (space, name, value)
-            for space in names
-            for name, value in space.items()
-            if isinstance(value, _EQUAL_TO_OTHERS)
-        ]
 
     def same(self) -> bool:
         """Whether the same names hold the same objects, in the same order."""
-        if get_referents(*self._roots) != self._found or [*map(list, self._keyed)] != self._keys:
-            return False
-        for space, name, value in self._doubtful:  # noqa: SIM110 - a generator costs more
-            if space[name] is not value:
-                return False
-        return True
+        return same(get_referents(*self._roots), self._found) and [*map(list, self._keyed)] == self._keys
 
 
-def _look_into(table: Any) -> Any:
-    return (list(table), list(table.values())) if isinstance(table, dict) else list(table)
+def _look_into(table: Any) -> list[Any]:
+    return [*table, *table.values()] if isinstance(table, dict) else list(table)
 
 
 def _same_but_lazy(names: Any, before: dict[str, Any]) -> bool:
@@ -198,7 +187,8 @@ _WALL: Final = [object()]
 _HOOK: Final = "__init_subclass__"  # called whenever a class is made from its own
 
 
-def _state(function: types.FunctionType) -> tuple[Any, ...]:
-    # With copies of what can be changed in place.
+def _state(function: types.FunctionType) -> list[Any]:
+    # With what is in the tables that can be changed in place; which those are is no matter.
     code, defaults, keywords, names = _PARTS(function)
-    return code, defaults, keywords if keywords is None else dict(keywords), dict(names)
+    within = [(keywords is None, _look_into(keywords or {})), (False, _look_into(names))]
+    return [code, defaults, *(one for absent, parts in within for one in (absent, len(parts), *parts))]

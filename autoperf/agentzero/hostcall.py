@@ -1,4 +1,4 @@
-"""One call of a loader of the host's, with what came of it."""
+"""One call of a loader of the host's."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from typing import Any
 
 
 class HostCall:
-    """One call of the host's own loader; remembers what came of it, to tell its errors from ours."""
+    """One call of the host's own loader: ``call`` makes it, ``original`` is the loader."""
 
-    __slots__ = ("_args", "_kwargs", "arguments", "original", "raised", "result")
+    __slots__ = ("_args", "_call", "_kwargs", "arguments", "original")
 
     def __init__(
-        self, original: Callable[..., list[type]], args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        call: Callable[..., list[type]],
+        original: Callable[..., list[type]],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
     ) -> None:
+        self._call = call
         self.original = original
         self.arguments: tuple[Any, ...] = ()
-        self.raised: BaseException | None = None
-        self.result: list[type] | None = None
         self._args = args
         self._kwargs = kwargs
 
@@ -46,12 +49,7 @@ class HostCall:
 
     def anew(self) -> HostCall:
         """The same call, not made yet."""
-        return HostCall(self.original, self._args, self._kwargs)
+        return HostCall(self.original, self.original, self._args, self._kwargs)
 
     def __call__(self) -> list[type]:
-        try:
-            self.result = self.original(*self._args, **self._kwargs)
-            return self.result
-        except BaseException as error:
-            self.raised = error
-            raise
+        return self._call(*self._args, **self._kwargs)

@@ -16,6 +16,7 @@ from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.reliance import without_ours
 from autoperf.agentzero.sources import digest
 from autoperf.errors import AutoperfError
+from autoperf.errors.fence import fenced
 from autoperf.patching import Switch, expect_parameters
 
 # helpers.extension.extensible by source.
@@ -23,6 +24,7 @@ KNOWN: Final = {
     "de30bc8dc5a8531d9e6736dbd6e41a84de482ed217c70621c82932f489ba0741",  # v0.9.9 - v2.6
     "fa270472bb5bde214aa90393b975665693079e0a6d5af9119b4d2b2c87896d0d",  # tests/hosts/v0_9_9, v2
 }
+_SEAM: Final = "helpers.extension:extensible"
 _UNKNOWN: Final = object()
 _CALLS: Final = ("call_extensions_async", "call_extensions_sync")
 
@@ -32,16 +34,16 @@ Decorator = Callable[[Function], Function]
 
 def rows(
     targets: Mapping[str, str], probe: Probe
-) -> Iterator[tuple[str, Callable[[Decorator, Switch], Decorator]]]:
+) -> Iterator[tuple[str, Callable[[Decorator, Switch], Function]]]:
     """``extensible``: the decorator, which every module takes by name when it is imported."""
     if "extensible" in targets:
         yield targets["extensible"], decorating(probe)
 
 
-def decorating(probe: Probe) -> Callable[[Decorator, Switch], Decorator]:
+def decorating(probe: Probe) -> Callable[[Decorator, Switch], Function]:
     """Replaces ``extensible``: what it makes stays in charge, passed by where it would find nothing."""
 
-    def build(original: Decorator, switch: Switch) -> Decorator:
+    def build(original: Decorator, switch: Switch) -> Function:
         expect_parameters(original, "func")
         host: Any = original
         if digest(host) not in KNOWN:
@@ -49,11 +51,9 @@ def decorating(probe: Probe) -> Callable[[Decorator, Switch], Decorator]:
         direct = _Direct(probe, host, switch)
         probe.at_stop.append(direct.decorated.undo)
 
-        def extensible(func: Any) -> Any:
-            made = original(func)
-            if not switch.on or not isinstance(made, FunctionType):
-                return made
-            return direct.made(func, made)
+        def extensible(call: Any, func: Any) -> Any:
+            made = call(func)
+            return direct.made(func, made) if isinstance(made, FunctionType) else made
 
         return extensible
 
@@ -83,57 +83,57 @@ class _Direct:
             return host
         empty = self._classes.pair(*points)
         build = self._asynchronous if is_async else self._synchronous
-        direct: Any = build(func, host, empty)
+        direct: Any = fenced(_SEAM, host, self._switch, build(func, empty))
         functools.update_wrapper(direct, host)
         direct.__wrapped__ = func
         self.decorated.add(direct)
         return direct
 
-    def _synchronous(self, func: Function, host: Function, empty: Callable[[Any], bool]) -> Any:
+    def _synchronous(self, func: Function, empty: Callable[[Any], bool]) -> Function:
         replay, unset, shared, usual = self._replay, self._space["_UNSET"], self, self._usual()
 
-        def direct(*args: Any, **kwargs: Any) -> Any:
+        def direct(call: Any, *args: Any, **kwargs: Any) -> Any:
             # The agent of both points is the one that it is before the call.
             agent = _agent(args, kwargs)
             if not usual() or agent is _UNKNOWN or not empty(agent):
-                return host(*args, **kwargs)
-            error = None
+                return call(*args, **kwargs)
             result = unset
+            error = None
             try:
-                result = func(*args, **kwargs)
+                result = call.via(func)(*args, **kwargs)
             except BaseException as raised:
                 error = raised
             if error is None and usual() and empty(agent):
                 shared._count += 1
                 return None if result is unset else result
-            return replay.synchronous(func, agent, result, error)(*args, **kwargs)
+            return call.via(replay.synchronous(func, agent, result, error))(*args, **kwargs)
 
         return direct
 
-    def _asynchronous(self, func: Function, host: Function, empty: Callable[[Any], bool]) -> Any:
+    def _asynchronous(self, func: Function, empty: Callable[[Any], bool]) -> Function:
         replay, unset, shared, usual = self._replay, self._space["_UNSET"], self, self._usual()
 
-        async def direct(*args: Any, **kwargs: Any) -> Any:
+        async def direct(call: Any, *args: Any, **kwargs: Any) -> Any:
             agent = _agent(args, kwargs)
             if not usual() or agent is _UNKNOWN or not empty(agent):
-                return await host(*args, **kwargs)
-            error = None
-            result = unset
+                return await call(*args, **kwargs)
             try:
                 coroutine = func(*args, **kwargs)
             except TypeError:
                 coroutine = None
             if coroutine is None:
                 # Arguments that do not fit: nothing has run, and the host makes something else of it.
-                return await host(*args, **kwargs)
+                return await call(*args, **kwargs)
+            result = unset
+            error = None
             try:
-                result = await coroutine
+                result = await call.via(lambda: coroutine)()
             except BaseException as raised:
                 error = raised
             if error is None and usual() and empty(agent):
                 shared._count += 1
                 return None if result is unset else result
-            return await replay.asynchronous(func, agent, result, error)(*args, **kwargs)
+            return await call.via(replay.asynchronous(func, agent, result, error))(*args, **kwargs)
 
         return direct
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
+from autoperf.errors.frames import without_ours
+
 Error = BaseException | None
 
 
@@ -31,7 +33,7 @@ class Replay:
                 raise error
             return result
 
-        _without_our_frame(error)
+        _without_our_frames(error)
         return self._decorated(known, func, agent)
 
     def asynchronous(
@@ -44,7 +46,7 @@ class Replay:
                 raise error
             return result
 
-        _without_our_frame(error)
+        _without_our_frames(error)
         return self._decorated(known, func, agent)
 
     def _decorated(self, known: Any, func: Any, agent: Any) -> Callable[..., Any]:
@@ -73,7 +75,7 @@ class Replay:
         return made
 
 
-def _without_our_frame(error: Error) -> None:
-    # The first frame is the one that called the function, and the one that raises it again comes on top.
-    if error is not None and error.__traceback__ is not None:
-        error.__traceback__ = error.__traceback__.tb_next
+def _without_our_frames(error: Error) -> None:
+    # Those that called the function; the one that raises it again comes on top.
+    if error is not None:
+        error.__traceback__ = without_ours(error.__traceback__)

@@ -7,6 +7,8 @@ import weakref
 from types import FunctionType, ModuleType
 from typing import Any
 
+from autoperf.errors.fence import inside
+
 
 class Decorated:
     """Knows them without keeping them: modules of the host are executed again and again."""
@@ -15,7 +17,7 @@ class Decorated:
         self._functions: weakref.WeakSet[FunctionType] = weakref.WeakSet()
 
     def add(self, function: FunctionType) -> None:
-        """``function`` has what it decorates in a cell called ``func``, and the host's own in ``host``."""
+        """``function`` was made by `fenced` for one that the host's decorator has made of ``__wrapped__``."""
         self._functions.add(function)
 
     def undo(self) -> None:
@@ -23,7 +25,8 @@ class Decorated:
 
         One that is kept anywhere else only passes on.
         """
-        hosts = {function: _cell(function, "host") for function in list(self._functions)}
+        found = ((function, inside(function)) for function in list(self._functions))
+        hosts = {function: parts[1] for function, parts in found if parts is not None}
         for function, host in hosts.items():
             _replace(function, host)
         for module in list(sys.modules.values()):
@@ -37,7 +40,7 @@ class Decorated:
 
 def _replace(function: FunctionType, host: Any) -> None:
     """In the class or the module, which may be in no list of modules, that the definition stands in."""
-    space = _cell(function, "func").__globals__
+    space = vars(function)["__wrapped__"].__globals__
     *owners, name = function.__qualname__.split(".")
     owner: Any = None
     for part in owners:
@@ -52,8 +55,3 @@ def _replace(function: FunctionType, host: Any) -> None:
         setattr(owner, name, host)
     elif raw is function:
         space[name] = host
-
-
-def _cell(function: Any, name: str) -> Any:
-    cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
-    return cells[name].cell_contents

@@ -18,6 +18,7 @@ from autoperf.agentzero.definitions import parsed
 from autoperf.agentzero.probe import Probe
 from autoperf.deferral import Deferrable, Statement, packages, prepare, split
 from autoperf.errors import guarded
+from autoperf.errors.fence import ALWAYS, fenced, standing_in
 from autoperf.finding import ask_the_others
 from autoperf.patching import Switch
 
@@ -50,12 +51,13 @@ class HeavyFinder:
         self._root = os.path.join(root, "")
         self._names = {path.name.removesuffix(".py") for path in root.iterdir()} if root.is_dir() else set()
         self._searching = threading.local()
+        self.find_spec = standing_in("imports", self._find, lambda *_, **__: None)
 
     def leave(self) -> None:
         """Find no more; what waits goes on waiting until it is used."""
         sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not self]
 
-    def find_spec(
+    def _find(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """The spec that the others find; if the module is the host's, with a loader that looks at it."""
@@ -79,9 +81,8 @@ class HeavyFinder:
 def _watch(loader: Any) -> None:
     if not _STATEMENT.search(loader.get_data(loader.path)):
         return
-    original = loader.get_code
 
-    def get_code(name: str) -> Any:
+    def get_code(call: Any, name: str) -> Any:
         # Not around exec_module: our frame would be in the traceback of whatever the module raises.
         vars(loader).pop("get_code", None)
         module = sys.modules.get(name)
@@ -91,9 +92,9 @@ def _watch(loader: Any) -> None:
             if found is not None and module is not None and not vars(module).keys() & found.waiting.keys():
                 prepare(module, found.waiting)
                 return found.code
-        return original(name)
+        return call(name)
 
-    loader.get_code = get_code
+    loader.get_code = fenced("imports", loader.get_code, ALWAYS, get_code)
 
 
 def _is_beginning(module: Any, loader: Any) -> bool:

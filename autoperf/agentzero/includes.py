@@ -8,6 +8,7 @@ from typing import Any, Final
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.sources import digest
 from autoperf.errors import AutoperfError
+from autoperf.errors.fence import MISS, Shortcut
 from autoperf.patching import Switch, expect_parameters
 
 # By the function's source; the tags of the original that carry it.
@@ -24,25 +25,24 @@ Replace = Callable[..., Any]
 
 def rows(
     targets: Mapping[str, str], probe: Probe
-) -> Iterator[tuple[str, Callable[[Replace, Switch], Replace]]]:
+) -> Iterator[tuple[str, Callable[[Replace, Switch], Shortcut]]]:
     """For the function that puts files into a reply in place of their marks (v0.9.5 on)."""
     del probe
     if "includes" in targets:
         yield targets["includes"], replacing
 
 
-def replacing(original: Replace, switch: Switch) -> Replace:
+def replacing(original: Replace, _switch: Switch) -> Shortcut:
     """A growing reply is looked through for every chunk of it, and hardly any includes a file."""
     expect_parameters(original, "text", "placeholder_pattern")
     if digest(original) not in KNOWN:
         raise AutoperfError("another way to include files than the ones that are known")
 
     def replace_file_includes(text: Any, placeholder_pattern: Any = PATTERN) -> Any:
-        if switch.on and type(text) is str and placeholder_pattern == PATTERN and not _marked(text):
-            return text
-        return original(text, placeholder_pattern)
+        plain = type(text) is str and placeholder_pattern == PATTERN and not _marked(text)
+        return text if plain else MISS
 
-    return replace_file_includes
+    return Shortcut(replace_file_includes)
 
 
 def _marked(text: str) -> bool:

@@ -11,79 +11,75 @@ from typing import Any
 from autoperf.agentzero.hostcache import ExtensionClasses
 from autoperf.agentzero.probe import Probe, is_intervention
 from autoperf.errors import guarded
+from autoperf.errors.fence import MISS, Shortcut
 from autoperf.patching import Switch, expect_parameters
 from autoperf.telemetry import names
 
 Check = Callable[..., Awaitable[Any]]
 
 
-def plain(probe: Probe) -> Callable[[Check, Switch], Check]:
+def plain(probe: Probe) -> Callable[[Check, Switch], Shortcut]:
     """For hosts whose check is two attribute reads (v0.8 to v0.9.8): the same two reads, and a counter."""
 
-    def build(original: Check, switch: Switch) -> Check:
+    def build(original: Check, _switch: Switch) -> Shortcut:
         expect_parameters(original, "self", "progress")
         idle = 0
-        busy = _busy(original, probe, switch)
         probe.interventions.count_idle_with(lambda: idle)
 
-        async def handle_intervention(self: Any, progress: str = "") -> Any:
+        def nothing_pending(self: Any, progress: str = "") -> Any:  # noqa: ARG001 - the host's
             nonlocal idle
             if self.context.paused or self.intervention:
-                return await busy(self, progress)
+                return MISS
             idle += 1
             return None
 
-        return handle_intervention
+        return Shortcut(nothing_pending, _busy(probe))
 
     return build
 
 
-def extensible(probe: Probe, points: ExtensionClasses | None) -> Callable[[Check, Switch], Check]:
+def extensible(probe: Probe, points: ExtensionClasses | None) -> Callable[[Check, Switch], Any]:
     """For hosts that wrap the check in two extension points (v0.9.9 on): idle while both are empty.
 
     Without ``points`` nothing is cut short: the check is only counted, and a wait or a raise becomes a span.
     """
 
-    def build(original: Check, switch: Switch) -> Check:
+    def build(original: Check, _switch: Switch) -> Any:
         expect_parameters(original, "self", "progress")
+        if points is None:
+            return _busy(probe)
         idle = 0
-        busy = _busy(original, probe, switch)
         probe.interventions.count_idle_with(lambda: idle)
         inner: Any = unwrap(original)
         owner, _, _ = inner.__qualname__.rpartition(".")
         base = os.path.join("_functions", *inner.__module__.split("."), *owner.split("."), inner.__name__)
-        start, end = os.path.join(base, "start"), os.path.join(base, "end")
-        both_empty = None if points is None else points.pair(start, end)
+        both_empty = points.pair(os.path.join(base, "start"), os.path.join(base, "end"))
         waits = getattr(inner.__globals__.get(owner), "wait_if_paused", None)
 
-        async def handle_intervention(self: Any, progress: str = "") -> Any:
+        def nothing_pending(self: Any, progress: str = "") -> Any:  # noqa: ARG001 - the host's
             nonlocal idle
             if (
-                both_empty is not None
-                and not self.context.paused
-                and not self.intervention
-                and type(self).wait_if_paused is waits
-                and both_empty(self)
-                and switch.on
+                self.context.paused
+                or self.intervention
+                or type(self).wait_if_paused is not waits
+                or not both_empty(self)
             ):
-                idle += 1
-                return None
-            return await busy(self, progress)
+                return MISS
+            idle += 1
+            return None
 
-        return handle_intervention
+        return Shortcut(nothing_pending, _busy(probe))
 
     return build
 
 
-def _busy(original: Check, probe: Probe, switch: Switch) -> Check:
-    async def handle(self: Any, progress: str) -> Any:
-        if not switch.on:
-            return await original(self, progress)
+def _busy(probe: Probe) -> Check:
+    async def handle_intervention(call: Any, self: Any, progress: str = "") -> Any:
         paused, pending = bool(self.context.paused), bool(self.intervention)
         started = time.time_ns()
         outcome = ""
         try:
-            return await original(self, progress)
+            return await call(self, progress)
         except BaseException as error:
             outcome = "raised" if is_intervention(error) else "error"
             raise
@@ -101,4 +97,4 @@ def _busy(original: Check, probe: Probe, switch: Switch) -> Check:
                     attributes = {names.WAITED: waited, names.RAISED: outcome == "raised"}
                     probe.record(names.INTERVENTION, started, ended, attributes)
 
-    return handle
+    return handle_intervention

@@ -13,8 +13,8 @@ from autoperf.agentzero.hostcall import HostCall
 from autoperf.agentzero.judgements import Judgements
 from autoperf.agentzero.layout import CACHE_OF_BASE
 from autoperf.caching import Cache
-from autoperf.errors import fail_open, failures, raises_under_test
-from autoperf.patching import DISABLE_AFTER_FAILURES, Switch
+from autoperf.errors.fence import MISS, Shortcut
+from autoperf.patching import Switch
 from autoperf.stamps import ABSENT, Stamp, signature_of, stamp_or_none
 
 Guards = list[Callable[[], bool]] | None
@@ -76,39 +76,37 @@ class ClassLoading:
         self._resolved: dict[str, str] = {}
         self.usual: Callable[[], bool] = bool  # whether files are executed as they were; false until known
 
-    def from_file(self, original: Callable[..., list[type]], switch: Switch) -> Callable[..., list[type]]:
+    def from_file(self, original: Callable[..., list[type]], _switch: Switch) -> Shortcut:
         """Wrapper for ``load_classes_from_file(file, base_class, one_per_file=True)``."""
 
         ready, absent = self._ready, self._absent
         usual = self.usual = _executing_as_now(original)
 
-        def load_classes_from_file(*args: Any, **kwargs: Any) -> list[type]:
-            if not usual():
-                return original(*args, **kwargs)
-            if switch.on and not kwargs:
-                classes = ready(args)
-                if classes is not None:
-                    return classes
-                if absent(original, args):
-                    return original(*args)
-            host = HostCall(original, args, kwargs)
-            cache = self._cache_of(host, ("file", "base_class", "one_per_file")) if switch.on else None
-            return host() if cache is None else self._fenced(host, switch, lambda: self._file(cache, host))
+        def known(*args: Any, **kwargs: Any) -> Any:
+            found = ready(args) if usual() and not kwargs else None
+            return MISS if found is None else found
 
-        return load_classes_from_file
+        def load_classes_from_file(call: Any, *args: Any, **kwargs: Any) -> Any:
+            if not usual() or (not kwargs and absent(original, args)):
+                return call(*args, **kwargs)
+            host = HostCall(call, original, args, kwargs)
+            cache = self._cache_of(host, ("file", "base_class", "one_per_file"))
+            return host() if cache is None else self._file(cache, host)
 
-    def from_folder(self, original: Callable[..., list[type]], switch: Switch) -> Callable[..., list[type]]:
+        return Shortcut(known, load_classes_from_file)
+
+    def from_folder(self, original: Callable[..., list[type]], _switch: Switch) -> Callable[..., Any]:
         """Wrapper for ``load_classes_from_folder(folder, name_pattern, base_class, one_per_file=True)``."""
 
         usual = _executing_as_now(original)
 
-        def load_classes_from_folder(*args: Any, **kwargs: Any) -> list[type]:
+        def load_classes_from_folder(call: Any, *args: Any, **kwargs: Any) -> Any:
             if not usual():
-                return original(*args, **kwargs)
-            host = HostCall(original, args, kwargs)
+                return call(*args, **kwargs)
+            host = HostCall(call, original, args, kwargs)
             names = ("folder", "name_pattern", "base_class", "one_per_file")
-            cache = self._cache_of(host, names) if switch.on else None
-            return host() if cache is None else self._fenced(host, switch, lambda: self._folder(cache, host))
+            cache = self._cache_of(host, names)
+            return host() if cache is None else self._folder(cache, host)
 
         return load_classes_from_folder
 
@@ -130,25 +128,18 @@ class ClassLoading:
         # A file that is not there, or a call of another shape, with something that cannot be a key.
         except (OSError, ValueError, TypeError):
             return None
-        except Exception as error:
-            fail_open("loading of classes", error)
-            return None
 
     def _absent(self, original: Callable[..., Any], args: tuple[Any, ...]) -> bool:
         """Whether there is no such file, so that only the host's own error can come of it."""
         given = args[0] if args else None
         if type(given) is not str:
             return False
-        try:
-            path = self._resolved.get(given)
-            if path is None:
-                path = _absolute(original, given)
-                if len(self._resolved) < _CALLS_KNOWN:
-                    self._resolved[given] = path
-            return not os.path.exists(path)
-        except Exception as error:
-            fail_open("loading of classes", error)
-            return False
+        path = self._resolved.get(given)
+        if path is None:
+            path = _absolute(original, given)
+            if len(self._resolved) < _CALLS_KNOWN:
+                self._resolved[given] = path
+        return not os.path.exists(path)
 
     def _cache_of(self, host: HostCall, names: tuple[str, ...]) -> Cache[Loaded] | None:
         """The cache for this call; None for a call that is not of the shape we know: the host answers it."""
@@ -159,20 +150,6 @@ class ClassLoading:
             return None
         kind = CACHE_OF_BASE.get(base_class.__name__)
         return None if kind is None else self.caches.get(kind)
-
-    def _fenced(self, host: HostCall, switch: Switch, cached: Callable[[], list[type]]) -> list[type]:
-        try:
-            return cached()
-        except Exception as error:
-            if error is host.raised:
-                raise
-            seam = f"loading of {host.name}"
-            if failures.record(seam, error) >= DISABLE_AFTER_FAILURES:
-                switch.on = False
-            if raises_under_test():
-                raise
-        # What the host has loaded by then is the answer: a tool's module must not be executed once more.
-        return host() if host.result is None else host.result
 
     def _file(self, cache: Cache[Loaded], host: HostCall) -> list[type]:
         path = _absolute(host.original, host.arguments[0])

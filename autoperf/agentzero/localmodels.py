@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from autoperf.agentzero.probe import Probe
+from autoperf.monitor.frames import held
 from autoperf.patching import Switch
 
 Build = Callable[[Any, Switch], Any]
@@ -22,10 +23,10 @@ def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]
 
 
 def _counting(probe: Probe) -> Build:
-    def build(original: Any, _switch: Switch) -> Any:
-        def making(self: Any, *args: Any, **kwargs: Any) -> None:
+    def build(_original: Any, _switch: Switch) -> Any:
+        def making(call: Any, self: Any, *args: Any, **kwargs: Any) -> None:
             probe.local_models += 1
-            original(self, *args, **kwargs)
+            call(self, *args, **kwargs)
 
         return making
 
@@ -36,12 +37,11 @@ def used(probe: Probe) -> bool:
     """Whether any was made so far."""
     modules = (sys.modules.get(f"{package}.{name}") for package in _PACKAGES for name, _ in _KEPT)
     names = [name for _ in _PACKAGES for _, name in _KEPT]
-    kept = (getattr(module, name, None) for module, name in zip(modules, names, strict=True))
+    kept = (held(module, name) for module, name in zip(modules, names, strict=True))
     return probe.local_models > 0 or any(model is not None for model in kept)
 
 
 def chats() -> int | None:
     """How many chats the host keeps in memory; None before it knows what a chat is."""
-    context = getattr(sys.modules.get("agent"), "AgentContext", None)
-    contexts = vars(context).get("_contexts") if isinstance(context, type) else None
-    return len(contexts) if isinstance(contexts, dict) else None
+    contexts = held(held(sys.modules.get("agent"), "AgentContext"), "_contexts")
+    return len(contexts) if type(contexts) is dict else None

@@ -10,6 +10,7 @@ from typing import Any, Final
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.sources import digest
 from autoperf.errors import AutoperfError
+from autoperf.errors.fence import MISS, Shortcut, View
 from autoperf.patching import Switch, expect_parameters
 
 # By the functions' source; the tags of the original that carry it.
@@ -42,30 +43,18 @@ class _SpecialError(Exception):
     """Something that only the real `copy.deepcopy` copies rightly."""
 
 
-class _CopyView(ModuleType):
-    """``copy`` as the log module sees it; everything but one function is the real thing."""
-
-    def __init__(self, real: ModuleType, switch: Switch) -> None:
-        super().__init__(real.__name__)
-        self._real = real
-        self._switch = switch
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)
-
-    def deepcopy(self, value: Any, *more: Any, **options: Any) -> Any:
-        """As `copy.deepcopy`."""
-        if self._switch.on and not more and not options:
-            try:
-                return _plain(value, set())
-            except (_SpecialError, RecursionError):
-                pass
-        return self._real.deepcopy(value, *more, **options)
+def copying(_original: ModuleType, _switch: Switch) -> View:
+    """``copy`` in the log module, where nothing but dictionaries of plain data is copied."""
+    return View({"deepcopy": Shortcut(_deepcopy)})
 
 
-def copying(original: ModuleType, switch: Switch) -> ModuleType:
-    """Stands for ``copy`` in the log module, where nothing but dictionaries of plain data is copied."""
-    return _CopyView(original, switch)
+def _deepcopy(value: Any, *more: Any, **options: Any) -> Any:
+    if more or options:
+        return MISS
+    try:
+        return _plain(value, set())
+    except (_SpecialError, RecursionError):
+        return MISS
 
 
 def _plain(value: Any, seen: set[int]) -> Any:
@@ -84,7 +73,7 @@ def _plain(value: Any, seen: set[int]) -> Any:
     return copied if kind is dict else OrderedDict(copied)
 
 
-def cutting(original: Callable[[Any], Any], switch: Switch) -> Callable[[Any], Any]:
+def cutting(original: Callable[[Any], Any], _switch: Switch) -> Callable[..., Any]:
     """For the log's function that cuts long values: what is short anyway is seen without measuring it."""
     expect_parameters(original, "val")
     names: Any = original.__globals__
@@ -93,9 +82,7 @@ def cutting(original: Callable[[Any], Any], switch: Switch) -> Callable[[Any], A
     if cuts_keys is None or (cuts_keys and digest(key_cutter) not in KEYS):
         raise AutoperfError("another way of cutting than the ones that are known")
 
-    def _truncate_value(val: Any) -> Any:
-        if not switch.on:
-            return original(val)
+    def cut_value(val: Any) -> Any:
         kind = type(val)
         if kind is str and len(val) <= names["VALUE_MAX_LEN"]:
             return val
@@ -104,15 +91,19 @@ def cutting(original: Callable[[Any], Any], switch: Switch) -> Callable[[Any], A
         if kind is dict and (not cuts_keys or _short(val, names["KEY_MAX_LEN"])):
             # Keys that stay as they are keep their places, so only values have to be put back.
             for key, value in val.items():
-                cut = _truncate_value(value)
+                cut = cut_value(value)
                 if cut is not value:
                     val[key] = cut
             return val
         if kind is list:
             for number, value in enumerate(val):
-                val[number] = _truncate_value(value)
+                val[number] = cut_value(value)
             return val
         return original(val)
+
+    def _truncate_value(_call: Any, val: Any) -> Any:
+        # Values are cut in place: what a failure leaves half done, the host goes on with.
+        return cut_value(val)
 
     return _truncate_value
 

@@ -14,6 +14,7 @@ from autoperf.agentzero.hostcache import ExtensionClasses
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.sources import digest
 from autoperf.errors import AutoperfError, failures, guarded
+from autoperf.errors.fence import MISS, Shortcut
 from autoperf.patching import Switch, expect_parameters
 
 SEAM: Final = "log masking"
@@ -46,9 +47,10 @@ _DEEPEST: Final = 60
 _PROJECTS_KEPT: Final = 256
 
 Mask = Callable[..., Any]
+Build = Callable[[Any, Switch], Any]
 
 
-def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Callable[[Mask, Switch], Mask]]]:
+def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]]:
     """For the function that goes through a log value and masks the texts in it (v0.9.5 on)."""
     texts = GrowingTexts()
     probe.idle_work.append(texts.expire)
@@ -60,8 +62,8 @@ def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Callab
         yield targets["mask_function"], _of_function(probe, texts)
 
 
-def _of_method(probe: Probe, texts: GrowingTexts) -> Callable[[Mask, Switch], Mask]:
-    def build(original: Mask, switch: Switch) -> Mask:
+def _of_method(probe: Probe, texts: GrowingTexts) -> Callable[[Mask, Switch], Shortcut]:
+    def build(original: Mask, _switch: Switch) -> Shortcut:
         expect_parameters(original, "self", "obj")
         names = original.__globals__
         lookup = names["get_secrets_manager"]
@@ -74,27 +76,24 @@ def _of_method(probe: Probe, texts: GrowingTexts) -> Callable[[Mask, Switch], Ma
         memo = probe.memo("masked values")
 
         def _mask_recursive(self: Any, obj: Any) -> Any:
-            if switch.on and names.get("get_secrets_manager") is lookup and undisturbed():
+            if names.get("get_secrets_manager") is lookup and undisturbed():
                 agent = sys.modules.get("agent")
                 if agent is not None and hasattr(agent, "AgentContext"):
-                    try:
-                        context = self.context or agent.AgentContext.current()
-                        masked = masker.masked(managers.of(context), obj)
-                    except Exception:  # the host's own too: it knows what becomes of them
-                        masked = _UNKNOWN
+                    context = self.context or agent.AgentContext.current()
+                    masked = masker.masked(managers.of(context), obj)
                     if masked is not _UNKNOWN:
                         memo.hits += 1
                         return masked
             memo.misses += 1
-            return original(self, obj)
+            return MISS
 
-        return _mask_recursive
+        return Shortcut(_mask_recursive)
 
     return build
 
 
-def _of_function(probe: Probe, texts: GrowingTexts) -> Callable[[Mask, Switch], Mask]:
-    def build(original: Mask, switch: Switch) -> Mask:
+def _of_function(probe: Probe, texts: GrowingTexts) -> Callable[[Mask, Switch], Shortcut]:
+    def build(original: Mask, _switch: Switch) -> Shortcut:
         expect_parameters(original, "obj")
         _expect(original, FUNCTIONS)
         secrets = f"{original.__module__.rpartition('.')[0]}.secrets"
@@ -104,22 +103,20 @@ def _of_function(probe: Probe, texts: GrowingTexts) -> Callable[[Mask, Switch], 
 
         def _mask_recursive(obj: Any) -> Any:
             module = sys.modules.get(secrets)
-            if switch.on and module is not None and hasattr(module, "SecretsManager"):
+            if module is not None and hasattr(module, "SecretsManager"):
                 if module not in maskers:
+                    maskers.clear()
                     maskers[module] = _masker_or_none(module, texts)
                 masker, masked = maskers[module], _UNKNOWN
                 if masker is not None:
-                    try:
-                        masked = masker.masked(module.SecretsManager.get_instance(), obj)
-                    except Exception:  # as above
-                        masked = _UNKNOWN
+                    masked = masker.masked(module.SecretsManager.get_instance(), obj)
                 if masked is not _UNKNOWN:
                     memo.hits += 1
                     return masked
             memo.misses += 1
-            return original(obj)
+            return MISS
 
-        return _mask_recursive
+        return Shortcut(_mask_recursive)
 
     return build
 
@@ -195,7 +192,10 @@ class _Masker:
         methods = vars(self.managers)
         if type(manager) is not self.managers or [methods[name] for name in MANAGERS] != self._methods:
             return _UNKNOWN
-        seen = tuple(manager.load_secrets().values())
+        secrets = manager.load_secrets()
+        if type(secrets) is not dict:
+            return _UNKNOWN
+        seen = tuple(secrets.values())
         known, values = self._last
         if seen != known:
             values = _secret(seen)

@@ -9,9 +9,11 @@ from contextlib import ExitStack
 from types import FunctionType
 from typing import Any, Final, NamedTuple
 
-from autoperf.agentzero.executions import current_outcome, short, watch
+from autoperf.agentzero.executions import current_outcome, watch
 from autoperf.agentzero.probe import Probe
+from autoperf.agentzero.toolnames import short
 from autoperf.errors import class_name, guarded
+from autoperf.errors.fence import ALWAYS, MISS, Shortcut, fenced
 from autoperf.patching import Switch, expect_parameters
 from autoperf.telemetry import names
 
@@ -97,22 +99,20 @@ def session(probe: Probe) -> Callable[..., Any]:
 def _observed(
     probe: Probe, function: Callable[..., Awaitable[Any]], operation: _Operation, connecting: ExitStack
 ) -> Callable[..., Awaitable[Any]]:
-    # Under the function's own name, which the host prints.
-    @functools.wraps(function)
-    async def observed(*args: Any, **kwargs: Any) -> Any:
+    async def observed(call: Any, *args: Any, **kwargs: Any) -> Any:
         connecting.close()
         if not operation.method:
-            return await function(*args, **kwargs)
+            return await call(*args, **kwargs)
         label = f"{operation.method} {operation.tool or ''}".rstrip()
         with probe.span(label, operation.attributes(), names.CLIENT) as span:
-            result = await function(*args, **kwargs)
-            with guarded("_execute_with_session"):
-                if getattr(result, "isError", None) is True:
-                    span.set(names.ERROR_TYPE, names.MCP_TOOL_ERROR)
-                    operation.failed(names.MCP_TOOL_ERROR)
+            result = await call(*args, **kwargs)
+            if getattr(result, "isError", None) is True:
+                span.set(names.ERROR_TYPE, names.MCP_TOOL_ERROR)
+                operation.failed(names.MCP_TOOL_ERROR)
             return result
 
-    return observed
+    # Under the function's own name, which the host prints.
+    return functools.wraps(function)(fenced("_execute_with_session", function, ALWAYS, observed))
 
 
 class _Index:
@@ -124,7 +124,7 @@ class _Index:
         self.names = frozenset(tool["name"] for tool in tools)
 
 
-def has_tool(original: Callable[..., bool], switch: Switch) -> Callable[..., bool]:
+def has_tool(original: Callable[..., bool], _switch: Switch) -> Shortcut:
     """For ``MCPClientBase.has_tool(tool_name)``, the scan inside ``has_tool`` of the configuration in effect.
 
     The index belongs to one client and to the very list it was made from: the host puts a new list there
@@ -132,20 +132,19 @@ def has_tool(original: Callable[..., bool], switch: Switch) -> Callable[..., boo
     """
     expect_parameters(original, "self", "tool_name")
 
-    def has_tool(self: Any, tool_name: str) -> bool:
-        if switch.on:
-            tools = getattr(self, "tools", None)
-            index: _Index | None = getattr(self, _KEPT_AS, None)
-            if index is None or index.tools is not tools or index.length != len(index.tools):
-                index = _index(self, tools)  # None: not a list of tools as we know them
-            if index is not None:
-                try:
-                    return tool_name in index.names
-                except TypeError:
-                    pass
-        return original(self, tool_name)
+    def has_tool(self: Any, tool_name: str) -> Any:
+        tools = getattr(self, "tools", None)
+        index: _Index | None = getattr(self, _KEPT_AS, None)
+        if index is None or index.tools is not tools or index.length != len(index.tools):
+            index = _index(self, tools)  # None: not a list of tools as we know them
+        if index is not None:
+            try:
+                return tool_name in index.names
+            except TypeError:
+                pass
+        return MISS
 
-    return has_tool
+    return Shortcut(has_tool)
 
 
 def _index(client: Any, tools: Any) -> _Index | None:

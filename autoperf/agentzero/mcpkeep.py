@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from autoperf.agentzero.mcpsessions.schemas import VALIDATE, checking
 from autoperf.agentzero.probe import Probe
 from autoperf.errors import AutoperfError, guarded
+from autoperf.errors.fence import inside
 from autoperf.patching import Switch, wrapping
 
 if TYPE_CHECKING:  # what is behind it is imported only where it is asked for
@@ -21,6 +22,7 @@ Build = Callable[[Any, Switch], Any]
 _SEAM: Final = "mcp sessions"
 _TRANSPORT: Final = "_create_stdio_transport"
 _MARK: Final = "__autoperf_mcp__"
+_PROJECTS_KNOWN: Final = 100
 
 
 def keep(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]]:
@@ -51,29 +53,28 @@ def _rows(targets: Mapping[str, str], probe: Probe, sessions: Sessions) -> Itera
             yield target, wrapping(_configuring(sessions))
 
 
-def _session(sessions: Sessions, original: Any, switch: Switch) -> Any:
+def _session(sessions: Sessions, original: Any, _switch: Switch) -> Any:
     """For ``MCPClientBase._execute_with_session(coro_func, ...)``: the host's own, with another transport."""
     from autoperf.agentzero.mcpsessions.messages import expect_known
     from autoperf.agentzero.mcpsessions.visit import StandIn, Visit
 
     expect_known()
-    if getattr(original, _MARK, False):
+    if getattr((inside(original) or [None])[0], _MARK, False):
         raise AutoperfError("mcp-keep is on: its sessions are open already")
     code = getattr(inspect.unwrap(original), "__code__", None)
     if _TRANSPORT not in getattr(code, "co_names", ()):
         raise AutoperfError("this host opens the transport of a session in another way")
 
-    async def _execute_with_session(self: Any, *args: Any, **kwargs: Any) -> Any:
+    async def _execute_with_session(call: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
         visit = None
-        if switch.on:
-            with guarded(_SEAM):
-                visit = Visit(self, sessions)
+        with guarded(_SEAM):
+            visit = Visit(self, sessions)
         if visit is None:
-            return await original.__get__(self, type(self))(*args, **kwargs)
+            return await call(self, *args, **kwargs)
         stand_in = StandIn(visit)
         cancelled, failed = False, True
         try:
-            result = await original.__get__(stand_in, StandIn)(*args, **kwargs)
+            result = await call.via(original.__get__(stand_in, StandIn))(*args, **kwargs)
             failed = False
             return result
         except asyncio.CancelledError:
@@ -112,6 +113,8 @@ def _project(sessions: Sessions) -> Callable[..., Any]:
             name = str(args[0] if args else kwargs.get("project_name"))
             former = last.get(name)
             if former is not config:
+                if len(last) >= _PROJECTS_KNOWN:
+                    del last[next(iter(last))]
                 last[name] = config
                 servers = list(getattr(former, "servers", ()))
                 if servers:

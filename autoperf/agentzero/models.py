@@ -11,6 +11,7 @@ from autoperf.agentzero import answers, messages, underway
 from autoperf.agentzero.probe import Probe, agent_attributes, is_intervention, restore
 from autoperf.agentzero.streams import Caller, Stream
 from autoperf.errors import class_name, guarded
+from autoperf.errors.fence import MISS, Shortcut
 from autoperf.patching import Switch, expect_parameters
 from autoperf.telemetry import names
 
@@ -41,7 +42,8 @@ def calling(probe: Probe, role: str) -> Callable[..., Any]:
 
     async def call_model(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
         probe.arrive()
-        token = probe.caller.set(Caller(instance, role))
+        caller = Caller(instance, role)  # held here alone
+        token = probe.caller.set(caller)
         try:
             return await wrapped(*args, **kwargs)
         finally:
@@ -185,23 +187,23 @@ def request(probe: Probe) -> Callable[..., Any]:
     return send
 
 
-Build = Callable[[Callable[..., Any], Switch], Callable[..., Any]]
+Build = Callable[[Callable[..., Any], Switch], Any]
 
 
 def chunk(probe: Probe) -> Build:
     """For the host's ``_parse_chunk(chunk)``, through which every chunk of Chat Completions passes."""
 
-    def build(original: Callable[[Any], Any], _switch: Switch) -> Callable[[Any], Any]:
+    def build(original: Callable[[Any], Any], _switch: Switch) -> Shortcut:
         expect_parameters(original, "chunk")
         current = probe.stream.get
 
-        def parse(chunk: Any) -> Any:
+        def parse(_chunk: Any) -> Any:
             stream = current()
             if stream is not None:
                 stream.arrived()
-            return original(chunk)
+            return MISS
 
-        return parse
+        return Shortcut(parse)
 
     return build
 
@@ -209,19 +211,19 @@ def chunk(probe: Probe) -> Build:
 def event(probe: Probe) -> Build:
     """For the host's ``ResponsesEventParser.parse(event)``: of the many kinds, a chunk is what adds text."""
 
-    def build(original: Callable[[Any, Any], Any], _switch: Switch) -> Callable[[Any, Any], Any]:
+    def build(original: Callable[[Any, Any], Any], _switch: Switch) -> Shortcut:
         expect_parameters(original, "self", "event")
         current = probe.stream.get
 
-        def parse(self: Any, event: Any) -> Any:
+        def parse(_parser: Any, event: Any) -> Any:
             stream = current()
             if stream is not None:
                 kind = getattr(event, "type", None)
                 if isinstance(kind, str) and kind.endswith(".delta"):
                     stream.arrived()
-            return original(self, event)
+            return MISS
 
-        return parse
+        return Shortcut(parse)
 
     return build
 
@@ -236,7 +238,7 @@ class LangChain:
         self.probe = probe
         self._reads_itself = False
 
-    def chunk(self, original: Callable[[Any], Any], _switch: Switch) -> Callable[[Any], Any]:
+    def chunk(self, original: Callable[[Any], Any], _switch: Switch) -> Shortcut:
         """For ``models:parse_chunk(chunk)``."""
         expect_parameters(original, "chunk")
         self._reads_itself = True
@@ -246,11 +248,10 @@ class LangChain:
             stream = current()
             if stream is not None:
                 stream.arrived()
-                with guarded("models:parse_chunk"):
-                    stream.take(chunk)
-            return original(chunk)
+                stream.take(chunk)
+            return MISS
 
-        return parse_chunk
+        return Shortcut(parse_chunk)
 
     def calling(self, role: str) -> Callable[..., Any]:
         """For ``Agent.call_chat_model`` and its kin: the role, and the span where no call below has one."""

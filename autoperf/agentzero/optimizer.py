@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +11,7 @@ from typing import Any, Final, Protocol
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.toolplaces import profile_of, tool_files
 from autoperf.errors import class_name, fail_open, guarded
+from autoperf.errors.fence import fenced
 from autoperf.patching import Switch, expect_method, wrapping
 
 NAME: Final = "performance_optimizer"
@@ -29,6 +29,7 @@ ACTIONS: Final = (
     "history",
     "report",
 )
+_NAME_LENGTH: Final = 100
 _TOOLS_PROMPT: Final = "agent.system.tools.md"
 _PURPOSE: Final = (
     "measures and tunes the process this agent runs in: hit rates, slow tools, memory, stalls; "
@@ -64,7 +65,10 @@ class Call:
         self.arguments = dict(arguments)
         method = getattr(tool, "method", None)
         given = self.arguments.pop("action", None) or self.arguments.pop("method", None)
-        self.action = str(method or given or "").strip().lower().replace("-", "_").replace(" ", "_")
+        # This runs on the event loop: a text as long and deep as the model likes is looked at no further.
+        asked = next((one for one in (method, given) if one and isinstance(one, (str, int))), "")
+        name = str(asked)[:_NAME_LENGTH] if isinstance(asked, str) or abs(asked) < _NAME_LENGTH else ""
+        self.action = name.strip().lower().replace("-", "_").replace(" ", "_")
         self.thread = threading.get_ident()
 
     def message_is_over(self) -> bool:
@@ -83,17 +87,22 @@ def answering(probe: Probe, around: Build | None = None) -> Build:
     def build(original: Any, switch: Switch) -> Any:
         expect_method(original)
 
-        @functools.wraps(original)
-        def get_tool(*args: Any, **kwargs: Any) -> Any:
-            found = original(*args, **kwargs)
-            if switch.on and _is_unknown(found):
-                with guarded(NAME):
-                    name = kwargs["name"] if "name" in kwargs else args[1]
-                    if isinstance(name, str) and name.partition(":")[0] == NAME:
-                        return _instead_of(probe, found, args[0], name)
+        def get_tool(call: Any, *args: Any, **kwargs: Any) -> Any:
+            found = call(*args, **kwargs)
+            if _is_unknown(found):
+                name = kwargs["name"] if "name" in kwargs else args[1]
+                if isinstance(name, str) and name.partition(":")[0] == NAME:
+                    return _instead_of(probe, found, args[0], name)
             return found
 
-        return get_tool if around is None else around(get_tool, switch)
+        if around is None:
+            return get_tool
+        inner, seen = fenced(NAME, original, switch, get_tool), around(original, switch)
+
+        def get_tool_seen(call: Any, *args: Any, **kwargs: Any) -> Any:
+            return seen(call.via(inner), *args, **kwargs)
+
+        return get_tool_seen
 
     return build
 
@@ -138,14 +147,12 @@ def _tool_class(probe: Probe, base: type) -> type:
 
 
 async def _answer(probe: Probe, tool: Any, arguments: Mapping[str, Any]) -> str:
-    call = Call(tool, arguments)
-
-    def work() -> str:
+    def work(call: Call) -> str:
         optimizer = probe.optimizer() if probe.optimizer is not None else None
         return f"{NAME} is switched off" if optimizer is None else optimizer.answer(call)
 
     try:
-        return await asyncio.to_thread(work)
+        return await asyncio.to_thread(work, Call(tool, arguments))
     except Exception as error:
         fail_open(NAME, error)
         return f"{NAME} could not answer: {class_name(error)}. Go on without it."

@@ -15,7 +15,8 @@ from typing import Any, Final
 from autoperf.agentzero.counters import Lookups
 from autoperf.agentzero.pathlists import PluginLists
 from autoperf.agentzero.probe import Probe
-from autoperf.errors import AutoperfError, fail_open
+from autoperf.errors import AutoperfError
+from autoperf.errors.fence import MISS, Shortcut, inside
 from autoperf.patching import Switch, expect_parameters
 from autoperf.watching import FolderWatch
 
@@ -83,19 +84,18 @@ class PathAnswers:
         self._module: dict[str, Any] = {}
         self._lists: PluginLists | None = None
         self._noting: list[Any] = []
-        self._original: Paths | None = None
         probe.clears("paths", self._clear)
         probe.after_fork.append(self._forked)
         probe.at_stop.append(self._watch.close)
 
-    def asking_exists(self, original: Callable[..., bool], _switch: Switch) -> Callable[..., bool]:
+    def asking_exists(self, original: Callable[..., bool], _switch: Switch) -> Callable[..., Any]:
         """For ``files.exists(*relative_paths)``: notes what is asked while an answer is worked out."""
         asking, resolve = self._asking, original.__globals__["get_abs_path"]
         if not _only_asks(original):
             raise AutoperfError("it asks for more than is known")
 
-        def exists(*relative_paths: Any) -> bool:
-            found = original(*relative_paths)
+        def exists(call: Any, *relative_paths: Any) -> Any:
+            found = call(*relative_paths)
             if asking.asked is not None:
                 asking.asked[False, resolve(*relative_paths)] = found
             return found
@@ -103,12 +103,12 @@ class PathAnswers:
         self._noting.append(exists)
         return exists
 
-    def asking_pattern(self, original: Paths, _switch: Switch) -> Paths:
+    def asking_pattern(self, original: Paths, _switch: Switch) -> Callable[..., Any]:
         """For ``files.find_existing_paths_by_pattern(pattern)``, the same."""
         asking, resolve = self._asking, original.__globals__["get_abs_path"]
 
-        def find_existing_paths_by_pattern(pattern: Any) -> list[str]:
-            found = original(pattern)
+        def find_existing_paths_by_pattern(call: Any, pattern: Any) -> Any:
+            found = call(pattern)
             if asking.asked is not None and pattern:
                 path = resolve(pattern)
                 # A real pattern may depend on any name in a folder: such an answer is never kept.
@@ -118,7 +118,7 @@ class PathAnswers:
         self._noting.append(find_existing_paths_by_pattern)
         return find_existing_paths_by_pattern
 
-    def get_paths(self, original: Paths, switch: Switch) -> Paths:
+    def get_paths(self, original: Paths, _switch: Switch) -> Shortcut:
         """For ``get_paths(agent, *subpaths, ...)`` (v0.9.8 on), asked at every tool and extension call."""
         if "include_plugins" in (original.__kwdefaults__ or {}):
             flags: tuple[str, ...] = (*_FLAGS, "include_plugins")
@@ -126,20 +126,19 @@ class PathAnswers:
         else:
             flags = _FLAGS
         expect_parameters(original, "agent", "subpaths", "must_exist_completely", *flags, "default_root")
-        self._original, self._module = original, original.__globals__
+        self._module = original.__globals__
         known, keep, asking = self.known, self._keep, self._asking
 
-        def get_paths(agent: Any, *subpaths: Any, **options: Any) -> list[str]:
-            if not switch.on or asking.asked is not None:
-                return original(agent, *subpaths, **options)
-            found = None
-            try:
-                found = known(agent, subpaths, options)
-            except Exception as error:
-                fail_open("get_paths", error)
-            return keep(agent, subpaths, options) if found is None else list(found)
+        def get_paths(agent: Any, *subpaths: Any, **options: Any) -> Any:
+            found = known(agent, subpaths, options) if asking.asked is None else None
+            return MISS if found is None else list(found)
 
-        return get_paths
+        def get_and_keep(call: Any, agent: Any, *subpaths: Any, **options: Any) -> Any:
+            if asking.asked is not None:
+                return call(agent, *subpaths, **options)
+            return keep(call, agent, subpaths, options)
+
+        return Shortcut(get_paths, get_and_keep)
 
     def known(
         self, agent: Any, subpaths: tuple[Any, ...], options: Mapping[str, Any]
@@ -160,21 +159,16 @@ class PathAnswers:
         self._memo.hits += 1
         return answer.paths
 
-    def _keep(self, agent: Any, subpaths: tuple[Any, ...], options: dict[str, Any]) -> list[str]:
-        original = self._original
-        assert original is not None
+    def _keep(self, call: Any, agent: Any, subpaths: tuple[Any, ...], options: dict[str, Any]) -> Any:
         self._memo.misses += 1
         asking = self._asking
         asked: Asked = {}
         asking.asked = asked
         try:
-            found = original(agent, *subpaths, **options)
+            found = call(agent, *subpaths, **options)
         finally:
             asking.asked = None
-        try:
-            self._remember(agent, subpaths, options, list(found), asked)
-        except Exception as error:
-            fail_open("get_paths", error)
+        self._remember(agent, subpaths, options, list(found), asked)
         return found
 
     def _remember(self, agent: Any, subpaths: Any, options: Any, found: Any, asked: Asked) -> None:
@@ -209,7 +203,9 @@ class PathAnswers:
             rows += [(space, name, space[name]) for name in names if name in space]
         # Whatever stands in front of ours may answer without asking, and then nothing would be noted.
         noted = {name: f for _, name, f in rows if name in ("exists", "find_existing_paths_by_pattern")}
-        sure = all(noted[f.__name__] is f for f in self._noting) and len(noted) == len(self._noting)
+        sure = all((inside(noted[f.__name__]) or [None])[0] is f for f in self._noting) and len(noted) == len(
+            self._noting
+        )
         return rows if sure and all(_only_asks(function) for _, _, function in rows) else []
 
     def uncounted(self) -> PathAnswers:

@@ -37,13 +37,13 @@ def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Callab
 def finding(vigil: Vigil) -> Callable[[Find, Switch], Find]:
     """Where a file lies is looked up again when something on the way to it has changed."""
 
-    def build(original: Any, switch: Switch) -> Find:
-        return _finding(original, switch, vigil)
+    def build(original: Any, _switch: Switch) -> Callable[..., Any]:
+        return _finding(original, vigil)
 
     return build
 
 
-def _finding(original: Any, switch: Switch, vigil: Vigil) -> Find:
+def _finding(original: Any, vigil: Vigil) -> Callable[..., Any]:
     """Replaces ``find_plugin_assets`` for one file of one plugin, without a project and without wildcards.
 
     That is what the configuration of a plugin is looked for with, in some forty places at each call.
@@ -53,9 +53,9 @@ def _finding(original: Any, switch: Switch, vigil: Vigil) -> Find:
         raise AutoperfError("another way of looking for a plugin's files than the ones that are known")
     places = _Places(host, vigil)
 
-    def find_plugin_assets(*subpaths: Any, **options: Any) -> list[dict[str, str]]:
+    def find_plugin_assets(call: Any, *subpaths: Any, **options: Any) -> Any:
         key = None
-        if switch.on and options.keys() == _OPTIONS and options["only_first"] is True:
+        if options.keys() == _OPTIONS and options["only_first"] is True:
             key = (options["plugin_name"], options["agent_profile"], *subpaths)
             if options["project_name"] != "" or any(type(part) is not str for part in key):
                 key = None
@@ -64,7 +64,7 @@ def _finding(original: Any, switch: Switch, vigil: Vigil) -> Find:
             answer = known.first()
             if answer is not None:
                 return answer
-        found: list[dict[str, str]] = original(*subpaths, **options)
+        found: list[dict[str, str]] = call(*subpaths, **options)
         if key is not None and key not in places.unfit:
             with guarded(SEAM):
                 places.learn(key, found)

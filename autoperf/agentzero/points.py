@@ -83,6 +83,7 @@ class Call:
     """One extension call that may run something."""
 
     __slots__ = (
+        "__weakref__",
         "_classes",
         "_extension",
         "_lookup",

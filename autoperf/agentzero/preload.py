@@ -63,39 +63,39 @@ class Preloading:
         probe.clears("preloaded tools", self._clear)
         probe.after_fork.append(self._forked)
 
-    def reply(self, original: Callable[..., Awaitable[Any]], switch: Switch) -> Callable[..., Awaitable[Any]]:
+    def reply(
+        self, original: Callable[..., Awaitable[Any]], _switch: Switch
+    ) -> Callable[..., Awaitable[Any]]:
         """For ``Agent.handle_response_stream(self, stream)``, called with every prefix of a reply."""
         expect_parameters(original, "self", "stream")
 
-        def handle_response_stream(self_: Any, stream: str) -> Awaitable[Any]:
-            if switch.on:
-                with guarded(SEAM):
-                    self.look(self_, stream)
-            return original(self_, stream)
+        async def handle_response_stream(call: Any, self_: Any, stream: str) -> Any:
+            with guarded(SEAM):
+                self.look(self_, stream)
+            return await call(self_, stream)
 
         return handle_response_stream
 
-    def item(self, original: Callable[..., Any], switch: Switch) -> Callable[..., Any]:
+    def item(self, original: Callable[..., Any], _switch: Switch) -> Callable[..., Any]:
         """For ``ResponsesEventParser._remember_function_call(self, item, event)``: no arguments yet."""
         expect_parameters(original, "self", "item", "event")
 
-        def remember_function_call(self_: Any, item: Any, event: Any) -> Any:
-            if switch.on:
-                with guarded(SEAM):
-                    self.called(_value(item, "name"))
-            return original(self_, item, event)
+        def remember_function_call(call: Any, self_: Any, item: Any, event: Any) -> Any:
+            with guarded(SEAM):
+                self.called(_value(item, "name"))
+            return call(self_, item, event)
 
         return remember_function_call
 
-    def delta(self, original: Callable[..., Any], switch: Switch) -> Callable[..., Any]:
+    def delta(self, original: Callable[..., Any], _switch: Switch) -> Callable[..., Any]:
         """For ``ChatCompletionsStreamParser._append_function_delta(self, tool_call, delta)``: its pieces."""
         expect_parameters(original, "self", "tool_call", "delta")
 
-        def append_function_delta(self_: Any, tool_call: Any, delta: Any) -> Any:
-            if switch.on and delta:
+        def append_function_delta(call: Any, self_: Any, tool_call: Any, delta: Any) -> Any:
+            if delta:
                 with guarded(SEAM):
                     self.called(_value(delta, "name"))
-            return original(self_, tool_call, delta)
+            return call(self_, tool_call, delta)
 
         return append_function_delta
 

@@ -31,7 +31,7 @@ def getting(probe: Probe) -> Callable[[Get, Switch], Get]:
     """Replaces ``get_presets`` for the global presets, which are asked for several times a step."""
     counter = probe.memo(SEAM)
 
-    def build(original: Any, switch: Switch) -> Get:
+    def build(original: Any, _switch: Switch) -> Get:
         expect_parameters(original, "project_name")
         host = _Host(original)
         kept: _Kept | None = None
@@ -45,18 +45,18 @@ def getting(probe: Probe) -> Callable[[Get, Switch], Get]:
 
         probe.clears(SEAM, clear)
 
-        def get_presets(project_name: Any = None) -> Any:
+        def get_presets(call: Any, project_name: Any = None) -> Any:
             nonlocal kept, candidate
-            sources = None if not switch.on or project_name else host.sources()
+            sources = None if project_name else host.sources()
             if sources is None:
-                return original(project_name)
+                return call(project_name)
             found = kept  # another thread may clear it
             if found is not None and found.sources == sources:
                 counter.hits += 1
                 return marshal.loads(found.frozen)
             counter.misses += 1
             settled = all(stamp.settled(time.time_ns()) for _, stamp in sources)
-            presets = original(project_name)
+            presets = call(project_name)
             if settled:
                 # A file that cannot be read for the moment counts as none with the host: so what is kept was
                 # put together twice, and from files that are readable.
@@ -105,7 +105,7 @@ class _Host:
             return None
         found = []
         for path in paths:
-            stamp = stamp_or_none(Stamp.of_inode, path)
+            stamp = stamp_or_none(Stamp.of, path)
             if stamp is None:
                 return None
             found.append((path, stamp))

@@ -38,19 +38,19 @@ def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Callab
         yield targets["html"], html_log(probe)
 
 
-def colours(original: Call, switch: Switch) -> Call:
+def colours(original: Call, _switch: Switch) -> Call:
     """A colour's codes, which depend on nothing but its name."""
     expect_parameters(original, "self", "color", "is_background")
     if digest(original) not in COLOURS:
         raise AutoperfError("another way of writing colours than the one that is known")
     kept: dict[tuple[str, bool], Any] = {}
 
-    def _get_rgb_color_code(self: Any, color: Any, is_background: Any = False) -> Any:
-        if not switch.on or type(color) is not str or type(is_background) is not bool:
-            return original(self, color, is_background)
+    def _get_rgb_color_code(call: Any, self: Any, color: Any, is_background: Any = False) -> Any:
+        if type(color) is not str or type(is_background) is not bool:
+            return call(self, color, is_background)
         codes = kept.get((color, is_background))
         if codes is None:
-            codes = original(self, color, is_background)
+            codes = call(self, color, is_background)
             if len(kept) < _COLOURS_KEPT:
                 kept[color, is_background] = codes
         return codes
@@ -61,7 +61,7 @@ def colours(original: Call, switch: Switch) -> Call:
 def html_log(probe: Probe) -> Callable[[Call, Switch], Call]:
     """The same bytes at the end of the same file, there when the call returns."""
 
-    def build(original: Call, switch: Switch) -> Call:
+    def build(original: Call, _switch: Switch) -> Call:
         expect_parameters(original, "self", "html")
         names = original.__globals__
         replaces = WRITERS.get(digest(original))
@@ -74,11 +74,10 @@ def html_log(probe: Probe) -> Callable[[Call, Switch], Call]:
         probe.after_fork.append(file.forked)
         probe.at_stop.append(file.close)
 
-        def _log_html(self: Any, html: Any) -> Any:
+        def _log_html(call: Any, self: Any, html: Any) -> Any:
             path = names["PrintStyle"].log_file_path
             if (
-                switch.on
-                and type(html) is str
+                type(html) is str
                 and type(path) is str
                 and names.get("open", open) is open
                 and names.get("sanitize_string") is sanitizer
@@ -86,12 +85,12 @@ def html_log(probe: Probe) -> Callable[[Call, Switch], Call]:
                 try:
                     rest = file.append(path, html.encode("utf-8", errors))
                 except UnicodeEncodeError:
-                    return original(self, html)
+                    return call(self, html)
                 if not rest:
                     return None
                 html = rest.decode("utf-8", "ignore")
             # What could not be written fails, if it does, in the host's own way.
-            return original(self, html)
+            return call(self, html)
 
         return _log_html
 

@@ -19,6 +19,7 @@ from autoperf.agentzero.streams import Caller, Stream
 from autoperf.agentzero.turn import NEVER_NS
 from autoperf.agentzero.turn import Turn as Turn
 from autoperf.agentzero.underway import Underway
+from autoperf.agentzero.weakvar import WeakVar
 from autoperf.errors import guarded
 from autoperf.telemetry import names
 from autoperf.vigil import Vigil
@@ -27,7 +28,7 @@ from autoperf.vigil import Vigil
 class Step:
     """One pass of the host through its tool processing, to tell the tool's own time from the rest."""
 
-    __slots__ = ("call_id", "own_seconds", "tool")
+    __slots__ = ("__weakref__", "call_id", "own_seconds", "tool")
 
     def __init__(self, call_id: str | None = None) -> None:
         self.call_id = call_id  # of the native call that is answered here
@@ -38,10 +39,10 @@ class Step:
 class Lookup:
     """What one extension call, in the context it runs in, found and had to read.
 
-    Tasks that an extension leaves behind carry it along: once it is ``over`` it takes nothing any more.
+    Tasks that an extension leaves behind may see it: once it is ``over`` it takes nothing any more.
     """
 
-    __slots__ = ("classes", "over", "reads")
+    __slots__ = ("__weakref__", "classes", "over", "reads")
 
     def __init__(self) -> None:
         self.classes: list[type] = []
@@ -61,7 +62,7 @@ class Point(Protocol):
         """An extension has been made, and is about to run."""
 
 
-def restore(variable: ContextVar[Any], token: Token[Any]) -> None:
+def restore(variable: ContextVar[Any] | WeakVar[Any], token: Token[Any]) -> None:
     """Reset a context variable; in a context that is gone (a coroutine closed elsewhere) it stays."""
     try:  # noqa: SIM105 - contextlib.suppress costs more than all the rest, and this runs at every call
         variable.reset(token)
@@ -115,6 +116,8 @@ class Probe:
         }
         self.tool_mode, self.tool_classes = "off", dict[type, type]()  # of the tool that the agent can call
         self.optimizer: Callable[[], Any] | None = None  # makes what carries its actions out
+        self.tool_use: dict[str, Any] = {}  # what it did in this process, for `status`
+        self._tool_moves = 0
         self.idle_work: list[Callable[[], None]] = []
         self.after_fork: list[Callable[[], None]] = []
         self.at_stop: list[Callable[[], None]] = []
@@ -131,12 +134,12 @@ class Probe:
         self.stream_hz = 20.0  # deliveries a second to stream callbacks that are throttled
         self.content = Content()
         self.turn: ContextVar[Turn | None] = ContextVar("autoperf_turn", default=None)
-        self.caller: ContextVar[Caller | None] = ContextVar("autoperf_caller", default=None)
-        self.stream: ContextVar[Stream | None] = ContextVar("autoperf_stream", default=None)
         self.origin: ContextVar[Origin | None] = ContextVar("autoperf_origin", default=None)
-        self.point: ContextVar[Point | None] = ContextVar("autoperf_point", default=None)
-        self.step: ContextVar[Step | None] = ContextVar("autoperf_step", default=None)
-        self.lookup: ContextVar[Lookup | None] = ContextVar("autoperf_lookup", default=None)
+        self.caller: WeakVar[Caller] = WeakVar("autoperf_caller")
+        self.stream: WeakVar[Stream] = WeakVar("autoperf_stream")
+        self.point: WeakVar[Point] = WeakVar("autoperf_point")
+        self.step: WeakVar[Step] = WeakVar("autoperf_step")
+        self.lookup: WeakVar[Lookup] = WeakVar("autoperf_lookup")
 
     def span(
         self,
@@ -220,6 +223,11 @@ class Probe:
         """``clear`` drops what is kept under ``name`` and tells how many entries that were."""
         self.clearing.setdefault(name, []).append(clear)
 
+    def note_tool_use(self, told: Mapping[str, Any]) -> None:
+        """The tool that the agent can call has done, or been refused, something."""
+        self.tool_use = {**self.tool_use, **told}
+        self._tool_moves += 1
+
     def pulse(self) -> tuple[int, ...]:
         """Numbers that have moved whenever anything here has; cheap to compare."""
         return (
@@ -231,6 +239,7 @@ class Probe:
             self.points.count(),
             self.replies.resumed + self.replies.handed_on,
             self.underway.moves,
+            self._tool_moves,
             *(memo.total() for memo in list(self.memos.values())),
         )
 

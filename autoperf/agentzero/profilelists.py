@@ -55,7 +55,7 @@ def listing(
     """
     lookups = probe.memo(SEAM)
 
-    def build(original: Any, switch: Switch) -> List:
+    def build(original: Any, _switch: Switch) -> List:
         expect_parameters(original, "project_name")
         host = _Host(probe, without_ours(original), listing, reading)
         kept: Kept[dict[str, Any]] = Kept(probe.vigil)
@@ -68,10 +68,10 @@ def listing(
         probe.clears(SEAM, clear)
         probe.after_fork += [kept.forked, once.forked]
 
-        def get_agents_dict(project_name: Any = None) -> dict[str, Any]:
-            key = host.key() if switch.on and project_name is None else None
+        def get_agents_dict(call: Any, project_name: Any = None) -> dict[str, Any]:
+            key = host.key() if project_name is None else None
             if key is None:
-                return original(project_name)  # type: ignore[no-any-return]
+                return call(project_name)  # type: ignore[no-any-return]
             witness = None
             with guarded(SEAM):
                 if (found := kept.find(key)) is not None:
@@ -80,7 +80,7 @@ def listing(
                     return own
                 witness = host.look(key)
             lookups.count(hit=False)
-            read: dict[str, Any] = original(project_name)
+            read: dict[str, Any] = call(project_name)
             if witness is not None:
                 with guarded(SEAM):
                     if host.plain(read):

@@ -53,18 +53,18 @@ class PromptFiles:
             self._reliance, self._space = Reliance(space, RELIES_ON, self._known), space
         return self._reliance
 
-    def reads(self, original: Callable[..., str], switch: Switch) -> Callable[..., str]:
+    def reads(self, original: Callable[..., str], _switch: Switch) -> Callable[..., Any]:
         """For ``read_prompt_file``."""
         expect_parameters(original, "_file", "_directories", "_encoding")
         reliance, thread = self._rely(original), self._thread
 
         def read_prompt_file(
-            _file: Any, _directories: Any = None, _encoding: Any = "utf-8", **kwargs: Any
+            call: Any, _file: Any, _directories: Any = None, _encoding: Any = "utf-8", **kwargs: Any
         ) -> Any:
             outer = thread.reading
-            if not (switch.on and reliance.holds() and _usual(_file, _directories, _encoding)):
+            if not (reliance.holds() and _usual(_file, _directories, _encoding)):
                 with self._aside():
-                    return original(_file, _directories, _encoding, **kwargs)
+                    return call(_file, _directories, _encoding, **kwargs)
             name: Hashable = ("text", _file, _encoding, None if _directories is None else tuple(_directories))
             values: Hashable = None
             reading: Read | Reading = Reading(kwargs)
@@ -75,7 +75,7 @@ class PromptFiles:
                 return reading.text
             thread.reading = reading
             try:
-                text = original(_file, _directories, _encoding, **kwargs)
+                text = call(_file, _directories, _encoding, **kwargs)
             except BaseException:
                 if outer is not None:
                     outer.sound = False
@@ -88,17 +88,17 @@ class PromptFiles:
 
         return read_prompt_file
 
-    def parses(self, original: Callable[..., Any], switch: Switch) -> Callable[..., Any]:
+    def parses(self, original: Callable[..., Any], _switch: Switch) -> Callable[..., Any]:
         """For ``parse_file``: only where its files lie is kept, for its values are new every time."""
         expect_parameters(original, "_filename", "_directories", "_encoding")
         reliance, thread = self._rely(original), self._thread
 
         def parse_file(
-            _filename: Any, _directories: Any = None, _encoding: Any = "utf-8", **kwargs: Any
+            call: Any, _filename: Any, _directories: Any = None, _encoding: Any = "utf-8", **kwargs: Any
         ) -> Any:
-            if not (switch.on and reliance.holds() and _usual(_filename, _directories, _encoding)):
+            if not (reliance.holds() and _usual(_filename, _directories, _encoding)):
                 with self._aside():
-                    return original(_filename, _directories, _encoding, **kwargs)
+                    return call(_filename, _directories, _encoding, **kwargs)
             outer = thread.reading
             name = ("parsed", _filename, None if _directories is None else tuple(_directories))
             given = None
@@ -106,7 +106,7 @@ class PromptFiles:
                 given, _ = self._kept(name, None)
             reading = thread.reading = Reading(kwargs, given)
             try:
-                result = original(_filename, _directories, _encoding, **kwargs)
+                result = call(_filename, _directories, _encoding, **kwargs)
             finally:
                 thread.reading = outer
             with guarded(SEAM):
@@ -118,16 +118,16 @@ class PromptFiles:
 
         return parse_file
 
-    def finds(self, original: Callable[..., str], switch: Switch) -> Callable[..., str]:
+    def finds(self, original: Callable[..., str], _switch: Switch) -> Callable[..., Any]:
         """For ``find_file_in_dirs``: watched, and answered when the answer has just been found to hold."""
         expect_parameters(original, "_filename", "_directories")
         self._rely(original)
         thread = self._thread
 
-        def find_file_in_dirs(_filename: Any, _directories: Any) -> str:
+        def find_file_in_dirs(call: Any, _filename: Any, _directories: Any) -> Any:
             reading = thread.reading
-            if reading is None or not switch.on:
-                return original(_filename, _directories)
+            if reading is None:
+                return call(_filename, _directories)
             asked, reading.asking = reading.asking, False
             lookup = None
             with guarded(SEAM):
@@ -136,10 +136,10 @@ class PromptFiles:
                 reading.sound = False
             elif lookup.known and lookup.path is None:
                 # The host catches it and goes on without variables.
-                raise FileNotFoundError(_filename)
+                return call.via(_not_found)(_filename)
             path = None if lookup is None else lookup.path
             if path is None:
-                path = original(_filename, _directories)
+                path = call(_filename, _directories)
             if lookup is not None and not lookup.known:
                 with guarded(SEAM):
                     reading.answers[lookup.question] = path
@@ -152,25 +152,25 @@ class PromptFiles:
 
         return find_file_in_dirs
 
-    def asks(self, original: Callable[..., Any], switch: Switch) -> Callable[..., Any]:
+    def asks(self, original: Callable[..., Any], _switch: Switch) -> Callable[..., Any]:
         """For ``load_plugin_variables``: watched, and answered when this read has asked before."""
         expect_parameters(original, "file", "backup_dirs")
         self._rely(original)
         thread = self._thread
 
-        def load_plugin_variables(file: Any, backup_dirs: Any = None, **kwargs: Any) -> Any:
+        def load_plugin_variables(call: Any, file: Any, backup_dirs: Any = None, **kwargs: Any) -> Any:
             reading = thread.reading
-            if reading is None or not switch.on:
-                return original(file, backup_dirs, **kwargs)
+            if reading is None:
+                return call(file, backup_dirs, **kwargs)
             before, outcome = _folders(backup_dirs), None
             with guarded(SEAM):
                 outcome = reading.replayed(file, before)
             if outcome is not None:
-                return self._replay(reading, outcome, backup_dirs, kwargs)
+                return call.via(lambda: self._replay(reading, outcome, backup_dirs, kwargs))()
             reading.asking, reading.ran = True, False
             value = error = None
             try:
-                value = original(file, backup_dirs, **kwargs)
+                value = call(file, backup_dirs, **kwargs)
             except Exception as raised:
                 error = raised
                 raise
@@ -178,8 +178,8 @@ class PromptFiles:
                 reading.asking, thread.reading = False, reading
                 if reading.ran:
                     with guarded(SEAM):
-                        call = Variables(file, before, bool(kwargs), spelled(value))
-                        reading.note_variables(Outcome(call, value, error, _folders(backup_dirs)), kwargs)
+                        asked = Variables(file, before, bool(kwargs), spelled(value))
+                        reading.note_variables(Outcome(asked, value, error, _folders(backup_dirs)), kwargs)
             return value
 
         return load_plugin_variables
@@ -290,6 +290,10 @@ class PromptFiles:
 
 def _usual(file: Any, folders: Any, encoding: Any) -> bool:
     return type(file) is type(encoding) is str and (folders is None or type(folders) is list)
+
+
+def _not_found(file: Any) -> Any:
+    raise FileNotFoundError(file)
 
 
 def _folders(folders: Any) -> tuple[Any, ...] | None:

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from autoperf.agentzero.growing import Entry, GrowingTexts
 from autoperf.agentzero.sources import digest
-from autoperf.errors import AutoperfError, guarded
+from autoperf.errors import AutoperfError
+from autoperf.errors.fence import MISS, Shortcut
 from autoperf.patching import Switch, expect_parameters
 
 SEAM: Final = "json_root_object_starts"
@@ -68,21 +69,19 @@ class Scan:
             self.depth += 1 if c in "{[" else -1
 
 
-def scanning(texts: GrowingTexts, smallest: int = SMALLEST) -> Callable[[Starts, Switch], Starts]:
+def scanning(texts: GrowingTexts, smallest: int = SMALLEST) -> Callable[[Starts, Switch], Shortcut]:
     """For ``_json_root_object_starts`` (v2.2 on): the same list, in time that the new characters take."""
 
-    def build(original: Starts, switch: Switch) -> Starts:
+    def build(original: Starts, _switch: Switch) -> Shortcut:
         expect_parameters(original, "content")
         if digest(original) not in KNOWN:
             raise AutoperfError("another scan than the one that is known")
 
-        def _json_root_object_starts(content: Any) -> list[int]:
-            if switch.on and type(content) is str and len(content) >= smallest:
-                with guarded(SEAM):
-                    return _starts(texts, content)
-            return original(content)
+        def _json_root_object_starts(content: Any) -> Any:
+            grows = type(content) is str and len(content) >= smallest
+            return _starts(texts, content) if grows else MISS
 
-        return _json_root_object_starts
+        return Shortcut(_json_root_object_starts)
 
     return build
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
 from autoperf.agentzero import (
@@ -48,6 +49,7 @@ from autoperf.agentzero.loading import ClassLoading
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.sharedclasses import SharedLoading
 from autoperf.clients import modelclasses, streams
+from autoperf.errors import guarded
 from autoperf.patching import Patch, Switch, wrapping
 
 Build = Callable[[Any, Switch], Any]
@@ -59,18 +61,22 @@ def patches(
     """The rows of ``layout`` for the features that are on; empty when none is."""
     # Without anything else on, nothing is patched for the tool either.
     tool = probe.tool_mode != "off" and bool(features)
-    rows = [
-        *_loading(layout, features, probe, code, loading),
-        *_extensions(layout, features, probe),
-        *_tools(layout, features, probe, code, tool=tool),
-        *_mcp(layout, features, probe),
-        *_streaming(layout, features, probe),
-        *_memory(layout, features, probe),
-        *_turns(layout, features, probe),
-        *_models(layout, features, probe),
+    parts: list[tuple[str, Callable[[], Iterable[Row]]]] = [
+        ("loading", lambda: _loading(layout, features, probe, code, loading)),
+        ("extensions", lambda: _extensions(layout, features, probe)),
+        ("tools", lambda: _tools(layout, features, probe, code, tool=tool)),
+        ("mcp", lambda: _mcp(layout, features, probe)),
+        ("streaming", lambda: _streaming(layout, features, probe)),
+        ("memory", lambda: _memory(layout, features, probe)),
+        ("turns", lambda: _turns(layout, features, probe)),
+        ("models", lambda: _models(layout, features, probe)),
         *_more(layout, features, probe),
-        *_tool(layout, probe, tool=tool),
+        ("tool", lambda: _tool(layout, probe, tool=tool)),
     ]
+    rows: list[Row] = []
+    for name, part in parts:
+        with guarded(f"patches: {name}"):  # what one part fails of costs no other
+            rows += list(part())
     known = set(layout.targets())
     if rows or "imports" in features:
         rows.insert(0, (layout.format_error, "always", wrapping(tracebacks.formatting)))
@@ -112,12 +118,18 @@ _ALONE: Final[dict[str, tuple[Rows, ...]]] = {
 }
 
 
-def _more(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[Row]:
+def _more(
+    layout: Layout, features: frozenset[str], probe: Probe
+) -> Iterator[tuple[str, Callable[[], Iterable[Row]]]]:
     for feature, parts in _ALONE.items():
         if feature in features:
             for rows in parts:
-                for target, build in rows(layout.more.get(feature, {}), probe):
-                    yield target, feature, build
+                yield feature, partial(_of_feature, feature, rows, layout.more.get(feature, {}), probe)
+
+
+def _of_feature(feature: str, rows: Rows, targets: Mapping[str, str], probe: Probe) -> Iterator[Row]:
+    for target, build in rows(targets, probe):
+        yield target, feature, build
 
 
 def _loading(

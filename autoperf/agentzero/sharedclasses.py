@@ -8,14 +8,16 @@ import time
 from collections.abc import Callable
 from fnmatch import fnmatch
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.layout import CACHE_OF_BASE
 from autoperf.caching import Cache
 from autoperf.errors import guarded
 from autoperf.patching import Switch, expect_parameters
-from autoperf.stamps import Stamp
+from autoperf.stamps import ABSENT, Stamp, stamp_or_none
+
+_FOLDERS_KNOWN: Final = 1000
 
 
 class SharedClasses:
@@ -62,25 +64,26 @@ class SharedLoading:
         self._caches = caches
         self._code = code
         self._absolute: dict[str, str] = {}
+        self._resolve: Callable[[str], str] = str
 
-    def from_folder(self, original: Callable[..., list[type]], switch: Switch) -> Callable[..., list[type]]:
+    def from_folder(self, original: Callable[..., list[type]], _switch: Switch) -> Callable[..., list[type]]:
         """The wrapper; what it cannot answer for certain, the host answers."""
         expect_parameters(original, "folder", "name_pattern", "base_class", "one_per_file")
-        resolve = original.__globals__["get_abs_path"]
+        self._resolve = original.__globals__["get_abs_path"]
 
-        def load_classes_from_folder(*args: Any, **kwargs: Any) -> list[type]:
-            cache = self._cache_for(args) if switch.on and not kwargs else None
+        def load_classes_from_folder(call: Any, *args: Any, **kwargs: Any) -> Any:
+            cache = None if kwargs else self._cache_for(args)
             if cache is None:
-                return original(*args, **kwargs)
+                return call(*args, **kwargs)
             kept: SharedClasses | None = None
             stamp: Stamp | None = None
             with guarded("load_classes_from_folder"):
-                stamp = self._stamp(args[0], resolve)
+                stamp = self._stamp(args[0])
                 kept = None if stamp is None else cache.find(args, stamp)
                 if kept is not None and kept.warm_seconds is not None and kept.hold():
                     cache.saved(kept.warm_seconds)
                     return list(kept.classes)
-            return self._load(cache, args, stamp, kept, original)
+            return self._load(cache, args, stamp, kept, call)
 
         return load_classes_from_folder
 
@@ -89,15 +92,17 @@ class SharedLoading:
             return None
         return self._caches.get(CACHE_OF_BASE.get(getattr(args[2], "__name__", ""), ""))
 
-    def _stamp(self, folder: str, resolve: Callable[[str], str]) -> Stamp | None:
+    def _path(self, folder: str) -> str:
         path = self._absolute.get(folder)
         if path is None:
-            path = self._absolute[folder] = resolve(folder)
-        try:
-            seen = os.stat(path)
-        except (OSError, ValueError):
-            return None
-        return Stamp((seen.st_mtime_ns, seen.st_ino), seen.st_mtime_ns)
+            path = self._resolve(folder)
+            if len(self._absolute) < _FOLDERS_KNOWN:
+                self._absolute[folder] = path
+        return path
+
+    def _stamp(self, folder: str) -> Stamp | None:
+        stamp = stamp_or_none(Stamp.of, self._path(folder))
+        return None if stamp is ABSENT else stamp
 
     def _load(
         self,
@@ -105,10 +110,10 @@ class SharedLoading:
         args: tuple[Any, ...],
         stamp: Stamp | None,
         kept: SharedClasses | None,
-        original: Callable[..., list[type]],
+        call: Callable[..., list[type]],
     ) -> list[type]:
         started = time.perf_counter()
-        classes = original(*args)
+        classes = call(*args)
         seconds = time.perf_counter() - started
         with guarded("load_classes_from_folder"):
             if kept is not None:
@@ -122,5 +127,5 @@ class SharedLoading:
 
     def _modules(self, folder: str, pattern: str) -> list[str]:
         package = folder.replace("/", ".")
-        names = os.listdir(self._absolute[folder])
+        names = os.listdir(self._path(folder))
         return [f"{package}.{n[:-3]}" for n in names if n.endswith(".py") and fnmatch(n, pattern)]

@@ -53,42 +53,43 @@ class SkillFiles:
         self._discovery = discovery
         self._parsing = parsing
 
-    def discovers(self, original: Callable[..., list[Path]], switch: Switch) -> Callable[..., list[Path]]:
+    def discovers(self, original: Callable[..., list[Path]], _switch: Switch) -> Callable[..., list[Path]]:
         """For ``discover_skill_md_files(root)``."""
         expect_parameters(original, "root")
         reliance = Reliance(without_ours(original).__globals__, DISCOVERS_BY, self._discovery)
 
-        def discover_skill_md_files(root: Any) -> list[Path]:
+        def discover_skill_md_files(call: Any, root: Any) -> list[Path]:
+            found: Any
             witness = None
-            if switch.on and isinstance(root, PurePath) and reliance.holds():
+            if isinstance(root, PurePath) and reliance.holds():
                 with guarded(SEAM):
                     if (found := self.found.find(root)) is not None:
                         return list(found)
                     witness = self._tree(root)
-            found = original(root)
+            found = call(root)
             if witness is not None:
                 with guarded(SEAM):
                     self.found.keep(root, list(found), witness)
-            return found
+            return found  # type: ignore[no-any-return]
 
         return discover_skill_md_files
 
-    def parses(self, original: Callable[..., Any], switch: Switch) -> Callable[..., Any]:
+    def parses(self, original: Callable[..., Any], _switch: Switch) -> Callable[..., Any]:
         """For ``skill_from_markdown(path, *, include_content, validate)``: a skill of one's own each time."""
         expect_parameters(original, "skill_md_path", "include_content", "validate")
         space = without_ours(original).__globals__
         reliance = Reliance(space, PARSES_BY, self._parsing)
 
-        def skill_from_markdown(skill_md_path: Any, **kwargs: Any) -> Any:
+        def skill_from_markdown(call: Any, skill_md_path: Any, **kwargs: Any) -> Any:
             witness = key = None
-            if switch.on and isinstance(skill_md_path, PurePath) and reliance.holds():
+            if isinstance(skill_md_path, PurePath) and reliance.holds():
                 with guarded(SEAM):
                     key = (skill_md_path, *sorted(kwargs.items()))
                     if (kept := self.parsed.find(key)) is not None:
                         self._lookups.count(hit=True)
                         return _own(kept, skill_md_path)
                     witness = _file(skill_md_path)
-            skill = original(skill_md_path, **kwargs)
+            skill = call(skill_md_path, **kwargs)
             # What is no skill is read again: the host may have something to say of it.
             if witness is not None:
                 with guarded(SEAM):

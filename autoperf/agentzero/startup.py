@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from autoperf.agentzero.probe import Probe
 from autoperf.collection import HeldCollection
-from autoperf.errors import guarded
 from autoperf.patching import Switch
 
 # The first thing each server does once its port is open.
@@ -31,12 +30,11 @@ def rows(_targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build
 
 
 def _open(held: HeldCollection) -> Build:
-    def build(original: Any, _switch: Switch) -> Any:
-        def serving(*args: Any, **kwargs: Any) -> Any:
+    def build(_original: Any, _switch: Switch) -> Any:
+        def serving(call: Any, *args: Any, **kwargs: Any) -> Any:
             if held.held:
-                with guarded("startup"):
-                    held.finish()
-            return original(*args, **kwargs)
+                held.finish()
+            return call(*args, **kwargs)
 
         return serving
 

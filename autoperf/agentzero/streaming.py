@@ -12,6 +12,7 @@ from autoperf.agentzero.growing import Entry, GrowingTexts
 from autoperf.agentzero.selfcheck import differences
 from autoperf.agentzero.sources import digest
 from autoperf.errors import AutoperfError, failures, guarded
+from autoperf.errors.fence import MISS, Shortcut
 from autoperf.patching import Switch, expect_parameters
 
 SEAM: Final = "dirty_json"
@@ -42,14 +43,14 @@ BOUNDS: Final = Bounds()
 Parse = Callable[[Any, Any], Any]
 
 
-def parsing(texts: GrowingTexts, bounds: Bounds = BOUNDS) -> Callable[[Parse, Switch], Parse]:
+def parsing(texts: GrowingTexts, bounds: Bounds = BOUNDS) -> Callable[[Parse, Switch], Shortcut]:
     """For ``DirtyJson.parse``: the same result and end state, in time that the new characters take.
 
     Whatever is not the continuation of a text seen just before, and whatever makes the host raise, goes
     through the host's own code.
     """
 
-    def build(original: Parse, switch: Switch) -> Parse:
+    def build(original: Parse, _switch: Switch) -> Shortcut:
         expect_parameters(original, "self", "json_string")
         module = sys.modules[original.__module__]
         variant = VARIANTS.get(digest(module))
@@ -61,18 +62,15 @@ def parsing(texts: GrowingTexts, bounds: Bounds = BOUNDS) -> Callable[[Parse, Sw
 
         def parse(self: Any, json_string: Any) -> Any:
             if (
-                not switch.on
-                or type(json_string) is not str
+                type(json_string) is not str
                 or len(json_string) < bounds.smallest
                 or type(self) is not cls
                 or not host.is_itself(variant)
             ):
-                return original(self, json_string)
-            end = None
-            with guarded(SEAM):
-                end = readings.of(json_string)
+                return MISS
+            end = readings.of(json_string)
             if end is None:
-                return original(self, json_string)
+                return MISS
             self.json_string = json_string
             self.index = end.pos
             self.current_char = json_string[end.pos] if end.pos < len(json_string) else None
@@ -83,7 +81,7 @@ def parsing(texts: GrowingTexts, bounds: Bounds = BOUNDS) -> Callable[[Parse, Sw
                 self._parsing_started = end.started
             return end.result
 
-        return parse
+        return Shortcut(parse)
 
     return build
 

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from autoperf.agentzero import answers
 from autoperf.agentzero.answers import Answer, Usage
+from autoperf.errors.fence import ALWAYS, MISS, Shortcut, fenced
 from autoperf.telemetry import names
 
+_SEAM: Final = "model streams"
 _clock: Final = time.perf_counter
 
 
-class Caller(NamedTuple):
+class Caller:
     """Which agent asks for a model, and as what: ``chat`` or ``utility``."""
 
-    agent: Any
-    role: str
+    __slots__ = ("__weakref__", "agent", "role")
+
+    def __init__(self, agent: Any, role: str) -> None:
+        self.agent = agent
+        self.role = role
 
 
 class Stream:
@@ -28,6 +33,7 @@ class Stream:
     """
 
     __slots__ = (
+        "__weakref__",
         "_begun",
         "_inside",
         "_noted",
@@ -82,15 +88,15 @@ class Stream:
         if not callable(create) or not hasattr(stream, "__dict__"):
             return
 
-        def chunk_creator(chunk: Any) -> Any:
+        def note(chunk: Any) -> Any:
             usage = getattr(chunk, "usage", None)
             if usage is not None:
                 self._raw_usage = usage
             if not self._raw_model:
                 self._raw_model = str(getattr(chunk, "model", None) or "")
-            return create(chunk)
+            return MISS
 
-        vars(stream)["chunk_creator"] = chunk_creator
+        vars(stream)["chunk_creator"] = fenced(_SEAM, create, ALWAYS, Shortcut(note))
 
     def _release(self) -> None:
         # The stream is closed when the host lets go of it: nothing of ours may hold it longer.
@@ -139,15 +145,15 @@ class Stream:
     def timed(self, callback: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         """``callback``, with its time taken; what it returns or raises passes unchanged."""
 
-        async def timed(*args: Any, **kwargs: Any) -> Any:
+        async def timed(call: Any, *args: Any, **kwargs: Any) -> Any:
             self._inside = True
             started = _clock()
             try:
-                return await callback(*args, **kwargs)
+                return await call(*args, **kwargs)
             finally:
                 self._called(_clock() - started)
 
-        return timed
+        return fenced(_SEAM, callback, ALWAYS, timed)
 
     def _called(self, seconds: float) -> None:
         seconds = max(0.0, seconds - self._waited)

@@ -6,15 +6,16 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextvars import ContextVar
 from typing import Any, Final
 
 from autoperf.agentzero.deltas import Kind, may_complete, same_kind
 from autoperf.agentzero.heldback import Callback, Held
 from autoperf.agentzero.lookahead import Lookahead
 from autoperf.agentzero.probe import Probe, restore
+from autoperf.agentzero.weakvar import WeakVar
 from autoperf.errors import AutoperfError, failures, guarded
-from autoperf.patching import Switch, expect_parameters, wrapping
+from autoperf.errors.fence import MISS, Shortcut
+from autoperf.patching import Bound, Switch, expect_parameters, wrapping
 
 Build = Callable[[Any, Switch], Any]
 SEAM: Final = "throttled stream"
@@ -41,9 +42,9 @@ def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]
 
 
 class _Late:
-    """A delivery of chunks that ``agent`` would have seen earlier; tasks it leaves behind carry it along."""
+    """A delivery of chunks that ``agent`` would have seen earlier; tasks it leaves behind may see it."""
 
-    __slots__ = ("agent", "over")
+    __slots__ = ("__weakref__", "agent", "over")
 
     def __init__(self, agent: Any) -> None:
         self.agent = agent
@@ -57,8 +58,8 @@ class Throttle:
         self.probe = probe
         self.interval = 1.0 / probe.stream_hz
         self.merged = probe.memo("stream chunks")  # a hit: held back, to be delivered with the next
-        self.reading: ContextVar[Reading | None] = ContextVar("autoperf_reading", default=None)
-        self.late: ContextVar[_Late | None] = ContextVar("autoperf_late", default=None)
+        self.reading: WeakVar[Reading] = WeakVar("autoperf_reading")
+        self.late: WeakVar[_Late] = WeakVar("autoperf_late")
         self.off = False
 
     async def call(self, wrapped: Callable[..., Any], _instance: Any, args: Any, kwargs: Any) -> Any:
@@ -95,31 +96,29 @@ class Throttle:
             return answer
         return reading.follow(answer)
 
-    def stream(self, original: Callable[[Any], Any], switch: Switch) -> Callable[[Any], Any]:
+    def stream(self, original: Callable[[Any], Any], _switch: Switch) -> Bound:
         """For ``LiteLLMTransport.astream(self)``, an asynchronous generator of chunks taken apart already."""
         expect_parameters(original, "self")
 
-        def astream(self_: Any) -> Any:
-            answer = original(self_)
+        def astream(call: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
+            answer = call(*args, **kwargs)
             reading = self.reading.get()
-            if not switch.on or reading is None or not reading.reads_now():
+            if reading is None or not reading.reads_now():
                 return answer
             return reading.follow(answer)
 
-        return astream
+        return Bound(astream)
 
-    def check(self, original: Callable[..., Any], switch: Switch) -> Callable[..., Any]:
+    def check(self, original: Callable[..., Any], _switch: Switch) -> Shortcut:
         """For ``Agent.handle_intervention``: chunks that came before a message or pause pass it."""
         expect_parameters(original, "self", "progress")
         current = self.late.get
 
-        async def handle_intervention(self_: Any, progress: str = "") -> Any:
+        def handle_intervention(self_: Any, progress: str = "") -> Any:  # noqa: ARG001 - the host's
             late = current()
-            if late is not None and late.agent is self_ and not late.over and switch.on:
-                return None
-            return await original(self_, progress)
+            return None if late is not None and late.agent is self_ and not late.over else MISS
 
-        return handle_intervention
+        return Shortcut(handle_intervention)
 
     def disappointed(self) -> None:
         """An answer ended at a chunk that was held back: this host ends answers by a rule we do not know."""

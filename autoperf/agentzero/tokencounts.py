@@ -47,21 +47,20 @@ _SAMPLES: Final = (
     "[HumanMessage(content='it\\'s a line\\n\\n  \\\\d+ x1 2y é日本 don't', name=None), " * 24,
     "...\n...\n  ...\n(x)\n\u2028y\n\xa0z\n\u3000q\n\x1c\n\x85w\n" * 20,
 )
+Build = Callable[[Any, Switch], Any]
 
-Count = Callable[[str, str], int]
 
-
-def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Callable[[Count, Switch], Count]]]:
+def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]]:
     """For ``count_tokens(text, encoding_name)``: ``count``."""
     if "count" in targets:
         yield targets["count"], unless_cached(probe.root, counting(probe))
 
 
-def counting(probe: Probe) -> Callable[[Count, Switch], Count]:
+def counting(probe: Probe) -> Callable[[Any, Switch], Callable[..., int]]:
     """Replaces ``count_tokens``; only plain strings in the default encoding are remembered."""
     counter = probe.memo(SEAM)
 
-    def build(original: Any, switch: Switch) -> Count:
+    def build(original: Any, _switch: Switch) -> Callable[..., int]:
         expect_parameters(original, "text", "encoding_name")
         host: Any = inspect.unwrap(original)
         if digest(host) not in KNOWN or host.__defaults__ != (_ENCODING,):
@@ -71,9 +70,9 @@ def counting(probe: Probe) -> Callable[[Count, Switch], Count]:
         probe.clears(SEAM, kept.clear)
         probe.clears(SEAM, lines.kept.clear)
 
-        def count_tokens(text: Any, encoding_name: Any = _ENCODING) -> int:
-            if not switch.on or type(text) is not str or not text or encoding_name != _ENCODING:
-                return original(text, encoding_name)  # type: ignore[no-any-return]
+        def count_tokens(call: Any, text: Any, encoding_name: Any = _ENCODING) -> int:
+            if type(text) is not str or not text or encoding_name != _ENCODING:
+                return call(text, encoding_name)  # type: ignore[no-any-return]
             key, found = None, None
             with guarded(SEAM):
                 key = _key(text)
@@ -86,7 +85,7 @@ def counting(probe: Probe) -> Callable[[Count, Switch], Count]:
                     found = lines.count(text)
             # A text is a hit when most of it was counted before.
             counter.count(hit=found is not None and lines.fresh * 2 < len(text))
-            counted: int = original(text, encoding_name) if found is None else found
+            counted: int = call(text, encoding_name) if found is None else found
             if key is not None and type(counted) is int:
                 with guarded(SEAM):
                     kept.put(key, counted)

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from autoperf.agentzero.codecache import CodeCache
-from autoperf.agentzero.executions import short, shown_name, watch
+from autoperf.agentzero.executions import watch
 from autoperf.agentzero.probe import Probe, Step, restore
 from autoperf.agentzero.sourcefiles import shown, source_of
-from autoperf.errors import fail_open, guarded
+from autoperf.agentzero.toolnames import short, shown_name
+from autoperf.errors import guarded
 from autoperf.patching import Switch, expect_method
 from autoperf.telemetry import names
 
@@ -28,20 +29,15 @@ def lookup(probe: Probe, code: CodeCache | None) -> Callable[[Any, Switch], Any]
             probe.record(names.TOOL_LOOKUP, started, time.time_ns(), attributes)
         watch(probe, tool, name, kind="function")
 
-    def build(original: Any, switch: Switch) -> Any:
+    def build(original: Any, _switch: Switch) -> Any:
         expect_method(original)
 
-        def get_tool(*args: Any, **kwargs: Any) -> Any:
-            if not switch.on:
-                return original(*args, **kwargs)
+        def get_tool(call: Any, *args: Any, **kwargs: Any) -> Any:
             before = code.reads() if code is not None else 0
             started = time.time_ns() if probe.tracing is not None else 0
-            tool = original(*args, **kwargs)
-            try:
-                name = kwargs["name"] if "name" in kwargs else args[1] if len(args) > 1 else ""
-                found(args[0], tool, name, before, started)
-            except Exception as error:
-                fail_open("get_tool", error)
+            tool = call(*args, **kwargs)
+            name = kwargs["name"] if "name" in kwargs else args[1] if len(args) > 1 else ""
+            found(args[0], tool, name, before, started)
             return tool
 
         return get_tool

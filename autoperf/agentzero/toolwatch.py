@@ -10,12 +10,14 @@ import sys
 import weakref
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
+from operator import attrgetter
 from types import CoroutineType, FunctionType, MethodType
 from typing import Any, Final, Protocol
 
 import wrapt
 
-from autoperf.errors import fail_open, guarded
+from autoperf.errors import guarded
+from autoperf.errors.fence import method, standing_in
 
 _NAME: Final = "execute"
 _SEAM: Final = "execute"
@@ -43,31 +45,30 @@ class Watch(Protocol):
         """One more execution, about to be called; ``running`` is set."""
 
 
+def _executing(call: Any, _stand_in: Any, *args: Any, **kwargs: Any) -> Any:
+    watch = waiting(args[0]) if args else None
+    if watch is None:
+        return call(*args, **kwargs)
+    running = watch.execution(args[0], kwargs)
+    try:
+        execution = call(*args, **kwargs)
+    except BaseException as error:
+        running.raised(error)
+        raise
+    return _observed(execution, running)
+
+
 class Execute(wrapt.ObjectProxy):  # type: ignore[misc, type-arg, unused-ignore]
     """Stands for the function ``execute`` on the class that defines it."""
 
-    def __get__(self, tool: Any, owner: Any = None) -> Any:
-        return self if tool is None else MethodType(self, tool)
-
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        # Not a coroutine function: arguments that do not fit must be refused by the call, as without us,
-        # and not by the await, where Python would point at another part of the host's line.
-        running = None
-        try:
-            watch = waiting(args[0]) if args else None
-            if watch is not None:
-                running = watch.execution(args[0], kwargs)
-        except Exception as error:
-            fail_open(_SEAM, error)
-        try:
-            execution = self.__wrapped__(*args, **kwargs)
-        except BaseException as error:
-            if running is not None:
-                with guarded(_SEAM):
-                    running.raised(error)
-            _leave(error)
-            raise
-        return execution if running is None else _observed(execution, running)
+    __get__ = standing_in(
+        _SEAM,
+        lambda self, tool, _owner=None: self if tool is None else MethodType(self, tool),
+        lambda self, tool, owner=None: self.__wrapped__.__get__(tool, owner),
+    )
+    # Not a coroutine function: arguments that do not fit must be refused by the call, as without us, and not
+    # by the await, where Python would point at another part of the host's line.
+    __call__ = method(_SEAM, attrgetter("__wrapped__"), _executing)
 
     def __repr__(self) -> str:
         return repr(self.__wrapped__)
@@ -101,7 +102,7 @@ async def _awaited(execution: Awaitable[Any], running: Running) -> Any:
     except BaseException as error:
         with guarded(_SEAM):
             running.raised(error)
-        _leave(error)
+            _leave(error)
         raise
     with guarded(_SEAM):
         running.returned(response)

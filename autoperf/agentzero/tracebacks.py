@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Final
+from typing import Any
 
-import wrapt
-
-from autoperf.errors import guarded
-
-_OURS: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-_WRAPT: Final = os.path.dirname(os.path.abspath(wrapt.__file__)) + os.sep
+from autoperf.errors.frames import without_ours
 
 
 def formatting(wrapped: Callable[..., str], _instance: Any, args: Any, kwargs: Any) -> str:
     """Wrapper for ``format_error(e, ...)``: the text is the one the host would have made without us."""
     error = args[0] if args else kwargs.get("e")
     if isinstance(error, BaseException):
-        with guarded("format_error"):
-            without_our_frames(error)
+        without_our_frames(error)
     return wrapped(*args, **kwargs)
 
 
@@ -33,30 +25,5 @@ def without_our_frames(error: BaseException) -> None:
         if not isinstance(current, BaseException) or id(current) in seen:
             continue
         seen.add(id(current))
-        current.__traceback__ = _filtered(current.__traceback__)
+        current.__traceback__ = without_ours(current.__traceback__)
         waiting += [current.__cause__, current.__context__, *getattr(current, "exceptions", ())]
-
-
-def _filtered(trace: TracebackType | None) -> TracebackType | None:
-    head = _skip_ours(trace)
-    link = head
-    while link is not None:
-        link.tb_next = _skip_ours(link.tb_next)
-        link = link.tb_next
-    return head
-
-
-def _skip_ours(trace: TracebackType | None) -> TracebackType | None:
-    while trace is not None:
-        # Where wrapt runs without its C part, its own frames stand directly before ours.
-        inner: TracebackType | None = trace
-        while inner is not None and _file(inner).startswith(_WRAPT):
-            inner = inner.tb_next
-        if inner is None or not _file(inner).startswith(_OURS):
-            break
-        trace = inner.tb_next
-    return trace
-
-
-def _file(trace: TracebackType) -> str:
-    return trace.tb_frame.f_code.co_filename

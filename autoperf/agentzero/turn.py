@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Final
@@ -17,19 +18,31 @@ OpenSpan = Callable[[str, dict[str, Any]], AbstractContextManager[Any]]
 
 
 class Turn:
-    """Made at the start of a message and of a monologue, current in its context until its end."""
+    """Made at the start of a message and of a monologue, current in its context until its end.
 
-    __slots__ = ("_left", "_omitted", "_open", "_step", "agent", "conversation", "steps", "work")
+    Timers and tasks that copied the context keep it for longer: it holds nothing but names then.
+    """
+
+    __slots__ = ("_left", "_omitted", "_open", "_step", "_work", "agent", "conversation", "steps")
 
     def __init__(self, agent: str, conversation: str) -> None:
         self.agent = agent
         self.conversation = conversation
         self.steps = 0
-        self.work: Work | None = None
         self._open: AbstractContextManager[Any] | None = None
         self._step: Any = None
         self._left = _SHARE
         self._omitted = 0
+        self._work: weakref.ref[Work] | None = None
+
+    @property
+    def work(self) -> Work | None:
+        """What shows the monologue as under way; None once it is not."""
+        return None if self._work is None else self._work()
+
+    @work.setter
+    def work(self, work: Work) -> None:
+        self._work = weakref.ref(work)
 
     def attributes(self) -> dict[str, Any]:
         """The agent and the chat, for any span inside."""
@@ -51,9 +64,10 @@ class Turn:
     def end_step(self) -> None:
         """End the open step, if there is one."""
         opened, self._open = self._open, None
+        step, self._step = self._step, None
         if opened is not None:
             if self._omitted:
-                self._step.set(names.SPANS_OMITTED, self._omitted)
+                step.set(names.SPANS_OMITTED, self._omitted)
             opened.__exit__(None, None, None)
 
     def threshold(self, usual_ns: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ TOOL: Final = "tool"
 class Work:
     """One thing that has begun and not ended; ``step`` counts from 1 and belongs to an agent's monologue."""
 
-    __slots__ = ("agent", "chat", "kind", "loop", "name", "since", "step", "step_since")
+    __slots__ = ("__weakref__", "_loop", "agent", "chat", "kind", "name", "since", "step", "step_since")
 
     def __init__(self, kind: str, name: str, agent: str, chat: str, since: float) -> None:
         self.kind = kind
@@ -30,7 +31,13 @@ class Work:
         self.since = since
         self.step = 0
         self.step_since = 0.0
-        self.loop = asyncio._get_running_loop()
+        loop = asyncio._get_running_loop()
+        self._loop = None if loop is None else weakref.ref(loop)
+
+    def left(self) -> bool:
+        """Whether it stood in a loop that has been closed, or is gone."""
+        loop = None if self._loop is None else self._loop()
+        return self._loop is not None and (loop is None or loop.is_closed())
 
     def as_row(self) -> dict[str, Any]:
         """As the record of the process shows it; times in seconds since the epoch."""
@@ -52,12 +59,19 @@ class Underway:
         self._clock = clock
         self._works: dict[Work, None] = {}
         self.moves = 0
+        self.wakes: Callable[[], None] = _nobody  # called as the first thing begins
+
+    def at_rest(self) -> bool:
+        """Whether nothing is under way."""
+        return all(work.left() for work in list(self._works))
 
     def begin(self, kind: str, name: str = "", agent: str = "", chat: str = "") -> Work:
         """Something has begun; give what comes back to `end`."""
         work = Work(kind, name, agent, chat, self._clock())
         self._works[work] = None
         self.moves += 1
+        if len(self._works) == 1:
+            self.wakes()
         return work
 
     def step(self, work: Work | None, number: int) -> None:
@@ -77,10 +91,14 @@ class Underway:
         What stood in a loop that has been closed is over, though no coroutine there was told.
         """
         for work in list(self._works):
-            if work.loop is not None and work.loop.is_closed():
+            if work.left():
                 self.end(work)
         return [work.as_row() for work in list(self._works)[:_ROWS]]
 
     def forked(self) -> None:
         """In a child made by fork: the parent goes on with all of it, the child with none."""
         self._works = {}
+
+
+def _nobody() -> None:
+    return

@@ -6,27 +6,31 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any, Final
 
+from autoperf.agentzero.toolnames import shown_name
+from autoperf.monitor.frames import held, method_owner
+
 _NAME_LENGTH: Final = 100
 
 
 def whereabouts(frames: Sequence[FrameType]) -> dict[str, str]:
     """``chat`` (the context's id) and ``tool`` of the innermost agent and tool at work; empty where none is.
 
-    ``frames`` run on another thread: their locals are only looked at, outermost frame first.
+    ``frames`` run on another thread: what they work on is only looked at, outermost frame first.
     """
     found = {"chat": "", "tool": ""}
     for frame in frames:
-        owner = frame.f_locals.get("self")
+        name = frame.f_code.co_name
+        owner = method_owner(frame) if name in ("monologue", "execute") else None
         if owner is None:
             continue
-        if frame.f_code.co_name == "monologue":
-            found = {"chat": _text(getattr(owner, "context", None), "id"), "tool": ""}
-        elif frame.f_code.co_name == "execute" and hasattr(owner, "agent"):
+        if name == "monologue":
+            found = {"chat": _text(held(owner, "context"), "id"), "tool": ""}
+        elif held(owner, "agent") is not None:
             # An extension has an agent and an ``execute`` too, but no name.
-            found["tool"] = _text(owner, "name") or found["tool"]
+            found["tool"] = shown_name(owner, _text(owner, "name")) or found["tool"]
     return found
 
 
 def _text(owner: Any, name: str) -> str:
-    value = vars(owner).get(name) if hasattr(owner, "__dict__") else None
-    return str(value)[:_NAME_LENGTH] if isinstance(value, (str, int)) else ""
+    value = held(owner, name)
+    return str(value)[:_NAME_LENGTH] if type(value) in (str, int) else ""

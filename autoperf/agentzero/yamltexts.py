@@ -31,9 +31,10 @@ KNOWN: Final = {
 
 Read = Callable[[str], Any]
 Copy = Callable[[], Any]
+Build = Callable[[Any, Switch], Any]
 
 
-def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Callable[[Read, Switch], Read]]]:
+def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]]:
     """For functions of one YAML text: ``yaml`` returns what it says, ``frontmatter`` that and its errors."""
     if "yaml" in targets:
         yield targets["yaml"], _reading("text", lambda _result: True, probe)
@@ -42,11 +43,13 @@ def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Callab
         yield targets["frontmatter"], unless_cached(probe.root, frontmatter)
 
 
-def _reading(parameter: str, sound: Callable[[Any], bool], probe: Probe) -> Callable[[Read, Switch], Read]:
+def _reading(
+    parameter: str, sound: Callable[[Any], bool], probe: Probe
+) -> Callable[[Read, Switch], Callable[..., Any]]:
     """Replaces a function of one text; only what is ``sound`` is kept, what is raised passes."""
     counter = probe.memo(SEAM)
 
-    def build(original: Read, switch: Switch) -> Read:
+    def build(original: Read, _switch: Switch) -> Callable[..., Any]:
         expect_parameters(original, parameter)
         if digest(original) not in KNOWN:
             raise AutoperfError("another way of reading YAML than the ones that are known")
@@ -54,16 +57,16 @@ def _reading(parameter: str, sound: Callable[[Any], bool], probe: Probe) -> Call
         kept: Recent[str, Copy] = Recent(_CHARACTERS, lambda text, _copy: len(text) + _ENTRY)
         probe.clears(SEAM, kept.clear)
 
-        def read(text: Any) -> Any:
-            if not switch.on or type(text) is not str:
-                return original(text)
+        def read(call: Any, text: Any) -> Any:
+            if type(text) is not str:
+                return call(text)
             copy = None
             with guarded(SEAM):
                 copy = kept.get(text) if grammar.is_itself() else None
             counter.count(hit=copy is not None)
             if copy is not None:
                 return copy()
-            result = original(text)
+            result = call(text)
             with guarded(SEAM):
                 if sound(result) and grammar.is_itself():
                     frozen = _frozen(result)
@@ -74,8 +77,8 @@ def _reading(parameter: str, sound: Callable[[Any], bool], probe: Probe) -> Call
         if parameter == "text":
             return read
 
-        def read_frontmatter(frontmatter_text: Any) -> Any:
-            return read(frontmatter_text)
+        def read_frontmatter(call: Any, frontmatter_text: Any) -> Any:
+            return read(call, frontmatter_text)
 
         return read_frontmatter
 

@@ -6,6 +6,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,11 +31,14 @@ def measure(rounds: int) -> dict[str, float]:
         "autoperf": [*launcher, "run", program],
     }
     times: dict[str, list[float]] = {name: [] for name in commands}
-    for command in commands.values():
-        _timed(command)  # writes bytecode, warms the disk
-    for _ in range(rounds):
-        for name, command in commands.items():
-            times[name].append(_timed(command))
+    with tempfile.TemporaryDirectory() as home:  # each launch leaves a mark, which is none of the user's
+        environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+        environment["AUTOPERF_HOME"] = home
+        for number in range(-1, rounds):
+            for name, command in commands.items():
+                took = _timed(command, environment)
+                if number >= 0:  # the first writes bytecode, and warms the disk
+                    times[name].append(took)
     return {name: statistics.median(values) for name, values in times.items()}
 
 
@@ -58,9 +62,7 @@ def measure_bystander(rounds: int) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in found.items()}
 
 
-def _timed(command: Sequence[str], environment: Mapping[str, str] | None = None) -> float:
-    if environment is None:
-        environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+def _timed(command: Sequence[str], environment: Mapping[str, str]) -> float:
     started = time.perf_counter()
     subprocess.run(command, stdin=subprocess.DEVNULL, check=True, env=environment)
     return (time.perf_counter() - started) * 1000

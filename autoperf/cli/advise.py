@@ -7,12 +7,12 @@ enough data, and for what has been followed already, there is none.
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 
 from autoperf import processes
 from autoperf.advising import recommendations
 from autoperf.cli.selection import directory, home_argument, whole
+from autoperf.cli.terminal import show, show_json
 from autoperf.errors import say
 
 
@@ -29,16 +29,14 @@ def run(args: argparse.Namespace) -> int:
     known = processes.chosen(processes.newest(home, 1000 if args.pid else 50), args.pid) is not None
     found = recommendations(home, args.pid) if known else []
     if args.json:
-        print(json.dumps([asdict(advice) for advice in found], indent=2))
+        show_json([asdict(advice) for advice in found])
     elif not known:
         which = f"process {args.pid}" if args.pid else "process"
         say(f"no {which} recorded in {home}; start one: autoperf run python run_ui.py")
     elif not found:
-        print("Nothing to recommend, by what was measured so far.")
+        show(["Nothing to recommend, by what was measured so far."])
     else:
         for advice in found:
-            print(f"[{advice.weight}] {advice.title}")
-            print(f"  measured   {advice.evidence}")
-            print(f"  expect     {advice.gain}")
-            print(f"  do         {advice.action}\n")
+            show([f"[{advice.weight}] {advice.title}", f"  measured   {advice.evidence}"])
+            show([f"  expect     {advice.gain}", f"  do         {advice.action}", ""])
     return 0 if known else 1

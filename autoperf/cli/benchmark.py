@@ -8,14 +8,15 @@ Every ratio is bare / autoperf, of two runs next to each other. The checkout is 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from autoperf.cli.terminal import show, show_json
 from autoperf.errors import AutoperfError, say
 from autoperf.features import parse_features
+from autoperf.wording import printable
 
 PARTS = ("conversation", "seams", "tracing", "monitor", "launcher")
 PROVIDERS = ("other", "openai", "both")
@@ -91,11 +92,11 @@ def run(args: argparse.Namespace) -> int:
 
         args.plot.write_text(draw(report["scenarios"], noisy=report["noise"]["noisy"]), encoding="utf-8")
     if args.json:
-        print(json.dumps(report, indent=2))
+        show_json(report)
     else:
         from autoperf.cli.measurements import lines
 
-        print("\n".join(lines(report)))
+        show(lines(report))
     if failed:
         say(failed)
     return 1 if failed or _different(report) else 0
@@ -164,7 +165,7 @@ def _different(report: dict[str, Any]) -> bool:
 
 
 def _progress(line: str) -> None:
-    print(f"... {line}", file=sys.stderr, flush=True)
+    print(f"... {printable(line)}", file=sys.stderr, flush=True)
 
 
 def _positive(text: str) -> int:

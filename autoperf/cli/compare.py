@@ -11,7 +11,6 @@ Only what did the same work can be compared. Without A and B: the last two runs 
 from __future__ import annotations
 
 import argparse
-import json
 
 from autoperf.cli import terminal
 from autoperf.cli.differing import comparison_lines
@@ -41,17 +40,14 @@ def run(args: argparse.Namespace) -> int:
     before, after = last_two(home) if args.before is None else (args.before, args.after)
     found = compare(home, before, after)
     if args.json:
-        print(
-            json.dumps(
-                {
-                    "before": found.before.label,
-                    "after": found.after.label,
-                    "differences": [row.as_row() for row in found.differences],
-                },
-                indent=2,
-            )
+        terminal.show_json(
+            {
+                "before": found.before.label,
+                "after": found.after.label,
+                "differences": [row.as_row() for row in found.differences],
+            }
         )
     else:
-        print("\n".join(comparison_lines(found, terminal.width_of(), everything=args.all)))
+        terminal.show(comparison_lines(found, terminal.width_of(), everything=args.all))
     worse = any(row.verdict == WORSE for row in found.differences)
     return 3 if worse and args.fail_on_regression else 0

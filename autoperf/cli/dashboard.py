@@ -55,7 +55,7 @@ def _lines(view: View, width: int, marks: str, rows: tuple[int, int, int]) -> li
     lines = _heading(view, width)
     for section in sections:
         lines += ["", *section] if section else []
-    return [cut(one, width).rstrip() for one in lines]
+    return [cut(printable(one), width).rstrip() for one in lines]
 
 
 def _heading(view: View, width: int) -> list[str]:

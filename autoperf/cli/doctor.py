@@ -7,7 +7,6 @@ Exit code 0 when all is well, 1 when something needs attention.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from autoperf import bootstrap, diagnosis, processes
 from autoperf.cli.rendering import findings, table
+from autoperf.cli.terminal import show, show_json
 from autoperf.config import OPTIONS, Config, shown
 from autoperf.errors import AutoperfError
 from autoperf.interpreter import this_python
@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
         found += [*lines, *diagnosis.other_interpreter(root, python)]
         last, lines = diagnosis.experience(recorded, root)
         found += lines
+    found += diagnosis.unanswered(config.state_dir, recorded)
     found += [*diagnosis.configuration(config, os.environ), *diagnosis.telemetry(os.environ)]
     well = not any(finding.level == "problem" for finding in found)
     config = replace(config, home=config.state_dir)
@@ -80,11 +81,10 @@ def run(args: argparse.Namespace) -> int:
             "last_run": last,
             "configuration": options,
         }
-        print(json.dumps(report, indent=2, default=str))
+        show_json(report)
     else:
-        print("\n".join(findings(found)))
-        print("\n".join(_facts(seams, last, options)))
-        print("\nall is well" if well else "\nsomething needs attention: see the lines marked with !")
+        end = "all is well" if well else "something needs attention: see the lines marked with !"
+        show([*findings(found), *_facts(seams, last, options), "", end])
     return 0 if well else 1
 
 

@@ -8,7 +8,6 @@ like list what is inside, `--tool` and `--model` one of them. `autoperf compare`
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -23,7 +22,6 @@ from autoperf.errors import AutoperfError, say
 from autoperf.insight.periods import Period
 from autoperf.shortening import homeless
 from autoperf.telemetry import names
-from autoperf.wording import printable
 
 _OF: Final = {
     "messages": names.MESSAGE,
@@ -73,14 +71,14 @@ def run(args: argparse.Namespace) -> int:
         made = [one for one in made if any(row.key.name == name for row in one.figures(_OF[of]))]
     made = sorted(made, key=lambda one: one.first or 0.0)[-args.last :]
     if args.json:
-        print(json.dumps([_row(one, of, name) for one in made], indent=2))
+        terminal.show_json([_row(one, of, name) for one in made])
     elif not made:
-        what = f"of {printable(name)}" if name else "then"
+        what = f"of {name}" if name else "then"
         say(f"nothing was measured {what} in {homeless(str(home))}; see autoperf history --by run")
     elif of:
-        print("\n".join(thing_lines(made, _OF[of], terminal.width_of(), name)))
+        terminal.show(thing_lines(made, _OF[of], terminal.width_of(), name))
     else:
-        print("\n".join(period_lines(made, terminal.width_of())))
+        terminal.show(period_lines(made, terminal.width_of()))
     return 0 if made else 1
 
 

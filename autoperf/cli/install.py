@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 
+from autoperf.cli.terminal import show
 from autoperf.errors import say
 from autoperf.interpreter import alone, how_to_install, probe, this_python
 
@@ -20,22 +21,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the files, say which, and say so when autoperf itself is missing there: exit 1 then."""
+    """Write the files and say which; nothing is written, exit 1, when autoperf itself is missing there."""
     from autoperf import bootstrap, installing
 
     python = probe(args.python, alone())
+    lacking = how_to_install(python)
+    if lacking is not None:
+        say(lacking)
+        return 1
     written, kept = installing.install(python)
-    for path in written:
-        print(f"wrote {path}")
-    for path in kept:
-        print(f"already there: {path}")
+    show([*(f"wrote {path}" for path in written), *(f"already there: {path}" for path in kept)])
     # Started once more: it must find us, and leaves the bytecode that a service may not write itself.
     environ = {name: value for name, value in alone().items() if name != "PYTHONDONTWRITEBYTECODE"}
     if not bootstrap.switched_off() and not probe(args.python, environ).reached:
         say(f"{python.executable} does not read {python.site_packages} when it starts")
-        return 1
-    lacking = how_to_install(python)
-    if lacking is not None:
-        say(lacking)
         return 1
     return 0

@@ -128,6 +128,8 @@ def _counters(row: dict[str, Any]) -> list[str]:
     for name in ("interventions", "mcp", "replies"):
         numbers = [f"{key} {count(value)}" for key, value in (row.get(name) or {}).items() if _number(value)]
         lines += [f"  {name}: {', '.join(numbers)}"] if numbers else []
+    for line in counters.of_the_tool(row):
+        lines += _wrapped(line)
     spans = row.get("telemetry") or {}
     if spans:
         where = ", ".join(["the local store", *map(_exporter, spans.get("exporters") or [])])

@@ -10,7 +10,6 @@ are compared, with counts: only runs that did the same can be compared.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from autoperf.cli import terminal
@@ -45,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         if args.html != "-":
             say(f"{args.html}: {len(report.traces):,} traces; open it in a browser")
     if args.json:
-        print(json.dumps(report.as_row(), indent=2, default=str))
+        terminal.show_json(report.as_row())
     elif args.html is None:
-        print("\n".join(report_lines(report, terminal.width_of())))
+        terminal.show(report_lines(report, terminal.width_of()))
     return 0

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any, Final, TextIO
 
+from autoperf.wording import printable
+
 _ENTER: Final = "\x1b[?1049h\x1b[?25l"
 _LEAVE: Final = "\x1b[0m\x1b[?25h\x1b[?1049l"
 _HOME: Final = "\x1b[H"
@@ -51,14 +53,16 @@ class Screen:
             found = os.get_terminal_size(self._out.fileno())
             if found.columns and found.lines:
                 return found.columns, found.lines
-        return shutil.get_terminal_size((80, 24))
+        # Python 3.10 hands out the zeros of a terminal that knows no size, in place of what it was given.
+        known = shutil.get_terminal_size((80, 24))
+        return known.columns or 80, known.lines or 24
 
     def show(self, lines: Sequence[str], *, bold: int = 0) -> None:
         """Write ``lines`` over what was there, the first ``bold`` in bold; what does not fit is left out."""
         height = self.size[1]
         painted = [
             f"{_BOLD}{line}{_PLAIN}{_REST_OF_LINE}" if number < bold else line + _REST_OF_LINE
-            for number, line in enumerate(lines[:height])
+            for number, line in enumerate(map(printable, lines[:height]))
         ]
         # No line break behind the last line: it would scroll the first one out.
         self._out.write(_HOME + "\r\n".join(painted) + _REST_OF_SCREEN)

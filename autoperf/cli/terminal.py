@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable
-from typing import TextIO
+from typing import Any, Final, TextIO
+
+from autoperf.wording import printable
+
+_COLOUR: Final = re.compile(r"(\x1b\[[0-9]{1,2}m)")
+
+
+def show(lines: Iterable[str], *, coloured: bool = False) -> None:
+    """Print ``lines`` on stdout, each `printable`: what strangers have written goes no other way to it.
+
+    ``coloured`` lets escapes for colour pass, for lines whose foreign text is `printable` already.
+    """
+    print("\n".join(_shown(line, coloured) for line in lines), flush=True)
+
+
+def _shown(line: str, coloured: bool) -> str:
+    parts = _COLOUR.split(line) if coloured else [line]
+    return "".join(part if number % 2 else printable(part) for number, part in enumerate(parts))
+
+
+def show_json(value: Any) -> None:
+    """Print ``value`` as JSON in ASCII, in which nothing steers a terminal."""
+    # All other control characters `json` escapes itself.
+    print(json.dumps(value, indent=2, default=str).replace("\x7f", "\\u007f"))
 
 
 def columns(text: str) -> int:

@@ -17,7 +17,7 @@ from autoperf.cli.dashboard import frame
 from autoperf.cli.screen import Ended, Screen, taken
 from autoperf.cli.selection import directory, home_argument, whole
 from autoperf.cli.spark import BLOCKS, PLAIN
-from autoperf.cli.terminal import can_write, is_terminal, width_of
+from autoperf.cli.terminal import can_write, is_terminal, show, width_of
 from autoperf.errors import say
 from autoperf.live import Follower, View
 
@@ -56,12 +56,12 @@ def _plain(follower: Follower, view: View | None, interval: float, times: int | 
     shown = 0
     while times is None or shown < times:
         if shown:
-            print(flush=True)
+            show([""])
             time.sleep(interval)
             view = follower.look()
         if view is None:
             return
-        print("\n".join(frame(view, width_of(), None, marks)), flush=True)
+        show(frame(view, width_of(), None, marks))
         shown += 1
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 from collections.abc import Callable
 from typing import Final
 
@@ -61,9 +60,9 @@ def _list(args: argparse.Namespace, history: History) -> int:
     young = itertools.takewhile(lambda one: since is None or one.start_ns / 1e9 >= since, history.traces())
     found = list(itertools.islice(filter(wanted, young), args.limit))
     if args.json:
-        print(json.dumps([one.as_row() for one in found], indent=2))
+        terminal.show_json([one.as_row() for one in found])
     elif found:
-        print("\n".join(listed(found, terminal.width_of())))
+        terminal.show(listed(found, terminal.width_of()))
     else:
         more = "" if args.all else "; --all looks at background work too"
         say(f"no such trace in {homeless(str(history.path))}{more}")
@@ -90,24 +89,22 @@ def _show(args: argparse.Namespace, history: History) -> int:
     if not rows:
         raise AutoperfError(f"trace {summary.trace_id} has just made room for newer ones")
     if args.json:
-        print(json.dumps([row._asdict() for row in rows], indent=2))
+        terminal.show_json([row._asdict() for row in rows])
         return 0
     tree = build(rows)
     drawn = waterfall(tree, fit=_GLANCE, limit=SPANS_READ if args.all else 400, whole=args.all)
     blocks = bars.BLOCKS if terminal.can_write(bars.BLOCKS) else bars.PLAIN
     width = terminal.width_of()
-    print(
-        "\n".join(
-            [*headline(summary, width), "", *bars.drawn(drawn, width, blocks, colour=terminal.in_colour())]
-        )
-    )
+    terminal.show([*headline(summary, width), ""])
+    colour = terminal.in_colour()
+    terminal.show(bars.drawn(drawn, width, blocks, colour=colour), coloured=colour)
     notes = list(drawn.notes)
     if len(rows) < summary.spans:
         missing = f"{summary.spans - len(rows):,}"
         notes.append(
             f"Spans beyond the first {len(rows):,}: {missing}; their time counts as what is around them."
         )
-    print("\n".join(["", *bars.legend(blocks, width), "", *layer_lines(seconds_by_layer(tree), width)]))
+    terminal.show(["", *bars.legend(blocks, width), "", *layer_lines(seconds_by_layer(tree), width)])
     if notes:
-        print("\n".join(["", *noted(notes, width)]))
+        terminal.show(["", *noted(notes, width)])
     return 0

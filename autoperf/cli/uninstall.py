@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from autoperf.cli.terminal import show
 from autoperf.interpreter import alone, probe, this_python
 
 
@@ -20,8 +21,6 @@ def run(args: argparse.Namespace) -> int:
 
     python = probe(args.python, alone())
     removed = installing.uninstall(python)
-    for path in removed:
-        print(f"removed {path}")
-    if not removed:
-        print(f"nothing of autoperf in {python.site_packages}")
+    lines = [f"removed {path}" for path in removed]
+    show(lines or [f"nothing of autoperf in {python.site_packages}"])
     return 0

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol
 
 from autoperf.clients.known import RELIED_ON, require
-from autoperf.errors import guarded
+from autoperf.errors.fence import MISS, Shortcut
 from autoperf.patching import Switch, expect_parameters
 
 TARGET: Final = "openai._utils._transform:_async_transform_recursive"
@@ -39,14 +39,14 @@ class _Shape:
         self.same = same
 
 
-def transforming(memo: Counter) -> Callable[[Transform, Switch], Transform]:
+def transforming(memo: Counter) -> Callable[[Transform, Switch], Shortcut]:
     """Replaces ``_async_transform_recursive(data, *, annotation, inner_type)``, which calls itself by name.
 
     What comes out of a dictionary of plain values depends on its type and its keys alone: they are named
     anew, or it is handed back. Everything else goes through openai's own code, down to what is plain.
     """
 
-    def build(original: Transform, switch: Switch) -> Transform:
+    def build(original: Transform, _switch: Switch) -> Shortcut:
         expect_parameters(original, "data", "annotation", "inner_type")
         space: dict[str, Any] = original.__globals__
         for name in RELIED_ON["openai requests"]:
@@ -55,38 +55,35 @@ def transforming(memo: Counter) -> Callable[[Transform, Switch], Transform]:
         trusted = [(name, space[name]) for name in others]
         shapes: dict[tuple[int, int, Names], _Shape] = {}
 
-        def _async_transform_recursive(
-            data: Any, *, annotation: Any, inner_type: Any = None
-        ) -> Coroutine[Any, Any, Any]:
-            if (
-                type(data) is not dict
-                or not data
-                or not switch.on
-                or not _PLAIN.issuperset(map(type, data.values()))
-            ):
-                return original(data, annotation=annotation, inner_type=inner_type)
-            key = shape = None
-            with guarded(TARGET):
-                key = id(annotation), id(inner_type), tuple(data)
-                shape = shapes.get(key) if known() else None
-            if shape is not None:
-                memo.hits += 1
-                return _done(data if shape.same else dict(zip(shape.names or (), data.values(), strict=True)))
-            memo.misses += 1
-            return learning(key, data, annotation, inner_type)
+        def key_of(data: Any, annotation: Any, inner_type: Any) -> Any:
+            if type(data) is not dict or not data or not _PLAIN.issuperset(map(type, data.values())):
+                return None
+            return id(annotation), id(inner_type), tuple(data)
 
-        def known() -> bool:
+        def known(data: Any, *, annotation: Any, inner_type: Any = None) -> Any:
+            key = key_of(data, annotation, inner_type)
+            shape = None if key is None or not trusts() else shapes.get(key)
+            if shape is None:
+                return MISS
+            memo.hits += 1
+            return data if shape.same else dict(zip(shape.names or (), data.values(), strict=True))
+
+        def trusts() -> bool:
             return all(space.get(name) is function for name, function in trusted)
 
-        async def learning(key: Any, data: Any, annotation: Any, inner_type: Any) -> Any:
-            made = await original(data, annotation=annotation, inner_type=inner_type)
-            with guarded(TARGET):
+        async def _async_transform_recursive(
+            call: Any, data: Any, *, annotation: Any, inner_type: Any = None
+        ) -> Any:
+            key = key_of(data, annotation, inner_type)
+            made = await call(data, annotation=annotation, inner_type=inner_type)
+            if key is not None:
+                memo.misses += 1
                 shape = _shape((annotation, inner_type), data, made)
-                if key is not None and shape is not None and len(shapes) < _SHAPES_KEPT and known():
+                if shape is not None and len(shapes) < _SHAPES_KEPT and trusts():
                     shapes[key] = shape
             return made
 
-        return _async_transform_recursive
+        return Shortcut(known, _async_transform_recursive)
 
     return build
 
@@ -99,7 +96,3 @@ def _shape(types: tuple[Any, Any], data: dict[str, Any], made: Any) -> _Shape | 
     if any(a is not b for a, b in zip(data.values(), made.values(), strict=True)):
         return None
     return _Shape(types, tuple(made), False)
-
-
-async def _done(value: Any) -> Any:
-    return value

@@ -61,10 +61,8 @@ class Events:
 
     def take(self, sse: Any) -> Any:
         """The object of an event, if its kind is known here; else None."""
-        if not self._kinds or not self.switch.on:
-            return None
         with guarded(STREAM):
-            return self._take(sse)
+            return self._take(sse) if self._kinds and self.switch.on else None
         return None
 
     def _take(self, sse: Any) -> Any:
@@ -84,8 +82,8 @@ class Events:
     def learn(self, sse: Any, made: Any) -> Any:
         """Look at an object that openai has ``made`` from an event; it is returned as it is."""
         self._seen += 1
-        if self._attempts and self._seen >= _FIRST and self.switch.on and not sse._event:
-            with guarded(STREAM):
+        with guarded(STREAM):
+            if self._attempts and self._seen >= _FIRST and self.switch.on and not sse._event:
                 self._learn(sse._data, made)
         return made
 

@@ -91,15 +91,15 @@ class ModelClasses:
         self._require(original, _GENERATION)
         self._nesting = True
 
-        def _model_schema(generator: Any, cls: Any) -> Any:
+        def _model_schema(call: Any, generator: Any, cls: Any) -> Any:
             mark = vars(cls).get(_COMPLETE)
             if type(mark) is Made:
                 mark.waiting.finish()
-            return original(generator, cls)
+            return call(generator, cls)
 
         return _model_schema
 
-    def completing(self, original: Any, switch: Switch) -> Any:
+    def completing(self, original: Any, _switch: Switch) -> Any:
         """For the last thing that pydantic does when it makes a class."""
         self._require(original, _CONSTRUCTION)
         if not self._nesting:
@@ -108,13 +108,14 @@ class ModelClasses:
         making = construction.ModelMetaclass.__new__.__code__
         self._lookalike = _lookalike(mocks)
 
-        def complete_model_class(cls: Any, config: Any, *args: Any, **kwargs: Any) -> Any:
-            if switch.on and sys._getframe(1).f_code is making:
+        def complete_model_class(call: Any, cls: Any, config: Any, *args: Any, **kwargs: Any) -> Any:
+            # Between the two stands the fence.
+            if sys._getframe(2).f_code is making:
                 with guarded("model classes"):
                     if self._may_wait(cls, config, args, kwargs):
                         self._put_off(cls, lambda: original(cls, config, *args, **kwargs))
                         return False  # what makes classes does not look at it
-            return original(cls, config, *args, **kwargs)
+            return call(cls, config, *args, **kwargs)
 
         return complete_model_class
 

@@ -11,7 +11,8 @@ from autoperf.clients.chunks import Chunks
 from autoperf.clients.events import SLOT, Counter, Events
 from autoperf.clients.known import RELIED_ON, Recognised, require
 from autoperf.clients.rewriting import recompiled
-from autoperf.errors import AutoperfError, guarded
+from autoperf.errors import AutoperfError
+from autoperf.errors.fence import Recompiled, standing_in
 from autoperf.patching import Switch
 
 Build = Callable[[Any, Switch], Any]
@@ -45,13 +46,13 @@ def _events(memo: Counter) -> Build:
         known = Recognised(RELIED_ON["openai"])
 
         def begin(stream: Any) -> Any:
-            events = Events(stream, switch, memo, known)
-            with guarded(_OPENAI):
-                vars(stream)[SLOT] = events
+            events = vars(stream)[SLOT] = Events(stream, switch, memo, known)
             return events
 
         edit = edits.StreamEdit()
-        made = recompiled(original, edit, {edits.BEGIN: begin})
+        made = recompiled(
+            original, edit, {edits.BEGIN: standing_in(_OPENAI, begin, lambda _stream: _NOTHING)}
+        )
         return _complete(made, edit.done())
 
     return build
@@ -62,7 +63,14 @@ def _chunks(memo: Counter) -> Build:
         require(f"{_WRAPPER}.__anext__", original)
         chunks = Chunks(Recognised(RELIED_ON["litellm"]), memo)
         edit = edits.WrapperEdit()
-        made = recompiled(original, _Both(edit), {edits.CHUNKS: chunks, edits.KEPT: kept})
+        made = recompiled(
+            original,
+            _Both(edit),
+            {
+                edits.CHUNKS: chunks,
+                edits.KEPT: standing_in(_WRAPPER, kept, lambda stream: stream),
+            },
+        )
         return _complete(made, edit.done())
 
     return build
@@ -86,7 +94,7 @@ def _quiet(name: str) -> Build:
     def build(original: Any, _switch: Switch) -> Any:
         require(f"{_WRAPPER}.{name}", original)
         # Where nothing is printed for debugging any more, what is compiled again is the same.
-        return recompiled(original, edits.QuietEdit(), {})
+        return Recompiled(recompiled(original, edits.QuietEdit(), {}))
 
     return build
 
@@ -94,7 +102,21 @@ def _quiet(name: str) -> Build:
 def _complete(made: Any, done: bool) -> Any:
     if not done:
         raise AutoperfError("another version: what is to be replaced is not in it")
-    return made
+    return Recompiled(made)
+
+
+class _Nothing:
+    """What a stream asks where the events of it are not known."""
+
+    def take(self, _event: Any) -> None:
+        """No event is known."""
+
+    def learn(self, _event: Any, made: Any) -> Any:
+        """Nothing is learnt."""
+        return made
+
+
+_NOTHING: Final = _Nothing()
 
 
 def kept(stream: Any) -> Any:

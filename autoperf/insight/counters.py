@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
+
+from autoperf.wording import count, is_number
 
 # The record of a process is begun beside its first span, not before it.
 _SLACK_S: Final = 2.0
@@ -45,6 +48,24 @@ def hit_rate(lookups: Mapping[str, float]) -> float | None:
     """The share of hits, 0 to 1, of the lookups of which it is known; None without any."""
     number = lookups.get("hits", 0) + lookups.get("misses", 0)
     return lookups.get("hits", 0) / number if number else None
+
+
+def of_the_tool(row: Mapping[str, Any]) -> Iterator[str]:
+    """What the agent's tool `performance_optimizer` did in the process of ``row``, as one line, or none."""
+    told = row.get("optimizer") or {}
+    if not told:
+        return
+    actions = ", ".join(f"{name} {count(number)}" for name, number in (told.get("actions") or {}).items())
+    parts = [f"{count(told.get('calls'))} calls{f' ({actions})' if actions else ''}"]
+    parts += [f"{count(told['refused'])} refused"] if told.get("refused") else []
+    if is_number(told.get("seconds")):
+        parts.append(f"{told['seconds']:.1f} s of its own")
+    if told.get("monitor") and is_number(told.get("monitor_until")):
+        until = time.strftime("%H:%M:%S", time.localtime(told["monitor_until"]))
+        parts.append(f"monitor {told['monitor']} by it until {until}")
+    options = ", ".join(f"{name} {value}" for name, value in (told.get("options") or {}).items())
+    parts += [f"options changed by it: {options}"] if options else []
+    yield f"performance_optimizer: {', '.join(parts)}"
 
 
 def patches(rows: Iterable[Mapping[str, Any]]) -> tuple[int, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sqlite3
 import time
@@ -11,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from autoperf import tables
+from autoperf import records, tables
 from autoperf.errors import AutoperfError
 from autoperf.monitor.stalls import Stall
 from autoperf.store import Store, open_reading
@@ -74,13 +73,15 @@ def thin(connection: sqlite3.Connection, now: float) -> None:
     for at, pid, text in connection.execute(
         "SELECT at, pid, sample FROM samples WHERE span = 0 AND at < ? ORDER BY at", (until,)
     ):
-        minutes.setdefault((pid, at // MINUTE_S * MINUTE_S), []).append(json.loads(text))
+        sample = records.decoded(text, records.SAMPLE)
+        minutes.setdefault((pid, at // MINUTE_S * MINUTE_S), []).extend([sample] if sample else [])
     connection.execute("DELETE FROM samples WHERE span = 0 AND at < ?", (until,))
     connection.executemany(
         "INSERT INTO samples VALUES(?, ?, ?, ?)",
         [
             (at, pid, MINUTE_S, tables.to_json({**merged(rows), "at": at}))
             for (pid, at), rows in minutes.items()
+            if rows
         ],
     )
 
@@ -120,13 +121,15 @@ def samples(store: Store, since: float, until: float | None = None) -> list[dict
     it is the mean of.
     """
     rows = _read(store, _SAMPLES, since, until)
-    return [{**json.loads(text), "pid": pid, "span": span} for pid, span, text in rows]
+    read = ((records.decoded(text, records.SAMPLE), pid, span) for pid, span, text in rows)
+    return [{**sample, "pid": pid, "span": span} for sample, pid, span in read if sample is not None]
 
 
 def stalls(store: Store, since: float, until: float | None = None) -> list[dict[str, Any]]:
     """The stalls that began in that time, oldest first: the fields of `Stall`, and ``pid``."""
     rows = _read(store, _STALLS, since, until)
-    return [{**json.loads(text), "pid": pid} for pid, text in rows]
+    read = ((records.decoded(text, records.STALL), pid) for pid, text in rows)
+    return [{**stall, "pid": pid} for stall, pid in read if stall is not None]
 
 
 def _read(store: Store, query: str, since: float, until: float | None) -> list[Any]:

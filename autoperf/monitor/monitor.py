@@ -1,4 +1,4 @@
-"""The monitor's one thread: looks for stalls several times a second, and takes a sample now and then."""
+"""Looks for stalls several times a second while the host is at work, and takes a sample now and then."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ from autoperf.monitor.stalls import Stall, Stalls
 # No longer than from the moment a stall is looked at to the moment it counts.
 _WATCH_S: Final = 0.15
 _DISCOVER_S: Final = 2.0
+# Samples at a shorter interval cannot wait for a tick.
+_TICK_S: Final = 1.0
+# While nothing is under way, loops are looked for and samples taken no more often than this.
+_RESTING_S: Final = 15.0
 _KEPT: Final = 720
 _STALLS_KEPT: Final = 256
 
@@ -31,6 +35,10 @@ class Monitor:
 
     ``latest`` and ``recent_stalls`` are for the living process; `take` hands on what is to be stored. Nothing
     here runs on a thread or a loop of the host's. A child made by fork has no monitor until it starts one.
+
+    With ``at_rest`` the thread sleeps while that is true, until `wake`; meanwhile somebody calls `tick` about
+    once a second, on a thread of ours that wakes up anyway. There is a sample every 15 seconds at most then,
+    and the stack of a stall is only seen if it lasts for a second or so.
     """
 
     def __init__(
@@ -43,12 +51,17 @@ class Monitor:
         self.stalls = 0
         self.pulse = 0
         self.cpu_seconds = 0.0
+        self.at_rest: Callable[[], bool] | None = None
         self._make_readings, self._make_stalls = readings, stalls
         self._samples: deque[dict[str, Any]] = deque(maxlen=_KEPT)
         self._to_store: deque[Stall] = deque(maxlen=_STALLS_KEPT)
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._changing = threading.Lock()
+        self._awake = threading.Event()
+        self._looking = threading.Lock()
+        self._parts: tuple[Readings, Stalls] | None = None
+        self._next_sample = self._next_discovery = 0.0
 
     @property
     def running(self) -> bool:
@@ -64,6 +77,7 @@ class Monitor:
         with self._changing:
             if interval is not None:
                 self.interval = interval
+            self._awake.set()
             if self.running:
                 return
             self._stopping = threading.Event()
@@ -80,6 +94,7 @@ class Monitor:
         with self._changing:
             thread, self._thread = self._thread, None
             self._stopping.set()
+            self._awake.set()
         if thread is not None and thread is not threading.current_thread():
             thread.join(1.0)
 
@@ -88,6 +103,9 @@ class Monitor:
         self._thread = None
         self._changing = threading.Lock()
         self._stopping = threading.Event()
+        self._awake = threading.Event()
+        self._looking = threading.Lock()
+        self._parts = None
         self._samples.clear()
         self._to_store.clear()
         self.recent_stalls.clear()
@@ -115,32 +133,62 @@ class Monitor:
         samples = [self._samples.popleft() for _ in range(len(self._samples))]
         return samples, [self._to_store.popleft() for _ in range(len(self._to_store))]
 
+    def wake(self) -> None:
+        """Something begins that is to be watched closely; cheap, for the host's threads."""
+        if not self._awake.is_set():
+            self._awake.set()
+
+    def tick(self) -> None:
+        """Do what falls due about once a second while the thread sleeps."""
+        if not self._awake.is_set():
+            self._look(_RESTING_S)
+            if self.lasting:
+                self.wake()
+
     def _run(self, stopping: threading.Event) -> None:
-        readings: Readings | None = None
-        stalls: Stalls | None = None
         with guarded("monitor"):
-            readings, stalls = self._make_readings(), self._make_stalls()
-        if readings is None or stalls is None:
-            return
-        next_sample = time.monotonic()
-        next_look = 0.0
+            self._parts = self._make_readings(), self._make_stalls()
+            self._next_sample, self._next_discovery = time.monotonic(), 0.0
         try:
-            while not stopping.wait(_WATCH_S):
-                now = time.monotonic()
+            while self._parts is not None and not stopping.wait(_WATCH_S):
                 with guarded("monitor"):
-                    self._note(stalls.watch())
-                    self._note_lasting(stalls.lasting)
-                    if now >= next_look:
-                        next_look = now + _DISCOVER_S
-                        stalls.discover()
-                    if now >= next_sample:
-                        next_sample = max(next_sample + self.interval, now)
-                        self._sample(readings, stalls)
-                    # A shorter interval acts at once, not after the longer one.
-                    next_sample = min(next_sample, now + self.interval)
+                    self._look()
+                    self._rest(stopping)
         finally:
-            self.lasting = []
-            stalls.release()
+            with self._looking:
+                parts, self._parts = self._parts, None
+                self.lasting = []
+                if parts is not None:
+                    parts[1].release()
+
+    def _rest(self, stopping: threading.Event) -> None:
+        if self.at_rest is None or self.lasting or self.interval < _TICK_S:
+            return
+        self._awake.clear()
+        # What begins before this has found us awake, what begins after it wakes us.
+        if not self.at_rest() or stopping.is_set():
+            self._awake.set()
+        self._awake.wait()
+
+    def _look(self, seldom: float = 0.0) -> None:
+        with self._looking, guarded("monitor"):
+            if self._parts is None:
+                return
+            before = time.thread_time()
+            readings, stalls = self._parts
+            now, interval = time.monotonic(), max(self.interval, seldom)
+            self._note(stalls.watch())
+            self._note_lasting(stalls.lasting)
+            if now >= self._next_discovery:
+                self._next_discovery = now + max(_DISCOVER_S, seldom)
+                stalls.discover()
+            if now >= self._next_sample:
+                self._next_sample = max(self._next_sample + interval, now)
+                self._sample(readings, stalls)
+            # A shorter interval acts at once, not after the longer one.
+            self._next_sample = min(self._next_sample, now + interval)
+            self._next_discovery = min(self._next_discovery, now + max(_DISCOVER_S, seldom))
+            self.cpu_seconds += time.thread_time() - before
 
     def _note(self, ended: list[Stall]) -> None:
         for stall in ended:
@@ -155,7 +203,6 @@ class Monitor:
 
     def _sample(self, readings: Readings, stalls: Stalls) -> None:
         row = readings.read(self.interval)
-        self.cpu_seconds = time.thread_time()
         row |= {"at": round(time.time(), 3), "lag": stalls.lags(), "monitor_cpu": round(self.cpu_seconds, 4)}
         self.latest = {**self.latest, **row}
         self.pulse += 1

@@ -13,6 +13,7 @@ from types import CodeType, FrameType
 from typing import Final, Literal
 
 from autoperf.errors import guarded
+from autoperf.monitor.frames import held
 
 INTERVAL_S: Final = 0.01
 # Of the time between two looks, so that many deep stacks are looked at less often instead.
@@ -212,7 +213,7 @@ class Sampler:
 
     def _stacks(self) -> list[tuple[str, FrameType]]:
         """Name and innermost frame of every thread that does not stand still."""
-        names = {thread.ident: thread.name for thread in threading.enumerate()}
+        names = {thread.ident: str(held(thread, "_name")) for thread in threading.enumerate()}
         still = self._standing.still
         found = self._frames().items()
         return [(names.get(ident, "?"), frame) for ident, frame in found if not still(ident, frame)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import selectors
 import sys
 import threading
 import time
@@ -15,6 +16,8 @@ from types import FrameType
 from typing import Any, Final
 
 from autoperf.errors import guarded
+from autoperf.errors.fence import ALWAYS, fenced
+from autoperf.monitor.frames import held, method_owner
 
 THRESHOLD_S: Final = 0.25
 # Earlier than what counts, so that the shortest stall is looked at too, several times a second.
@@ -23,6 +26,8 @@ _LOOPS_KEPT: Final = 32
 _STALLS_KEPT: Final = 256
 _SAMPLES: Final = 12
 _DEPTH: Final = 400
+_NO_FILE: Final = "(code without a file)"
+_NAME_LENGTH: Final = 200
 # Loops made for a single call come and go by the thousand.
 _LONG_LIVED_S: Final = 2.0
 _RUNNERS: Final = frozenset({"run_forever", "run_until_complete", "_run_once"})
@@ -63,7 +68,7 @@ class Busy:
     """One loop: its selector tells when it goes to sleep and wakes. Written on the loop's own thread."""
 
     def __init__(self, loop: Any, thread: threading.Thread | None, identity: int, clock: Clock) -> None:
-        self.thread = thread.name if thread is not None else "?"
+        self.thread = str(held(thread, "_name") or "?")
         self.identity = identity
         self.awake_since = 0.0
         self.longest = 0.0
@@ -74,9 +79,7 @@ class Busy:
         self._instrument(clock)
 
     def _instrument(self, clock: Clock) -> None:
-        original = self._selector.select
-
-        def select(timeout: float | None = None) -> Any:
+        def select(call: Any, timeout: float | None = None) -> Any:
             since = self.awake_since
             if since:
                 busy = clock() - since
@@ -86,12 +89,13 @@ class Busy:
                     self.over.append((since, busy))
             self.awake_since = 0.0
             try:
-                return original(timeout)
+                return call(timeout)
             finally:
                 self.awake_since = clock()
 
-        self._original, self._select = original, select
-        self._selector.select = select
+        # Whatever is raised here ends the host's loop.
+        self._select = fenced("monitor", self._selector.select, ALWAYS, select)
+        self._selector.select = self._select
 
     def release(self) -> None:
         """Leave the loop as it was found."""
@@ -212,11 +216,22 @@ class Stalls:
         )
         inside = ""
         if frames and (not own or frames[-1] is not own[-1]):
-            inside = f"{frames[-1].f_globals.get('__name__', '?')}.{frames[-1].f_code.co_name}"
+            inside = _outside(frames[-1])
         look.stacks[stack, inside] += 1
         if self._whereabouts is not None and not look.place:
             with guarded("monitor"):
                 look.place = self._whereabouts(own)
+
+
+def _outside(frame: FrameType) -> str:
+    """Module and name of a function that is not the host's; of code without a file, no more than that.
+
+    That may be written by the model, names and all.
+    """
+    code, module = frame.f_code, frame.f_globals.get("__name__")
+    if code.co_filename.startswith("<") and not code.co_filename.startswith("<frozen "):
+        return _NO_FILE
+    return f"{module if type(module) is str else '?'}.{code.co_name}"[:_NAME_LENGTH]
 
 
 def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
@@ -233,8 +248,8 @@ def _running() -> Iterator[tuple[int, Any]]:
         loop = None
         for one in _outwards(frame):
             if one.f_code.co_name in _RUNNERS:
-                candidate = one.f_locals.get("self")
-                if isinstance(candidate, asyncio.AbstractEventLoop):
+                candidate = method_owner(one)
+                if issubclass(type(candidate), asyncio.AbstractEventLoop):
                     loop = candidate
-        if loop is not None and hasattr(loop, "_selector"):
+        if loop is not None and issubclass(type(held(loop, "_selector")), selectors.BaseSelector):
             yield identity, loop

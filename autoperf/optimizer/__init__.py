@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -9,14 +10,18 @@ from typing import Final, Protocol
 from autoperf.agentzero.optimizer import ACTIONS, NAME, Call
 from autoperf.errors import AutoperfError, class_name, fail_open
 from autoperf.optimizer import keeping, overview, past, tuning
+from autoperf.optimizer.allowance import Allowance, RefusedError
 from autoperf.optimizer.arguments import ArgumentError
+from autoperf.optimizer.monitoring import Monitoring
 from autoperf.optimizer.profiling import Profiling
 from autoperf.optimizer.trial import benchmark
 from autoperf.runtime import Runtime
+from autoperf.wording import printable
 
 __all__ = ["Optimizer"]
 # Nobody reads more, and every line costs tokens in each later prompt of the chat.
 LINES: Final = 40
+_COLUMNS: Final = 1000
 _READ_ONLY: Final = (
     "`{action}` is refused: AUTOPERF_TOOL=read-only lets {name} look at this process, not change it."
 )
@@ -31,20 +36,26 @@ class Run(Protocol):
 
 @dataclass(frozen=True)
 class Action:
-    """One action: ``takes`` names its arguments, ``changes`` says whether anything is another after it."""
+    """One action: ``takes`` names its arguments, ``changes`` says whether anything is another after it.
+
+    ``goes_on`` says that work goes on after the answer.
+    """
 
     run: Run
     meaning: str
     takes: str = ""
     changes: bool = False
+    goes_on: bool = False
 
 
 class Optimizer:
     """Answers the calls of one process; thread-safe as far as it keeps anything."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, clock: Callable[[], float] = time.monotonic) -> None:
         self._read_only = runtime.config.tool == "read-only"
         tuner = tuning.Tuning(runtime)
+        self._allowance = Allowance(runtime.probe.note_tool_use, clock)
+        runtime.probe.after_fork.append(self._allowance.forked)
         self.actions = _actions(runtime, tuner, Profiling(runtime))
         assert tuple(self.actions) == ACTIONS
 
@@ -57,11 +68,14 @@ class Optimizer:
         if action.changes and self._read_only:
             return _READ_ONLY.format(action=call.action, name=NAME)
         try:
-            return _bounded(action.run(call))
+            with self._allowance.call(call.action, bounded=action.changes or action.goes_on):
+                return _bounded(action.run(call))
+        except RefusedError as reason:
+            return f"`{call.action}` is refused: {reason}."
         except ArgumentError as problem:
-            return f"`{call.action}`: {problem}\n{self._usage()}"
+            return _bounded(f"`{call.action}`: {problem}\n{self._usage()}")
         except AutoperfError as error:
-            return f"`{call.action}`: {error}"
+            return _bounded(f"`{call.action}`: {error}")
         except Exception as error:
             fail_open(NAME, error)
             return f"`{call.action}` failed: {class_name(error)}. Nothing else is affected; go on without it."
@@ -79,15 +93,16 @@ def _actions(runtime: Runtime, tuner: tuning.Tuning, profiling: Profiling) -> di
     def on_runtime(run: Callable[[Runtime, Call], str]) -> Run:
         return lambda call, /: run(runtime, call)
 
+    monitoring = Monitoring(runtime)
     return {
         "status": Action(on_runtime(overview.status), "what was measured up to now"),
         "recommendations": Action(on_runtime(overview.advice), "what to change, with the evidence"),
         "optimize": Action(tuner.optimize, "apply now what can be applied while running", changes=True),
         "undo": Action(tuner.undo, "take back what `optimize` changed", changes=True),
         "start_monitoring": Action(
-            on_runtime(keeping.start_monitoring), "take samples", "`interval` in seconds", changes=True
+            monitoring.start, "take samples, for an hour", "`interval` in seconds", changes=True
         ),
-        "stop_monitoring": Action(on_runtime(keeping.stop_monitoring), "take none", changes=True),
+        "stop_monitoring": Action(monitoring.stop, "take none, for 10 minutes", changes=True),
         "clear_cache": Action(
             on_runtime(keeping.clear_cache), "drop what is kept", "`which`: names, or all", changes=True
         ),
@@ -95,7 +110,9 @@ def _actions(runtime: Runtime, tuner: tuning.Tuning, profiling: Profiling) -> di
             on_runtime(keeping.preload), "read and compile tools ahead", "`tools`: names", changes=True
         ),
         "benchmark": Action(on_runtime(benchmark), "time the host's look-ups with and without, 2 s at most"),
-        "profile": Action(profiling.profile, "sample what runs; call it again to see", "`seconds` at most"),
+        "profile": Action(
+            profiling.profile, "sample what runs; call it again to see", "`seconds` at most", goes_on=True
+        ),
         "history": Action(
             on_runtime(past.history),
             "tools and models, this period against the one before",
@@ -106,9 +123,10 @@ def _actions(runtime: Runtime, tuner: tuning.Tuning, profiling: Profiling) -> di
 
 
 def _bounded(text: str) -> str:
-    lines = text.splitlines()
+    # By our own line ends alone: others came in with a name.
+    lines = [printable(line[:_COLUMNS]) for line in text.split("\n")]
     if len(lines) <= LINES:
-        return text
+        return "\n".join(lines)
     return "\n".join([*lines[: LINES - 1], f"({len(lines) - LINES + 1} more lines left out)"])
 
 

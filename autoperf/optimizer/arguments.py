@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 _NAMES_TAKEN: Final = 50
+_LONGEST: Final = 5000  # characters of an argument
 _NAME: Final = re.compile(r"[\w.-]{1,80}(?: [\w.-]{1,80}){0,4}", re.ASCII)
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 
@@ -22,7 +23,9 @@ def number(arguments: Mapping[str, Any], name: str, least: float, most: float) -
     if given is None or given == "":
         return None
     try:
-        value = float(str(given).strip().rstrip("s "))
+        # Anything else than text and numbers has a text as long and deep as it likes.
+        short = str(given) if isinstance(given, (str, int, float)) else ""
+        value = float(short[:_LONGEST].strip().rstrip("s "))
     except ValueError:
         value = float("nan")
     if not least <= value <= most:
@@ -33,10 +36,12 @@ def number(arguments: Mapping[str, Any], name: str, least: float, most: float) -
 def names(arguments: Mapping[str, Any], name: str) -> list[str]:
     """The names given under ``name``: a list, a JSON list, or a text with commas; each once, in order."""
     given = arguments.get(name)
+    if isinstance(given, str) and len(given) > _LONGEST:
+        raise ArgumentError(f"`{name}` is a list of at most {_NAMES_TAKEN} names")
     if isinstance(given, str) and given.lstrip().startswith("["):
         try:
             given = json.loads(given)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ArgumentError(f"`{name}` is a list of names, or names with commas between them") from None
     if given is None:
         return []
@@ -51,4 +56,5 @@ def names(arguments: Mapping[str, Any], name: str) -> list[str]:
 
 def is_set(arguments: Mapping[str, Any], name: str) -> bool:
     """Whether the switch ``name`` is on."""
-    return str(arguments.get(name, "")).strip().lower() in _TRUE
+    given = arguments.get(name)
+    return isinstance(given, (str, int)) and str(given)[:_LONGEST].strip().lower() in _TRUE

@@ -1,4 +1,4 @@
-"""The actions on what is kept and what is watched: clear_cache, preload, start and stop of the monitor."""
+"""The actions on what is kept: clear_cache, preload."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from typing import Final
 from autoperf import controls
 from autoperf.agentzero.optimizer import Call
 from autoperf.agentzero.toolplaces import profile_of, tool_files
-from autoperf.optimizer.arguments import ArgumentError, names, number
+from autoperf.optimizer.arguments import ArgumentError, names
 from autoperf.optimizer.markdown import cell, table
 from autoperf.runtime import Runtime
 from autoperf.wording import count, milliseconds
 
-_LONGEST_INTERVAL_S: Final = 3600.0
 _NOT_LOADABLE: Final = (OSError, SyntaxError, ValueError, ImportError, EOFError, RecursionError)
 
 
@@ -34,25 +33,6 @@ def clear_cache(runtime: Runtime, call: Call) -> str:
         return "Nothing was kept: nothing to drop."
     told = f"{count(sum(dropped.values()))} entries dropped; the next uses read them again."
     return "\n".join([told, *table(("what", "entries dropped"), rows, 30)])
-
-
-def start_monitoring(runtime: Runtime, call: Call) -> str:
-    """``interval``: seconds from one sample to the next."""
-    interval = number(call.arguments, "interval", 0.5, _LONGEST_INTERVAL_S)
-    before = _monitor(runtime)
-    runtime.monitor.start(interval)
-    return f"Monitor: {_monitor(runtime)} (before: {before})."
-
-
-def stop_monitoring(runtime: Runtime, _call: Call) -> str:
-    """No samples from now on, and no stalls."""
-    before = _monitor(runtime)
-    runtime.monitor.stop()
-    return f"Monitor: {_monitor(runtime)} (before: {before})."
-
-
-def _monitor(runtime: Runtime) -> str:
-    return f"a sample every {runtime.monitor.interval:g} s" if runtime.monitor.running else "off"
 
 
 def preload(runtime: Runtime, call: Call) -> str:

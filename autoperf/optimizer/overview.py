@@ -23,7 +23,7 @@ _FIRST: Final = ("tools", "extensions")
 def status(runtime: Runtime, _call: Call) -> str:
     """Process, look-ups, caches, slowest tools, from the counters in memory."""
     row = runtime.snapshot()
-    lines = [*_heading(row), *_process(row["monitor"]), *_failures(row)]
+    lines = [*_heading(row), *_process(row["monitor"]), *counters.of_the_tool(row), *_failures(row)]
     for part in (_lookups(row), _caches(row), _tools(row)):
         lines += ["", *part] if part else []
     return "\n".join(lines)

@@ -14,7 +14,7 @@ from autoperf.runtime import Runtime
 from autoperf.wording import count, duration
 
 _SECONDS: Final = 120.0
-_MOST_SECONDS: Final = 900.0
+MOST_SECONDS: Final = 300.0
 _SHOWN: Final = 12
 
 
@@ -51,7 +51,7 @@ class Profiling:
             sampler, self._sampler = self._sampler, None
             if sampler is not None:
                 return "\n".join(shown(sampler.stop()))
-            seconds = number(call.arguments, "seconds", 1, _MOST_SECONDS) or _SECONDS
+            seconds = number(call.arguments, "seconds", 1, MOST_SECONDS) or _SECONDS
             self._sampler = Sampler(self._root, Messages(call).phase, seconds)
             self._sampler.start()
         return (

@@ -24,7 +24,7 @@ from autoperf.agentzero.toolplaces import extension_files
 from autoperf.caching import Cache
 from autoperf.optimizer.bare import bare_namespace, rebound, stand_in
 from autoperf.optimizer.markdown import cell, table
-from autoperf.patching import Applied, Switch
+from autoperf.patching import Applied, Switch, replacement
 from autoperf.runtime import Runtime
 
 SECONDS: Final = 1.6  # for all that is timed; what comes before adds little
@@ -151,14 +151,14 @@ def _tools(runtime: Runtime) -> Iterator[Pair]:
     private: Cache[Loaded] = Cache(cache.maxsize, _KEPT_S)
     name = row.patch.path[-1]
     if shared:
-        ours = SharedLoading({"tools": private}, code).from_folder(bare[name], Switch())
+        ours = replacement(bare[name], SharedLoading({"tools": private}, code).from_folder, Switch())
     else:
         space = bare_namespace(_module(row), rows)
         view = _row(runtime, runtime.layout.importlib)
         if view is not None:
-            space["importlib"] = code.importlib_view(view.raw, Switch())
+            space["importlib"] = replacement(view.raw, code.importlib_view, Switch())
         original = rebound(bare[name], space)
-        ours = ClassLoading({"tools": private}, code).from_file(original, Switch())
+        ours = replacement(original, ClassLoading({"tools": private}, code).from_file, Switch())
     for key in _keys(cache, shared=shared)[:_TOOLS]:
         file = key[1] if shared else os.path.basename(key[0])
         yield Pair(f"class of {cell(file)}", partial(bare[name], *key), partial(ours, *key))
@@ -182,7 +182,7 @@ def _paths(runtime: Runtime, agent: Any) -> Iterator[Pair]:
     if not isinstance(answers, PathAnswers) or row is None:
         return
     bare = bare_namespace(_module(row), runtime.patches.rows)["get_paths"]
-    ours = answers.uncounted().get_paths(row.raw, Switch())
+    ours = replacement(row.raw, answers.uncounted().get_paths, Switch())
     options = {} if runtime.layout.extensible else {"default_root": "python"}
     asked = ("tools", "response.py")
     yield Pair(
@@ -226,11 +226,12 @@ def _callers(runtime: Runtime, row: Applied) -> tuple[Callable[..., Any], Callab
         others[paths.patch.module] = bare_namespace(_module(paths), rows)
     bare = bare_namespace(_module(row), rows, others)[row.patch.path[-1]]
     if layout.extensible:
-        return bare, extensions.Cached(probe, ExtensionClasses(), fast=True).asynchronous(row.raw, Switch())
+        cached = extensions.Cached(probe, ExtensionClasses(), fast=True)
+        return bare, replacement(row.raw, cached.asynchronous, Switch())
     answers = runtime.probe.path_answers
     if isinstance(answers, PathAnswers):
         probe.path_answers = answers.uncounted()
-    return bare, extensions.of_module(probe, fast=True)(row.raw, Switch())
+    return bare, replacement(row.raw, extensions.of_module(probe, fast=True), Switch())
 
 
 def _old_callers(
@@ -241,18 +242,18 @@ def _old_callers(
     assert isinstance(raw, FunctionType)
     load = _row(runtime, runtime.layout.load_from_folder)
     if load is None:
-        return raw, extensions.of_agent(probe)(raw, Switch())
+        return raw, replacement(raw, extensions.of_agent(probe), Switch())
     module, name = _module(load), load.patch.path[-1]
     bare_space = bare_namespace(module, runtime.patches.rows)
     private: Cache[Any] = Cache(runtime.config.extension_cache_size, _KEPT_S)
     loading = SharedLoading({"extensions": private}, CodeCache(_KEPT_S))
-    ours_space = {**bare_space, name: loading.from_folder(bare_space[name], Switch())}
+    ours_space = {**bare_space, name: replacement(bare_space[name], loading.from_folder, Switch())}
     short = module.__name__.rpartition(".")[2]
     calls = [
         rebound(raw, {**raw.__globals__, short: stand_in(module, space)})
         for space in (bare_space, ours_space)
     ]
-    return calls[0], extensions.of_agent(probe)(calls[1], Switch())
+    return calls[0], replacement(calls[1], extensions.of_agent(probe), Switch())
 
 
 def _driven(call: Any) -> None:

@@ -44,6 +44,7 @@ class Tuning:
         found = recommendations_for(self._runtime)
         with self._lock:
             applied = [change for one in found if (change := self._apply(one)) is not None]
+            self._tell()
         rest = [one for one in found if not any(change.why == one.title for change in applied)]
         lines = [*self._applied(applied), *(self._left(rest))]
         return "\n".join(lines) or "Nothing to optimize: nothing is recommended by what was measured so far."
@@ -56,9 +57,14 @@ class Tuning:
             for change in reversed(changes):
                 current, before = controls.change(self._runtime, change.option, shown(change.before))
                 rows.append((change.option, shown(current), shown(before)))
+            self._tell()
         if not rows:
             return "Nothing to take back: `optimize` has changed nothing in this process."
         return "\n".join(["Taken back:", *table(("option", "from", "to"), rows)])
+
+    def _tell(self) -> None:
+        options = {change.option: shown(change.after) for change in self._changes}
+        self._runtime.probe.note_tool_use({"options": options})
 
     def _forked(self) -> None:
         self._lock = threading.Lock()

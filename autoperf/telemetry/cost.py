@@ -18,12 +18,14 @@ def span_seconds() -> float | None:
     """
     try:
         from autoperf.telemetry import provider, spans
+        from autoperf.telemetry.variables import Variables
     except ImportError:
         return None
-    made = provider.make_provider(provider.make_resource({}))
+    variables = Variables({})
+    made = provider.make_provider(provider.make_resource({}, variables), variables)
     made.add_span_processor(provider.Processor(lambda _span: None))
     attributes = {names.OPERATION_NAME: names.EXECUTE_TOOL, names.TOOL_NAME: "x", names.AGENT_NAME: "x"}
-    make = spans.Make(made.get_tracer(provider.SCOPE), names.EXECUTE_TOOL, attributes)
+    make = spans.Make(provider.source(made, shared=False), names.EXECUTE_TOOL, attributes)
     rounds = []
     for _ in range(_ROUNDS):
         begun = time.thread_time()

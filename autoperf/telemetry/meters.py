@@ -5,10 +5,12 @@ Imports the SDK, so it is itself imported only once there is somewhere for metri
 
 from __future__ import annotations
 
+import inspect
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from opentelemetry.sdk import metrics as sdk
 from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricReader, MetricsData
@@ -20,11 +22,17 @@ from opentelemetry.sdk.metrics.view import (
 )
 from opentelemetry.sdk.resources import Resource
 
-from autoperf.telemetry import instruments, otlp
+from autoperf.telemetry import instruments
 from autoperf.telemetry.provider import SCOPE
+from autoperf.telemetry.variables import Variables
 
-Record = Callable[[float, dict[str, Any]], None]
+Record = Callable[[float, dict[str, Any], Context | None], None]
 _DELTA: Final = AggregationTemporality.DELTA
+_EXEMPLARS: Final = {
+    "trace_based": "TraceBasedExemplarFilter",
+    "always_on": "AlwaysOnExemplarFilter",
+    "always_off": "AlwaysOffExemplarFilter",
+}
 
 
 class _Provider(sdk.MeterProvider):
@@ -62,31 +70,48 @@ class Reader(MetricReader):
         """Do nothing: there is nothing to let go of."""
 
 
-def make_provider(resource: Resource, environ: Mapping[str, str]) -> tuple[sdk.MeterProvider, Reader]:
+def make_provider(resource: Resource, variables: Variables) -> tuple[sdk.MeterProvider, Reader]:
     """A private provider, never made global, and the reader that empties it.
 
     ``OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`` and ``..._DEFAULT_HISTOGRAM_AGGREGATION`` are read
     here because the exporters, which read them too, are imported only when there is something to send.
     """
-    wanted = otlp.setting(environ, otlp.METRICS, "DEFAULT_HISTOGRAM_AGGREGATION").lower()
-    exponential = wanted == "base2_exponential_bucket_histogram"
-    preference = otlp.setting(environ, otlp.METRICS, "TEMPORALITY_PREFERENCE").upper()
-    reader = Reader(_temporality(preference), exponential)
+    histogram, exponential = "explicit_bucket_histogram", "base2_exponential_bucket_histogram"
+    wanted = variables.choice(_names("DEFAULT_HISTOGRAM_AGGREGATION"), (histogram, exponential), histogram)
+    preferences = ("cumulative", "delta", "lowmemory")
+    preference = variables.choice(_names("TEMPORALITY_PREFERENCE"), preferences, preferences[0])
+    reader = Reader(_temporality(preference), wanted == exponential)
     views = [
         View(instrument_name=row.name, aggregation=ExplicitBucketHistogramAggregation(row.boundaries))
         for row in instruments.HISTOGRAMS
     ]
     provider = _Provider(
-        metric_readers=[reader], resource=resource, shutdown_on_exit=False, views=() if exponential else views
+        metric_readers=[reader],
+        resource=resource,
+        shutdown_on_exit=False,
+        views=() if wanted == exponential else views,
+        **_exemplars(variables, drawn=wanted == exponential),
     )
     return provider, reader
 
 
+def _names(setting: str) -> list[str]:
+    return [f"OTEL_EXPORTER_OTLP_METRICS_{setting}", f"OTEL_EXPORTER_OTLP_{setting}"]
+
+
+def _exemplars(variables: Variables, *, drawn: bool) -> dict[str, Any]:
+    """The filter of ``OTEL_METRICS_EXEMPLAR_FILTER``; none pass where the SDK draws them from `random`."""
+    if "exemplar_filter" not in inspect.signature(sdk.MeterProvider).parameters:
+        return {}
+    chosen = variables.choice(["OTEL_METRICS_EXEMPLAR_FILTER"], _EXEMPLARS, "trace_based")
+    return {"exemplar_filter": getattr(sdk, _EXEMPLARS["always_off" if drawn else chosen])()}
+
+
 def _temporality(preference: str) -> dict[type, AggregationTemporality]:
     # OTLP exporter specification: what is up and down stays cumulative in every case.
-    if preference == "DELTA":
+    if preference == "delta":
         return {sdk.Counter: _DELTA, sdk.Histogram: _DELTA, sdk.ObservableCounter: _DELTA}
-    if preference == "LOWMEMORY":
+    if preference == "lowmemory":
         return {sdk.Counter: _DELTA, sdk.Histogram: _DELTA}
     return {}
 
@@ -129,5 +154,8 @@ def _histogram(meter: Meter, row: instruments.Histogram) -> Record:
         )
     except TypeError:  # before 1.30; only a view can set them there
         made = make(row.name, unit=row.unit, description=row.meaning)
-    record: Record = made.record
-    return record
+    record: Callable[..., None] = made.record
+    if "context" in inspect.signature(record).parameters:
+        # Never None: then the SDK takes OpenTelemetry's current span, which may be a plugin's.
+        return lambda value, attributes, example: record(value, attributes, example or Context())
+    return lambda value, attributes, _: record(value, attributes)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -11,18 +10,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 from autoperf.errors import guarded
 from autoperf.telemetry import instruments, meters, names
+from autoperf.telemetry.attributes import plain
 from autoperf.telemetry.loops import Loops
 from autoperf.telemetry.otlp import METRICS, Sender, Target
 from autoperf.telemetry.pipeline import Pipeline
-from autoperf.telemetry.spans import plain
+from autoperf.telemetry.variables import Variables
 from autoperf.telemetry.vitals import Vitals
 
 if TYPE_CHECKING:
+    from opentelemetry.context import Context
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import MetricsData
     from opentelemetry.sdk.resources import Resource
 
-_DEFAULT_INTERVAL_S: Final = 60.0
+_DEFAULT_INTERVAL_MS: Final = 60_000
 _SHORTEST_INTERVAL_S: Final = 0.1
 _WAITING: Final = 8
 _FRESH_S: Final = 0.5
@@ -51,7 +52,7 @@ class Metrics:
         report: Callable[[Target, str], None],
         *,
         base: Mapping[str, Any],
-        environ: Mapping[str, str] = os.environ,
+        variables: Variables,
     ) -> None:
         self._live = True
         self._snapshot = snapshot
@@ -67,12 +68,17 @@ class Metrics:
         self._reading = threading.Lock()
         self.loops = Loops()
         self._senders = [
-            Sender(target, lambda line, target=target: report(target, line), METRICS)  # type: ignore[misc]
+            Sender(
+                target,
+                lambda line, target=target: report(target, line),  # type: ignore[misc]
+                METRICS,
+                variables.exporter(target.kind, METRICS),
+            )
             for target in targets
         ]
-        self._interval = _interval(environ)
+        self._interval = _interval(variables)
         self._due = time.monotonic() + self._interval
-        provider, self._reader = meters.make_provider(resource, environ)
+        provider, self._reader = meters.make_provider(resource, variables)
         self._in_host_provider = False
         self._record = meters.make_instruments(provider, self._observe)
         self._pipeline: Pipeline[_Export] = Pipeline(
@@ -90,25 +96,33 @@ class Metrics:
         """Start the thread."""
         self._pipeline.start()
 
-    def use(self, host: MeterProvider) -> bool:
-        """Measure into a provider of the host's from now on; it does the exporting. False if so before."""
-        if self._in_host_provider:
-            return False
-        self._record = meters.make_instruments(host, self._observe)
-        self._in_host_provider = True  # last: who asks for it measures the next moment
-        return True
+    def use(self, host: MeterProvider) -> None:
+        """Measure into a provider of the host's from now on; it does the exporting."""
+        if not self._in_host_provider:
+            self._record = meters.make_instruments(host, self._observe)
+            self._in_host_provider = True  # last: who asks for it measures the next moment
 
     @property
     def wanted(self) -> bool:
         """Whether anybody takes what is measured."""
         return self._live and (self._in_host_provider or not all(sender.refused for sender in self._senders))
 
-    def measure(self, name: str, value: float, attributes: Mapping[str, Any] | None) -> None:
-        """Record one value of a histogram; what is no number of 0 or more is passed over."""
+    @property
+    def in_host_provider(self) -> bool:
+        """Whether the host exports what is measured."""
+        return self._in_host_provider
+
+    def measure(
+        self, name: str, value: float, attributes: Mapping[str, Any] | None, example: Context | None = None
+    ) -> None:
+        """Record one value of a histogram, with the span in ``example`` as its example.
+
+        What is no number of 0 or more is passed over.
+        """
         with guarded("telemetry:measure"):
             if 0 <= value < math.inf:
                 given = {k: plain(v) for k, v in (attributes or {}).items() if v is not None}
-                self._record[name](value, given)
+                self._record[name](value, given, example)
 
     # -- reading
 
@@ -196,8 +210,7 @@ class Metrics:
         }
 
 
-def _interval(environ: Mapping[str, str]) -> float:
-    # OpenTelemetry specification: milliseconds; what is no such number counts as not set.
-    text = environ.get("OTEL_METRIC_EXPORT_INTERVAL", "")
-    given = int(text) / 1000 if text.strip().isdecimal() else 0.0
-    return max(_SHORTEST_INTERVAL_S, given) if given else _DEFAULT_INTERVAL_S
+def _interval(variables: Variables) -> float:
+    # OpenTelemetry specification: milliseconds.
+    given = variables.positive("OTEL_METRIC_EXPORT_INTERVAL", _DEFAULT_INTERVAL_MS)
+    return max(_SHORTEST_INTERVAL_S, given / 1000)

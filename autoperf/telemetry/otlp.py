@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import logging
 import os
 import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from autoperf.telemetry import exporters
 from autoperf.telemetry.credentials import hidden, public
+from autoperf.telemetry.exporters import METRICS as METRICS
+from autoperf.telemetry.exporters import TRACES as TRACES
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
-TRACES: Final = "traces"
-METRICS: Final = "metrics"
-_NOISY: Final = ("opentelemetry", "urllib3", "requests", "grpc")
 _GRPC_ENDPOINT: Final = "http://localhost:4317"
 _HTTP_ENDPOINT: Final = "http://localhost:4318"
 _LONGEST_START: Final = 60.0
@@ -87,12 +84,20 @@ class Sender:
     """Delivers to one target with the SDK's exporter, which is imported at the first delivery.
 
     All of it happens on the thread that calls `deliver`. ``problem`` is the last failure, None after a
-    success; only the first one is reported. ``refused`` is set when the target turns out to take no such
-    signal, as a collector for traces does with metrics: that is no failure, and it is not asked again.
+    success; only the first one is reported. ``told`` are the exporter's arguments.
+    ``refused`` is set when the target turns out to take no such signal, as a collector for traces does with
+    metrics: that is no failure, and it is not asked again.
     """
 
-    def __init__(self, target: Target, report: Callable[[str], None], signal: str = TRACES) -> None:
+    def __init__(
+        self,
+        target: Target,
+        report: Callable[[str], None],
+        signal: str = TRACES,
+        told: Mapping[str, Any] | None = None,
+    ) -> None:
         self.target = target
+        self._told = told or {}
         self.problem: str | None = None
         self.refused = False
         self.sent = 0
@@ -102,9 +107,9 @@ class Sender:
         self._busy = self._closed = False
         self._exporter: Any = None
         self._calm = Calm()
-        self._hush = _Hush()
+        self._hush = exporters.Hush()
         if target.kind == "otlp-grpc":
-            _import_what_grpc_cannot_at_exit()
+            exporters.import_what_grpc_cannot_at_exit()
 
     def deliver(self, batch: Any) -> bool:
         """Export ``batch``, spans or metrics data; False when it did not arrive but is to be tried again."""
@@ -120,7 +125,7 @@ class Sender:
         self._hush.last = ""
         try:
             if self._exporter is None:
-                self._exporter = _exporter(self.target, self._signal, self._hush)
+                self._exporter = exporters.make(self.target.kind, self._signal, self._told, self._hush)
             # By name: the exporter's own module may have been loaded with another copy of the enumeration.
             arrived: bool = self._exporter.export(batch).name == "SUCCESS"
             reason = self._hush.last or "not accepted"
@@ -190,98 +195,3 @@ def _importing() -> bool:
                 return True
             frame = frame.f_back
     return False
-
-
-def _import_what_grpc_cannot_at_exit() -> None:
-    """Load what cannot be imported at shutdown (it needs thread pools); a short process exports only then."""
-    import concurrent.futures.thread  # noqa: F401
-
-    with contextlib.suppress(ImportError):
-        import opentelemetry.sdk._logs  # noqa: F401 - the gRPC exporter imports it in every version
-
-
-_EXPORTERS: Final = {
-    (TRACES, "console"): "opentelemetry.sdk.trace.export:ConsoleSpanExporter",
-    (TRACES, "otlp-http"): "opentelemetry.exporter.otlp.proto.http.trace_exporter:OTLPSpanExporter",
-    (TRACES, "otlp-grpc"): "opentelemetry.exporter.otlp.proto.grpc.trace_exporter:OTLPSpanExporter",
-    (METRICS, "console"): "opentelemetry.sdk.metrics.export:ConsoleMetricExporter",
-    (METRICS, "otlp-http"): "opentelemetry.exporter.otlp.proto.http.metric_exporter:OTLPMetricExporter",
-    (METRICS, "otlp-grpc"): "opentelemetry.exporter.otlp.proto.grpc.metric_exporter:OTLPMetricExporter",
-}
-_making = threading.Lock()
-
-
-def _forked() -> None:
-    global _making
-    _making = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
-
-
-def _exporter(target: Target, signal: str, hush: _Hush) -> Any:
-    from opentelemetry import context as context_api
-
-    # So that instrumented HTTP clients make no spans of our sending spans; this thread does nothing else.
-    key = getattr(context_api, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
-    context_api.attach(context_api.set_value(key, True))
-    module, _, name = _EXPORTERS[signal, target.kind].partition(":")
-    # One thread at a time: the two exporters of a protocol share most of their modules.
-    with _making, _quiet_grpc() if target.kind == "otlp-grpc" else contextlib.nullcontext():
-        make = getattr(importlib.import_module(module), name)
-        # Already now: what it thinks of the variables, it would say with the headers and their keys.
-        hush.install(threading.get_ident())
-        return make()
-
-
-@contextlib.contextmanager
-def _quiet_grpc() -> Iterator[None]:
-    """Have gRPC's C library, which reads this once as it starts, keep off the host's stderr.
-
-    A certificate that it cannot read is four lines of errors at every attempt; why it fails, we say once.
-    """
-    ours = "GRPC_VERBOSITY" not in os.environ
-    if ours:
-        os.environ["GRPC_VERBOSITY"] = "NONE"
-    try:
-        yield
-    finally:
-        if ours:
-            os.environ.pop("GRPC_VERBOSITY", None)
-
-
-class _Hush(logging.Filter):
-    """Keeps what the exporters log on one thread out of the host's logs, and remembers the last of it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.last = ""
-        self._thread = 0
-        self._loggers: list[logging.Logger] = []
-
-    def install(self, thread: int) -> None:
-        # A logger's filters do not see its children's records, hence each one by itself.
-        self._thread = thread
-        every: dict[str, Any] = dict(logging.root.manager.loggerDict)
-        self._loggers = [
-            logger
-            for name, logger in every.items()
-            if isinstance(logger, logging.Logger) and name.split(".")[0] in _NOISY
-        ]
-        for logger in self._loggers:
-            # Before the SDK's own, which swallow what looks like a repetition: it may be another exporter's.
-            logger.filters.insert(0, self)
-
-    def remove(self) -> None:
-        for logger in self._loggers:
-            logger.removeFilter(self)
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if record.thread != self._thread:
-            return True
-        if record.levelno >= logging.WARNING:
-            message = record.getMessage()
-            # That it gave up is no reason; why, it has said before.
-            self.last = self.last if self.last and "max retries" in message.lower() else message
-        return False

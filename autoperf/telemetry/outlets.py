@@ -9,11 +9,11 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from autoperf.errors import guarded
 from autoperf.store import Store
 from autoperf.telemetry.pipeline import CAPACITY, Pipeline
 
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
     from autoperf.telemetry.metrics import Metrics
     from autoperf.telemetry.otlp import Sender, Target
+    from autoperf.telemetry.variables import Variables
 
-_IDLE_S: Final = 3600.0
-# The share of the time at the end that is kept for the last record and for leaving.
+# The share of the time at the end that is kept for the last record.
 _FOR_THE_RECORD: Final = 0.05
+_EXIT: Final = "telemetry:exit"
 Report = Callable[[str], None]
 Snapshot = Callable[[], Mapping[str, Any]]
 
@@ -46,32 +47,32 @@ class Outlets:
         self._snapshot = snapshot
         self._described: dict[str, Any] = {}
         self._started = time.time()
-        self._over = False
+        self._over = self._closed = False
         self._saved = ""
+        self._seen: tuple[Mapping[str, Any], Mapping[str, Any]] = {}, {}
         self._store = Store.open(directory, max_bytes=max_bytes, report=report)
         self._to_store: Pipeline[ReadableSpan] = Pipeline("store", self._deliver, tick=self.tick)
         self._senders: list[tuple[Sender, Pipeline[ReadableSpan]]] = []
-        self._host: list[tuple[Callable[[int], Any], Pipeline[None]]] = []
         self.on_tick: Callable[[], None] = _nothing
 
-    def add_exporters(self) -> None:
+    def add_exporters(self, variables: Variables) -> None:
         """Make the exporters of spans that the standard variables ask for."""
         from autoperf.telemetry import otlp
 
         targets, problems = otlp.targets()
-        for sender in (otlp.Sender(target, self._report) for target in targets):
-            self._senders.append((sender, _pipeline(sender)))
-        for problem in problems:
-            self._report(problem)
+        variables.problems += problems
+        for target in targets:
+            told = variables.exporter(target.kind, otlp.TRACES)
+            sender = otlp.Sender(target, self._report, told=told)
+            self._senders.append((sender, _pipeline(sender, variables)))
 
-    def add_metrics(self, resource: Resource, *, again: bool) -> None:
+    def add_metrics(self, resource: Resource, variables: Variables, *, again: bool) -> None:
         """Measure, if the standard variables name somewhere for metrics to go."""
         from autoperf.telemetry import otlp
 
-        self._resource, self._calm = resource, otlp.Calm()
+        self._resource, self._variables, self._calm = resource, variables, otlp.Calm()
         targets, problems = otlp.targets(signal=otlp.METRICS)
-        for problem in problems:
-            self._report(problem)
+        variables.problems += problems
         if targets:
             self._measure(targets, self._snapshot() if again else {})
 
@@ -86,8 +87,8 @@ class Outlets:
         if host is not None:
             if self.metrics is None:
                 self._measure([], {}).start()
-            if self.metrics is not None and self.metrics.use(host):
-                self.flush_host_with(host.force_flush)
+            if self.metrics is not None:
+                self.metrics.use(host)
 
     @property
     def wanted_metrics(self) -> Metrics | None:
@@ -98,7 +99,9 @@ class Outlets:
         from autoperf.telemetry.metrics import Metrics
 
         described = lambda: self._described  # noqa: E731
-        self.metrics = Metrics(targets, self._resource, described, self._report_metrics, base=base)
+        self.metrics = Metrics(
+            targets, self._resource, described, self._report_metrics, base=base, variables=self._variables
+        )
         return self.metrics
 
     def _report_metrics(self, target: Target, line: str) -> None:
@@ -123,13 +126,6 @@ class Outlets:
         """Take a finished span that the host's provider exports: into the store alone."""
         self._to_store.put(span)
 
-    def flush_host_with(self, force_flush: Callable[[int], Any]) -> None:
-        """Have a provider of the host's flushed with ``force_flush(ms)`` where nothing else would."""
-        # A thread for each, and now: at shutdown none can be started, and who knows how long they take.
-        thread: Pipeline[None] = Pipeline("host", bool, interval=_IDLE_S, may_block=True)
-        thread.start()
-        self._host.append((force_flush, thread))
-
     # -- on the store's thread
 
     def _deliver(self, spans: list[ReadableSpan]) -> bool:
@@ -144,10 +140,14 @@ class Outlets:
         self._save_record()
 
     def _save_record(self, *, ended: bool = False) -> None:
-        self._described = dict(self._snapshot())
-        described = self._described | {"telemetry": self.counts()}
+        snapshot, counts = self._snapshot(), self.counts()
+        if snapshot is self._seen[0] and counts == self._seen[1] and not ended:
+            return
+        self._described = dict(snapshot)
+        described = self._described | {"telemetry": counts}
         text = json.dumps(described, default=str)
         if text == self._saved and not ended:
+            self._seen = snapshot, counts
             return
         now = time.time()
         identity = {
@@ -161,6 +161,7 @@ class Outlets:
         }
         if self._store.save_process(described | identity):
             self._saved = text
+            self._seen = snapshot, counts
 
     def counts(self) -> dict[str, Any]:
         """Spans taken, spans that reached neither store nor disk, and each exporter's own numbers."""
@@ -195,21 +196,28 @@ class Outlets:
         waits += [] if self.metrics is None else [self.metrics.flush()]
         return all([done, *(_wait(event, deadline) for event in waits)])
 
-    def finish(self, timeout: float, end_open: Callable[[], None] | None, *, leaving: bool = False) -> None:
-        """End open spans with ``end_open``, empty every queue, mark the record as ended.
-
-        With ``leaving`` also what a provider of the host's has queued, which nobody would see to then.
-        """
+    def finish(self, timeout: float, end_open: Callable[[], None] | None) -> None:
+        """End open spans with ``end_open``, empty every queue, mark the record as ended."""
         over = time.monotonic() + timeout
         deadline = over - timeout * _FOR_THE_RECORD
-        self._to_store.ask(deadline - time.monotonic(), end_open)
-        self._to_store.ask(deadline - time.monotonic(), lambda: self._save_record(ended=True))
+        # What one of these fails of costs no other, and the store, asked last, tells of it.
+        with guarded(_EXIT):
+            self._to_store.ask(deadline - time.monotonic(), end_open)
+        with guarded(_EXIT):
+            self._to_store.ask(deadline - time.monotonic(), lambda: self._save_record(ended=True))
+        with guarded(_EXIT):
+            self._finish_exporters(deadline)
+        # Again, now that the exporters' numbers are final; soon done, or not worth waiting for.
+        done = True
+        with guarded(_EXIT):
+            done = self._to_store.ask(max(0.1, over - time.monotonic()), self._close_store, stop=True)
+        if done and not self._closed:
+            with guarded(_EXIT):
+                self._close_store()
+
+    def _finish_exporters(self, deadline: float) -> None:
         waits = [pipeline.order(stop=True) for _, pipeline in self._senders]
         waits += [] if self.metrics is None else [self.metrics.finish()]
-        for flush, thread in self._host:
-            ms = max(1, int((deadline - time.monotonic()) * 1000))
-            ended = thread.order(partial(flush, ms) if leaving else None, stop=True)
-            waits += [ended] if leaving else []
         for event in waits:
             _wait(event, deadline)
         self._over = True
@@ -219,12 +227,11 @@ class Outlets:
             sender.close()
         if self.metrics is not None:
             self.metrics.close()
-        # Again, now that the exporters' numbers are final; soon done, or not worth waiting for.
-        self._to_store.ask(max(0.1, over - time.monotonic()), self._close_store, stop=True)
 
     def _close_store(self) -> None:
         self._save_record(ended=True)
         self._store.close()
+        self._closed = True
 
 
 def _nothing() -> None:
@@ -236,22 +243,20 @@ def _wait(event: threading.Event, deadline: float) -> bool:
 
 
 def _origin(target: Target) -> str:
-    return urlsplit(target.endpoint).netloc or target.endpoint.partition("/")[0]
+    try:
+        return urlsplit(target.endpoint).netloc or target.endpoint.partition("/")[0]
+    except ValueError:  # no address at all
+        return target.endpoint
 
 
-def _pipeline(sender: Sender) -> Pipeline[ReadableSpan]:
+def _pipeline(sender: Sender, variables: Variables) -> Pipeline[ReadableSpan]:
     # OpenTelemetry specification, batch span processor; its export timeout is the exporter's own here.
     return Pipeline(
         sender.target.kind,
         sender.deliver_spans,
-        capacity=_positive("OTEL_BSP_MAX_QUEUE_SIZE", CAPACITY),
-        batch=_positive("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512),
-        interval=_positive("OTEL_BSP_SCHEDULE_DELAY", 1000) / 1000,
+        capacity=variables.positive("OTEL_BSP_MAX_QUEUE_SIZE", CAPACITY),
+        batch=variables.positive("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512),
+        interval=variables.positive("OTEL_BSP_SCHEDULE_DELAY", 1000) / 1000,
         may_block=True,
         ready=sender.ready,
     )
-
-
-def _positive(variable: str, default: int) -> int:
-    text = os.environ.get(variable, "").strip()
-    return int(text) if text.isdecimal() and int(text) else default

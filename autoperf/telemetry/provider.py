@@ -6,19 +6,25 @@ Imports the SDK, so it is itself imported only once telemetry has been started.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace as trace_api
-from opentelemetry.sdk.resources import OTELResourceDetector, Resource
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, SpanProcessor, TracerProvider, sampling
+from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 from opentelemetry.sdk.version import __version__ as sdk_version
 
 from autoperf.store import SpanRow
-from autoperf.telemetry import names
+from autoperf.telemetry import exporters, names
+from autoperf.telemetry.attributes import put
+from autoperf.telemetry.spans import Source
+from autoperf.telemetry.variables import Variables
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
+    from opentelemetry.trace import Tracer
 
 SCOPE: Final = "autoperf"
 _OPEN_TRACKED: Final = 10_000
@@ -27,29 +33,76 @@ _OPEN_TRACKED: Final = 10_000
 class _Provider(TracerProvider):
     """The SDK's, without its work in a forked child: there we begin anew, and the host's fork stays quick."""
 
+    def get_tracer(self, *args: Any, **kwargs: Any) -> Tracer:
+        """The SDK's, without the filter that it adds to the warnings of the whole process."""
+        with warnings.catch_warnings():
+            return super().get_tracer(*args, **kwargs)
+
     def _handle_fork(self) -> None:
         # Recent SDKs run resource detectors here, on a thread pool.
         return
 
 
-def make_provider(resource: Resource) -> TracerProvider:
+class Ids(IdGenerator):
+    """Random ids from the system: the SDK's generator draws from `random`, which a tool may have seeded."""
+
+    def generate_span_id(self) -> int:
+        """64 random bits, not all 0."""
+        return int.from_bytes(os.urandom(8), "big") or self.generate_span_id()
+
+    def generate_trace_id(self) -> int:
+        """128 random bits, not all 0."""
+        return int.from_bytes(os.urandom(16), "big") or self.generate_trace_id()
+
+    def is_trace_id_random(self) -> bool:
+        """All bits are random; asked by newer SDKs."""
+        return True
+
+
+def make_provider(resource: Resource, variables: Variables) -> TracerProvider:
     """A private provider, never made global; sampler and limits are those of the standard variables."""
-    return TracerProvider(resource=resource, shutdown_on_exit=False)
+    return _Provider(
+        sampler=_sampler(*variables.sampler()),
+        resource=resource,
+        shutdown_on_exit=False,
+        id_generator=Ids(),
+        span_limits=SpanLimits(**variables.limits()),
+        **exporters.without_metrics(TracerProvider),
+    )
 
 
-def make_resource(given: Mapping[str, str]) -> Resource:
+def _sampler(name: str, ratio: float) -> sampling.Sampler:
+    root: sampling.Sampler
+    if name.endswith("traceidratio"):
+        root = sampling.TraceIdRatioBased(ratio)
+    else:
+        root = sampling.ALWAYS_OFF if name.endswith("always_off") else sampling.ALWAYS_ON
+    return sampling.ParentBased(root) if name.startswith("parentbased") else root
+
+
+def make_resource(given: Mapping[str, str], variables: Variables) -> Resource:
     """What describes this process; ``OTEL_RESOURCE_ATTRIBUTES`` and ``OTEL_SERVICE_NAME`` win.
 
     Not `Resource.create`: there the arguments win over the variables, and it scans every entry point.
     """
-    ours = {
-        "telemetry.sdk.language": "python",
-        "telemetry.sdk.name": "opentelemetry",
-        "telemetry.sdk.version": sdk_version,
-        names.SERVICE_NAME: names.DEFAULT_SERVICE,
-        **given,
-    }
-    return Resource(ours).merge(OTELResourceDetector().detect())
+    return Resource(
+        {
+            "telemetry.sdk.language": "python",
+            "telemetry.sdk.name": "opentelemetry",
+            "telemetry.sdk.version": sdk_version,
+            names.SERVICE_NAME: names.DEFAULT_SERVICE,
+            **given,
+            **variables.resource(),
+        }
+    )
+
+
+def source(provider: TracerProvider, *, shared: bool) -> Source:
+    """What spans are made with in ``provider``; ``shared`` says that it is the host's."""
+    tracer = provider.get_tracer(SCOPE)
+    if shared and type(getattr(tracer, "id_generator", None)) is RandomIdGenerator:
+        setattr(tracer, "id_generator", Ids())  # noqa: B010 - of this tracer, which is ours alone
+    return Source(tracer, shared, getattr(tracer, "_span_limits", None))
 
 
 def host_provider() -> TracerProvider | None:
@@ -89,7 +142,7 @@ class Processor(SpanProcessor):
         """End the spans still open, marked as cut off."""
         for span in list(self._open.values()):
             if span.is_recording():
-                span.set_attribute(names.CUT_OFF, True)
+                put(span, names.CUT_OFF, True)
                 span.end()
         self._open.clear()
 

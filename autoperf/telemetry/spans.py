@@ -6,13 +6,10 @@ Imports the OpenTelemetry API, so it is itself imported only once telemetry has 
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
-import contextvars
 import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
-from enum import Enum
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
@@ -21,13 +18,14 @@ from opentelemetry import trace as trace_api
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 
 from autoperf.errors import class_name, guarded
-from autoperf.telemetry import names
+from autoperf.telemetry import context, names
+from autoperf.telemetry.attributes import bounded, clean, put
 
 if TYPE_CHECKING:
+    from opentelemetry.context import Context
     from opentelemetry.trace import Span, Tracer
 
 _NAME_LENGTH: Final = 200
-_TEXT_LENGTH: Final = 1000
 _KINDS: Final = {kind.name.lower(): kind for kind in SpanKind}
 _ERROR: Final = Status(StatusCode.ERROR)
 # The SDK's spans know their parent's ids only; whether it has ended, its object tells.
@@ -40,7 +38,7 @@ class ActiveSpan:
     Do not keep it open over a ``yield`` of a generator: whoever runs in between would become its child.
     """
 
-    __slots__ = ("_control_flow", "_from_ns", "_make", "_new_trace", "_span", "_start_ns", "_token")
+    __slots__ = ("_control_flow", "_from_ns", "_make", "_new_trace", "_span", "_start_ns", "_tokens")
 
     def __init__(
         self,
@@ -56,7 +54,7 @@ class ActiveSpan:
         self._from_ns = from_ns
         self._start_ns = start_ns
         self._span: Span | None = None
-        self._token: Any = None
+        self._tokens: context.Tokens | None = None
 
     def __enter__(self) -> ActiveSpan:
         with guarded("telemetry:span start"):
@@ -64,7 +62,7 @@ class ActiveSpan:
                 self._span = _Pending(self._make, self._new_trace, self._from_ns, self._start_ns)
             else:
                 self._span = start_span(self._make, new_trace=self._new_trace)
-            self._token = context_api.attach(trace_api.set_span_in_context(self._span))
+            self._tokens = context.enter(self._span, shared=self._make.source.shared)
         return self
 
     def set(self, key: str, value: Any) -> None:
@@ -75,7 +73,7 @@ class ActiveSpan:
         with guarded("telemetry:span attribute"):
             cut_off = getattr(self._span, "end_time", None) is not None
             if self._span is not None and value is not None and not cut_off:
-                self._span.set_attribute(key, _attribute(key, value))
+                put(self._span, key, value)
                 if key == names.ERROR_TYPE:
                     self._span.set_status(_ERROR)
 
@@ -83,8 +81,8 @@ class ActiveSpan:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Literal[False]:
         with guarded("telemetry:span end"):
-            if self._token is not None:
-                _detach(self._token)
+            if self._tokens is not None:
+                context.leave(self._tokens)
             span = self._span
             if isinstance(span, _Pending):
                 span = span.ended(failed=error is not None)
@@ -95,10 +93,18 @@ class ActiveSpan:
         return False
 
 
+class Source(NamedTuple):
+    """Where spans come from; ``limits`` are the SDK's, ``shared`` says that the host made it global."""
+
+    tracer: Tracer
+    shared: bool
+    limits: Any
+
+
 class Make(NamedTuple):
     """What a span is made of: attributes as the caller gave them, ``kind`` one of those in `names`."""
 
-    tracer: Tracer
+    source: Source
     name: str
     attributes: Mapping[str, Any] | None
     kind: str = names.INTERNAL
@@ -112,7 +118,7 @@ class _Pending(trace_api.NonRecordingSpan):
     """
 
     def __init__(self, make: Make, new_trace: bool, from_ns: int, start_ns: int | None) -> None:
-        self._above = trace_api.get_current_span()
+        self._above = context.current(shared=make.source.shared)
         seen = trace_api.INVALID_SPAN if new_trace else self._above
         super().__init__(seen.get_span_context())
         self._make = make
@@ -144,7 +150,7 @@ class _Pending(trace_api.NonRecordingSpan):
         """Keep it for the span that may be made."""
         self._set[key] = value
         if self._real is not None and self._real.is_recording():
-            self._real.set_attribute(key, value)
+            put(self._real, key, value)
             if key == names.ERROR_TYPE:
                 self._real.set_status(_ERROR)
 
@@ -198,7 +204,8 @@ def start_span(
     the nearest one that still goes on, and where all have ended they begin traces of their own. Nothing
     hangs below what has ended.
     """
-    current = trace_api.get_current_span() if above is None else above
+    shared = make.source.shared
+    current = context.current(shared=shared) if above is None else above
     parent = current
     while getattr(parent, "end_time", None) is not None:
         parent = _above(parent)
@@ -209,13 +216,11 @@ def start_span(
         links = [Link(cause)] if cause.is_valid else []
     elif isinstance(parent, _Pending):
         parent = parent.made()
-    span = make.tracer.start_span(
+    span = make.source.tracer.start_span(
         clean(make.name, _NAME_LENGTH),
-        context=context_api.Context() if new_trace else trace_api.set_span_in_context(parent),
+        context=context_api.Context() if new_trace else context.below(parent, shared=shared),
         kind=_KINDS[make.kind],
-        attributes={
-            key: _attribute(key, value) for key, value in (make.attributes or {}).items() if value is not None
-        },
+        attributes=bounded(make.attributes, make.source.limits),
         links=links,
         start_time=start_ns,
         # The SDK would store the exception's text, and that is the user's.
@@ -238,38 +243,17 @@ def _above(span: Span) -> Span:
     return span.above if isinstance(span, _Pending) else _PARENTS.get(span, trace_api.INVALID_SPAN)
 
 
-def current_trace_id() -> str | None:
+def current_trace_id(source: Source) -> str | None:
     """The id of the trace that is going on here, as 32 hex digits."""
-    context = trace_api.get_current_span().get_span_context()
-    return f"{context.trace_id:032x}" if context.is_valid else None
+    found = context.current(shared=source.shared).get_span_context()
+    return f"{found.trace_id:032x}" if found.is_valid else None
 
 
-def _attribute(key: str, value: Any) -> Any:
-    return clean(value, len(value)) if key in names.CONTENT and type(value) is str else plain(value)
-
-
-def plain(value: Any) -> Any:
-    """``value`` as an attribute that every exporter can encode; one bad value costs the whole batch there."""
-    kind = type(value)
-    if kind is str:
-        return clean(value, _TEXT_LENGTH)
-    if kind is bool or kind is float:
-        return value
-    if kind is int:
-        return value if -(2**63) <= value < 2**63 else "int"
-    if kind in (list, tuple, set, frozenset):
-        return [clean(str(plain(item)), _TEXT_LENGTH) for item in value]
-    if isinstance(value, Enum):
-        return plain(value.value)
-    # Not str(value): that may run host code, and nobody knows what it would reveal.
-    return kind.__name__
-
-
-def clean(text: str, length: int) -> str:
-    """``text`` cut at ``length`` characters, lone surrogates (no UTF-8, no protobuf) replaced."""
-    if len(text) > length:
-        text = text[: length - 1] + "…"
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+def example(source: Source, *, in_host_meters: bool) -> Context:
+    """The context of a measurement: the current span, unless the host's metrics do not know it."""
+    if in_host_meters and not source.shared:
+        return context_api.Context()
+    return context.below(context.current(shared=source.shared), shared=source.shared)
 
 
 def _record_error(span: Span, error: BaseException, stopped: bool) -> None:
@@ -277,17 +261,7 @@ def _record_error(span: Span, error: BaseException, stopped: bool) -> None:
     # Cancelling, closing and interrupting come from outside: the span was stopped, it did not fail.
     stopped = stopped or isinstance(error, concurrent.futures.CancelledError)
     if isinstance(error, Exception) and not stopped:
-        span.set_attribute(names.ERROR_TYPE, name)
+        put(span, names.ERROR_TYPE, name)
         span.set_status(_ERROR)
     else:
-        span.set_attribute(names.INTERRUPTED, name)
-
-
-def _detach(token: Any) -> None:
-    if not isinstance(token, contextvars.Token):
-        context_api.detach(token)
-        return
-    # Left in another context than it was entered in (a generator closed elsewhere): that context is gone or
-    # not ours to change. The API's own detach() would log a traceback here.
-    with contextlib.suppress(ValueError, RuntimeError):
-        token.var.reset(token)
+        put(span, names.INTERRUPTED, name)

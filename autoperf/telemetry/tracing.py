@@ -13,12 +13,10 @@ from autoperf.telemetry import names
 from autoperf.telemetry.exits import Exits, finish_with_multiprocessing, tell_of_forks
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import Tracer
-
     from autoperf.telemetry.metrics import Metrics
     from autoperf.telemetry.outlets import Outlets
     from autoperf.telemetry.provider import Processor
-    from autoperf.telemetry.spans import ActiveSpan
+    from autoperf.telemetry.spans import ActiveSpan, Source
 
 EXIT_SECONDS: Final = 2.0
 
@@ -69,7 +67,7 @@ class Telemetry:
         self._snapshot = snapshot
         self._store_dir = store_dir
         self._report: Callable[[str], None] = (lambda _: None) if config.quiet else say
-        self._tracer: Tracer | None = None
+        self._source: Source | None = None
         self._processors: list[Processor] = []
         self._outlets: Outlets | None = None
         self._metrics: Metrics | None = None
@@ -97,7 +95,7 @@ class Telemetry:
         """
         telemetry = cls(config, resource, snapshot, store_dir, spans=spans, control_flow=control_flow)
         telemetry._begin()
-        telemetry._exits = Exits(telemetry)
+        telemetry._exits = Exits(telemetry.shutdown)
         tell_of_forks(telemetry)
         return telemetry
 
@@ -112,20 +110,29 @@ class Telemetry:
 
     def _begin_spans(self, outlets: Outlets) -> None:
         # Only now, so that a Python that traces nothing does not pay for importing the SDK.
+        from autoperf.telemetry import sdk
+        from autoperf.telemetry.variables import Variables
+
+        sdk.load()
         from autoperf.telemetry import provider, spans
 
+        variables = Variables()
         self._provider_module, self._spans = provider, spans
-        outlets.add_exporters()
+        outlets.add_exporters(variables)
         outlets.on_tick = self._use_host_providers
         self._processors = [provider.Processor(outlets.put)]
-        resource = provider.make_resource({names.SERVICE_INSTANCE_ID: outlets.instance, **self._resource})
-        ours = provider.make_provider(resource)
+        given = {names.SERVICE_INSTANCE_ID: outlets.instance, **self._resource}
+        resource = provider.make_resource(given, variables)
+        ours = provider.make_provider(resource, variables)
         outlets.resource = dict(ours.resource.attributes)
         ours.add_span_processor(self._processors[0])
-        self._tracer = ours.get_tracer(provider.SCOPE)
+        self._source = provider.source(ours, shared=False)
         with guarded("telemetry:metrics"):
-            outlets.add_metrics(resource, again=self._again)
+            outlets.add_metrics(resource, variables, again=self._again)
             self._metrics = outlets.metrics
+        variables.meter_provider()
+        for problem in variables.problems if not self._again else ():
+            self._report(problem)
         self._use_host_provider(outlets)
 
     # -- making spans
@@ -146,12 +153,12 @@ class Telemetry:
         ``from_ns`` there is a span only if it took as many ns, failed, was told something, or held another;
         such a one may have begun at ``start_ns`` already.
         """
-        tracer = self._tracer or self._begin_in_child()
-        if tracer is None:
+        source = self._source or self._begin_in_child()
+        if source is None:
             return _NO_SPAN
         if self._metrics is not None:
             self._metrics.loops.note()
-        make = self._spans.Make(tracer, name, attributes, kind)
+        make = self._spans.Make(source, name, attributes, kind)
         span: ActiveSpan = self._spans.ActiveSpan(make, new_trace, self._control_flow, from_ns, start_ns)
         return span
 
@@ -164,10 +171,10 @@ class Telemetry:
         kind: str = names.INTERNAL,
     ) -> None:
         """A span after the fact, below the current one; times in ns since the epoch."""
-        tracer = self._tracer or self._begin_in_child()
-        if tracer is not None:
+        source = self._source or self._begin_in_child()
+        if source is not None:
             with guarded("telemetry:record"):
-                make = self._spans.Make(tracer, name, attributes, kind)
+                make = self._spans.Make(source, name, attributes, kind)
                 self._spans.start_span(make, start_ns=start_ns).end(end_ns)
 
     def measure(self, name: str, value: float, attributes: Mapping[str, Any] | None = None) -> None:
@@ -177,13 +184,15 @@ class Telemetry:
         """
         if self._outlets is None:
             self._begin_in_child()
-        if self._metrics is not None:
-            self._metrics.measure(name, value, attributes)
+        metrics, source = self._metrics, self._source
+        if metrics is not None and source is not None:
+            with guarded("telemetry:measure"):
+                example = self._spans.example(source, in_host_meters=metrics.in_host_provider)
+                metrics.measure(name, value, attributes, example)
 
     def current_trace_id(self) -> str | None:
         """The trace going on here, as 32 hex digits."""
-        recording = self._outlets is not None and bool(self._processors)
-        return self._spans.current_trace_id() if recording else None
+        return None if self._source is None else self._spans.current_trace_id(self._source)
 
     # -- on our thread
 
@@ -200,10 +209,9 @@ class Telemetry:
             # One of its own: what our provider began is ours to export, also when it ends later.
             self._processors.append(self._provider_module.Processor(outlets.keep))
             host.add_span_processor(self._processors[-1])
-            outlets.flush_host_with(host.force_flush)
             if self._exits is not None:  # before the host's own end, after which it would take nothing
                 self._exits.come_first()
-            self._tracer = host.get_tracer(self._provider_module.SCOPE)
+            self._source = self._provider_module.source(host, shared=True)
             outlets.in_host_provider = True  # when it is so: `counts` tells it
         with guarded("telemetry:metrics"):
             outlets.use_host_meters()
@@ -223,21 +231,15 @@ class Telemetry:
 
     def shutdown(self, timeout: float = EXIT_SECONDS) -> None:
         """End open spans as cut off, empty the queues, mark the record as ended, in ``timeout`` seconds."""
-        self._finish(timeout, leaving=False)
-
-    def leave(self) -> None:
-        """`shutdown` where nothing of the process comes after: also flush a provider of the host's."""
-        self._finish(EXIT_SECONDS, leaving=True)
-
-    def _finish(self, timeout: float, *, leaving: bool) -> None:
         if self._ended:
             return
         self._ended = True
-        self._tracer = self._metrics = None
+        self._source = self._metrics = None
         if self._exits is not None:
-            self._exits.undo()
+            with guarded("telemetry:exit"):
+                self._exits.undo()
         if self._outlets is not None:
-            self._outlets.finish(timeout, self._end_open if self._processors else None, leaving=leaving)
+            self._outlets.finish(timeout, self._end_open if self._processors else None)
             self._silence()
 
     def _end_open(self) -> None:
@@ -245,24 +247,13 @@ class Telemetry:
         for processor in self._processors:
             processor.end_open()
 
-    def resume(self) -> None:
-        """Begin anew with the next span after a `shutdown`: the process did not end after all."""
-        self._outlets = None
-        self._again = True
-        self._ended = False
-        self._exits = Exits(self)
-
-    def alive(self) -> bool:
-        """Whether anything is recorded in this process; in a forked child not before its first span."""
-        return self._outlets is not None and not self._ended
-
     # -- forks
 
     def forked(self) -> None:
         """Leave to the parent what is the parent's."""
         self._beginning = threading.RLock()
         self._again = True
-        self._tracer = self._metrics = None
+        self._source = self._metrics = None
         if self._outlets is not None:
             self._silence()
             self._outlets = None
@@ -273,10 +264,10 @@ class Telemetry:
         for processor in self._processors:
             processor.live = False
 
-    def _begin_in_child(self) -> Tracer | None:
+    def _begin_in_child(self) -> Source | None:
         with self._beginning:
             if self._outlets is None and not self._ended:
                 with guarded("telemetry:fork"):
                     self._begin()
-                    finish_with_multiprocessing(self.leave)
-        return self._tracer
+                    finish_with_multiprocessing(self.shutdown)
+        return self._source

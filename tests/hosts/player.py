@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +219,8 @@ def play(host: Host, scenario: Scenario) -> dict[str, Any]:
     try:
         for path, text in scenario.files.items():
             write(path, text)
+        if scenario.files:
+            time.sleep(0.06)  # until a change that comes now is sure to show
         stage = Stage(host, scenario)
         for chat in scenario.chats:
             stage.open_chat(chat)

@@ -14,7 +14,7 @@ from autoperf.agentzero import interventions, streaming
 from autoperf.agentzero.growing import GrowingTexts
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.sources import digest
-from autoperf.patching import Switch
+from autoperf.patching import Switch, replacement
 from tests import loaders, test_extension_points
 from tests.growing_replies import load
 from tests.path_hosts import Pair, agent
@@ -97,7 +97,7 @@ class Check:
 
 def test_handle_intervention_idle(compare):
     original = Check.handle_intervention
-    patched = interventions.plain(Probe(None))(original, Switch())
+    patched = replacement(original, interventions.plain(Probe(None)), Switch())
     check = Check()
 
     def calling(call: Callable[..., Any]) -> Callable[[], Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from autoperf.agentzero import extensions, turns
 from autoperf.agentzero.points import Points
 from autoperf.agentzero.probe import Probe
-from autoperf.patching import Switch
+from autoperf.patching import Switch, replacement
 
 Body = Callable[[], Awaitable[Any]]
 
@@ -28,7 +28,8 @@ class Host:
             def __init__(self, agent: Any) -> None:
                 self.agent = agent
 
-        Extension.__init__ = extensions.instances(probe)(Extension.__init__, Switch())  # type: ignore[method-assign]
+        made = replacement(Extension.__init__, extensions.instances(probe), Switch())
+        Extension.__init__ = made  # type: ignore[method-assign]
         self.base: Any = Extension
 
     def extend(self, point: str, name: str, execute: Callable[[Any], Awaitable[Any]]) -> None:

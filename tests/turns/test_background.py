@@ -241,7 +241,7 @@ def test_what_goes_on_beside_the_turn_counts_into_nothing_of_the_turn(
 ) -> None:
     tasks: list[Any] = []
     seen: list[Any] = []
-    probe = host.probe
+    probe, stream, step = host.probe, Stream(), Step()
 
     async def beside() -> None:
         with host.span("chat utility"):
@@ -249,8 +249,8 @@ def test_what_goes_on_beside_the_turn_counts_into_nothing_of_the_turn(
             seen.append(probe.turn.get() is turn[0])
 
     async def execute(self: Any) -> None:
-        probe.stream.set(Stream())
-        probe.step.set(Step())
+        probe.stream.set(stream)
+        probe.step.set(step)
         turn.append(probe.turn.get())
         tasks.append(asyncio.create_task(beside()))
 

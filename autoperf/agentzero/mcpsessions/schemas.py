@@ -15,7 +15,7 @@ _DIALECT: Final = "$schema"
 _PLAIN_FORMAT: Final = 2
 
 
-def checking(original: Callable[..., Any], switch: Switch) -> Callable[..., Any]:
+def checking(original: Callable[..., Any], _switch: Switch) -> Callable[..., Any]:
     """For ``jsonschema.validate(instance, schema, cls=None)``, which the `mcp` package calls each time.
 
     It checks the schema itself first, which takes fifty times as long as the result. A schema that has
@@ -24,15 +24,15 @@ def checking(original: Callable[..., Any], switch: Switch) -> Callable[..., Any]
     expect_parameters(original, "instance", "schema", "cls", "args")
     passed: set[Any] = set()
 
-    def validate(instance: Any, schema: Any, cls: Any = None, *args: Any, **kwargs: Any) -> Any:
-        if switch.on and cls is None and type(schema) is dict and _DIALECT not in schema:
+    def validate(call: Any, instance: Any, schema: Any, cls: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if cls is None and type(schema) is dict and _DIALECT not in schema:
             try:
                 latest = original.__globals__["validator_for"](schema)
                 content = marshal.dumps(schema, _PLAIN_FORMAT)
                 cls = _Checked(latest, (latest, vars(latest)["check_schema"], content), passed)
             except (ValueError, TypeError, KeyError):
                 pass  # with something in it that is no plain value
-        return original(instance, schema, cls, *args, **kwargs)
+        return call(instance, schema, cls, *args, **kwargs)
 
     return validate
 

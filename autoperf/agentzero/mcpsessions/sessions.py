@@ -20,7 +20,8 @@ from autoperf.agentzero.mcpsessions.connection import Connection
 from autoperf.agentzero.mcpsessions.loop import LoopThread
 from autoperf.agentzero.mcpsessions.visit import Visit
 from autoperf.errors import guarded
-from autoperf.telemetry.exits import finish_with_multiprocessing, tell_of_leaving
+from autoperf.stamps import signature
+from autoperf.telemetry.exits import finish_with_multiprocessing
 
 # At the end of the process, for all servers together; after that they are ended by force.
 _LEAVING_SECONDS: Final = 1.0
@@ -43,7 +44,7 @@ def _look(path: str) -> Any:
         seen = os.stat(path)
     except (OSError, ValueError):
         return None
-    return (seen.st_mtime_ns, seen.st_size, seen.st_ino) if stat.S_ISREG(seen.st_mode) else None
+    return signature(seen) if stat.S_ISREG(seen.st_mode) else None
 
 
 def is_local(client: Any) -> bool:
@@ -70,7 +71,6 @@ class Sessions:
             return False
         if not self._known:
             self._known = True
-            tell_of_leaving(self)
             atexit.register(self.leave)
             finish_with_multiprocessing(self.leave)
         return True
@@ -129,18 +129,17 @@ class Sessions:
     # -- the end
 
     def leave(self) -> None:
-        """End every server, in about 1.5 s, where the process ends or goes on as another program."""
+        """End every server, in about 1.5 s, where the interpreter exits.
+
+        A process that is killed or goes on as another program ends none: its servers see the end of their
+        input, as those of the host itself do then.
+        """
         self.stopped = True
-        # One after the other: a signal may come while this thread holds the lock.
         connections = list(self.connections)
         if connections:
             found = [connection.process for connection in connections]
             self.loop.wait(_closed(connections), _LEAVING_SECONDS)
             processes.end(found)
-
-    def resume(self) -> None:
-        """The process goes on after all."""
-        self.stopped = False
 
     def stop(self) -> None:
         """End everything and take our hands off."""

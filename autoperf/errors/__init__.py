@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import threading
@@ -11,8 +12,13 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
+from autoperf.wording import printable
+
+_PACKAGE: Final = f"{os.sep}autoperf{os.sep}"
+_OURS: Final = __file__[: __file__.rindex(_PACKAGE) + len(_PACKAGE)]
 _FRAMES_SHOWN: Final = 4
 _DISTINCT_FAILURES_KEPT: Final = 50
+_OUR_DEPTH: Final = 100
 
 T = TypeVar("T")
 
@@ -33,8 +39,13 @@ class Failures:
         self._counts: dict[tuple[str, str], int] = {}
 
     def record(self, seam: str, error: BaseException) -> int:
-        """Count one failure and return how often this seam has failed so far."""
-        reason = f"{type(error).__name__}: {error}"[:300]
+        """Count one failure and return how often this seam has failed so far.
+
+        That the host had used up the stack when it called us is no failure of ours, and not counted.
+        """
+        if isinstance(error, RecursionError) and _began_deep(error.__traceback__):
+            return self.of(seam)
+        reason = _reason(error)[:300]
         with self._lock:
             key = (seam, reason)
             if key not in self._counts and len(self._counts) >= _DISTINCT_FAILURES_KEPT:
@@ -46,7 +57,8 @@ class Failures:
             say(f"{seam}: {reason}; the host's own code runs instead")
             if os.environ.get("AUTOPERF_DEBUG"):
                 trace = traceback.format_exception(type(error), error, error.__traceback__)
-                say("".join(trace[-_FRAMES_SHOWN:]).rstrip())
+                for line in "".join(trace[-_FRAMES_SHOWN:]).rstrip().splitlines():
+                    say(line)
         return total
 
     def forked(self) -> None:
@@ -62,6 +74,37 @@ class Failures:
         """Every distinct failure as ``{"seam", "reason", "count"}``."""
         with self._lock:
             return [{"seam": s, "reason": r, "count": n} for (s, r), n in self._counts.items()]
+
+
+def _reason(error: BaseException) -> str:
+    """The class and the place in our code; not the text, which may quote what the host was told.
+
+    Texts of ours and of the system are none of that, and a person who debugs asks for all of them.
+    """
+    text = ""
+    if isinstance(error, AutoperfError) or os.environ.get("AUTOPERF_DEBUG"):
+        text = f": {error}"
+    elif isinstance(error, OSError) and error.strerror:
+        text = f": {error.strerror}"
+    return f"{type(error).__name__}{text}{_place(error.__traceback__)}"
+
+
+def _place(trace: TracebackType | None) -> str:
+    found = ""
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if file.startswith(_OURS):
+            found = f" at {file[len(_OURS) :]}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return found
+
+
+def _began_deep(trace: TracebackType | None) -> bool:
+    """Whether the stack was nearly used up below the fence: our own code recurses nowhere as deep as this."""
+    depth = 0
+    while trace is not None and depth <= _OUR_DEPTH:
+        depth, trace = depth + 1, trace.tb_next
+    return depth <= _OUR_DEPTH
 
 
 failures = Failures()
@@ -125,12 +168,18 @@ def class_name(error: BaseException) -> str:
 
 
 def say(line: str) -> None:
-    """Print one line for a person on stderr; a closed or full stderr is not an error."""
-    stream = sys.stderr
-    if stream is None:
-        return
+    """Print one `printable` line for a person on stderr; a closed or full stderr is not an error.
+
+    Past the stream's buffer: what stays in that because the disk is full, Python tries to write again as it
+    exits, and makes the exit code 120 of it.
+    """
+    stream, text = sys.stderr, f"autoperf: {printable(line)}\n"
     try:
-        stream.write(f"autoperf: {line}\n")
-        stream.flush()
+        if type(stream) is io.TextIOWrapper:
+            stream.flush()
+            os.write(stream.fileno(), text.encode(stream.encoding, "backslashreplace"))
+        elif stream is not None:
+            stream.write(text)
+            stream.flush()
     except (OSError, ValueError):
         pass
