@@ -116,10 +116,11 @@ def _leave(error: BaseException) -> None:
         error.__traceback__ = trace.tb_next
 
 
-if sys.version_info >= (3, 11):
-    # One frame stands between the host and a tool that runs. `warnings.warn(stacklevel=2)` passes over
-    # frames of the import machinery, which it knows by their file, and so names the host's line.
-    _awaited.__code__ = _awaited.__code__.replace(co_filename="<autoperf, as importlib._bootstrap>")
+# One frame stands between the host and a tool that runs. `warnings.warn(stacklevel=2)` passes over frames of
+# the import machinery, which it knows by their file, and so names the host's line. To Python 3.10 tracebacks
+# hold the frame until the host formats them, where frames of ours are known by the folder.
+_PLACE: Final = __file__ if sys.version_info < (3, 11) else "<autoperf"
+_awaited.__code__ = _awaited.__code__.replace(co_filename=f"{_PLACE} as importlib._bootstrap>")
 
 
 def waiting(tool: Any) -> Watch | None:

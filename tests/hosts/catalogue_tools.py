@@ -7,7 +7,65 @@ from scenario import Chat, Scenario, call, done, simple
 
 
 def scenarios(gen: Generation) -> list[Scenario]:
-    return [*edits(gen), *state(gen), *broken(gen), *contents(gen), *memories(gen)]
+    return [*edits(gen), *state(gen), *broken(gen), *contents(gen), *observers(gen), *memories(gen)]
+
+
+def observers(gen: Generation) -> Iterator[Scenario]:
+    """Tools that look at themselves: before they run, while they run, and where they failed or warned."""
+    head = "import copy, inspect, traceback, warnings\n"
+    looks = (
+        "async def before_execution(self, **kwargs):\n"
+        "    await super().before_execution(**kwargs)\n"
+        "    self.seen = self.look()\n"
+        "def look(self):\n"
+        "    run = self.execute\n"
+        "    return (sorted(vars(self)), type(run).__name__, run.__self__ is self,\n"
+        "            run.__func__ is type(self).execute, inspect.iscoroutinefunction(run),\n"
+        "            copy.copy(self).execute.__self__ is self)\n"
+    )
+    name = "looks_at_itself"
+    yield simple(
+        name,
+        probes(name, 4),
+        {gen.tool_path(name): gen.tool("return say((self.seen, self.look()))", head, fields=looks)},
+    )
+    name = "copies_itself"
+    copies = (
+        "async def before_execution(self, **kwargs):\n"
+        "    await super().before_execution(**kwargs)\n"
+        "    other = copy.copy(self)\n"
+        "    other.name = 'of the copy'\n"
+        "    self.told = (await other.execute(text='-')).message\n"
+    )
+    told = "return say((self.name, getattr(self, 'told', None)))"
+    yield simple(name, probes(name, 4), {gen.tool_path(name): gen.tool(told, head, fields=copies)})
+    name = "class_patched_before"
+    patches = (
+        "async def before_execution(self, **kwargs):\n"
+        "    await super().before_execution(**kwargs)\n"
+        "    original = type(self).execute\n"
+        "    async def execute(tool, **kwargs):\n"
+        "        return say(('patched', (await original(tool, **kwargs)).message))\n"
+        "    type(self).execute = execute\n"
+    )
+    yield simple(
+        name, probes(name, 3), {gen.tool_path(name): gen.tool('return say("bare")', head, fields=patches)}
+    )
+    name = "formats_its_failure"
+    fails = (
+        "if kwargs.get('text') == 'fail':\n    raise ValueError('deep')\n"
+        "try:\n    await type(self)(**self.fresh()).execute(text='fail')\n"
+        "except ValueError:\n    own = traceback.format_exc()\n"
+        "with warnings.catch_warnings(record=True) as caught:\n"
+        "    warnings.simplefilter('always')\n"
+        "    warnings.warn('look there', stacklevel=2)\n"
+        "return say((own, [(one.filename, one.lineno) for one in caught]))"
+    )
+    fresh = (
+        "def fresh(self):\n    return dict(agent=self.agent, name=self.name, method=None, args={},\n"
+        "                message='', loop_data=None)\n"
+    )
+    yield simple(name, probes(name, 3), {gen.tool_path(name): gen.tool(fails, head, fields=fresh)})
 
 
 def memories(gen: Generation) -> Iterator[Scenario]:
