@@ -119,8 +119,6 @@ class Bounds:
         if size(log) > self.reserve:
             # While somebody reads it may not be emptied: it grows until that has read.
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            if size(log) > self._pages * _PAGE_BYTES:
-                raise sqlite3.OperationalError("a reader keeps the write-ahead log from being emptied")
         # Low water well below high water, or every single write would evict.
         if tables.pages_used(connection) > self._pages * 9 // 10:
             self.evict(connection)
@@ -205,7 +203,7 @@ def set_aside(path: Path) -> Path | None:
 
 
 def readable_rows(path: Path, table: str, columns: str) -> Iterator[tuple[Any, ...]]:
-    """Rows of ``table`` in a damaged database: from its beginning to the damage, then from its end to that."""
+    """Rows of ``table`` in a damaged database: from its beginning to the damage, then from its end."""
     seen: set[int] = set()
     for order in ("ASC", "DESC"):
         try:

@@ -32,7 +32,8 @@ _WHOLE: Final = (
 )
 _MEASURED: Final = (
     "SELECT name, start_ns, end_ns, status, pid, attributes FROM spans "
-    f"WHERE {_WHOLE} AND status != '{tables.OPEN}' AND start_ns >= ? AND start_ns < ? AND (? IS NULL OR name = ?) ORDER BY start_ns"
+    f"WHERE {_WHOLE} AND status != '{tables.OPEN}' AND start_ns >= ? AND start_ns < ? "
+    "AND (? IS NULL OR name = ?) ORDER BY start_ns"
 )
 _LAST_NS: Final = 2**63 - 1
 _MARKS: Final = (

@@ -172,9 +172,7 @@ class Store:
         lost = max(0, stored - there)
         if lost:
             self.dropped += lost
-            self._report(
-                f"the store {self.path} was replaced by somebody: {lost} spans stored in it are gone"
-            )
+            self._report(f"the store {self.path} is another file now: {lost} spans of the former are lost")
 
     def _prepare_new(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -212,10 +210,8 @@ class Store:
         mine = self._inode
         self.close()
         if not self._use.take_alone():
-            self._use.release()
-            return (
-                False  # whoever else has it open lets go of it within seconds; then it is our turn or theirs
-            )
+            self._use.ask_for()
+            return False  # the others let go of it within seconds
         try:
             if mine and databases.inode(self.path) != mine:
                 return True  # another process has done it already

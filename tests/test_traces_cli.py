@@ -233,7 +233,7 @@ def test_a_trace_that_still_goes_on(tmp_path: Path, capsys: pytest.CaptureFixtur
     step = trace.span("step", 0, 90, "00000000000000ff")
     trace.span("chat m", 0, 50, step, attributes={names.CUT_OFF: True})
     home = str(keep(tmp_path, trace))
-    assert "(still o" in said(capsys, "traces", "--home", home)[1]
+    assert "(cut off" in said(capsys, "traces", "--home", home)[1]
     lines = said(capsys, "traces", "show", "--home", home)
     assert any("(root not recorded yet)" in line for line in lines)
     assert any("chat m (cut off)" in line for line in lines)

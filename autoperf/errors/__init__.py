@@ -86,6 +86,8 @@ def _reason(error: BaseException) -> str:
         text = f": {error}"
     elif isinstance(error, OSError) and error.strerror:
         text = f": {error.strerror}"
+    elif isinstance(error, ImportError) and error.name:
+        text = f": {error.name}"
     return f"{type(error).__name__}{text}{_place(error.__traceback__)}"
 
 
