@@ -102,6 +102,7 @@ async def _awaited(execution: Awaitable[Any], running: Running) -> Any:
     except BaseException as error:
         with guarded(_SEAM):
             running.raised(error)
+        with guarded(_SEAM):
             _leave(error)
         raise
     with guarded(_SEAM):

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from autoperf.errors import guarded
+from autoperf.errors.fence import standing_in
 from autoperf.monitor.readings import Readings
 from autoperf.monitor.stalls import Stall, Stalls
 
@@ -82,7 +83,10 @@ class Monitor:
                 return
             self._stopping = threading.Event()
             self._thread = threading.Thread(
-                target=self._run, args=(self._stopping,), name="autoperf-monitor", daemon=True
+                target=standing_in("monitor", self._run, self._run),
+                args=(self._stopping,),
+                name="autoperf-monitor",
+                daemon=True,
             )
             try:
                 self._thread.start()

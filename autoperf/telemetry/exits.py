@@ -12,17 +12,20 @@ import os
 import sys
 import weakref
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from autoperf.errors import guarded
 from autoperf.errors.fence import standing_in
+
+_SEAM: Final = "telemetry:exit"
 
 
 class Exits:
     """Calls ``finish`` at interpreter exit and at the end of a multiprocessing child, until `undo`."""
 
     def __init__(self, finish: Callable[[], None]) -> None:
-        self._finish = standing_in("telemetry:exit", finish, lambda: None)
+        again = standing_in(_SEAM, finish, lambda: None)
+        self._finish = standing_in(_SEAM, finish, again)
         atexit.register(self._finish)
         finish_with_multiprocessing(self._finish)
 

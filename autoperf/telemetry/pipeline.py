@@ -10,6 +10,7 @@ from queue import Empty, SimpleQueue
 from typing import Final, Generic, TypeVar
 
 from autoperf.errors import guarded
+from autoperf.errors.fence import standing_in
 
 T = TypeVar("T")
 CAPACITY: Final = 8192
@@ -69,7 +70,9 @@ class Pipeline(Generic[T]):
 
     def start(self) -> None:
         """Start the thread; from Python 3.12 this must not wait until the interpreter shuts down."""
-        self._thread = threading.Thread(target=self._run, name=f"autoperf-{self.name}", daemon=True)
+        # Begun anew where it fails: without it nothing would be stored, nor told.
+        run = standing_in(f"telemetry:{self.name}", self._run, self._run)
+        self._thread = threading.Thread(target=run, name=f"autoperf-{self.name}", daemon=True)
         try:
             self._thread.start()
         except RuntimeError:
@@ -117,8 +120,9 @@ class Pipeline(Generic[T]):
                 request = None
             self._woken = False
             if request is None:
-                if self._ready is None or self._ready():
-                    self._empty()
+                with guarded(f"telemetry:{self.name}"):
+                    if self._ready is None or self._ready():
+                        self._empty()
                 self._run_tick()
             else:
                 self._serve(request)
@@ -127,15 +131,21 @@ class Pipeline(Generic[T]):
 
     def _serve(self, request: _Request) -> None:
         self._retry_at = 0.0
-        self._empty()
-        if request.action is not None:
-            with guarded(f"telemetry:{self.name}"):
-                request.action()
-            self._empty()
-        if request.stop:
-            self._drop(len(self._queue))
-            self._queue.clear()
-        request.done.set()
+        seam = f"telemetry:{self.name}"
+        try:
+            with guarded(seam):
+                self._empty()
+            if request.action is not None:
+                with guarded(seam):
+                    request.action()
+                with guarded(seam):
+                    self._empty()
+            if request.stop:
+                with guarded(seam):
+                    self._drop(len(self._queue))
+                    self._queue.clear()
+        finally:
+            request.done.set()  # whoever waits for it is the host, at its exit
 
     def _run_tick(self) -> None:
         if self._tick is not None:

@@ -247,8 +247,13 @@ class Telemetry:
         if self._exits is not None:
             with guarded("telemetry:exit"):
                 self._exits.undo()
-        if self._outlets is not None:
-            self._outlets.finish(timeout, self._end_open if self._processors else None)
+        if self._outlets is None:
+            return
+        for _ in range(2):  # once more where it fails: it writes what is told of the process, failures too
+            with guarded("telemetry:exit"):
+                self._outlets.finish(timeout, self._end_open if self._processors else None)
+                break
+        with guarded("telemetry:exit"):
             self._silence()
 
     def _open_spans(self) -> list[Span]:
