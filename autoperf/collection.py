@@ -160,9 +160,9 @@ class HeldCollection:
 
 def _trim() -> None:
     """Give the pages that glibc's allocator holds free back to the system; others do so by themselves."""
-    import ctypes
+    with contextlib.suppress(ImportError, OSError, AttributeError, TypeError):
+        import ctypes  # some Pythons are built without
 
-    with contextlib.suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 

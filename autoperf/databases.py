@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
 import threading
 import time
 import urllib.parse
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from autoperf import statedir, tables
+from autoperf.sqlite import sqlite3
 
 BUSY_MS: Final = 5000
 LOGS: Final = ("-wal", "-shm", "-journal")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +13,7 @@ from autoperf.errors import AutoperfError
 from autoperf.insight.summary import Summary, summarise
 from autoperf.processes import ended_by_exec, runs
 from autoperf.shortening import homeless
+from autoperf.sqlite import sqlite3
 from autoperf.store import FILE_NAME, open_reading
 from autoperf.tables import SpanRow
 from autoperf.telemetry import names

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
 import stat
 from pathlib import Path
 from typing import Any, Final
 
 from autoperf import launches, records
 from autoperf.errors import AutoperfError
+from autoperf.sqlite import sqlite3
 from autoperf.wording import duration, printable
 
 # The system's start of a process and the wall clock may differ by a set clock.

@@ -128,6 +128,8 @@ class Runtime:
 
     def _begin(self) -> None:
         config = self.config
+        if not config.quiet and importlib.util.find_spec("_ctypes") is None:
+            say("this Python was built without ctypes: files are looked at whenever they are asked for")
         with guarded("telemetry"):
             self._start_telemetry(spans=config.on("trace"))
         if self.telemetry is None and config.on("trace"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sqlite3
 import threading
 import time
 import weakref
@@ -18,6 +17,7 @@ from autoperf import databases, records, tables
 from autoperf.databases import open_reading as open_reading
 from autoperf.errors import AutoperfError, say
 from autoperf.mounts import file_system, is_remote
+from autoperf.sqlite import sqlite3
 from autoperf.tables import SpanRow as SpanRow
 
 FILE_NAME: Final = "autoperf.db"

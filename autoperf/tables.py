@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
+
+from autoperf.sqlite import sqlite3
 
 SCHEMA_VERSION: Final = 2
 _PROCESSES_KEPT: Final = 50

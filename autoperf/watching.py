@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import select
 import stat
@@ -38,6 +37,10 @@ class _Queue:
     """
 
     def __init__(self) -> None:
+        try:
+            import ctypes  # here: some Pythons are built without
+        except ImportError as missing:
+            raise OSError("this Python has no ctypes") from missing
         self.libc = ctypes.CDLL(None, use_errno=True)
         self.fd: int = self.libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if self.fd < 0:

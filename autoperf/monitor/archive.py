@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -13,6 +12,7 @@ from typing import Any, Final
 from autoperf import records, tables
 from autoperf.errors import AutoperfError
 from autoperf.monitor.stalls import Stall
+from autoperf.sqlite import sqlite3
 from autoperf.store import Store, open_reading
 
 DAY_S: Final = 86_400.0

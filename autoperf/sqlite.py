@@ -1,0 +1,34 @@
+"""Python's `sqlite3`, or what stands for it in a Python that was built without."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    import sqlite3 as sqlite3
+else:
+    try:
+        import sqlite3 as sqlite3
+    except ImportError:
+
+        class sqlite3:  # noqa: N801 - stands for the module
+            """Opens nothing; whoever tries is told in the way in which a store says what is wrong with it."""
+
+            class Error(Exception):
+                """As in the module."""
+
+            class DatabaseError(Error):
+                """As in the module."""
+
+            class OperationalError(DatabaseError):
+                """As in the module."""
+
+            class IntegrityError(DatabaseError):
+                """As in the module."""
+
+            Connection = Row = object
+
+            @staticmethod
+            def connect(*_args: Any, **_options: Any) -> NoReturn:
+                """Raise ``OperationalError``."""
+                raise sqlite3.OperationalError("this Python was built without sqlite3")
