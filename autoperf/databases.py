@@ -16,14 +16,16 @@ import os
 import threading
 import time
 import urllib.parse
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from autoperf import statedir, tables
 from autoperf.sqlite import sqlite3
 
 BUSY_MS: Final = 5000
+_FORK_WAIT_SECONDS: Final = 0.5
 LOGS: Final = ("-wal", "-shm", "-journal")
 _PAGE_BYTES: Final = 4096
 _NO_LINK: Final = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -235,3 +237,51 @@ def inode(path: Path) -> int:
         return path.stat().st_ino
     except OSError:
         return 0
+
+
+class Forkable(Protocol):
+    """What has a connection, which a child made by fork must not use."""
+
+    lock: Any  # a reentrant lock of threads
+
+    def forked(self) -> None:
+        """In the child: begin anew."""
+
+
+_forkable: weakref.WeakSet[Forkable] = weakref.WeakSet()
+# By forking thread: two threads may fork at once.
+_held: dict[int, list[Forkable]] = {}
+_abandoned: list[sqlite3.Connection] = []
+
+
+def survive_forks(user: Forkable) -> None:
+    """Have ``user`` take its lock before each fork, for half a second, and begin anew in a child."""
+    _forkable.add(user)
+
+
+def abandon(connection: sqlite3.Connection) -> None:
+    """Keep a connection that must be neither used nor closed, by this process or at this time."""
+    _abandoned.append(connection)
+
+
+def _before_fork() -> None:
+    # A fork in the middle of a write would copy SQLite's own mutexes locked, for ever.
+    waiting = list(_forkable)
+    _held[threading.get_ident()] = [each for each in waiting if each.lock.acquire(timeout=_FORK_WAIT_SECONDS)]
+
+
+def _after_fork_in_parent() -> None:
+    for each in _held.pop(threading.get_ident(), ()):
+        each.lock.release()
+
+
+def _after_fork_in_child() -> None:
+    _held.clear()
+    for each in list(_forkable):
+        each.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+    )

@@ -52,13 +52,6 @@ def current() -> Runtime | None:
     return _current
 
 
-def _finds_compiled(root: Path) -> bool:
-    """Whether a start finds the host's modules compiled, or leaves them so for the next."""
-    if not sys.dont_write_bytecode and os.access(root, os.W_OK):
-        return True
-    return os.path.exists(importlib.util.cache_from_source(str(root / "agent.py")))
-
-
 # What a recommendation on a cache is made from.
 _COUNTED: Final = ("lookups", "hits", "evictions", "expirations", "invalidations", "seconds_loading")
 
@@ -128,7 +121,7 @@ class Runtime:
 
     def _begin(self) -> None:
         config = self.config
-        if not config.quiet and importlib.util.find_spec("_ctypes") is None:
+        if importlib.util.find_spec("_ctypes") is None and not config.quiet:
             say("this Python was built without ctypes: files are looked at whenever they are asked for")
         with guarded("telemetry"):
             self._start_telemetry(spans=config.on("trace"))
@@ -243,7 +236,7 @@ class Runtime:
                 "root": str(self.root),
                 "torch_loaded": "torch" in sys.modules,
                 "local_models": localmodels.used(self.probe),
-                "bytecode": _finds_compiled(self.root),
+                "bytecode": localmodels.finds_compiled(self.root),
                 "chats": localmodels.chats(),
             },
             "options": {

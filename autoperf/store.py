@@ -7,7 +7,6 @@ import json
 import os
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,6 @@ from autoperf.tables import SpanRow as SpanRow
 
 FILE_NAME: Final = "autoperf.db"
 _RETRY_SECONDS: Final = 5.0
-_FORK_WAIT_SECONDS: Final = 0.5
 
 
 class Store:
@@ -48,8 +46,8 @@ class Store:
         self._unusable = False
         self._said = False
         # One connection for all threads, so one lock; reentrant for a signal handler in the same thread.
-        self._lock = threading.RLock()
-        _stores.add(self)
+        self.lock = threading.RLock()
+        databases.survive_forks(self)
 
     @classmethod
     def open(
@@ -71,12 +69,21 @@ class Store:
 
     def close(self) -> None:
         """Close this process's connection; the next write opens one again."""
-        with self._lock:
+        with self.lock:
             connection, self._connection = self._connection, None
             if connection is not None:
                 with contextlib.suppress(sqlite3.Error):
                     connection.close()
             self._use.release()
+
+    def forked(self) -> None:
+        """In a child made by fork: a connection and a lock of its own."""
+        self.lock = threading.RLock()
+        if self._connection is not None:
+            databases.abandon(self._connection)
+        self._use.forked()
+        self._connection, self.dropped, self._retry_at = None, 0, 0.0
+        self._stored = self._lost_unless_there = 0
 
     # -- writing
 
@@ -99,7 +106,7 @@ class Store:
 
     def write(self, action: Callable[[sqlite3.Connection], None]) -> bool:
         """Run ``action`` in a transaction of its own; False when that could not be done."""
-        with self._lock:
+        with self.lock:
             for last_try in (False, True):
                 try:
                     connection = self._connected()
@@ -161,7 +168,7 @@ class Store:
     def _abandon(self) -> None:
         # Never closed: SQLite would delete the log of the file that has its name now.
         if self._connection is not None:
-            _abandoned.append(self._connection)
+            databases.abandon(self._connection)
             self._connection = None
         self._lost_unless_there, self._stored = self._stored, 0
 
@@ -274,39 +281,3 @@ class Store:
                 return connection.execute(query, (argument,)).fetchall() if found else []
         except sqlite3.Error as error:
             raise AutoperfError(f"{self.path} cannot be read: {error}") from error
-
-
-_stores: weakref.WeakSet[Store] = weakref.WeakSet()
-# By forking thread: two threads may fork at once.
-_held: dict[int, list[Store]] = {}
-# SQLite forbids carrying a connection over a fork; closing it there would be a use too.
-_abandoned: list[sqlite3.Connection] = []
-
-
-def _before_fork() -> None:
-    # A fork in the middle of a write would copy SQLite's own mutexes locked, for ever.
-    _held[threading.get_ident()] = [
-        store for store in list(_stores) if store._lock.acquire(timeout=_FORK_WAIT_SECONDS)
-    ]
-
-
-def _after_fork_in_parent() -> None:
-    for store in _held.pop(threading.get_ident(), ()):
-        store._lock.release()
-
-
-def _after_fork_in_child() -> None:
-    _held.clear()
-    for store in list(_stores):
-        store._lock = threading.RLock()
-        if store._connection is not None:
-            _abandoned.append(store._connection)
-        store._use.forked()
-        store._connection, store.dropped, store._retry_at = None, 0, 0.0
-        store._stored = store._lost_unless_there = 0
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
-    )

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from autoperf import runtime
+from autoperf.agentzero import localmodels
 
 
 def test_a_folder_that_can_be_written_or_was_compiled_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
-    assert runtime._finds_compiled(tmp_path)
+    assert localmodels.finds_compiled(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    assert not runtime._finds_compiled(tmp_path)
+    assert not localmodels.finds_compiled(tmp_path)
     compiled = Path(importlib.util.cache_from_source(str(tmp_path / "agent.py")))
     compiled.parent.mkdir(parents=True)
     compiled.touch()
-    assert runtime._finds_compiled(tmp_path)
+    assert localmodels.finds_compiled(tmp_path)

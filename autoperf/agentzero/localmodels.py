@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from autoperf.agentzero.probe import Probe
@@ -45,3 +48,10 @@ def chats() -> int | None:
     """How many chats the host keeps in memory; None before it knows what a chat is."""
     contexts = held(held(sys.modules.get("agent"), "AgentContext"), "_contexts")
     return len(contexts) if type(contexts) is dict else None
+
+
+def finds_compiled(root: Path) -> bool:
+    """Whether a start finds the host's modules compiled, or leaves them so for the next."""
+    if not sys.dont_write_bytecode and os.access(root, os.W_OK):
+        return True
+    return os.path.exists(importlib.util.cache_from_source(str(root / "agent.py")))

@@ -136,7 +136,7 @@ class PromptFiles:
                 reading.sound = False
             elif lookup.known and lookup.path is None:
                 # The host catches it and goes on without variables.
-                return call.via(_not_found)(_filename)
+                return call.via(_absent)(_filename)
             path = None if lookup is None else lookup.path
             if path is None:
                 path = call(_filename, _directories)
@@ -292,7 +292,7 @@ def _usual(file: Any, folders: Any, encoding: Any) -> bool:
     return type(file) is type(encoding) is str and (folders is None or type(folders) is list)
 
 
-def _not_found(file: Any) -> Any:
+def _absent(file: Any) -> Any:
     raise FileNotFoundError(file)
 
 
