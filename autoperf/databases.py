@@ -23,80 +23,14 @@ from typing import Any, Final, Protocol
 
 from autoperf import statedir, tables
 from autoperf.sqlite import sqlite3
+from autoperf.use_lock import alone_making
 
 BUSY_MS: Final = 5000
 _FORK_WAIT_SECONDS: Final = 0.5
 LOGS: Final = ("-wal", "-shm", "-journal")
 _PAGE_BYTES: Final = 4096
-_NO_LINK: Final = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-_ASKED_SECONDS: Final = 60.0
-_LOCK: Final = "autoperf.lock"
-
-try:
-    import fcntl
-except ImportError:  # Windows, where a file that is open cannot be renamed
-    fcntl = None  # type: ignore[assignment]
-
-
-class UseLock:
-    """Who has the database open holds this lock with others; who sets it aside holds it alone.
-
-    A lock of ``flock``, on a file of its own: unlike POSIX locks it belongs to one descriptor.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / _LOCK
-        self._wanted = folder / f"{_LOCK}-wanted"
-        self._descriptor = -1
-
-    def share(self) -> None:
-        """Say that the database is in use here."""
-        self._take(exclusive=False)
-
-    def take_alone(self) -> bool:
-        """Whether nobody else has the database open; nobody can open it until `release` then."""
-        return self._take(exclusive=True)
-
-    def _take(self, *, exclusive: bool) -> bool:
-        if fcntl is None:
-            return True
-        if self._descriptor < 0:
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o600)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB if exclusive else fcntl.LOCK_SH)
-        except OSError:
-            return not exclusive  # a file system without such locks: as if nobody were there to ask
-        return True
-
-    def ask_for(self) -> None:
-        """Have those who hold it let go, within a second or two; see `wanted`."""
-        self.release()
-        with contextlib.suppress(OSError):
-            os.close(os.open(self._wanted, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _NO_LINK, 0o600))
-            os.utime(self._wanted)
-
-    def ask_no_more(self) -> None:
-        """It was set aside."""
-        with contextlib.suppress(OSError):
-            os.unlink(self._wanted)
-
-    def wanted(self) -> bool:
-        """Whether another process waits for it; one that has gone meanwhile does so for a minute at most."""
-        try:
-            return time.time() - os.stat(self._wanted).st_mtime < _ASKED_SECONDS
-        except OSError:
-            return False
-
-    def release(self) -> None:
-        """The database is not in use here any more."""
-        if self._descriptor >= 0:
-            descriptor, self._descriptor = self._descriptor, -1
-            os.close(descriptor)
-
-    def forked(self) -> None:
-        """In a child made by fork: its copy of the descriptor would keep the parent's lock."""
-        with contextlib.suppress(OSError):
-            self.release()
+_CHECKPOINT_SECONDS: Final = 1.0
+_LOG_OF_A_READER: Final = 32 << 20  # beyond the limit of the store, for as long as somebody reads
 
 
 class Bounds:
@@ -104,8 +38,10 @@ class Bounds:
 
     def __init__(self, max_bytes: int) -> None:
         self.reserve = min(max_bytes // 8, 2 << 20)
-        # The log may grow to twice the reserve.
+        # As a rule the log grows to twice the reserve; it is longer while somebody reads.
         self._pages = max(16, (max_bytes - 2 * self.reserve) // _PAGE_BYTES)
+        self._longest_log = max_bytes + _LOG_OF_A_READER
+        self._look_again_at = 0.0
 
     def set(self, connection: sqlite3.Connection) -> None:
         """Tell SQLite; of this connection alone, so at each."""
@@ -118,9 +54,18 @@ class Bounds:
     def make_room(self, connection: sqlite3.Connection, path: Path) -> None:
         """Before a write: keep the log small, and let the oldest go where little is left."""
         log = f"{path}-wal"
-        if size(log) > self.reserve:
-            # While somebody reads it may not be emptied: it grows until that has read.
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        if size(log) > self.reserve and time.monotonic() >= self._look_again_at:
+            # While somebody reads it may not be emptied: nobody waits for that, and it grows meanwhile.
+            connection.execute("PRAGMA busy_timeout = 0")
+            try:
+                busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            finally:
+                connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+            self._look_again_at = time.monotonic() + _CHECKPOINT_SECONDS if busy else 0.0
+        if size(log) > self._longest_log:
+            raise sqlite3.OperationalError(
+                "a reader has kept the write-ahead log from being emptied for long"
+            )
         # Low water well below high water, or every single write would evict.
         if tables.pages_used(connection) > self._pages * 9 // 10:
             self.evict(connection)
@@ -147,6 +92,8 @@ def make(path: Path, prepare: Callable[[sqlite3.Connection], None]) -> None:
     statedir.make(path.parent, path.name)
     if path.exists():
         return
+    if any(os.path.lexists(f"{path}{suffix}") for suffix in LOGS):
+        _forget_logs(path)
     scratch = f"{path}.{os.getpid()}-{threading.get_ident()}.new"
     os.close(os.open(scratch, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600))
     try:
@@ -164,6 +111,15 @@ def make(path: Path, prepare: Callable[[sqlite3.Connection], None]) -> None:
         for suffix in ("", *LOGS):
             with contextlib.suppress(OSError):
                 os.unlink(f"{scratch}{suffix}")
+
+
+def _forget_logs(path: Path) -> None:
+    """Delete logs whose database somebody has deleted: a new one of that name would be paired with them."""
+    with alone_making(path.parent):
+        if not path.exists():
+            for suffix in LOGS:
+                with contextlib.suppress(OSError):
+                    os.unlink(f"{path}{suffix}")
 
 
 def open_writing(path: Path) -> sqlite3.Connection:

@@ -18,6 +18,7 @@ from autoperf.errors import AutoperfError, say
 from autoperf.mounts import file_system, is_remote
 from autoperf.sqlite import sqlite3
 from autoperf.tables import SpanRow as SpanRow
+from autoperf.use_lock import UseLock
 
 FILE_NAME: Final = "autoperf.db"
 _RETRY_SECONDS: Final = 5.0
@@ -40,7 +41,7 @@ class Store:
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
         self._journal = ""
-        self._use = databases.UseLock(directory)
+        self._use = UseLock(directory)
         self._stored = self._lost_unless_there = 0  # spans of this process in the file, in one that is gone
         self._retry_at = 0.0
         self._unusable = False
@@ -170,13 +171,14 @@ class Store:
         if self._connection is not None:
             databases.abandon(self._connection)
             self._connection = None
-        self._lost_unless_there, self._stored = self._stored, 0
+        self._lost_unless_there += self._stored
+        self._stored = 0
 
     def _count_lost(self, connection: sqlite3.Connection) -> None:
         """Of what was stored in a file that is gone, count what was not taken over into this one."""
-        stored, self._lost_unless_there = self._lost_unless_there, 0
         there = connection.execute("SELECT count(*) FROM spans WHERE pid = ?", (os.getpid(),)).fetchone()[0]
-        lost = max(0, stored - there)
+        lost, self._lost_unless_there = max(0, self._lost_unless_there - there), 0
+        self._stored = there
         if lost:
             self.dropped += lost
             self._report(f"the store {self.path} is another file now: {lost} spans of the former are lost")
@@ -231,7 +233,8 @@ class Store:
             self._report(
                 f"the store was damaged ({error}); it is kept as {aside}; {kept} rows go on in a new one"
             )
-            self._lost_unless_there, self._stored = self._stored, 0
+            self._lost_unless_there += self._stored
+            self._stored = 0
             return True
         finally:
             self._use.release()

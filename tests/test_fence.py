@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import inspect
 import sys
 import traceback
 import types
+import weakref
 from typing import Any
 
 import pytest
 
 from autoperf.errors import failures, frames
 from autoperf.errors.fence import (
+    ALWAYS,
     DISABLE_AFTER_FAILURES,
     MISS,
     Shortcut,
     View,
+    fenced,
     inside,
     standing_in,
 )
@@ -282,3 +287,99 @@ def test_under_a_test_a_failure_surfaces(monkeypatch):
 
 def test_frames_are_unlinked_in_place():
     assert without_ours(None) is None
+
+
+class Held:
+    """What a host's frame holds while it raises."""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="a bare raise puts the frame back to Python 3.10")
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("when", ["never", "after", "leaving"])
+def test_what_a_host_frame_held_is_gone_when_the_error_is(shape, when):
+    refs: list[weakref.ref[Held]] = []
+
+    def plain(*_: Any, **__: Any) -> Any:
+        held = Held()
+        refs.append(weakref.ref(held))
+        raise ValueError("the host's")
+
+    async def coroutine(*_: Any, **__: Any) -> Any:
+        held = Held()
+        refs.append(weakref.ref(held))
+        raise ValueError("the host's")
+
+    original = plain if shape.startswith("sync") else coroutine
+    patched = replacement(original, failing(when)[shape], Switch(), SEAM)
+
+    def host_catches() -> None:
+        with contextlib.suppress(ValueError):
+            result = patched()
+            if inspect.isawaitable(result):
+                with contextlib.suppress(StopIteration):
+                    result.send(None)
+
+    gc.collect()
+    gc.disable()
+    try:
+        host_catches()
+        assert refs[0]() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("error", [RuntimeError("gui is gone"), AttributeError("no flush"), OSError()])
+def test_a_failure_that_cannot_be_printed_is_counted_all_the_same(monkeypatch, error):
+    class Console:
+        def write(self, text: str) -> None:
+            raise error
+
+    monkeypatch.setattr(sys, "stderr", Console())
+    patched = replacement(Host("result").function("sync"), failing("before")["sync"], Switch(), SEAM)
+    assert patched() == "result"
+    assert failures.of(SEAM) == 1
+
+
+def test_a_failure_of_a_class_that_cannot_be_put_into_words_is_counted(monkeypatch):
+    class MuteError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    def mute(call: Any) -> Any:
+        raise MuteError
+
+    monkeypatch.setenv("AUTOPERF_DEBUG", "1")
+    patched = replacement(Host("result").function("sync"), lambda *_: mute, Switch(), SEAM)
+    assert patched() == "result"
+    assert failures.of(SEAM) == 1
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_what_the_hosts_code_raises_after_its_function_passes(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(frames.host, "root", f"{tmp_path}/")
+    space: dict[str, Any] = {}
+    source = "def callback():\n    raise LookupError('theirs')\n"
+    exec(compile(source, f"{tmp_path}/agent.py", "exec"), space)
+
+    def plain(call: Any) -> Any:
+        call()
+        return space["callback"]()
+
+    async def coroutine(call: Any) -> Any:
+        await call()
+        return space["callback"]()
+
+    told = Host("result")
+    wrapper = plain if kind == "sync" else coroutine
+    patched = replacement(told.function(kind), lambda *_: wrapper, Switch(), SEAM)
+    assert isinstance(ended(patched)[0], LookupError)
+    assert len(told.calls) == 1
+    assert failures.of(SEAM) == 0
+
+
+def test_what_is_planted_without_a_switch_stays_on_for_others():
+    told = Host("result")
+    failing_one = fenced(SEAM, told.function("sync"), ALWAYS, failing("after")["sync"]())
+    for _ in range(DISABLE_AFTER_FAILURES + 2):
+        assert failing_one() == "result"
+    assert ALWAYS.on

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from autoperf.databases import UseLock
 from autoperf.history import History
 from autoperf.store import FILE_NAME, Store
 from autoperf.telemetry import names
+from autoperf.use_lock import UseLock
 from tests.store_rows import python, row
 
 WRITER = """
@@ -254,3 +254,46 @@ def test_a_file_in_use_is_not_set_aside_and_a_child_keeps_no_lock(tmp_path: Path
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     user.release()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="an open file cannot be deleted")
+def test_a_database_deleted_without_its_log_is_not_paired_with_it(tmp_path: Path) -> None:
+    lines: list[str] = []
+    store = Store.open(tmp_path, report=lines.append)
+    for n in range(1, 40):
+        store.add_spans([row(n, size=5000)])
+    assert (tmp_path / f"{FILE_NAME}-wal").stat().st_size > 0
+    (tmp_path / FILE_NAME).unlink()
+    other = python("with Store.open(home) as store: print(store.add_spans([row(100)]))", tmp_path)
+    assert other.communicate(timeout=60)[0].strip() == "1"
+    assert rows_in(tmp_path) == 1
+    assert store.add_spans([row(101)]) == 1
+    store.close()
+    assert rows_in(tmp_path) == 2
+    assert store.dropped == 39
+    assert not [path for path in tmp_path.iterdir() if ".corrupt-" in path.name]
+
+
+def test_a_reader_that_stays_delays_nobody(tmp_path: Path) -> None:
+    size = 1 << 20
+    with Store.open(tmp_path, max_bytes=size) as store:
+        store.add_spans([row(n, size=1000) for n in range(1, 200)])
+        with contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME)) as reader:
+            cursor = reader.execute("SELECT * FROM spans")
+            cursor.fetchone()
+            waits: list[str] = []
+            original = store._bounds.make_room
+
+            def counted(connection: sqlite3.Connection, path: Path) -> None:
+                connection.set_trace_callback(waits.append)
+                original(connection, path)
+                connection.set_trace_callback(None)
+
+            store._bounds.make_room = counted  # type: ignore[method-assign]
+            for n in range(200, 600, 20):
+                assert store.add_spans([row(i, size=1000) for i in range(n, n + 20)]) == 20
+            assert store.dropped == 0
+            checkpoints = [line for line in waits if "wal_checkpoint" in line]
+            assert len(checkpoints) <= 2, "one came back busy: it is not asked for at every write"
+            before = waits.index(checkpoints[0])
+            assert "busy_timeout = 0" in waits[before - 1]

@@ -92,8 +92,13 @@ class _Execution:
         self._ends: ExitStack | None = None
         self._span: Any = None
 
+    def waits(self) -> None:
+        """Called, but not begun."""
+        self._watched.running = False
+
     def begin(self) -> None:
         """The host awaits it: from now on it is timed, and open where it can be seen."""
+        self._watched.running = True
         self._started = time.perf_counter()
         probe = self._probe
         with ExitStack() as opened:

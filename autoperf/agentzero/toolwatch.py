@@ -26,6 +26,9 @@ _SEAM: Final = "execute"
 class Running(Protocol):
     """One execution that goes on; none of its methods may call the host."""
 
+    def waits(self) -> None:
+        """It was called, and nobody awaits it yet, or ever."""
+
     def begin(self) -> None:
         """The host awaits it."""
 
@@ -90,7 +93,11 @@ def _observed(execution: Any, running: Running) -> Any:
         return execution  # what a host that awaits it says, it says itself
     observed: Any = _awaited(execution, running)
     if type(execution) is CoroutineType:
+        # Cancelled or let go before it began: then nobody awaits the tool's own, which would be told of.
+        weakref.finalize(observed, execution.close).atexit = False
         observed.__name__, observed.__qualname__ = execution.__name__, execution.__qualname__
+    with guarded(_SEAM):
+        running.waits()
     return observed
 
 

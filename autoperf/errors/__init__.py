@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
@@ -45,7 +46,7 @@ class Failures:
         """
         if isinstance(error, RecursionError) and _began_deep(error.__traceback__):
             return self.of(seam)
-        reason = _reason(error)[:300]
+        reason = _reason(error)
         with self._lock:
             key = (seam, reason)
             if key not in self._counts and len(self._counts) >= _DISTINCT_FAILURES_KEPT:
@@ -54,11 +55,8 @@ class Failures:
             first = self._counts[key] == 1
             total = sum(n for (name, _), n in self._counts.items() if name == seam)
         if first and not self.quiet:
-            say(f"{seam}: {reason}; the host's own code runs instead")
-            if os.environ.get("AUTOPERF_DEBUG"):
-                trace = traceback.format_exception(type(error), error, error.__traceback__)
-                for line in "".join(trace[-_FRAMES_SHOWN:]).rstrip().splitlines():
-                    say(line)
+            with contextlib.suppress(Exception):
+                _tell(seam, reason, error)
         return total
 
     def forked(self) -> None:
@@ -83,12 +81,21 @@ def _reason(error: BaseException) -> str:
     """
     text = ""
     if isinstance(error, AutoperfError) or os.environ.get("AUTOPERF_DEBUG"):
-        text = f": {error}"
+        with contextlib.suppress(Exception):  # it may be a class of anybody's
+            text = f": {error}"
     elif isinstance(error, OSError) and error.strerror:
         text = f": {error.strerror}"
     elif isinstance(error, ImportError) and error.name:
         text = f": {error.name}"
-    return f"{type(error).__name__}{text}{_place(error.__traceback__)}"
+    return f"{type(error).__name__}{text}{_place(error.__traceback__)}"[:300]
+
+
+def _tell(seam: str, reason: str, error: BaseException) -> None:
+    say(f"{seam}: {reason}; the host's own code runs instead")
+    if os.environ.get("AUTOPERF_DEBUG"):
+        trace = traceback.format_exception(type(error), error, error.__traceback__)
+        for line in "".join(trace[-_FRAMES_SHOWN:]).rstrip().splitlines():
+            say(line)
 
 
 def _place(trace: TracebackType | None) -> str:
@@ -183,5 +190,5 @@ def say(line: str) -> None:
         elif stream is not None:
             stream.write(text)
             stream.flush()
-    except (OSError, ValueError):
+    except Exception:  # the host may have put anything there
         pass

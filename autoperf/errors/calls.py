@@ -21,6 +21,7 @@ class Call:
         self._function = function
         self._state = _NOT_MADE
         self._outcome: Any = None
+        self._trace: Any = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self._state = _MADE
@@ -28,9 +29,16 @@ class Call:
             result = self._outcome = self._function(*args, **kwargs)
         except BaseException as error:
             self._raised(error)
+            # This frame is in the traceback: with it a circle, which would keep the host's frames alive.
+            del self
             raise
         self._state = _RETURNED
         return result
+
+    @property
+    def made(self) -> bool:
+        """Whether the wrapper has called the function."""
+        return self._state is not _NOT_MADE
 
     def via(self, function: Function) -> Call:
         """The same call, with the host's code reached through ``function``: what it raises is the host's."""
@@ -41,9 +49,12 @@ class Call:
         self._state, self._outcome = _RAISED, error
         self._trace = error.__traceback__, error.__context__
 
-    def owns(self, error: BaseException) -> bool:
-        """Whether the function raised ``error``, so that it passes; of ours only an ``Exception`` stays."""
-        return (self._state is _RAISED and error is self._outcome) or not isinstance(error, Exception)
+    def owns(self, error: Exception) -> bool:
+        """Whether the function raised ``error``, so that it passes; it is held no longer then."""
+        owned = self._state is _RAISED and error is self._outcome
+        if owned:
+            self._outcome = self._trace = None
+        return owned
 
     def settle(self, original: Function, args: Any, kwargs: Any) -> Any:
         """What the host's function came to; it is called now where the wrapper had not got to that."""
@@ -51,11 +62,13 @@ class Call:
             return original(*args, **kwargs)
         if self._state is not _RAISED:
             return self._outcome
-        trace, context = self._trace
+        outcome, (trace, context) = self._outcome, self._trace
+        self._outcome = self._trace = None
         try:
-            raise self._outcome
+            raise outcome
         except BaseException as error:
             error.__traceback__, error.__context__ = trace, context
+            del outcome, trace, context
             raise
 
 
@@ -70,6 +83,8 @@ class AsyncCall(Call):
             result = self._outcome = await self._function(*args, **kwargs)
         except BaseException as error:
             self._raised(error)
+            # This frame is in the traceback: with it a circle, which would keep the host's frames alive.
+            del self
             raise
         self._state = _RETURNED
         return result

@@ -87,6 +87,11 @@ class _Viewed(ModuleType):
         return getattr(self._real, name)
 
 
+def _passes(call: Call, error: Exception) -> bool:
+    """Whether ``error`` is the host's: of its function, or of code of its that a wrapper runs after that."""
+    return call.owns(error) or (call.made and not raised_by_us(error.__traceback__))
+
+
 def failed(seam: str, error: Exception, switch: Acting | None = None) -> None:
     """Count a failure of ours; a patch that goes on failing is switched off. Raises it again under pytest.
 
@@ -94,7 +99,8 @@ def failed(seam: str, error: Exception, switch: Acting | None = None) -> None:
     """
     if not raised_by_us(error.__traceback__):
         return
-    if failures.record(seam, error) >= DISABLE_AFTER_FAILURES and switch is not None:
+    beyond = failures.record(seam, error) >= DISABLE_AFTER_FAILURES
+    if beyond and switch is not None and switch is not ALWAYS:
         switch.on = False
     if raises_under_test():
         raise error
@@ -130,7 +136,7 @@ def _synchronous(seam: str, original: Function, switch: Acting, wrapper: Functio
             try:
                 return wrapper(call, *args, **kwargs)
             except Exception as error:
-                if call.owns(error):
+                if _passes(call, error):
                     raise
                 failed(seam, error, switch)
             return call.settle(original, args, kwargs)
@@ -150,7 +156,7 @@ def _asynchronous(seam: str, original: Function, switch: Acting, wrapper: Functi
             try:
                 return await wrapper(call, *args, **kwargs)
             except Exception as error:
-                if call.owns(error):
+                if _passes(call, error):
                     raise
                 failed(seam, error, switch)
             return await call.settled(original, args, kwargs)
@@ -217,7 +223,7 @@ def binding(seam: str, original: Any, switch: Acting, wrapper: Function) -> Any:
             try:
                 return wrapper(call, instance, args, kwargs)
             except Exception as error:
-                if call.owns(error):
+                if _passes(call, error):
                     raise
                 failed(seam, error, switch)
             return call.settle(wrapped, args, kwargs)
@@ -231,7 +237,7 @@ def binding(seam: str, original: Any, switch: Acting, wrapper: Function) -> Any:
             try:
                 return await wrapper(call, instance, args, kwargs)
             except Exception as error:
-                if call.owns(error):
+                if _passes(call, error):
                     raise
                 failed(seam, error, switch)
             return await call.settled(wrapped, args, kwargs)
@@ -256,7 +262,7 @@ def method(seam: str, original: Function, wrapper: Function) -> Function:
             try:
                 return wrapper(call, self, *args, **kwargs)
             except Exception as error:
-                if call.owns(error):
+                if _passes(call, error):
                     raise
                 failed(seam, error)
             return call.settle(function, args, kwargs)
