@@ -28,6 +28,8 @@ MOMENTS = (
     "Tool.after_execution",
     "after_message",
 )
+# What is written once a second, and with it the store's descriptors, is there by then.
+STORED_S = 1.5
 REPLIES = [
     {"tool_name": "echo", "tool_args": {"text": "hello"}},
     {"tool_name": "response", "tool_args": {"text": "hello was said"}},
@@ -96,6 +98,7 @@ def main(host: Path, root: Path) -> int:
         request = urllib.request.Request(f"http://127.0.0.1:{port}/", b"Say hello, then finish.")
         with urllib.request.urlopen(request, timeout=60) as response:
             answer = response.read().decode()
+    time.sleep(STORED_S)
     after_message()
     print(answer)
     return 0
