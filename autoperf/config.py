@@ -106,7 +106,13 @@ def places() -> list[Path]:
     """Where state lies unasked: in the user's home, if there is one; among the temporary files, last."""
     home = os.path.expanduser("~")
     at_home = [Path(home) / ".local" / "state" / "autoperf"] if os.path.isabs(home) else []
-    return [*at_home, Path(tempfile.gettempdir()) / f"autoperf-{getattr(os, 'getuid', lambda: 'state')()}"]
+    return [*at_home, Path(_temporary()) / f"autoperf-{getattr(os, 'getuid', lambda: 'state')()}"]
+
+
+def _temporary() -> str:
+    # `tempfile` keeps for the process what it finds, and the host may set TMPDIR later.
+    given = os.environ.get("TMPDIR", "")
+    return given if os.path.isdir(given) else "/tmp" if os.name == "posix" else tempfile.gettempdir()
 
 
 def _capture(text: str) -> bool:
