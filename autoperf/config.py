@@ -110,8 +110,7 @@ def places() -> list[Path]:
 
 
 def _temporary() -> str:
-    # `tempfile` keeps for the process what it finds, and the host may set TMPDIR later.
-    given = os.environ.get("TMPDIR", "")
+    given = os.environ.get("TMPDIR", "")  # `tempfile` keeps what it finds, and the host may set another later
     return given if os.path.isdir(given) else "/tmp" if os.name == "posix" else tempfile.gettempdir()
 
 

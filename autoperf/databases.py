@@ -30,6 +30,7 @@ _FORK_WAIT_SECONDS: Final = 0.5
 LOGS: Final = ("-wal", "-shm", "-journal")
 _PAGE_BYTES: Final = 4096
 _CHECKPOINT_SECONDS: Final = 1.0
+_CHECKPOINT_MS: Final = 200
 _LOG_OF_A_READER: Final = 32 << 20  # beyond the limit of the store, for as long as somebody reads
 
 
@@ -55,17 +56,15 @@ class Bounds:
         """Before a write: keep the log small, and let the oldest go where little is left."""
         log = f"{path}-wal"
         if size(log) > self.reserve and time.monotonic() >= self._look_again_at:
-            # While somebody reads it may not be emptied: nobody waits for that, and it grows meanwhile.
-            connection.execute("PRAGMA busy_timeout = 0")
+            # While somebody reads it cannot be emptied: that is not waited for long, and it grows meanwhile.
+            connection.execute(f"PRAGMA busy_timeout = {_CHECKPOINT_MS}")
             try:
                 busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
             finally:
                 connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
             self._look_again_at = time.monotonic() + _CHECKPOINT_SECONDS if busy else 0.0
         if size(log) > self._longest_log:
-            raise sqlite3.OperationalError(
-                "a reader has kept the write-ahead log from being emptied for long"
-            )
+            raise sqlite3.OperationalError("a reader keeps the write-ahead log from being emptied")
         # Low water well below high water, or every single write would evict.
         if tables.pages_used(connection) > self._pages * 9 // 10:
             self.evict(connection)

@@ -37,7 +37,7 @@ _MEASURED: Final = (
 )
 _LAST_NS: Final = 2**63 - 1
 _MARKS: Final = (
-    f"SELECT name, attributes, pid FROM spans WHERE {_WHOLE} AND trace_id = ? AND (parent_id IS NULL OR "
+    f"SELECT name, attributes, pid, parent_id, status FROM spans WHERE {_WHOLE} AND trace_id = ? AND (parent_id IS NULL OR "
     + " OR ".join(f"name GLOB '{name}*'" for name in _MARKED)
     + ") ORDER BY start_ns"
 )
@@ -132,11 +132,14 @@ class History:
 
     def _ended(self, row: SpanRow) -> SpanRow:
         """A span of which no end was stored: it goes on, or was cut off with its process."""
+        mark = names.OPEN if self._runs(row.pid) else names.CUT_OFF
+        return row._replace(status="unset", attributes={**row.attributes, mark: True})
+
+    def _runs(self, pid: int) -> bool:
         if self._running is None:
             running = filter(runs, ended_by_exec(self.processes()))
             self._running = {process.get("pid") for process in running}
-        mark = names.OPEN if row.pid in self._running else names.CUT_OFF
-        return row._replace(status="unset", attributes={**row.attributes, mark: True})
+        return pid in self._running
 
     def measured(
         self, since: float, until: float, name: str | None = None
@@ -157,10 +160,16 @@ class History:
 
     def _summary(self, trace: dict[str, Any]) -> Summary:
         marks = self._rows(_MARKS, trace["trace_id"])
+        root = next((row for row in marks if row["parent_id"] is None), None)
+        goes_on = bool(marks) and self._runs(marks[0]["pid"])
+        is_open = root is None or root["status"] == tables.OPEN
+        if is_open and goes_on:
+            trace["name"] = None
         return summarise(
             trace,
             [(row["name"], _object(row["attributes"])) for row in marks],
             marks[0]["pid"] if marks else None,
+            cut_off=is_open and not goes_on,
         )
 
     def _rows(self, query: str, *values: Any) -> list[sqlite3.Row]:

@@ -11,7 +11,7 @@ from typing import Final
 
 _NO_LINK: Final = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 _ASKED_SECONDS: Final = 60.0
-_LOCK: Final = "autoperf.lock"
+_LOCK: Final = "store.lock"
 
 try:
     import fcntl

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import types
@@ -11,7 +12,7 @@ import pytest
 
 from autoperf.agentzero import aheadloading, judgements
 from autoperf.agentzero.aheadloading import AheadLoading
-from autoperf.errors import failures
+from autoperf.errors import failures, frames
 from tests.loaders import BY_PATH, PURE, STATEFUL, Host
 
 FROM = "from the_base import Tool\nclass T(Tool):\n    said = {!r}\n"
@@ -242,7 +243,7 @@ def test_what_is_decided_first_stands(host, base, ahead, monkeypatch):
 
     def anew():
         assert loaded.decide(kept, [lambda: True], 1.0)
-        return type(call)(call.original, (path, base.Tool), {})
+        return type(call)(call.original, call.original, (path, base.Tool), {})
 
     monkeypatch.setattr(type(call), "anew", lambda _self: anew())
     assert not ahead.load(full(host, path))
@@ -306,6 +307,7 @@ def test_an_edit_at_the_very_last_moment_is_not_executed(host, base):
 
 
 def test_what_fails_ahead_is_the_hosts_to_find(host, base, ahead, monkeypatch):
+    monkeypatch.setattr(frames.host, "root", os.path.dirname(__file__))
     path = host.write("t.py", PURE.format("one"))
     host.file(path, base.Tool)
     with monkeypatch.context() as patched:

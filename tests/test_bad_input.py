@@ -97,7 +97,11 @@ def test_a_corrupt_store_is_put_aside_and_said(tmp_path: Path, bare: str) -> Non
     assert (done.returncode, done.stdout) == (0, bare)
     (line,) = ours(done)
     assert "not a database" in line or "corrupt" in line or "damaged" in line, line
-    kept = [path for path in home.iterdir() if path.read_bytes().startswith(b"this is no database")]
+    kept = [
+        path
+        for path in home.iterdir()
+        if path.is_file() and path.read_bytes().startswith(b"this is no database")
+    ]
     assert len(kept) == 1, sorted(home.iterdir())
 
 

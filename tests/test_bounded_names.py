@@ -18,7 +18,7 @@ from autoperf.agentzero.hostcache import ExtensionClasses
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.sharedclasses import SharedLoading
 from autoperf.caching import Cache
-from autoperf.patching import Switch
+from autoperf.patching import Switch, replacement
 from autoperf.watching import FolderWatch
 
 NAMES = 1500
@@ -57,7 +57,7 @@ def test_folders_of_extensions(tmp_path: Path) -> None:
         "_cache": {},
     }
     exec("def _get_extensions(folder):\n    return []", space)
-    assert asked(folder_classes(Probe(None))(space["_get_extensions"], Switch())) <= BOUND
+    assert asked(replacement(space["_get_extensions"], folder_classes(Probe(None)), Switch())) <= BOUND
 
 
 def test_folders_of_a_host_that_keeps_its_modules(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_folders_of_a_host_that_keeps_its_modules(tmp_path: Path) -> None:
     exec(source, space)
     base = type("Tool", (), {})
     loading = SharedLoading({"tools": Cache(10, 300.0)}, CodeCache(300.0))
-    load = loading.from_folder(space["load"], Switch())
+    load = replacement(space["load"], loading.from_folder, Switch())
     assert asked(lambda folder: load(folder, "*.py", base)) <= BOUND
 
 
@@ -79,9 +79,9 @@ def test_points_with_something_to_run(sync: bool, monkeypatch: pytest.MonkeyPatc
     exec("async def later(extension_point, agent=None, **kwargs): ...", space)
     monkeypatch.setattr(Cached, "_bind", lambda _self, _original: None)
     if sync:
-        call = calls.synchronous(space["plain"], Switch())
+        call = replacement(space["plain"], calls.synchronous, Switch())
     else:
-        run = calls.asynchronous(space["later"], Switch())
+        run = replacement(space["later"], calls.asynchronous, Switch())
 
         def call(point: str) -> None:
             asyncio.run(run(point))

@@ -13,7 +13,7 @@ import pytest
 from autoperf.agentzero import content
 from autoperf.agentzero.content import Content
 from autoperf.config import Config
-from autoperf.telemetry import names, spans
+from autoperf.telemetry import attributes, names
 
 SECRET = "hunter2"
 
@@ -184,10 +184,10 @@ def test_the_standard_variable_decides(given, on):
 
 def test_content_is_not_cut_again_on_its_way_and_nothing_else_gets_through():
     long = "x" * 5000
-    assert all(spans._attribute(key, long) == long for key in names.CONTENT)
-    assert len(spans._attribute(names.TOOL_NAME, long)) == 1000
-    assert spans._attribute(names.TOOL_RESULT, "\udc80") == "?"
-    assert spans._attribute(names.TOOL_RESULT, object()) == "object"
+    assert all(attributes.attribute(key, long) == long for key in names.CONTENT)
+    assert len(attributes.attribute(names.TOOL_NAME, long)) == 1000
+    assert attributes.attribute(names.TOOL_RESULT, "\udc80") == "?"
+    assert attributes.attribute(names.TOOL_RESULT, object()) == "object"
 
 
 def test_the_repository_has_no_module_that_passes_for_the_hosts():

@@ -51,7 +51,8 @@ def test_what_was_just_written_is_not_trusted_whatever_time_it_was_given(tmp_pat
 
 def test_no_other_code_compares_looks_by_a_rule_of_its_own():
     for source in Path(autoperf.__file__).parent.rglob("*.py"):
-        if source.name != "stamps.py":
+        # The others ask how old a file of our own is.
+        if source.name not in ("stamps.py", "launches.py", "processes.py", "use_lock.py"):
             assert not re.search(r"st_[mc]time|getmtime|getctime", source.read_text()), source
 
 

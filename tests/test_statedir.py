@@ -37,7 +37,7 @@ def shared() -> Iterator[Path]:
 def place(shared: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where a user without a home has the state directory."""
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)
-    monkeypatch.setattr(tempfile, "tempdir", str(shared))
+    monkeypatch.setenv("TMPDIR", str(shared))
     for name in ("AUTOPERF_HOME", "XDG_STATE_HOME"):
         monkeypatch.delenv(name, raising=False)
     found = Config.from_environ().state_dir

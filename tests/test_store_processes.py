@@ -124,13 +124,15 @@ def test_a_process_killed_in_mid_turn_leaves_no_orphan(tmp_path: Path) -> None:
         time.sleep(0.05)
     with History(tmp_path) as history:
         (summary,) = history.traces()
-        assert (summary.name, summary.spans) == ("message", 32)
+        assert (summary.name, summary.spans) == (None, 32), "it goes on"
         marks = {span.name: span.attributes.get(names.OPEN) for span in history.spans(summary.trace_id)}
         assert (marks["message"], marks["step"], marks["tool 0"]) == (True, True, None)
     turn.send_signal(signal.SIGKILL)
     turn.wait(30)
     with History(tmp_path) as history:
-        spans = history.spans(next(history.traces()).trace_id)
+        (summary,) = history.traces()
+        spans = history.spans(summary.trace_id)
+    assert summary.name == "message"
     ids = {span.span_id for span in spans}
     assert [span.name for span in spans if span.parent_id not in ids] == ["message"]
     assert [span.name for span in spans if span.attributes.get(names.CUT_OFF)] == ["message", "step"]
@@ -224,7 +226,7 @@ def test_what_somebody_deleted_with_the_file_is_counted(tmp_path: Path) -> None:
     store = Store.open(tmp_path, report=lines.append)
     store.add_spans([row(1), row(2)])
     for path in tmp_path.iterdir():
-        if path.name != "autoperf.lock":
+        if path.name != "store.lock":
             path.unlink()
     assert store.add_spans([row(3)]) == 1
     assert store.dropped == 2
@@ -296,4 +298,4 @@ def test_a_reader_that_stays_delays_nobody(tmp_path: Path) -> None:
             checkpoints = [line for line in waits if "wal_checkpoint" in line]
             assert len(checkpoints) <= 2, "one came back busy: it is not asked for at every write"
             before = waits.index(checkpoints[0])
-            assert "busy_timeout = 0" in waits[before - 1]
+            assert "busy_timeout = 200" in waits[before - 1]

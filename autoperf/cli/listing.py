@@ -61,7 +61,7 @@ def what(one: Summary) -> str:
     """The agents of a user's message; of other traces the name of their root."""
     if one.by_user:
         return printable(", ".join(one.agents) or "-")
-    return "(" + printable(one.name or "cut off") + ")"
+    return "(" + printable(one.name or ("cut off" if one.cut_off else "still open")) + ")"
 
 
 def tokens(one: Summary) -> str:

@@ -12,7 +12,7 @@ from autoperf.telemetry import names
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """``name`` is None where the root was not stored; tokens are None where no provider reported any."""
+    """``name`` is None while the root is open, or was not stored before it was ``cut_off``; tokens are None where no provider reported any."""
 
     trace_id: str
     name: str | None
@@ -27,6 +27,7 @@ class Summary:
     input_tokens: int | None
     output_tokens: int | None
     pid: int | None
+    cut_off: bool = False
 
     @property
     def seconds(self) -> float:
@@ -54,7 +55,11 @@ class Summary:
 
 
 def summarise(
-    trace: dict[str, Any], marks: Iterable[tuple[str, dict[str, Any]]], pid: int | None = None
+    trace: dict[str, Any],
+    marks: Iterable[tuple[str, dict[str, Any]]],
+    pid: int | None = None,
+    *,
+    cut_off: bool = False,
 ) -> Summary:
     """A row of the table of traces with the ``(name, attributes)`` of its agent, model and tool spans."""
     tools: dict[str, int] = {}
@@ -79,5 +84,5 @@ def summarise(
     return Summary(
         trace["trace_id"], trace["name"], trace["start_ns"], trace["end_ns"], trace["spans"], trace["errors"],
         None if chat is None else str(chat), tuple(agents), tools, model_calls,
-        tokens[names.INPUT_TOKENS], tokens[names.OUTPUT_TOKENS], pid,
+        tokens[names.INPUT_TOKENS], tokens[names.OUTPUT_TOKENS], pid, cut_off,
     )  # fmt: skip

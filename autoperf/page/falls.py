@@ -36,7 +36,7 @@ def messages(report: Report) -> Iterator[str]:
     for trace in report.traces:
         if beside and trace is beside[0]:
             state = " open" if len(beside) == len(report.traces) else ""
-            heading = f"Background work, scheduled tasks, start-up, and what was cut off: {len(beside):,}"
+            heading = f"Background work, scheduled tasks, start-up, and what is still open: {len(beside):,}"
             yield f'<details class="beside"{state}><summary>{heading}</summary>\n'
         yield _trace(trace, longest, opened=trace is opened)
     if beside:
@@ -46,7 +46,11 @@ def messages(report: Report) -> Iterator[str]:
 
 def _trace(trace: TraceReport, longest: float, *, opened: bool) -> str:
     one = trace.summary
-    who = ", ".join(one.agents) or "-" if one.by_user else one.name or "cut off"
+    who = (
+        ", ".join(one.agents) or "-"
+        if one.by_user
+        else one.name or ("cut off" if one.cut_off else "still open")
+    )
     errors = f'<span class="bad">{one.errors:,} failed</span>' if one.errors else ""
     when = time.strftime("%m-%d %H:%M:%S", time.localtime(one.start_ns / 1e9))
     used = " ".join(one.tools)

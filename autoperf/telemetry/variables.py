@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
+from autoperf.telemetry import names
+
 _SHOWN: Final = 40
 # OpenTelemetry specification, limits of attributes, events and links.
 _COUNT: Final = 128
@@ -112,7 +114,7 @@ class Variables:
             elif pair.strip():
                 self._malformed_entry("OTEL_RESOURCE_ATTRIBUTES")
         if service := self.text("OTEL_SERVICE_NAME")[1]:
-            found["service.name"] = service
+            found[names.SERVICE_NAME] = service
         return found
 
     def meter_provider(self) -> None:
