@@ -284,6 +284,7 @@ INTERNAL_VARIABLES: Final = frozenset(
         "AUTOPERF_DEBUG",
         "AUTOPERF_DISABLED",
         "AUTOPERF_FAIL_OPEN",
+        "AUTOPERF_RAISE",
         "AUTOPERF_HOST_PID",
         "AUTOPERF_LAUNCH_PID",
     }

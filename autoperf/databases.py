@@ -1,8 +1,9 @@
 """SQLite files that processes share: made whole, opened for one process, set aside when damaged.
 
 The rules of https://www.sqlite.org/howtocorrupt.html, and what is done for each:
-file locks (2.2, 2.3): no descriptor of the database is opened beside SQLite's own, all connections of a
-process are made by one library, and none is carried over a fork (`Store`);
+file locks (2.2, 2.3): no descriptor of the database is opened beside SQLite's own, and all connections of a
+process are made by one library;
+forks (2.6): nothing is open while a process forks (`survive_forks`);
 two names, renaming, deleting in use (2.4, 2.5): a file is made under a name of its own and linked into
 place once it is complete; it is renamed only under a lock that shuts out whoever has it open, and a
 connection whose file is gone is never closed, for that would delete the log of its successor by name;
@@ -29,8 +30,7 @@ BUSY_MS: Final = 5000
 _FORK_WAIT_SECONDS: Final = 0.5
 LOGS: Final = ("-wal", "-shm", "-journal")
 _PAGE_BYTES: Final = 4096
-_CHECKPOINT_SECONDS: Final = 1.0
-_CHECKPOINT_MS: Final = 200
+_CHECKPOINT_MS: Final = 50
 _LOG_OF_A_READER: Final = 32 << 20  # beyond the limit of the store, for as long as somebody reads
 
 
@@ -42,7 +42,6 @@ class Bounds:
         # As a rule the log grows to twice the reserve; it is longer while somebody reads.
         self._pages = max(16, (max_bytes - 2 * self.reserve) // _PAGE_BYTES)
         self._longest_log = max_bytes + _LOG_OF_A_READER
-        self._look_again_at = 0.0
 
     def set(self, connection: sqlite3.Connection) -> None:
         """Tell SQLite; of this connection alone, so at each."""
@@ -55,14 +54,13 @@ class Bounds:
     def make_room(self, connection: sqlite3.Connection, path: Path) -> None:
         """Before a write: keep the log small, and let the oldest go where little is left."""
         log = f"{path}-wal"
-        if size(log) > self.reserve and time.monotonic() >= self._look_again_at:
-            # While somebody reads it cannot be emptied: that is not waited for long, and it grows meanwhile.
+        if size(log) > self.reserve:
+            # Nobody else writes (`in_turn`), but somebody may read: that is not waited for long.
             connection.execute(f"PRAGMA busy_timeout = {_CHECKPOINT_MS}")
             try:
-                busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             finally:
                 connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
-            self._look_again_at = time.monotonic() + _CHECKPOINT_SECONDS if busy else 0.0
         if size(log) > self._longest_log:
             raise sqlite3.OperationalError("a reader keeps the write-ahead log from being emptied")
         # Low water well below high water, or every single write would evict.
@@ -93,11 +91,7 @@ def make(path: Path, prepare: Callable[[sqlite3.Connection], None]) -> None:
         return
     if any(os.path.lexists(f"{path}{suffix}") for suffix in LOGS):
         _forget_logs(path)
-    scratch = f"{path}.{os.getpid()}-{threading.get_ident()}.new"
-    os.close(os.open(scratch, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600))
-    try:
-        with contextlib.closing(sqlite3.connect(scratch, isolation_level=None)) as connection:
-            prepare(connection)
+    with _scratch(path, prepare) as scratch:
         try:
             os.link(scratch, path)
         except FileExistsError:
@@ -106,10 +100,36 @@ def make(path: Path, prepare: Callable[[sqlite3.Connection], None]) -> None:
             # No hard links here: an empty file, which whoever opens it first prepares.
             with contextlib.suppress(FileExistsError):
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+@contextlib.contextmanager
+def _scratch(path: Path, prepare: Callable[[sqlite3.Connection], None]) -> Iterator[str]:
+    """A database under a name of its own, complete; what is left of it goes."""
+    scratch = f"{path}.{os.getpid()}-{threading.get_ident()}.new"
+    os.close(os.open(scratch, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600))
+    try:
+        with contextlib.closing(sqlite3.connect(scratch, isolation_level=None)) as connection:
+            prepare(connection)
+        yield scratch
     finally:
         for suffix in ("", *LOGS):
             with contextlib.suppress(OSError):
                 os.unlink(f"{scratch}{suffix}")
+
+
+def replace(path: Path, prepare: Callable[[sqlite3.Connection], None]) -> Path:
+    """Set a damaged database aside and put what ``prepare`` makes of it in its place; its new name.
+
+    Under `UseLock.take_alone`. Whatever fails before the new one is complete leaves the damaged one there.
+    """
+    with _scratch(path, prepare) as scratch:
+        aside = Path(f"{path}.corrupt-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
+        os.rename(path, aside)
+        for suffix in LOGS:
+            with contextlib.suppress(OSError):
+                os.rename(f"{path}{suffix}", f"{aside}{suffix}")
+        os.rename(scratch, path)
+    return aside
 
 
 def _forget_logs(path: Path) -> None:
@@ -144,19 +164,6 @@ def open_reading(path: Path) -> sqlite3.Connection:
             if mode == "immutable=1" or "locked" in str(error):
                 raise
     raise AssertionError("unreachable")
-
-
-def set_aside(path: Path) -> Path | None:
-    """Rename database and logs together; the new name, or None where that cannot be. Under `take_alone`."""
-    aside = Path(f"{path}.corrupt-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
-    try:
-        os.rename(path, aside)
-    except OSError:
-        return None
-    for suffix in LOGS:
-        with contextlib.suppress(OSError):
-            os.rename(f"{path}{suffix}", f"{aside}{suffix}")
-    return aside
 
 
 def readable_rows(path: Path, table: str, columns: str) -> Iterator[tuple[Any, ...]]:
@@ -195,12 +202,19 @@ def inode(path: Path) -> int:
 
 
 class Forkable(Protocol):
-    """What has a connection, which a child made by fork must not use."""
+    """What has a connection.
+
+    A child inherits what SQLite knows of the locks of its process, and not the locks: it would take none.
+    So nothing is open when a process forks.
+    """
 
     lock: Any  # a reentrant lock of threads
 
-    def forked(self) -> None:
-        """In the child: begin anew."""
+    def close(self) -> None:
+        """Before the fork, with the lock: both open anew when they write again."""
+
+    def forked(self, *, closed: bool) -> None:
+        """In the child: begin anew, or where it could not be ``closed`` leave that file alone for good."""
 
 
 _forkable: weakref.WeakSet[Forkable] = weakref.WeakSet()
@@ -210,7 +224,7 @@ _abandoned: list[sqlite3.Connection] = []
 
 
 def survive_forks(user: Forkable) -> None:
-    """Have ``user`` take its lock before each fork, for half a second, and begin anew in a child."""
+    """Have ``user`` close what it has open before each fork; it is waited for half a second."""
     _forkable.add(user)
 
 
@@ -222,7 +236,10 @@ def abandon(connection: sqlite3.Connection) -> None:
 def _before_fork() -> None:
     # A fork in the middle of a write would copy SQLite's own mutexes locked, for ever.
     waiting = list(_forkable)
-    _held[threading.get_ident()] = [each for each in waiting if each.lock.acquire(timeout=_FORK_WAIT_SECONDS)]
+    held = [each for each in waiting if each.lock.acquire(timeout=_FORK_WAIT_SECONDS)]
+    _held[threading.get_ident()] = held
+    for each in held:
+        each.close()
 
 
 def _after_fork_in_parent() -> None:
@@ -231,9 +248,10 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
+    closed = _held.pop(threading.get_ident(), [])
     _held.clear()
     for each in list(_forkable):
-        each.forked()
+        each.forked(closed=any(each is one for one in closed))
 
 
 if hasattr(os, "register_at_fork"):

@@ -37,7 +37,8 @@ _MEASURED: Final = (
 )
 _LAST_NS: Final = 2**63 - 1
 _MARKS: Final = (
-    f"SELECT name, attributes, pid, parent_id, status FROM spans WHERE {_WHOLE} AND trace_id = ? AND (parent_id IS NULL OR "
+    "SELECT name, attributes, pid, parent_id, status FROM spans "
+    f"WHERE {_WHOLE} AND trace_id = ? AND (parent_id IS NULL OR "
     + " OR ".join(f"name GLOB '{name}*'" for name in _MARKED)
     + ") ORDER BY start_ns"
 )

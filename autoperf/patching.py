@@ -21,10 +21,11 @@ _MISSING: Final = object()
 class Switch:
     """Tells a wrapper whether it is to act; off, it must pass straight through to the original."""
 
-    __slots__ = ("on",)
+    __slots__ = ("failed", "on")
 
     def __init__(self) -> None:
         self.on = True
+        self.failed = 0  # how often ours failed behind it
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,26 @@ class Patch:
     def path(self) -> list[str]:
         """Attribute names from the module to the function."""
         return self.target.partition(":")[2].split(".")
+
+
+class Together:
+    """Rows of which one relies on what others note: what was noted holds only while none of them fails."""
+
+    def __init__(self, *names: str) -> None:
+        self._switches: dict[str, Switch | None] = dict.fromkeys(names)
+
+    def joins(self, name: str, switch: Switch) -> None:
+        """The row ``name`` is about to be applied."""
+        self._switches[name] = switch
+
+    def state(self) -> int | None:
+        """Another number once one of them has failed; None while one of them does not act."""
+        failed = 0
+        for switch in self._switches.values():
+            if switch is None or not switch.on:
+                return None
+            failed += switch.failed
+        return failed
 
 
 @dataclass(frozen=True)
@@ -157,9 +178,14 @@ class PatchSet:
             except AutoperfError as error:
                 row.state, row.reason = "missing", str(error)
                 return
-            setattr(row.owner, name, row.replacement)
-            if copied:
-                _swap_copies(name, row.raw, row.replacement, skip=row.owner)
+            try:
+                setattr(row.owner, name, row.replacement)
+                if copied:
+                    _swap_copies(name, row.raw, row.replacement, skip=row.owner)
+            except BaseException:
+                _undo(row)  # half made it would act, and nobody would take it back
+                row.state = "failed"
+                raise
             row.state, row.reason = "applied", ""
             self._order.append(row)
 

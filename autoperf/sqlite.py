@@ -26,6 +26,12 @@ else:
             class IntegrityError(DatabaseError):
                 """As in the module."""
 
+            class InterfaceError(Error):
+                """As in the module."""
+
+            class ProgrammingError(DatabaseError):
+                """As in the module."""
+
             Connection = Row = object
 
             @staticmethod

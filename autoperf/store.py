@@ -18,7 +18,7 @@ from autoperf.errors import AutoperfError, say
 from autoperf.mounts import file_system, is_remote
 from autoperf.sqlite import sqlite3
 from autoperf.tables import SpanRow as SpanRow
-from autoperf.use_lock import UseLock
+from autoperf.use_lock import UseLock, in_turn
 
 FILE_NAME: Final = "autoperf.db"
 _RETRY_SECONDS: Final = 5.0
@@ -77,11 +77,12 @@ class Store:
                     connection.close()
             self._use.release()
 
-    def forked(self) -> None:
-        """In a child made by fork: a connection and a lock of its own."""
+    def forked(self, *, closed: bool) -> None:
+        """In a child made by fork: a connection and a lock of its own, or none where ours was in use."""
         self.lock = threading.RLock()
-        if self._connection is not None:
+        if not closed and self._connection is not None:
             databases.abandon(self._connection)
+            self._unusable, self.problem = True, "the process was forked while the store was written to"
         self._use.forked()
         self._connection, self.dropped, self._retry_at = None, 0, 0.0
         self._stored = self._lost_unless_there = 0
@@ -113,8 +114,9 @@ class Store:
                     connection = self._connected()
                     if connection is None:
                         return False
-                    self._bounds.make_room(connection, self.path)
-                    tables.in_transaction(connection, action)
+                    with in_turn(self.path.parent):
+                        self._bounds.make_room(connection, self.path)
+                        tables.in_transaction(connection, action)
                     self.problem = None
                     return True
                 except (sqlite3.Error, OSError) as error:
@@ -141,11 +143,18 @@ class Store:
 
     def _mended(self, error: Exception) -> bool:
         """Whether what stood in the way is gone, so that another try is worth it."""
-        if "full" in str(error) and self._connection is not None:
-            return self._bounds.evict(self._connection)  # others have written since room was made
-        if "locked" in str(error) or "busy" in str(error):
-            return True  # after the whole wait of a statement; writers take turns
-        return type(error) is sqlite3.DatabaseError and self._set_aside(error)
+        text = str(error)
+        try:
+            if self._connection is not None and "full" in text:
+                return self._bounds.evict(self._connection)  # others have written since room was made
+            if self._connection is not None and "no such table" in text:
+                tables.in_transaction(self._connection, tables.create)
+                return True
+            if "locked" in text or "busy" in text:
+                return True  # after the whole wait of a statement
+            return type(error) is sqlite3.DatabaseError and self._set_aside(error)
+        except (sqlite3.Error, OSError):
+            return False  # it is said what the first error was
 
     def _connected(self) -> sqlite3.Connection | None:
         if self._connection is not None and databases.inode(self.path) != self._inode:
@@ -224,12 +233,14 @@ class Store:
         try:
             if mine and databases.inode(self.path) != mine:
                 return True  # another process has done it already
-            aside = databases.set_aside(self.path)
-            if aside is None:
-                return False
-            databases.make(self.path, self._prepare_new)
-            with contextlib.closing(databases.open_writing(self.path)) as connection:
-                kept = tables.take_over(connection, partial(databases.readable_rows, aside))
+            kept = 0
+
+            def take_over(connection: sqlite3.Connection) -> None:
+                nonlocal kept
+                self._prepare_new(connection)
+                kept = tables.take_over(connection, partial(databases.readable_rows, self.path))
+
+            aside = databases.replace(self.path, take_over)
             self._report(
                 f"the store was damaged ({error}); it is kept as {aside}; {kept} rows go on in a new one"
             )

@@ -38,6 +38,9 @@ _SCHEMA: Final = (
 OPEN: Final = "open"
 _STORED: Final = "SELECT status FROM spans WHERE trace_id = ? AND span_id = ?"
 _ADD_SPAN: Final = "INSERT OR REPLACE INTO spans VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_UNFIT: Final = (
+    sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError, OverflowError, TypeError,
+)  # fmt: skip
 _TAKEN_OVER: Final = (
     ("processes", "pid, started, updated, record"),
     ("samples", "at, pid, span, sample"),
@@ -166,13 +169,13 @@ def take_over(connection: sqlite3.Connection, rows: Callable[[str, str], Iterabl
     def add(connection: sqlite3.Connection) -> None:
         nonlocal kept
         for row in rows("spans", _OF_A_SPAN):
-            with contextlib.suppress(sqlite3.IntegrityError, TypeError):
+            with contextlib.suppress(*_UNFIT):
                 insert_spans(connection, [row])
                 kept += 1
         for table, columns in _TAKEN_OVER:
             marks = ", ".join("?" for _ in columns.split(","))
             for row in rows(table, columns):
-                with contextlib.suppress(sqlite3.IntegrityError):
+                with contextlib.suppress(*_UNFIT):
                     connection.execute(f"INSERT OR IGNORE INTO {table} VALUES({marks})", row)
                     kept += 1
 

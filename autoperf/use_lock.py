@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 _NO_LINK: Final = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+_TURN_SECONDS: Final = 5.0
 _ASKED_SECONDS: Final = 60.0
 _LOCK: Final = "store.lock"
 
@@ -27,6 +28,32 @@ def alone_making(folder: Path) -> Iterator[None]:
         if fcntl is not None:
             with contextlib.suppress(OSError):
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def in_turn(folder: Path) -> Iterator[None]:
+    """One writer after the other, so that none of them is in the way of another's checkpoint.
+
+    One that has the turn for longer than five seconds, as a stopped process may, is not waited for.
+    """
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(folder / f"{_LOCK}-turn", os.O_RDWR | os.O_CREAT | _NO_LINK, 0o600)
+    try:
+        deadline, pause = time.monotonic() + _TURN_SECONDS, 0.001
+        while time.monotonic() < deadline:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(pause)
+                pause = min(0.02, 2 * pause)
+            except OSError:
+                break  # a file system without such locks
         yield
     finally:
         os.close(descriptor)

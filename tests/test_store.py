@@ -78,7 +78,13 @@ def test_everything_is_private_whatever_the_umask(tmp_path: Path) -> None:
             store.add_spans([row(1)])
             found = files(tmp_path / "state")
             assert {oct(stat.st_mode & 0o777) for stat in found.values()} == {"0o600"}
-            assert set(found) == {FILE_NAME, f"{FILE_NAME}-wal", f"{FILE_NAME}-shm", "store.lock"}
+            assert set(found) == {
+                FILE_NAME,
+                f"{FILE_NAME}-wal",
+                f"{FILE_NAME}-shm",
+                "store.lock",
+                "store.lock-turn",
+            }
             assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
     finally:
         os.umask(before)

@@ -103,14 +103,17 @@ def test_at_its_limit_the_oldest_go_and_nobody_gives_up_because_somebody_reads(t
         python(WRITER, tmp_path, number * 1_000_000, 1000, size, stderr=subprocess.PIPE)
         for number in range(1, 9)
     ]
-    reads = 0
+    reads = biggest = 0
     while any(process.poll() is None for process in begun):
+        taken = [path.stat().st_size for path in tmp_path.iterdir() if path.name.startswith(FILE_NAME)]
+        biggest = max(biggest, sum(taken))
         with History(tmp_path) as history:
             reads += len(list(history.traces())) > 0
     assert [ended(process) for process in begun] == [["1000", "0"]] * 8
     assert reads > 0
     assert 0 < rows_in(tmp_path) < 8000
     assert (tmp_path / FILE_NAME).stat().st_size <= size
+    assert biggest <= 3 * size, "with the log, while somebody reads all the time"
     assert 1 not in {int(trace["trace_id"], 16) for trace in Store.open(tmp_path).traces(10_000)}
 
 
@@ -283,19 +286,61 @@ def test_a_reader_that_stays_delays_nobody(tmp_path: Path) -> None:
         with contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME)) as reader:
             cursor = reader.execute("SELECT * FROM spans")
             cursor.fetchone()
-            waits: list[str] = []
-            original = store._bounds.make_room
-
-            def counted(connection: sqlite3.Connection, path: Path) -> None:
-                connection.set_trace_callback(waits.append)
-                original(connection, path)
-                connection.set_trace_callback(None)
-
-            store._bounds.make_room = counted  # type: ignore[method-assign]
             for n in range(200, 600, 20):
                 assert store.add_spans([row(i, size=1000) for i in range(n, n + 20)]) == 20
             assert store.dropped == 0
-            checkpoints = [line for line in waits if "wal_checkpoint" in line]
-            assert len(checkpoints) <= 2, "one came back busy: it is not asked for at every write"
-            before = waits.index(checkpoints[0])
-            assert "busy_timeout = 200" in waits[before - 1]
+
+
+def test_a_child_whose_parent_ends_first_keeps_what_it_stored(tmp_path: Path) -> None:
+    daemon = python(
+        """
+        store = Store.open(home)
+        store.add_spans([row(1)])
+        if os.fork():
+            store.add_spans([row(2)])
+            os._exit(0)
+        time.sleep(0.5)
+        stored = sum(store.add_spans([row(n)]) for n in range(10, 60))
+        other = Store.open(home)
+        print(stored, store.dropped, other.add_spans([row(100)]), flush=True)
+        os._exit(0)
+        """,
+        tmp_path,
+        stderr=subprocess.PIPE,
+    )
+    out, err = daemon.communicate(timeout=60)
+    assert (out.split(), err) == (["50", "0", "1"], "")
+    assert rows_in(tmp_path) == 53
+
+
+def test_a_take_over_that_fails_leaves_the_damaged_store_and_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    store = Store.open(tmp_path, report=lines.append)
+    store.add_spans([row(n) for n in range(1, 100)])
+    store.close()
+    content = bytearray(store.path.read_bytes())
+    content[4096:] = b"\xee" * (len(content) - 4096)
+    store.path.write_bytes(content)
+
+    def full(*_: object) -> int:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr("autoperf.tables.take_over", full)
+    assert store.add_spans([row(200)]) == 0
+    assert store.dropped == 1
+    assert store.problem
+    assert len(lines) == 1
+    assert not list(tmp_path.glob("*.corrupt-*"))
+    assert store.path.read_bytes()[4096 : len(content)] == content[4096:]
+
+
+def test_a_table_that_is_gone_is_made_again(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    store.add_spans([row(1)])
+    with contextlib.closing(sqlite3.connect(store.path)) as connection:
+        connection.execute("DROP TABLE traces")
+        connection.commit()
+    assert store.add_spans([row(2)]) == 1
+    assert store.dropped == 0

@@ -172,7 +172,7 @@ def test_another_user_reads_from_a_directory_it_cannot_write(tmp_path: Path) -> 
             readable = len(Store.open(home).traces()) == 1
             os._exit(0 if readable else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        assert set(files(home)) == {FILE_NAME, "store.lock"}
+        assert set(files(home)) == {FILE_NAME, "store.lock", "store.lock-turn"}
     finally:
         for path in home.iterdir():
             path.unlink()
@@ -185,7 +185,7 @@ def test_network_file_systems_get_no_wal(
     monkeypatch.setattr("autoperf.store.file_system", lambda path: "nfs4")
     with Store.open(tmp_path, report=lines.append) as store:
         assert store.add_spans([row(1)]) == 1
-        assert set(files(tmp_path)) == {FILE_NAME, "store.lock"}
+        assert set(files(tmp_path)) == {FILE_NAME, "store.lock", "store.lock-turn"}
         store.close()
         store.add_spans([row(2)])
     assert len(lines) == 1

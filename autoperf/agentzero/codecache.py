@@ -108,7 +108,7 @@ class CodeCache:
     def importlib_view(self, _original: ModuleType, _switch: Switch) -> View:
         """``importlib`` in the host module that loads by path; its specs carry our loader."""
 
-        def spec_from_file_location(call: Any, name: str, location: Any = None, **options: Any) -> Any:
+        def spec_from_file_location(call: Any, /, name: str, location: Any = None, **options: Any) -> Any:
             spec = call(name, location, **options)
             if (
                 spec is not None
@@ -132,7 +132,7 @@ class CodeCache:
             code = self.code_of(str(loader.path), lambda: call(name))
             return code if self.permits(code) else call.via(_refuse)()
 
-        def source_to_code(call: Any, data: Any, path: Any, **options: Any) -> CodeType:
+        def source_to_code(call: Any, /, data: Any, path: Any, **options: Any) -> CodeType:
             ready = self.compiled(str(path), data)
             return call(data, path, **options) if ready is None else ready
 

@@ -29,7 +29,7 @@ def of_agent(probe: Probe) -> Callable[[Call, Switch], Call]:
         expect_parameters(original, "self", "folder")
         points = Points(probe)
 
-        async def call_extensions(call: Any, self: Any, folder: str, **kwargs: Any) -> Any:
+        async def call_extensions(call: Any, self: Any, /, folder: str, **kwargs: Any) -> Any:
             with points.call(folder):
                 return await call(self, folder, **kwargs)
 
@@ -63,7 +63,7 @@ def of_module(probe: Probe, *, fast: bool = False) -> Callable[[Call, Switch], S
             empty += 1
             return None
 
-        async def call_extensions(call: Any, extension_point: str, *args: Any, **kwargs: Any) -> Any:
+        async def call_extensions(call: Any, /, extension_point: str, *args: Any, **kwargs: Any) -> Any:
             looked = Looking(probe) if probe.tracing is None else points.call(extension_point)
             with looked:
                 return await call(extension_point, *args, **kwargs)
@@ -116,7 +116,7 @@ def instances(probe: Probe) -> Callable[[Call, Switch], Call]:
     """For ``Extension.__init__(agent, ...)``: every generation makes an extension right before it runs it."""
 
     def build(_original: Call, _switch: Switch) -> Call:
-        def __init__(call: Any, self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it is around it
+        def __init__(call: Any, self: Any, /, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it is around it
             point = probe.point.get()
             if point is not None:
                 point.begins(type(self))
@@ -169,7 +169,7 @@ def noting(probe: Probe, code: CodeCache, load: Call) -> Call:
     """``load_classes_from_folder`` that tells the extension call it serves what it found and had to read."""
     probe.extension_lookups.measured = True
 
-    def load_classes_from_folder(call: Any, *args: Any, **kwargs: Any) -> list[type]:
+    def load_classes_from_folder(call: Any, /, *args: Any, **kwargs: Any) -> list[type]:
         before = code.reads()
         classes: list[type] = load(call, *args, **kwargs)
         lookup = probe.lookup.get()
@@ -214,7 +214,7 @@ class Cached:
         find, known, run = self._parts(original, edges=frozenset())
         probe, points, bound = self._probe, self._points, self._classes.bound
 
-        def call_extensions_sync(call: Any, extension_point: str, agent: Any = None, **kwargs: Any) -> Any:
+        def call_extensions_sync(call: Any, /, extension_point: str, agent: Any = None, **kwargs: Any) -> Any:
             classes = known(extension_point, agent)
             if probe.tracing is None and classes is not None:
                 return call.via(run)(extension_point, agent, **kwargs)

@@ -103,14 +103,20 @@ class Watching:
     def changing(self, _original: Any, _switch: Switch) -> Any:
         """For the functions that change what is wanted, and call the other one at most once."""
 
-        def changed(call: Any, self_: Any, *args: Any, **kwargs: Any) -> Any:
+        def changed(call: Any, self_: Any, /, *args: Any, **kwargs: Any) -> Any:
             self._inside.depth = getattr(self._inside, "depth", 0) + 1
             try:
                 result = call(self_, *args, **kwargs)
             finally:
                 self._inside.depth -= 1
-                if self._waiting:
-                    self._settle(self_._observer)
+                try:
+                    if self._waiting:
+                        self._settle(self_._observer)
+                except Exception:
+                    # Half done by us, nobody else would do the rest: the host's own way, in full.
+                    while self._waiting:
+                        self._waiting.popleft().in_full()
+                    raise
             return result
 
         return changed
@@ -123,7 +129,8 @@ class Watching:
                 return
             try:
                 while self._waiting:
-                    self._apply(self._waiting.popleft())
+                    self._apply(self._waiting[0])
+                    self._waiting.popleft()
             finally:
                 self._lock.release()
 

@@ -42,7 +42,7 @@ class FolderNames:
         space = without_ours(original).__globals__
         reliance = Reliance(space, RELIES_ON, self._known)
 
-        def get_unique_filenames_in_dirs(call: Any, *args: Any, **kwargs: Any) -> Any:
+        def get_unique_filenames_in_dirs(call: Any, /, *args: Any, **kwargs: Any) -> Any:
             key = witness = None
             if reliance.holds():
                 with guarded(SEAM):

@@ -92,7 +92,7 @@ class _Direct:
     def _synchronous(self, func: Function, empty: Callable[[Any], bool]) -> Function:
         replay, unset, shared, usual = self._replay, self._space["_UNSET"], self, self._usual()
 
-        def direct(call: Any, *args: Any, **kwargs: Any) -> Any:
+        def direct(call: Any, /, *args: Any, **kwargs: Any) -> Any:
             # The agent of both points is the one that it is before the call.
             agent = _agent(args, kwargs)
             if not usual() or agent is _UNKNOWN or not empty(agent):
@@ -113,7 +113,7 @@ class _Direct:
     def _asynchronous(self, func: Function, empty: Callable[[Any], bool]) -> Function:
         replay, unset, shared, usual = self._replay, self._space["_UNSET"], self, self._usual()
 
-        async def direct(call: Any, *args: Any, **kwargs: Any) -> Any:
+        async def direct(call: Any, /, *args: Any, **kwargs: Any) -> Any:
             agent = _agent(args, kwargs)
             if not usual() or agent is _UNKNOWN or not empty(agent):
                 return await call(*args, **kwargs)

@@ -86,7 +86,7 @@ class ClassLoading:
             found = ready(args) if usual() and not kwargs else None
             return MISS if found is None else found
 
-        def load_classes_from_file(call: Any, *args: Any, **kwargs: Any) -> Any:
+        def load_classes_from_file(call: Any, /, *args: Any, **kwargs: Any) -> Any:
             if not usual() or (not kwargs and absent(original, args)):
                 return call(*args, **kwargs)
             host = HostCall(call, original, args, kwargs)
@@ -100,7 +100,7 @@ class ClassLoading:
 
         usual = _executing_as_now(original)
 
-        def load_classes_from_folder(call: Any, *args: Any, **kwargs: Any) -> Any:
+        def load_classes_from_folder(call: Any, /, *args: Any, **kwargs: Any) -> Any:
             if not usual():
                 return call(*args, **kwargs)
             host = HostCall(call, original, args, kwargs)

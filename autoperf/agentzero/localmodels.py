@@ -27,7 +27,7 @@ def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]
 
 def _counting(probe: Probe) -> Build:
     def build(_original: Any, _switch: Switch) -> Any:
-        def making(call: Any, self: Any, *args: Any, **kwargs: Any) -> None:
+        def making(call: Any, self: Any, /, *args: Any, **kwargs: Any) -> None:
             probe.local_models += 1
             call(self, *args, **kwargs)
 

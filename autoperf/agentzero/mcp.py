@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import weakref
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import FunctionType
 from typing import Any, Final, NamedTuple
 
@@ -17,7 +18,6 @@ from autoperf.errors.fence import ALWAYS, MISS, Shortcut, fenced
 from autoperf.patching import Switch, expect_parameters
 from autoperf.telemetry import names
 
-_KEPT_AS: Final = "_autoperf_index"
 # The host names its operations by their functions; what they close over is told from the parameter's name.
 _METHODS: Final = {"call_tool_op": names.MCP_TOOLS_CALL, "list_tools_op": names.MCP_TOOLS_LIST}
 _TOOL: Final = "tool_name"
@@ -99,7 +99,7 @@ def session(probe: Probe) -> Callable[..., Any]:
 def _observed(
     probe: Probe, function: Callable[..., Awaitable[Any]], operation: _Operation, connecting: ExitStack
 ) -> Callable[..., Awaitable[Any]]:
-    async def observed(call: Any, *args: Any, **kwargs: Any) -> Any:
+    async def observed(call: Any, /, *args: Any, **kwargs: Any) -> Any:
         connecting.close()
         if not operation.method:
             return await call(*args, **kwargs)
@@ -124,6 +124,30 @@ class _Index:
         self.names = frozenset(tool["name"] for tool in tools)
 
 
+class _Indices:
+    """The index of each client, beside it: nothing is put on an object of the host's.
+
+    By id, because a client need not have a hash; it goes with its client.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[int, tuple[weakref.ref[Any], _Index]] = {}
+
+    def get(self, client: Any) -> _Index | None:
+        """The index of ``client``, if it has one."""
+        found = self._kept.get(id(client))
+        return found[1] if found is not None and found[0]() is client else None
+
+    def put(self, client: Any, index: _Index) -> None:
+        """Keep ``index`` as long as ``client``; one that cannot be held weakly has none."""
+        number = id(client)
+        with suppress(TypeError):
+            self._kept[number] = weakref.ref(client, lambda _: self._kept.pop(number, None)), index
+
+
+_indices: Final = _Indices()
+
+
 def has_tool(original: Callable[..., bool], _switch: Switch) -> Shortcut:
     """For ``MCPClientBase.has_tool(tool_name)``, the scan inside ``has_tool`` of the configuration in effect.
 
@@ -134,7 +158,7 @@ def has_tool(original: Callable[..., bool], _switch: Switch) -> Shortcut:
 
     def has_tool(self: Any, tool_name: str) -> Any:
         tools = getattr(self, "tools", None)
-        index: _Index | None = getattr(self, _KEPT_AS, None)
+        index = _indices.get(self)
         if index is None or index.tools is not tools or index.length != len(index.tools):
             index = _index(self, tools)  # None: not a list of tools as we know them
         if index is not None:
@@ -152,8 +176,7 @@ def _index(client: Any, tools: Any) -> _Index | None:
         return None
     try:
         index = _Index(tools)
-        # Not by assignment: a client may be a model that refuses attributes it does not know.
-        vars(client)[_KEPT_AS] = index
     except (KeyError, TypeError, IndexError):
         return None
+    _indices.put(client, index)
     return index

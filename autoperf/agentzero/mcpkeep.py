@@ -65,7 +65,7 @@ def _session(sessions: Sessions, original: Any, _switch: Switch) -> Any:
     if _TRANSPORT not in getattr(code, "co_names", ()):
         raise AutoperfError("this host opens the transport of a session in another way")
 
-    async def _execute_with_session(call: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
+    async def _execute_with_session(call: Any, self: Any, /, *args: Any, **kwargs: Any) -> Any:
         visit = None
         with guarded(_SEAM):
             visit = Visit(self, sessions)

@@ -87,7 +87,7 @@ def answering(probe: Probe, around: Build | None = None) -> Build:
     def build(original: Any, switch: Switch) -> Any:
         expect_method(original)
 
-        def get_tool(call: Any, *args: Any, **kwargs: Any) -> Any:
+        def get_tool(call: Any, /, *args: Any, **kwargs: Any) -> Any:
             found = call(*args, **kwargs)
             if _is_unknown(found):
                 name = kwargs["name"] if "name" in kwargs else args[1]
@@ -99,7 +99,7 @@ def answering(probe: Probe, around: Build | None = None) -> Build:
             return get_tool
         inner, seen = fenced(NAME, original, switch, get_tool), around(original, switch)
 
-        def get_tool_seen(call: Any, *args: Any, **kwargs: Any) -> Any:
+        def get_tool_seen(call: Any, /, *args: Any, **kwargs: Any) -> Any:
             return seen(call.via(inner), *args, **kwargs)
 
         return get_tool_seen

@@ -17,7 +17,7 @@ from autoperf.agentzero.pathlists import PluginLists
 from autoperf.agentzero.probe import Probe
 from autoperf.errors import AutoperfError
 from autoperf.errors.fence import MISS, Shortcut, inside
-from autoperf.patching import Switch, expect_parameters
+from autoperf.patching import Switch, Together, expect_parameters
 from autoperf.watching import FolderWatch
 
 _ANSWERS_KEPT: Final = 1000
@@ -84,11 +84,12 @@ class PathAnswers:
         self._module: dict[str, Any] = {}
         self._lists: PluginLists | None = None
         self._noting: list[Any] = []
+        self._together = Together("exists", "by_pattern")
         probe.clears("paths", self._clear)
         probe.after_fork.append(self._forked)
         probe.at_stop.append(self._watch.close)
 
-    def asking_exists(self, original: Callable[..., bool], _switch: Switch) -> Callable[..., Any]:
+    def asking_exists(self, original: Callable[..., bool], switch: Switch) -> Callable[..., Any]:
         """For ``files.exists(*relative_paths)``: notes what is asked while an answer is worked out."""
         asking, resolve = self._asking, original.__globals__["get_abs_path"]
         if not _only_asks(original):
@@ -101,9 +102,10 @@ class PathAnswers:
             return found
 
         self._noting.append(exists)
+        self._together.joins("exists", switch)
         return exists
 
-    def asking_pattern(self, original: Paths, _switch: Switch) -> Callable[..., Any]:
+    def asking_pattern(self, original: Paths, switch: Switch) -> Callable[..., Any]:
         """For ``files.find_existing_paths_by_pattern(pattern)``, the same."""
         asking, resolve = self._asking, original.__globals__["get_abs_path"]
 
@@ -116,6 +118,7 @@ class PathAnswers:
             return found
 
         self._noting.append(find_existing_paths_by_pattern)
+        self._together.joins("by_pattern", switch)
         return find_existing_paths_by_pattern
 
     def get_paths(self, original: Paths, _switch: Switch) -> Shortcut:
@@ -133,7 +136,7 @@ class PathAnswers:
             found = known(agent, subpaths, options) if asking.asked is None else None
             return MISS if found is None else list(found)
 
-        def get_and_keep(call: Any, agent: Any, *subpaths: Any, **options: Any) -> Any:
+        def get_and_keep(call: Any, /, agent: Any, *subpaths: Any, **options: Any) -> Any:
             if asking.asked is not None:
                 return call(agent, *subpaths, **options)
             return keep(call, agent, subpaths, options)
@@ -163,12 +166,13 @@ class PathAnswers:
         self._memo.misses += 1
         asking = self._asking
         asked: Asked = {}
-        asking.asked = asked
+        asking.asked, before = asked, self._together.state()
         try:
             found = call(agent, *subpaths, **options)
         finally:
             asking.asked = None
-        self._remember(agent, subpaths, options, list(found), asked)
+        if before is not None and self._together.state() == before:
+            self._remember(agent, subpaths, options, list(found), asked)
         return found
 
     def _remember(self, agent: Any, subpaths: Any, options: Any, found: Any, asked: Asked) -> None:

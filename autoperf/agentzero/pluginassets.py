@@ -53,7 +53,7 @@ def _finding(original: Any, vigil: Vigil) -> Callable[..., Any]:
         raise AutoperfError("another way of looking for a plugin's files than the ones that are known")
     places = _Places(host, vigil)
 
-    def find_plugin_assets(call: Any, *subpaths: Any, **options: Any) -> Any:
+    def find_plugin_assets(call: Any, /, *subpaths: Any, **options: Any) -> Any:
         key = None
         if options.keys() == _OPTIONS and options["only_first"] is True:
             key = (options["plugin_name"], options["agent_profile"], *subpaths)

@@ -14,7 +14,7 @@ from autoperf.agentzero.promptvalues import anonymous, key_of, opaque, spelled
 from autoperf.agentzero.reliance import Reliance, without_ours
 from autoperf.errors import guarded
 from autoperf.folders import Folders
-from autoperf.patching import Switch, expect_parameters
+from autoperf.patching import Switch, Together, expect_parameters
 
 SEAM: Final = "prompt files"
 
@@ -43,8 +43,13 @@ class PromptFiles:
         self._lookups = lookups
         self._known = known
         self._thread = _Thread()
+        self._together = Together("finds", "asks")
         self._reliance: Reliance | None = None
         self._space: dict[str, Any] = {}
+
+    def _noted(self) -> int | None:
+        """Another number where something was not noted; None while nothing is, so that nothing is kept."""
+        return self._together.state()
 
     def _rely(self, original: Any) -> Reliance:
         # The module may be executed again (a reload): then all of it is recognised anew.
@@ -62,7 +67,9 @@ class PromptFiles:
             call: Any, _file: Any, _directories: Any = None, _encoding: Any = "utf-8", **kwargs: Any
         ) -> Any:
             outer = thread.reading
-            if not (reliance.holds() and _usual(_file, _directories, _encoding)):
+            if not (
+                reliance.holds() and self._noted() is not None and _usual(_file, _directories, _encoding)
+            ):
                 with self._aside():
                     return call(_file, _directories, _encoding, **kwargs)
             name: Hashable = ("text", _file, _encoding, None if _directories is None else tuple(_directories))
@@ -73,7 +80,7 @@ class PromptFiles:
                 reading = self._begin(name, values, kwargs, outer)
             if isinstance(reading, Read):
                 return reading.text
-            thread.reading = reading
+            thread.reading, before = reading, self._noted()
             try:
                 text = call(_file, _directories, _encoding, **kwargs)
             except BaseException:
@@ -82,6 +89,8 @@ class PromptFiles:
                 raise
             finally:
                 thread.reading = outer
+            if before is None or self._noted() != before:
+                reading.sound = False
             with guarded(SEAM):
                 self._finish(reading, name, values, text, outer)
             return text
@@ -96,7 +105,9 @@ class PromptFiles:
         def parse_file(
             call: Any, _filename: Any, _directories: Any = None, _encoding: Any = "utf-8", **kwargs: Any
         ) -> Any:
-            if not (reliance.holds() and _usual(_filename, _directories, _encoding)):
+            if not (
+                reliance.holds() and self._noted() is not None and _usual(_filename, _directories, _encoding)
+            ):
                 with self._aside():
                     return call(_filename, _directories, _encoding, **kwargs)
             outer = thread.reading
@@ -104,25 +115,28 @@ class PromptFiles:
             given = None
             with guarded(SEAM):
                 given, _ = self._kept(name, None)
-            reading = thread.reading = Reading(kwargs, given)
+            reading, before = Reading(kwargs, given), self._noted()
+            thread.reading = reading
             try:
                 result = call(_filename, _directories, _encoding, **kwargs)
             finally:
                 thread.reading = outer
             with guarded(SEAM):
                 self._lookups.count(hit=given is not None)
-                read = reading.read("")
+                read = reading.read("") if before is not None and self._noted() == before else None
                 if read is not None and (given is None or len(read.looks) > len(given.looks)):
                     self.templates.keep(name, None, read)
             return result
 
         return parse_file
 
-    def finds(self, original: Callable[..., str], _switch: Switch) -> Callable[..., Any]:
+    def finds(self, original: Callable[..., str], switch: Switch) -> Callable[..., Any]:
         """For ``find_file_in_dirs``: watched, and answered when the answer has just been found to hold."""
         expect_parameters(original, "_filename", "_directories")
         self._rely(original)
         thread = self._thread
+
+        self._together.joins("finds", switch)
 
         def find_file_in_dirs(call: Any, _filename: Any, _directories: Any) -> Any:
             reading = thread.reading
@@ -152,13 +166,15 @@ class PromptFiles:
 
         return find_file_in_dirs
 
-    def asks(self, original: Callable[..., Any], _switch: Switch) -> Callable[..., Any]:
+    def asks(self, original: Callable[..., Any], switch: Switch) -> Callable[..., Any]:
         """For ``load_plugin_variables``: watched, and answered when this read has asked before."""
         expect_parameters(original, "file", "backup_dirs")
         self._rely(original)
         thread = self._thread
 
-        def load_plugin_variables(call: Any, file: Any, backup_dirs: Any = None, **kwargs: Any) -> Any:
+        self._together.joins("asks", switch)
+
+        def load_plugin_variables(call: Any, /, file: Any, backup_dirs: Any = None, **kwargs: Any) -> Any:
             reading = thread.reading
             if reading is None:
                 return call(file, backup_dirs, **kwargs)

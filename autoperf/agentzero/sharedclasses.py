@@ -71,7 +71,7 @@ class SharedLoading:
         expect_parameters(original, "folder", "name_pattern", "base_class", "one_per_file")
         self._resolve = original.__globals__["get_abs_path"]
 
-        def load_classes_from_folder(call: Any, *args: Any, **kwargs: Any) -> Any:
+        def load_classes_from_folder(call: Any, /, *args: Any, **kwargs: Any) -> Any:
             cache = None if kwargs else self._cache_for(args)
             if cache is None:
                 return call(*args, **kwargs)

@@ -80,7 +80,7 @@ class SkillFiles:
         space = without_ours(original).__globals__
         reliance = Reliance(space, PARSES_BY, self._parsing)
 
-        def skill_from_markdown(call: Any, skill_md_path: Any, **kwargs: Any) -> Any:
+        def skill_from_markdown(call: Any, /, skill_md_path: Any, **kwargs: Any) -> Any:
             witness = key = None
             if isinstance(skill_md_path, PurePath) and reliance.holds():
                 with guarded(SEAM):

@@ -31,7 +31,7 @@ def rows(_targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build
 
 def _open(held: HeldCollection) -> Build:
     def build(_original: Any, _switch: Switch) -> Any:
-        def serving(call: Any, *args: Any, **kwargs: Any) -> Any:
+        def serving(call: Any, /, *args: Any, **kwargs: Any) -> Any:
             if held.held:
                 held.finish()
             return call(*args, **kwargs)

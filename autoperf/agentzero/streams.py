@@ -145,7 +145,7 @@ class Stream:
     def timed(self, callback: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         """``callback``, with its time taken; what it returns or raises passes unchanged."""
 
-        async def timed(call: Any, *args: Any, **kwargs: Any) -> Any:
+        async def timed(call: Any, /, *args: Any, **kwargs: Any) -> Any:
             self._inside = True
             started = _clock()
             try:

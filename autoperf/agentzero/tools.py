@@ -32,7 +32,7 @@ def lookup(probe: Probe, code: CodeCache | None) -> Callable[[Any, Switch], Any]
     def build(original: Any, _switch: Switch) -> Any:
         expect_method(original)
 
-        def get_tool(call: Any, *args: Any, **kwargs: Any) -> Any:
+        def get_tool(call: Any, /, *args: Any, **kwargs: Any) -> Any:
             before = code.reads() if code is not None else 0
             started = time.time_ns() if probe.tracing is not None else 0
             tool = call(*args, **kwargs)

@@ -48,7 +48,7 @@ class Watch(Protocol):
         """One more execution, about to be called; ``running`` is set."""
 
 
-def _executing(call: Any, _stand_in: Any, *args: Any, **kwargs: Any) -> Any:
+def _executing(call: Any, _stand_in: Any, /, *args: Any, **kwargs: Any) -> Any:
     watch = waiting(args[0]) if args else None
     if watch is None:
         return call(*args, **kwargs)

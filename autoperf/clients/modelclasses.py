@@ -108,7 +108,7 @@ class ModelClasses:
         making = construction.ModelMetaclass.__new__.__code__
         self._lookalike = _lookalike(mocks)
 
-        def complete_model_class(call: Any, cls: Any, config: Any, *args: Any, **kwargs: Any) -> Any:
+        def complete_model_class(call: Any, /, cls: Any, config: Any, *args: Any, **kwargs: Any) -> Any:
             # Between the two stands the fence.
             if sys._getframe(2).f_code is making:
                 with guarded("model classes"):

@@ -23,7 +23,7 @@ class Call:
         self._outcome: Any = None
         self._trace: Any = None
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         self._state = _MADE
         try:
             result = self._outcome = self._function(*args, **kwargs)
@@ -77,7 +77,7 @@ class AsyncCall(Call):
 
     __slots__ = ()
 
-    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    async def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         self._state = _MADE
         try:
             result = self._outcome = await self._function(*args, **kwargs)

@@ -23,13 +23,15 @@ Function = Callable[..., Any]
 
 
 class Acting(Protocol):
-    """Tells whether a wrapper is to act."""
+    """Tells whether a wrapper is to act, and how often it has failed."""
 
     on: bool
+    failed: int
 
 
 class _Always:
     on = True
+    failed = 0
 
 
 ALWAYS: Final[Acting] = _Always()
@@ -99,6 +101,8 @@ def failed(seam: str, error: Exception, switch: Acting | None = None) -> None:
     """
     if not raised_by_us(error.__traceback__):
         return
+    if switch is not None and switch is not ALWAYS:
+        switch.failed += 1
     beyond = failures.record(seam, error) >= DISABLE_AFTER_FAILURES
     if beyond and switch is not None and switch is not ALWAYS:
         switch.on = False

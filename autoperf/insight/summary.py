@@ -12,7 +12,10 @@ from autoperf.telemetry import names
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """``name`` is None while the root is open, or was not stored before it was ``cut_off``; tokens are None where no provider reported any."""
+    """``name`` is None while the root is open, or where it was ``cut_off`` before it was stored.
+
+    Tokens are None where no provider reported any.
+    """
 
     trace_id: str
     name: str | None

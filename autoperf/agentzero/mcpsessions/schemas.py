@@ -24,7 +24,7 @@ def checking(original: Callable[..., Any], _switch: Switch) -> Callable[..., Any
     expect_parameters(original, "instance", "schema", "cls", "args")
     passed: set[Any] = set()
 
-    def validate(call: Any, instance: Any, schema: Any, cls: Any = None, *args: Any, **kwargs: Any) -> Any:
+    def validate(call: Any, /, instance: Any, schema: Any, cls: Any = None, *args: Any, **kwargs: Any) -> Any:
         if cls is None and type(schema) is dict and _DIALECT not in schema:
             try:
                 latest = original.__globals__["validator_for"](schema)
