@@ -41,7 +41,15 @@ def test_no_more_of_a_deleted_chat_is_alive_than_without_us(tmp_path: Path, host
     assert not {"Agent", "AgentContext"} & bare.keys(), "the host itself lets go of them"
     path = os.pathsep.join([str(TESTS.parent / "sitecustomize_template"), str(TESTS.parent)])
     home = tmp_path / "home"
-    found = left(host, tmp_path, PYTHONPATH=path, AUTOPERF_HOME=str(home), AUTOPERF_FEATURES=features)
+    ours = {"PYTHONPATH": path, "AUTOPERF_HOME": str(home), "AUTOPERF_FEATURES": features}
+    more: dict[str, int] = {}
+    for _ in range(
+        3
+    ):  # what the host's own loop is about to let go of may be there at the moment of the count
+        found = left(host, tmp_path, **ours)
+        more = {kind: count for kind, count in found.items() if count > bare.get(kind, 0)}
+        if not more:
+            break
     with Store.open(home) as store:
         assert store.traces(), "it was instrumented"
-    assert found == bare
+    assert more == {}
