@@ -45,7 +45,7 @@ def test_no_more_of_a_deleted_chat_is_alive_than_without_us(tmp_path: Path, host
     more: dict[str, int] = {}
     for _ in range(
         3
-    ):  # what the host's own loop is about to let go of may be there at the moment of the count
+    ):  # what the host is about to let go of may be there still
         found = left(host, tmp_path, **ours)
         more = {kind: count for kind, count in found.items() if count > bare.get(kind, 0)}
         if not more:
