@@ -43,9 +43,7 @@ def test_no_more_of_a_deleted_chat_is_alive_than_without_us(tmp_path: Path, host
     home = tmp_path / "home"
     ours = {"PYTHONPATH": path, "AUTOPERF_HOME": str(home), "AUTOPERF_FEATURES": features}
     more: dict[str, int] = {}
-    for _ in range(
-        3
-    ):  # what the host is about to let go of may be there still
+    for _ in range(3):  # what the host is about to let go of may be there still
         found = left(host, tmp_path, **ours)
         more = {kind: count for kind, count in found.items() if count > bare.get(kind, 0)}
         if not more:
