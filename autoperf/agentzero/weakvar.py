@@ -20,10 +20,11 @@ class WeakVar(Generic[T]):
     Values must take weak references; None is none.
     """
 
-    __slots__ = ("_variable",)
+    __slots__ = ("_variable", "reset")
 
     def __init__(self, name: str) -> None:
         self._variable: ContextVar[Callable[[], T | None]] = ContextVar(name, default=_nothing)
+        self.reset = self._variable.reset
 
     def get(self) -> T | None:
         """The value current here, if it is still held."""
@@ -32,7 +33,3 @@ class WeakVar(Generic[T]):
     def set(self, value: T | None) -> Token[Any]:
         """Make ``value`` current; give what comes back to `reset`."""
         return self._variable.set(_nothing if value is None else weakref.ref(value))
-
-    def reset(self, token: Token[Any]) -> None:
-        """As on `ContextVar`."""
-        self._variable.reset(token)
