@@ -140,7 +140,7 @@ class Pipeline(Generic[T]):
                     request.action()
                 with guarded(seam):
                     self._empty()
-            if request.stop:
+            if request.stop and self._queue:
                 with guarded(seam):
                     self._drop(len(self._queue))
                     self._queue.clear()
