@@ -253,8 +253,8 @@ class Telemetry:
             with guarded("telemetry:exit"):
                 self._outlets.finish(timeout, self._end_open if self._processors else None)
                 break
-        with guarded("telemetry:exit"):
-            self._silence()
+        for processor in self._processors:
+            processor.live = False
 
     def _open_spans(self) -> list[Span]:
         return [span for processor in self._processors for span in processor.open()]

@@ -119,7 +119,7 @@ def judged(host: Host, todo: list[dict[str, Any]], bare: Outcome, jobs: int) -> 
 
 
 def judge(host: Host, options: argparse.Namespace) -> int:
-    """Run all of it; the exit code is 1 with any HIT or UNTOLD, 2 where nothing could be learnt."""
+    """Run all of it; the exit code is 1 with any HIT, 3 with an UNTOLD, 2 where nothing could be learnt."""
     bare, listed = host.run("bare", None), host.run("list", {})
     if why := unusable(bare, listed, options):
         print(f"faults: {why}")
@@ -145,7 +145,7 @@ def report(rows: list[dict[str, Any]]) -> int:
     verdicts = [row["verdict"] for row in rows]
     counted = ", ".join(f"{verdicts.count(v)} {v}" for v in ("survived", "HIT", "UNTOLD", "not reached"))
     print(f"{len(rows)} runs, {faults} faults: {counted}")
-    return int(any(row["why"] for row in rows))
+    return 1 if "HIT" in verdicts else 3 if "UNTOLD" in verdicts else 0
 
 
 def main() -> int:
