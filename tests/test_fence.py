@@ -105,7 +105,7 @@ def failing(when: str) -> dict[str, Any]:
         return await coroutine(call, *args, **kwargs)
 
     for ours in (plain, coroutine, bound, bound_coroutine):
-        ours.__code__ = ours.__code__.replace(co_filename=f"{frames._OURS}wrappers.py")
+        ours.__code__ = ours.__code__.replace(co_filename=f"{frames.OURS}wrappers.py")
 
     return {
         "sync": lambda *_: plain,

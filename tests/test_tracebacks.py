@@ -16,7 +16,7 @@ def ours(action: Any) -> Any:
     """Call ``action`` through a frame that lies in our package."""
     source = "def through(action):\n    return action()\n"
     scope: dict[str, Any] = {}
-    exec(compile(source, frames._OURS + "agentzero/loading.py", "exec"), scope)
+    exec(compile(source, frames.OURS + "agentzero/loading.py", "exec"), scope)
     return scope["through"](action)
 
 
@@ -101,7 +101,7 @@ def test_wrapts_own_frames_go_only_with_ours():
     def direct() -> None:
         scope: dict[str, Any] = {"inner": None}
         mine: dict[str, Any] = {}
-        exec(compile("def t(a):\n    return a()\n", frames._OURS + "x.py", "exec"), mine)
+        exec(compile("def t(a):\n    return a()\n", frames.OURS + "x.py", "exec"), mine)
         source = "def through(inner, action):\n    return inner(action)\n"
         exec(compile(source, "/site-packages" + frames._WRAPT, "exec"), scope)
         scope["through"](mine["t"], fails)
@@ -121,9 +121,9 @@ def test_the_text_is_what_the_host_would_have_made():
         args, kwargs = arguments(caught(lambda: ours(fails)))
         told = wrapped(*args, **kwargs)
         assert "ValueError: deep" in told
-        assert frames._OURS not in told
+        assert frames.OURS not in told
     switch.on = False
-    assert frames._OURS in wrapped(caught(lambda: ours(fails)))
+    assert frames.OURS in wrapped(caught(lambda: ours(fails)))
 
 
 @pytest.mark.parametrize("odd", [None, "text", 5])

@@ -13,10 +13,9 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
+from autoperf.errors.frames import OURS
 from autoperf.wording import printable
 
-_PACKAGE: Final = f"{os.sep}autoperf{os.sep}"
-_OURS: Final = __file__[: __file__.rindex(_PACKAGE) + len(_PACKAGE)]
 _FRAMES_SHOWN: Final = 4
 _DISTINCT_FAILURES_KEPT: Final = 50
 _OUR_DEPTH: Final = 100
@@ -102,8 +101,8 @@ def _place(trace: TracebackType | None) -> str:
     found = ""
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
-        if file.startswith(_OURS):
-            found = f" at {file[len(_OURS) :]}:{trace.tb_lineno}"
+        if file.startswith(OURS):
+            found = f" at {file[len(OURS) :]}:{trace.tb_lineno}"
         trace = trace.tb_next
     return found
 

@@ -6,7 +6,7 @@ import os
 from types import TracebackType
 from typing import Final
 
-_OURS: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+OURS: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _NAMED: Final = "<autoperf"  # code of ours that is named so as to be passed over by others
 _WRAPT: Final = os.sep + os.path.join("wrapt", "wrappers.py")  # its Python part
 
@@ -23,7 +23,7 @@ def raised_by_us(trace: TracebackType | None) -> bool:
     ours = True
     while trace is not None:
         file = _file(trace)
-        ours = file.startswith(_OURS) or (ours and not file.startswith(host.root))
+        ours = file.startswith(OURS) or (ours and not file.startswith(host.root))
         trace = trace.tb_next
     return ours
 
@@ -44,7 +44,7 @@ def _skip_ours(trace: TracebackType | None) -> TracebackType | None:
         inner: TracebackType | None = trace
         while inner is not None and _file(inner).endswith(_WRAPT):
             inner = inner.tb_next
-        if inner is None or not _file(inner).startswith((_OURS, _NAMED)):
+        if inner is None or not _file(inner).startswith((OURS, _NAMED)):
             break
         trace = inner.tb_next
     return trace
