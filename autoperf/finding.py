@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from autoperf.errors import guarded
-from autoperf.errors.fence import ALWAYS, fenced, standing_in
+from autoperf.errors.fence import ALWAYS, fenced, nothing, standing_in
 
 _SEAM: Final = "import hooks"
 
@@ -23,7 +23,7 @@ class Finder:
         self._called = imported
         self._searching = threading.local()
         # The protocol of import finders; where ours fails, Python goes on to the next one.
-        self.find_spec = standing_in(_SEAM, self._find, lambda *_, **__: None)
+        self.find_spec = standing_in(_SEAM, self._find, nothing)
 
     def _find(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None

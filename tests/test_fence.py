@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import contextlib
 import gc
@@ -10,6 +11,7 @@ import sys
 import traceback
 import types
 import weakref
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +25,7 @@ from autoperf.errors.fence import (
     View,
     fenced,
     inside,
+    looked_up,
     standing_in,
 )
 from autoperf.errors.frames import host, without_ours
@@ -267,6 +270,22 @@ def test_a_view_fences_what_it_replaces_and_shows_the_rest():
 def test_a_stand_in_that_fails_leaves_it_to_the_host():
     assert standing_in(SEAM, lambda x: fails(), lambda x: x + 1)(1) == 2
     assert failures.of(SEAM) == 1
+
+
+def test_a_stand_in_falls_back_on_the_hosts_function_of_that_moment():
+    host = {"f": lambda x: x + 1}
+    stand_in = standing_in(SEAM, lambda x: fails(), looked_up(host, "f"))
+    host["f"] = lambda x: x + 2
+    assert stand_in(1) == 3
+
+
+def test_no_function_of_a_patch_stands_in_for_one_that_failed():
+    """Two failures in one call reached the host: the second was in what stood in for the first."""
+    package = Path(frames.OURS)
+    for file in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "standing_in":
+                assert not isinstance(node.args[2], ast.Lambda), f"{file}:{node.lineno}"
 
 
 def test_the_wrapper_in_a_replacement_is_known():

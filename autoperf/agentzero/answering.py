@@ -7,7 +7,7 @@ from types import CodeType, CoroutineType, FunctionType
 from typing import Any, Awaitable, Final  # noqa: UP035 - the host's own
 
 from autoperf.agentzero.hostcache import ExtensionClasses
-from autoperf.errors.fence import standing_in
+from autoperf.errors.fence import looked_up, standing_in
 
 Call = Callable[..., Any]
 _SEAM: Final = "extension calls"
@@ -26,6 +26,8 @@ def extension_call(original: Call, classes: ExtensionClasses) -> Call:
     """
     host = original.__globals__
     log, known, logs = host.get("_log_extension_call"), classes.reader(), classes.logs
+    hosts_log = looked_up(host, "_log_extension_call")
+    hosts_classes = looked_up(host, "_get_extension_classes")
 
     def _log_extension_call(name: Any) -> None:
         if host["_log_extension_call"] is not log or logs():
@@ -34,12 +36,6 @@ def extension_call(original: Call, classes: ExtensionClasses) -> Call:
     def _get_extension_classes(extension_point: Any, agent: Any = None, **kwargs: Any) -> Any:
         found = known(extension_point, agent)
         return hosts_classes(extension_point, agent=agent, **kwargs) if found is None else found
-
-    def hosts_log(*args: Any, **kwargs: Any) -> Any:
-        return host["_log_extension_call"](*args, **kwargs)
-
-    def hosts_classes(*args: Any, **kwargs: Any) -> Any:
-        return host["_get_extension_classes"](*args, **kwargs)
 
     answers: dict[str, Call] = {
         ours.__name__: standing_in(_SEAM, ours, theirs)

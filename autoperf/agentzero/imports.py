@@ -18,7 +18,7 @@ from autoperf.agentzero.definitions import parsed
 from autoperf.agentzero.probe import Probe
 from autoperf.deferral import Deferrable, Statement, packages, prepare, split
 from autoperf.errors import guarded
-from autoperf.errors.fence import ALWAYS, fenced, standing_in
+from autoperf.errors.fence import ALWAYS, fenced, nothing, standing_in
 from autoperf.finding import ask_the_others
 from autoperf.patching import Switch
 
@@ -51,7 +51,7 @@ class HeavyFinder:
         self._root = os.path.join(root, "")
         self._names = {path.name.removesuffix(".py") for path in root.iterdir()} if root.is_dir() else set()
         self._searching = threading.local()
-        self.find_spec = standing_in("imports", self._find, lambda *_, **__: None)
+        self.find_spec = standing_in("imports", self._find, nothing)
 
     def leave(self) -> None:
         """Find no more; what waits goes on waiting until it is used."""

@@ -13,7 +13,7 @@ from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.toolplaces import profile_of, tool_files
 from autoperf.errors import guarded
-from autoperf.errors.fence import standing_in
+from autoperf.errors.fence import nothing, standing_in
 from autoperf.patching import Switch, expect_parameters
 from autoperf.stamps import Stamp, stamp_or_none
 
@@ -133,7 +133,7 @@ class Preloading:
         if fresh or (self.thread is not None and self.thread.is_alive()):
             return
         self.thread = threading.Thread(
-            target=standing_in(SEAM, self._prepare, lambda *_: None),
+            target=standing_in(SEAM, self._prepare, nothing),
             args=(name, profile),
             name="autoperf-preload",
             daemon=True,

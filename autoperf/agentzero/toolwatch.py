@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 import wrapt
 
 from autoperf.errors import guarded
-from autoperf.errors.fence import method, standing_in
+from autoperf.errors.fence import as_wrapped, method, nothing, standing_in
 
 _NAME: Final = "execute"
 _SEAM: Final = "execute"
@@ -67,7 +67,7 @@ class Execute(wrapt.ObjectProxy):  # type: ignore[misc, type-arg, unused-ignore]
     __get__ = standing_in(
         _SEAM,
         lambda self, tool, _owner=None: self if tool is None else MethodType(self, tool),
-        lambda self, tool, owner=None: self.__wrapped__.__get__(tool, owner),
+        as_wrapped,
     )
     # Not a coroutine function: arguments that do not fit must be refused by the call, as without us, and not
     # by the await, where Python would point at another part of the host's line.
@@ -155,7 +155,7 @@ def put_under_watch(tool: Any, make: Callable[[], Watch]) -> None:
             del _tools[number]
 
     try:
-        reference = weakref.ref(tool, standing_in(_SEAM, gone, lambda _reference: None))
+        reference = weakref.ref(tool, standing_in(_SEAM, gone, nothing))
     except TypeError:
         return
     _tools[number] = reference, make()

@@ -12,7 +12,7 @@ from autoperf.clients.events import SLOT, Counter, Events
 from autoperf.clients.known import RELIED_ON, Recognised, require
 from autoperf.clients.rewriting import recompiled
 from autoperf.errors import AutoperfError
-from autoperf.errors.fence import Recompiled, standing_in
+from autoperf.errors.fence import Recompiled, giving, standing_in, unchanged
 from autoperf.patching import Switch
 
 Build = Callable[[Any, Switch], Any]
@@ -50,9 +50,7 @@ def _events(memo: Counter) -> Build:
             return events
 
         edit = edits.StreamEdit()
-        made = recompiled(
-            original, edit, {edits.BEGIN: standing_in(_OPENAI, begin, lambda _stream: _NOTHING)}
-        )
+        made = recompiled(original, edit, {edits.BEGIN: standing_in(_OPENAI, begin, giving(_NOTHING))})
         return _complete(made, edit.done())
 
     return build
@@ -68,7 +66,7 @@ def _chunks(memo: Counter) -> Build:
             _Both(edit),
             {
                 edits.CHUNKS: chunks,
-                edits.KEPT: standing_in(_WRAPPER, kept, lambda stream: stream),
+                edits.KEPT: standing_in(_WRAPPER, kept, unchanged),
             },
         )
         return _complete(made, edit.done())

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from autoperf.errors import guarded
-from autoperf.errors.fence import standing_in
+from autoperf.errors.fence import nothing, standing_in
 from autoperf.monitor.readings import Readings
 from autoperf.monitor.stalls import Stall, Stalls
 
@@ -83,7 +83,7 @@ class Monitor:
                 return
             self._stopping = threading.Event()
             self._thread = threading.Thread(
-                target=standing_in("monitor", self._run, self._run),
+                target=standing_in("monitor", self._run, standing_in("monitor", self._run, nothing)),
                 args=(self._stopping,),
                 name="autoperf-monitor",
                 daemon=True,

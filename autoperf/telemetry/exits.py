@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from autoperf.errors import guarded
-from autoperf.errors.fence import standing_in
+from autoperf.errors.fence import nothing, standing_in
 
 _SEAM: Final = "telemetry:exit"
 
@@ -24,7 +24,7 @@ class Exits:
     """Calls ``finish`` at interpreter exit and at the end of a multiprocessing child, until `undo`."""
 
     def __init__(self, finish: Callable[[], None]) -> None:
-        again = standing_in(_SEAM, finish, lambda: None)
+        again = standing_in(_SEAM, finish, nothing)
         self._finish = standing_in(_SEAM, finish, again)
         atexit.register(self._finish)
         finish_with_multiprocessing(self._finish)

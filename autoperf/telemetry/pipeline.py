@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 from typing import Final, Generic, TypeVar
 
 from autoperf.errors import guarded
-from autoperf.errors.fence import standing_in
+from autoperf.errors.fence import nothing, standing_in
 
 T = TypeVar("T")
 CAPACITY: Final = 8192
@@ -71,7 +71,8 @@ class Pipeline(Generic[T]):
     def start(self) -> None:
         """Start the thread; from Python 3.12 this must not wait until the interpreter shuts down."""
         # Begun anew where it fails: without it nothing would be stored, nor told.
-        run = standing_in(f"telemetry:{self.name}", self._run, self._run)
+        seam = f"telemetry:{self.name}"
+        run = standing_in(seam, self._run, standing_in(seam, self._run, nothing))
         self._thread = threading.Thread(target=run, name=f"autoperf-{self.name}", daemon=True)
         try:
             self._thread.start()
