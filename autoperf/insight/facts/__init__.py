@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from autoperf.insight.statistics import Timing
+if TYPE_CHECKING:
+    from autoperf.insight.statistics import Timing
 
 Weight = Literal["high", "medium", "low"]
 
