@@ -212,6 +212,13 @@ OPTIONS: Final[tuple[Option, ...]] = (
         _tool,
         "the tool performance_optimizer: off, read-only, callable, or also in the agent's prompt (advertise)",
     ),
+    Option(
+        "inotify",
+        "AUTOPERF_INOTIFY",
+        True,
+        _switch,
+        "whether inotify tells of changes; 0: each file and name is looked at when it is asked for",
+    ),
     Option("store_max_mb", "AUTOPERF_STORE_MAX_MB", 64, _at_least(1), "size limit of the local store in MiB"),
 )
 
@@ -236,6 +243,7 @@ class Config:
     monitor_interval: float = 5.0
     stream_hz: float = 20.0
     tool: str = "callable"
+    inotify: bool = True
     store_max_mb: int = 64
     sources: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()

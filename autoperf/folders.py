@@ -11,7 +11,10 @@ from autoperf.witness import Witness
 
 
 class Folders:
-    """Knows by device which folders can be trusted, and keeps watch over them; one for a process."""
+    """Knows by device which folders can be trusted, and keeps watch over them; one for a process.
+
+    Systems without inotify have no file system that is known to be prompt: without it none is trusted here.
+    """
 
     def __init__(self, vigil: Vigil | None = None) -> None:
         self.vigil = vigil or Vigil()
@@ -27,7 +30,7 @@ class Folders:
             return True
         device = seen[-1]
         if device not in self._trusted:
-            self._trusted[device] = is_prompt(file_system(Path(folder)))
+            self._trusted[device] = self.vigil.inotify and is_prompt(file_system(Path(folder)))
         return self._trusted[device]
 
     def note_name(self, witness: Witness, path: str) -> None:

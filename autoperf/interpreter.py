@@ -93,6 +93,12 @@ def probe(python: str, environ: Mapping[str, str] | None = None) -> Interpreter:
     return Interpreter(**row)
 
 
+def absolute(python: str) -> str:
+    """The path of ``python`` from any working directory, links kept; `AutoperfError` as `probe` raises it."""
+    probe(python)
+    return os.path.abspath(shutil.which(python) or python)
+
+
 def alone(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a service: without what only the path of this shell would add."""
     environ = os.environ if environ is None else environ

@@ -73,7 +73,7 @@ class Runtime:
         if config.on("prompts"):
             self.caches["prompts"] = Cache(config.tool_cache_size, config.tool_cache_ttl)
         self.code = CodeCache(max(config.tool_cache_ttl, config.extension_cache_ttl))
-        self.probe = Probe(None, config.detail)
+        self.probe = Probe(None, config.detail, config.inotify)
         self.probe.root = str(root)
         self._rates = Rates(self.probe.tool_lookups, self.probe.extension_lookups)
         self.probe.mcp_limits = Limits(config.mcp_idle, config.mcp_sessions, config.mcp_standby_mb << 20)

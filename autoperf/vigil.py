@@ -31,11 +31,13 @@ class Seen:
 class Vigil:
     """Looks at paths again only after something that is watched has changed.
 
-    Where the kernel tells nothing, or not of these paths, they are looked at every time.
+    Where the kernel tells nothing, or not of these paths, they are looked at every time; everywhere without
+    ``inotify``.
     """
 
-    def __init__(self) -> None:
-        self._watch = FolderWatch()
+    def __init__(self, inotify: bool = True) -> None:
+        self.inotify = inotify
+        self._watch = FolderWatch(inotify)
         self.forked = self._watch.forked
         self.close = self._watch.close
 

@@ -92,10 +92,12 @@ class FolderWatch:
 
     The kernel queues an event within the system call that makes the change, so a look at the queue afterwards
     cannot miss it. ``generation`` moves whenever something of interest changed, or may have. A watch that
-    cannot be set up, or fails, watches nothing from then on: everything has to be looked at.
+    cannot be set up, or fails, watches nothing from then on: everything has to be looked at. So it is from
+    the beginning unless it is ``on``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on: bool = True) -> None:
+        self._on = on
         # A collection may run the host's code, and that ask again, while this thread holds it.
         self._lock = threading.RLock()
         self._generation = 0
@@ -169,7 +171,7 @@ class FolderWatch:
                 return False
 
     def _started(self) -> _Queue | None:
-        if self._queue is None and not self._given_up:
+        if self._queue is None and self._on and not self._given_up:
             self._given_up = True  # unless all of it can be set up
             try:
                 self._queue = _Queue()

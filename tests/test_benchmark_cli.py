@@ -53,6 +53,11 @@ WRONG = [
     (["--scenario", "long", "--scenario", "start"], 1, "long, start: the mini agent has only short"),
     (["--only", "launcher", "--plot", "x.svg"], 1, "--plot draws scenarios"),
     (["--plot", "no/such/folder/x.svg"], 1, "--plot: there is no folder"),
+    (["--plot", "x.png"], 2, "'x.png': the picture is SVG, so name a file that ends in .svg"),
+    (["--start-timeout", "0"], 2, "'0' is no number of seconds"),
+    (["--python", sys.executable], 1, "--python names the interpreter of a checkout; name that too"),
+    (["tests", "--python", "/bin/true"], 1, "/bin/true is not a Python 3 that runs: exit code 0"),
+    (["tests", "--python", "no-such-python"], 1, "no-such-python: no such Python"),
     (["--feature-matrix", "--features", "tools"], 1, "--feature-matrix takes every feature alone"),
     (["/no/such/checkout"], 1, "not an Agent Zero checkout"),
 ]

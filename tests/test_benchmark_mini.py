@@ -39,6 +39,19 @@ def test_the_mini_agent_bare_and_under_autoperf(tmp_path: Path) -> None:
         assert sample.values["CPU a step"] == pytest.approx(sample.values["CPU"] / sample.counts["steps"])
 
 
+def test_an_agent_that_asks_its_model_nothing_is_no_measurement(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run_ui.py").write_text(
+        "import sys\nopen(sys.argv[sys.argv.index('--transcript') + 1], 'w').write('{\"prompts\": []}')\n"
+    )
+    monkeypatch.setattr(mini, "folder", lambda: tmp_path)
+    assert cli.main(["benchmark", "--scenario", "short", "--rounds", "1"]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "asked its model 0 times: nothing was compared" in shown.err
+
+
 def test_a_difference_in_one_tool_result_fails_the_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

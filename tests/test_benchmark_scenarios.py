@@ -19,6 +19,7 @@ from autoperf.benchmark.hosts import chat_model
 from autoperf.benchmark.noise import Noise
 from autoperf.benchmark.parts import Benchmark
 from autoperf.benchmark.process import HostError
+from autoperf.benchmark.progress import Progress
 from autoperf.benchmark.rounds import BARE, Variant
 from autoperf.benchmark.samples import CLIENT, FRAMEWORK, GROWTH, PEAK, Sample
 from autoperf.benchmark.scenarios import SCENARIOS, Scenario
@@ -258,7 +259,7 @@ def test_both_providers_where_the_host_has_two_apis(monkeypatch: pytest.MonkeyPa
     for number in range(2):
         folder = tmp_path / f"work{number}"
         folder.mkdir()
-        benchmark = Benchmark(host, folder, str, rounds=1, provider="both", noise=noise)
+        benchmark = Benchmark(host, folder, Progress(str), rounds=1, provider="both", noise=noise)
         data = benchmark.scenarios(["short"], [BARE])
         assert [one["provider"] for one in data] == (["other", "openai"] if number else ["other"])
         (host / "helpers" / "responses_tools.py").touch()

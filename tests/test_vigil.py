@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from autoperf import watching
+from autoperf.folders import Folders
 from autoperf.vigil import Seen, Vigil
 from autoperf.witness import Witness
 
@@ -82,6 +83,21 @@ def swapped(root: Path) -> None:
     (root / "a/names").rename(root / "b/names")
     (root / "a").rename(root / "old")
     (root / "b").rename(root / "a")
+
+
+def test_without_inotify_every_path_is_looked_at_each_time(
+    root: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = Vigil(inotify=False)
+    for _ in range(LOOKS):
+        assert without.holds(seen)
+        without.forked()  # a child has no more of it
+    looked = []
+    monkeypatch.setattr("autoperf.vigil.unchanged", lambda looks: looked.append(set(looks)) or True)
+    assert without.holds(seen)
+    assert looked == [set(seen.looks)]
+    folders, witness = Folders(without), Witness()
+    assert not folders.note(witness, str(root / "a/names")), "the time of a folder is not trusted either"
 
 
 CHANGES: dict[str, Callable[[Path], object]] = {

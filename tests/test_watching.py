@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
+import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -12,6 +14,9 @@ import pytest
 
 from autoperf import watching
 from autoperf.watching import FolderWatch
+from tests.interpreters import REPOSITORY
+
+HOSTS = REPOSITORY / "tests" / "hosts"
 
 
 @pytest.fixture
@@ -201,3 +206,47 @@ def test_a_failure_among_the_events_counts_as_a_change(watch, tmp_path, monkeypa
         with pytest.raises(RuntimeError):
             watch.generation()
     assert watch.generation() != before
+
+
+COUNTED = """
+import runpy, sys
+from autoperf import watching
+opened = []
+class Counted(watching._Queue):
+    def __init__(self):
+        opened.append(self)
+        super().__init__()
+watching._Queue = Counted
+sys.argv = sys.argv[1:]
+sys.path.insert(0, sys.argv[0].rpartition("/")[0])
+try:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+finally:
+    print("instances", len(opened))
+"""
+
+
+@pytest.mark.parametrize("inotify", [True, False])
+def test_switched_off_no_instance_is_opened(inotify: bool, tmp_path: Path) -> None:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("AUTOPERF_", "PYTHON"))}
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            COUNTED,
+            *map(str, (HOSTS / "drive.py", HOSTS / "v2", tmp_path / "out")),
+            "edited_tool",
+        ],
+        env=environment
+        | {
+            "PYTHONPATH": os.pathsep.join([str(REPOSITORY / "sitecustomize_template"), str(REPOSITORY)]),
+            "AUTOPERF_HOME": str(tmp_path / "state"),
+            "AUTOPERF_INOTIFY": str(int(inotify)),
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert "patches" in done.stderr
+    assert (done.stdout.splitlines()[-1] != "instances 0") is inotify

@@ -76,7 +76,7 @@ class PathAnswers:
 
     def __init__(self, probe: Probe) -> None:
         self._asking = _Asking()
-        self._watch = FolderWatch()
+        self._watch = FolderWatch(probe.inotify)
         self._answers: OrderedDict[Any, _Answer] = OrderedDict()
         self._lock = threading.Lock()
         self._memo = probe.memo("paths")

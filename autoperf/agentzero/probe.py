@@ -97,9 +97,10 @@ class Probe:
     into ``idle_work``, ``after_fork`` and ``at_stop``.
     """
 
-    def __init__(self, tracing: Tracing | None, detail: str = "step") -> None:
+    def __init__(self, tracing: Tracing | None, detail: str = "step", inotify: bool = True) -> None:
         self.tracing = tracing
         self.detail = detail
+        self.inotify = inotify
         self.tools = Executions()
         self.points = Executions()
         self.tool_lookups = Lookups()
@@ -121,7 +122,7 @@ class Probe:
         self.idle_work: list[Callable[[], None]] = []
         self.after_fork: list[Callable[[], None]] = []
         self.at_stop: list[Callable[[], None]] = []
-        self.vigil = Vigil()
+        self.vigil = Vigil(inotify)
         self.after_fork.append(self.vigil.forked)
         self.at_stop.append(self.vigil.close)
         self.local_models = 0

@@ -13,6 +13,8 @@ from autoperf.benchmark.comparison import compare, table
 from autoperf.benchmark.conversation import CONVERSATIONS, Conversation, tools
 from autoperf.benchmark.process import HostError
 from autoperf.benchmark.situations import SITUATIONS
+from autoperf.errors import AutoperfError
+from autoperf.interpreter import absolute
 
 _ALL = {**CONVERSATIONS, **SITUATIONS, **CHANGES}
 
@@ -20,22 +22,23 @@ _ALL = {**CONVERSATIONS, **SITUATIONS, **CHANGES}
 def main(argv: list[str] | None = None) -> int:
     """Hold one scripted conversation twice with a real Agent Zero and compare everything it said and stored.
 
-    Exit status: 0 transcripts equal, 1 different, 2 the host could not be run.
+    Exit status: 0 transcripts equal, 1 different, 2 the host could not be run or did not do as scripted.
     """
     options = _parser().parse_args(argv)
     prefix = shlex.split(options.prefix)
     with tempfile.TemporaryDirectory(prefix="autoperf-benchmark-") as folder:
         try:
+            python = absolute(options.python) if options.python else None
             result = compare(
                 options.checkout.resolve(),
                 _conversation(options),
                 Path(folder),
                 prefix,
-                python=options.python,
+                python=python,
                 provider=options.provider,
                 chunk_size=options.chunk,
             )
-        except (FileNotFoundError, HostError) as error:
+        except (AutoperfError, FileNotFoundError, HostError) as error:
             print(f"autoperf benchmark: {error}", file=sys.stderr)
             return 2
     print("\n".join(table(result, ("bare", "prefix" if prefix else "bare"))))

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from autoperf.benchmark.conversation import Conversation
 from autoperf.benchmark.hosts import Host, configure, describe
 from autoperf.benchmark.meanwhile import Acts
 from autoperf.benchmark.pace import Pace, wait_idle
-from autoperf.benchmark.process import HostError, HostHungError, HostProcess
+from autoperf.benchmark.process import START_TIMEOUT, HostError, HostHungError, HostProcess
 from autoperf.benchmark.rate import Rate
 from autoperf.benchmark.sandbox import Sandbox, make_repository, switch_off
+from autoperf.benchmark.script import unmet
 from autoperf.benchmark.server import ModelServer, Recorded, is_chat
 
 # Memorising and renaming go on after the answer; the last of them is this many seconds behind it at most.
@@ -77,6 +79,10 @@ class Run:
     beside: dict[str, Any] = field(default_factory=dict)
 
 
+def unseen(describe: Callable[[], str]) -> None:
+    """What is made of a stage that is not shown."""
+
+
 def interpreter(checkout: Path, named: str | None = None) -> str:
     """The Python of a checkout: the one that was named, else its own ``.venv``, else this one."""
     own = checkout / ".venv" / "bin" / "python"
@@ -99,6 +105,8 @@ def run(
     fake: bool = False,
     timeout: float = 600.0,
     rate: float | None = None,
+    start_timeout: float = START_TIMEOUT,
+    stage: Callable[[Callable[[], str]], object] = unseen,
 ) -> Run:
     """Hold ``conversation`` with a copy of ``checkout`` in ``workdir``, started behind ``prefix``.
 
@@ -106,8 +114,9 @@ def run(
     ``observe`` is called with the live process after every turn, its results are kept in ``Run.observed``.
     With ``tenths`` the longest streams stop at every tenth to find out what it cost; ``repository`` makes the
     copy a git repository; with ``fake`` the copy has no model client (see `standin`); an answer is waited for
-    ``timeout`` seconds, and comes at ``rate`` tokens a second.
-    Raises ``HostError`` when the host does not start.
+    ``timeout`` seconds, and comes at ``rate`` tokens a second. The port is waited for ``start_timeout``
+    seconds. ``stage`` is given a function that tells how far the run has come.
+    Raises ``HostError`` when the host does not start, or a turn does not go as its script says.
     """
     folder = workdir / "agent-zero"
     result = Run()
@@ -117,12 +126,13 @@ def run(
         environment = sandbox.environment(extra_env or {})
 
         def start() -> tuple[Host, HostProcess]:
-            host = prepare(checkout, folder, model.url, conversation, provider, repository)
+            stage(lambda: "starting the host")
+            host = prepare(checkout, folder, model.url, conversation, provider, repository, python)
             if fake:
                 standin.install(folder, chunk_size)
             return host, HostProcess(command, folder, environment, workdir / "output.txt")
 
-        host, process = _started(start, result)
+        host, process = _started(start, result, start_timeout)
         cleanup.callback(_finish, process, sandbox, result)
         _settle(process, model)
         result.pid = process.pid
@@ -137,7 +147,9 @@ def run(
             acts = Acts(client, model)
             time.sleep(conversation.settle)
             model.meanwhile = acts.perform_next
-            for turn in conversation.turns:
+            for number, turn in enumerate(conversation.turns, 1):
+                here = f"message {number} of {len(conversation.turns)}"
+                stage(partial(_sent, here, model))
                 model.script(turn.replies)
                 acts.plan(turn.meanwhile)
                 if turn.fresh:
@@ -145,11 +157,14 @@ def run(
                 result.turns.append(_take(process, client, turn.message, model, pace))
                 acts.finish()
                 _settle(process, model)
+                if problem := unmet(turn, result.turns[-1].answer, acts, model):
+                    raise HostError(f"{here} {problem}")
                 if observe:
                     result.observed.append(observe(process))
             result.log = client.log().body
-        except OSError as error:
-            raise HostError(f"the host does not answer: {error}\n{process.tail()}") from error
+        except (OSError, HostError) as error:
+            said = "does not answer" if isinstance(error, OSError) else "does not do as scripted"
+            raise HostError(f"{_name(prefix)} {said}: {error}\n{process.tail()}") from error
         result.context, result.meanwhile = client.context, acts.results
         result.beside = dict.fromkeys(acts.contexts)
         result.peak_kib = process.peak_kib()
@@ -157,6 +172,8 @@ def run(
         cleanup.close()
         result.requests = list(model.requests)
     result.chat = _stored_chat(folder, result.context)
+    if conversation.turns and result.chat is None:
+        raise HostError(f"{_name(prefix)} does not do as scripted: it stored no chat\n{process.tail()}")
     result.beside = {context: _stored_chat(folder, context) for context in result.beside}
     return result
 
@@ -168,6 +185,7 @@ def prepare(
     conversation: Conversation | None = None,
     provider: str = "other",
     repository: bool = False,
+    python: str | None = None,
 ) -> Host:
     """Put a fresh copy of ``checkout`` into ``folder``, configured for the scripted model."""
     describe(checkout)  # before anything is copied: is it one at all?
@@ -182,7 +200,7 @@ def prepare(
             raise HostError(f"no git repository could be made of the copy: {error}") from error
     host = describe(folder)
     wanted = conversation or Conversation("", ())
-    places = {"{python}": interpreter(checkout), "{root}": str(folder)}
+    places = {"{python}": interpreter(checkout, python), "{root}": str(folder)}
     settings = {key: _placed(value, places) for key, value in wanted.settings.items()}
     configure(host, model_url, wanted.tool_files, provider, settings)
     return host
@@ -194,12 +212,14 @@ def _placed(value: Any, places: Mapping[str, str]) -> Any:
     return value
 
 
-def _started(start: Callable[[], tuple[Host, HostProcess]], result: Run) -> tuple[Host, HostProcess]:
+def _started(
+    start: Callable[[], tuple[Host, HostProcess]], result: Run, timeout: float
+) -> tuple[Host, HostProcess]:
     """The first of up to ``STARTS`` processes that opens its port; hung ones are kept in ``result.hung``."""
     while True:
         host, process = start()
         try:
-            result.start_wall = process.wait_until_open()
+            result.start_wall = process.wait_until_open(timeout)
             result.start_cpu = process.cpu_seconds()
             return host, process
         except HostHungError as error:
@@ -210,6 +230,14 @@ def _started(start: Callable[[], tuple[Host, HostProcess]], result: Run) -> tupl
         except BaseException:
             process.stop()
             raise
+
+
+def _name(prefix: Sequence[str]) -> str:
+    return f"the host behind {Path(prefix[0]).name}" if prefix else "the bare host"
+
+
+def _sent(here: str, model: ModelServer) -> str:
+    return f"{here}, {model.pieces_sent} chunks"
 
 
 def _settle(process: HostProcess, model: ModelServer) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autoperf.benchmark.hosts import Host
+from autoperf.benchmark.process import HostError
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,9 @@ class Client:
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), cookies)
 
     def login(self) -> None:
-        """Fetch the CSRF token where the host asks for one."""
+        """Fetch the CSRF token where the host asks for one; ``HostError`` when it gives none."""
         if self.host.csrf:
-            self._headers["X-CSRF-Token"] = self._request("/csrf_token").body["token"]
+            self._headers["X-CSRF-Token"] = self._token("/csrf_token")
 
     def another(self) -> Client:
         """The same user in a chat that is not open yet."""
@@ -67,7 +68,7 @@ class Client:
         prefix = self.host.message_path.rpartition("/")[0]
         if self.host.guarded and "X-CSRF-Token" not in self._headers:
             self._headers["Origin"] = self._base
-            self._headers["X-CSRF-Token"] = self._request(f"{prefix}/csrf_token").body["token"]
+            self._headers["X-CSRF-Token"] = self._token(f"{prefix}/csrf_token")
         return self._request(f"{prefix}/{name}", payload)
 
     def send(self, text: str) -> Answer:
@@ -86,6 +87,12 @@ class Client:
         if self.host.keyed:
             return self._request(self.host.log_path, {"context_id": self.context, "length": 100_000})
         return self._request(self.host.log_path, {"context": self.context, "log_from": 0})
+
+    def _token(self, path: str) -> str:
+        answer = self._request(path)
+        if not isinstance(answer.body, dict) or not isinstance(answer.body.get("token"), str):
+            raise HostError(f"{path} was answered {answer.status}: {answer.body}")
+        return str(answer.body["token"])
 
     def _request(self, path: str, payload: dict[str, Any] | None = None) -> Answer:
         data = None if payload is None else json.dumps(payload).encode()

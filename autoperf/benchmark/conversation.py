@@ -15,13 +15,17 @@ from autoperf.benchmark.meanwhile import Act
 class Turn:
     """One user message and the replies of the chat model until the agent answers it.
 
-    With ``fresh`` it is said in a new chat.
+    With ``fresh`` it is said in a new chat. ``error`` is a text of the exception that a tool raises: some
+    generations end the turn there, with status 500 and that text, and leave the rest of the replies. With
+    ``least``, some generations answer after so many replies, with status 200.
     """
 
     message: str
     replies: tuple[str, ...]
     meanwhile: tuple[Act, ...] = ()
     fresh: bool = False
+    error: str = ""
+    least: int | None = None
 
 
 @dataclass(frozen=True)
@@ -94,15 +98,24 @@ def errors() -> Conversation:
                     '{"tool_name": "autoperf_echo", "tool_args": {"text": "cut',
                     closing,
                 ),
+                least=1,  # v2.6 takes plain text for the answer
             ),
             Turn("Say the same thing twice.", (echo("again"), echo("again"), closing)),
             Turn("Fail in a way you can repair.", (call("autoperf_fails", kind="repairable"), closing)),
-            Turn("Fail in the tool.", (call("autoperf_fails", kind="execute"), closing)),
-            Turn("Fail with a cause.", (call("autoperf_fails", kind="cause"), closing)),
-            Turn("Fail after the tool.", (call("autoperf_fails", kind="after"), closing)),
-            Turn("Fail before the tool.", (call("autoperf_fails", kind="before"), closing)),
-            Turn("Load a tool that is broken.", (call("autoperf_broken"), closing)),
-            Turn("Pass wrong arguments.", (call("autoperf_strict", wrong=1), closing)),
+            Turn(
+                "Fail in the tool.",
+                (call("autoperf_fails", kind="execute"), closing),
+                error="raised in the tool",
+            ),
+            Turn(
+                "Fail with a cause.",
+                (call("autoperf_fails", kind="cause"), closing),
+                error="raised from another",
+            ),
+            Turn("Fail after it.", (call("autoperf_fails", kind="after"), closing), error="raised after"),
+            Turn("Fail before it.", (call("autoperf_fails", kind="before"), closing), error="raised before"),
+            Turn("Load a broken tool.", (call("autoperf_broken"), closing), error="cannot be imported"),
+            Turn("Pass wrong arguments.", (call("autoperf_strict", wrong=1), closing), error="'wrong'"),
             Turn("Go on as if nothing had happened.", (echo("still here"), closing)),
         ),
         {

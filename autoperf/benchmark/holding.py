@@ -11,7 +11,7 @@ from typing import Any
 
 from autoperf.benchmark import checkout as checkouts
 from autoperf.benchmark import clientalone, instrumented, ownaccount, samples
-from autoperf.benchmark.process import HostProcess
+from autoperf.benchmark.process import START_TIMEOUT, HostProcess
 from autoperf.benchmark.rounds import Variant
 from autoperf.benchmark.samples import CLIENT, CPU, FRAMEWORK, Sample
 from autoperf.benchmark.scenarios import Scenario
@@ -23,7 +23,7 @@ class Setting:
     """Where and how the runs of a benchmark take place; ``repository`` gives the copy a ``.git``.
 
     With ``fake`` no model client takes part. ``rate`` is in tokens a second; without it the model says
-    everything at once.
+    everything at once. ``start_timeout`` is in seconds; ``stage`` as in `checkout.run`.
     """
 
     checkout: Path
@@ -33,6 +33,8 @@ class Setting:
     repository: bool = False
     fake: bool = False
     rate: float | None = None
+    start_timeout: float = START_TIMEOUT
+    stage: Callable[[Callable[[], str]], object] = checkouts.unseen
 
 
 def speaks_responses(checkout: Path) -> bool:
@@ -61,6 +63,8 @@ def hold(scenario: Scenario, setting: Setting, variant: Variant) -> Sample:
         fake=setting.fake,
         timeout=scenario.timeout,
         rate=setting.rate,
+        start_timeout=setting.start_timeout,
+        stage=setting.stage,
     )
     sample = samples.of_run(run)
     if scenario.tenths and not run.tenths and setting.rate is None:
@@ -99,6 +103,7 @@ def _without_client(
     sample: Sample, run: checkouts.Run, scenario: Scenario, setting: Setting, variant: Variant
 ) -> None:
     replies = [reply for turn in scenario.conversation().turns for reply in turn.replies]
+    setting.stage(lambda: "the model client alone")
     try:
         seconds = clientalone.measure(
             clientalone.asked(run.requests, replies),

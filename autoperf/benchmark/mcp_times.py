@@ -40,6 +40,8 @@ async def _calls(server: Any, calls: int, pause: float) -> dict[str, Any]:
         started = time.perf_counter()
         result = await server.call_tool("remote", {"text": str(number)})
         passed = (time.perf_counter() - started) * 1000
+        if result.isError:
+            raise RuntimeError(result.content[0].text)
         if number >= 0:
             milliseconds.append(passed)
             answers.append(result.content[0].text)

@@ -39,18 +39,30 @@ class Acts:
         self._client = client
         self._model = model
         self._waiting: deque[Act] = deque()
+        self._begun = 0
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
 
     def plan(self, acts: Sequence[Act]) -> None:
         """The acts of the turn that begins."""
         self._waiting = deque(acts)
+        self._begun = len(self.results)
 
     def finish(self) -> None:
         """Wait for the answers to what was said meanwhile."""
         for thread in self._threads:
             thread.join(_PATIENCE)
         self._threads.clear()
+
+    def unmet(self) -> str:
+        """What was planned for this turn and did not take place, or was not answered 200; or empty."""
+        if self._waiting:
+            return f"was answered before it came to: {', '.join(act.kind for act in self._waiting)}"
+        for result in self.results[self._begun :]:
+            if result["act"] in ("say", "open") and result.get("status") != 200:
+                told = f"{result['status']}: {result['body']}" if "status" in result else "not answered"
+                return f"was answered, but what was said meanwhile was {told}"
+        return ""
 
     def perform_next(self) -> None:
         """Called by the model server at a hold, in the thread that serves it."""

@@ -48,6 +48,8 @@ def hold(workdir: Path, variant: Variant) -> Sample:
     command += [str(word) for option in _OPTIONS.items() for word in option]
     sample, pid = _timed(command, copy, workdir)
     told = json.loads(written.read_text(encoding="utf-8"))
+    if len(told["prompts"]) < _OPTIONS["--messages"] * _OPTIONS["--tools"]:
+        raise HostError(f"the mini agent asked its model {len(told['prompts'])} times: nothing was compared")
     sample.transcript = Transcript({"transcript": tuple(json.dumps(told, indent=1).splitlines())})
     sample.counts = {"messages": _OPTIONS["--messages"], "steps": len(told["prompts"])}
     for what in (CPU, WALL):

@@ -46,20 +46,19 @@ def measure(
     prefix: Sequence[str],
     state: Path,
     *,
-    python: str | None = None,
-    provider: str = "other",
     progress: Callable[[str], Any] = str,
+    **options: Any,
 ) -> dict[str, Share]:
     """Under ``prefix`` two messages of 20 tool calls, then a tool that sleeps a minute: ``work``, ``rest``.
 
-    ``state`` is where ``prefix`` keeps the samples. Raises ``HostError`` when the host does not run, or when
-    one of the two was sampled less than twice.
+    ``state`` is where ``prefix`` keeps the samples, ``options`` go to `checkout.run`.
+    Raises ``HostError`` when the host does not run, or when one of the two was sampled less than twice.
     """
     progress(f"monitor, two messages and {REST_S:.0f} s of rest")
     talk = tools(20, _WORK, 20_000)
     rest = Turn("Rest.", (call(RESTING, seconds=str(REST_S)), answer("Rested.")))
     conversation = Conversation("monitor", (*talk.turns, rest), {**talk.tool_files, f"{RESTING}.py": _REST})
-    checkouts.run(checkout, conversation, workdir, prefix=prefix, python=python, provider=provider)
+    checkouts.run(checkout, conversation, workdir, prefix=prefix, **options)
     with History(state) as history:
         began, ended = _rest(history)
     with Store.open(state) as store:

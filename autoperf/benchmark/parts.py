@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,8 @@ from autoperf.benchmark import (
 from autoperf.benchmark.conversation import tools
 from autoperf.benchmark.holding import Setting
 from autoperf.benchmark.noise import Noise
+from autoperf.benchmark.process import START_TIMEOUT
+from autoperf.benchmark.progress import Progress
 from autoperf.benchmark.rounds import Variant
 from autoperf.benchmark.scenarios import SCENARIOS, START
 from autoperf.benchmark.starts import Starts
@@ -35,7 +38,7 @@ class Benchmark:
 
     path: Path | None
     folder: Path
-    progress: Callable[[str], object]
+    progress: Progress
     python: str | None = None
     features: str = "all"
     rounds: int = 5
@@ -43,6 +46,7 @@ class Benchmark:
     repository: bool = False
     fake: bool = False
     rate: float | None = None
+    start_timeout: float = START_TIMEOUT
     noise: Noise = field(default_factory=Noise)
 
     @property
@@ -68,7 +72,15 @@ class Benchmark:
             )
         scenario = SCENARIOS[name]
         setting = Setting(
-            self.checkout, workdir, self.python, provider, self.repository, self.fake, self.rate
+            self.checkout,
+            workdir,
+            self.python,
+            provider,
+            self.repository,
+            self.fake,
+            self.rate,
+            self.start_timeout,
+            self.progress.stage,
         )
         if name == START:
             with Starts(setting) as starts:
@@ -92,9 +104,8 @@ class Benchmark:
             self.checkout,
             tools(20, 2),
             self._workdir("conversation"),
-            python=self.python,
             features=self.features,
-            provider=self._single_provider(),
+            **self._options(),
         )
         first, second = effect.comparison.first, effect.comparison.second
         rows = [
@@ -111,7 +122,7 @@ class Benchmark:
         }
 
     def seams(self) -> dict[str, Any]:
-        """Nanoseconds a call of single seams, every round of both."""
+        """Nanoseconds a call of single seams, every round of each way to run the host."""
         workdir = self._workdir("seams")
         words = instrumented.prefix(self.checkout, workdir, self.python, features=self.features)
         times = seams.measure(
@@ -123,7 +134,11 @@ class Benchmark:
             progress=self.progress,
         )
         return {
-            name: {"bare_ns": seam.bare, "autoperf_ns": seam.autoperf, "ratio": seam.ratio}
+            name: {f"{way}_ns": each for way, each in seam.items()}
+            | {
+                "ratio": _ratio(seam, seams.OURS),
+                "ratio_without_inotify": _ratio(seam, seams.WITHOUT_INOTIFY),
+            }
             for name, seam in times.items()
         }
 
@@ -136,9 +151,8 @@ class Benchmark:
             instrumented.prefix(self.checkout, workdir, self.python),
             workdir / "state",
             pairs=2 * self.rounds,
-            python=self.python,
-            provider=self._single_provider(),
             progress=self.progress,
+            **self._options(),
         )
         return {
             "without": list(cost.without),
@@ -156,9 +170,8 @@ class Benchmark:
             workdir,
             instrumented.prefix(self.checkout, workdir, self.python),
             workdir / "state",
-            python=self.python,
-            provider=self._single_provider(),
             progress=self.progress,
+            **self._options(),
         )
         return {name: {"share": one.share, "seconds": one.seconds} for name, one in shares.items()}
 
@@ -179,8 +192,17 @@ class Benchmark:
         workdir.mkdir()
         return workdir
 
-    def _single_provider(self) -> str:
-        return "other" if self.provider == BOTH else self.provider
+    def _options(self) -> dict[str, Any]:
+        return {
+            "python": self.python,
+            "provider": "other" if self.provider == BOTH else self.provider,
+            "start_timeout": self.start_timeout,
+            "stage": self.progress.stage,
+        }
+
+
+def _ratio(seam: Mapping[str, Sequence[float]], way: str) -> float:
+    return statistics.median(seam[seams.BARE]) / statistics.median(seam[way])
 
 
 def _pair(wall: float, our_wall: float, cpu: float | None, our_cpu: float | None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+START_TIMEOUT = 60.0  # seconds
 _POLL_SECONDS = 0.02
 
 
@@ -52,7 +53,7 @@ class HostProcess:
     def pid(self) -> int:
         return self._process.pid
 
-    def wait_until_open(self, timeout: float = 60.0) -> float:
+    def wait_until_open(self, timeout: float = START_TIMEOUT) -> float:
         """Block until the port is open; return the seconds since the start. ``HostError`` otherwise."""
         while time.monotonic() - self._begun < timeout:
             with socket.socket() as probe:
@@ -66,7 +67,7 @@ class HostProcess:
         # With faulthandler on, this makes a host that hangs say where.
         self._process.send_signal(signal.SIGABRT)
         self._process.wait()
-        raise HostHungError(f"the host's port was not open after {timeout:.0f} s\n{self.tail(120)}")
+        raise HostHungError(f"the host's port was not open after {timeout:g} s\n{self.tail(120)}")
 
     def cpu_seconds(self) -> float | None:
         """User and system time of the process so far (children excluded); None where nobody tells it.

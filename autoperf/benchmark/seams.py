@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,8 @@ from autoperf.benchmark.server import ModelServer
 
 SCRIPT = Path(__file__).with_name("seam_times.py")
 _TIMEOUT = 180.0
+BARE, OURS, WITHOUT_INOTIFY = "bare", "autoperf", "without_inotify"
+_NO_INOTIFY = {"AUTOPERF_INOTIFY": "0"}
 _EXTENSION = """\
 from {package}.extension import Extension
 
@@ -26,19 +26,6 @@ class BenchmarkExtension(Extension):
 """
 
 
-@dataclass
-class SeamTimes:
-    """Median nanoseconds per call of one seam, one value a round."""
-
-    bare: list[float] = field(default_factory=list)
-    autoperf: list[float] = field(default_factory=list)
-
-    @property
-    def ratio(self) -> float:
-        """Bare time divided by time under autoperf: more is better."""
-        return statistics.median(self.bare) / statistics.median(self.autoperf)
-
-
 def measure(
     checkout: Path,
     workdir: Path,
@@ -47,10 +34,13 @@ def measure(
     rounds: int = 3,
     python: str | None = None,
     progress: Callable[[str], Any] = str,
-) -> dict[str, SeamTimes]:
-    """Times by seam name; raises ``HostError`` when the checkout cannot be imported."""
+) -> dict[str, dict[str, list[float]]]:
+    """Median nanoseconds a call, one value a round, by seam and then by `BARE`, `OURS`, `WITHOUT_INOTIFY`.
+
+    Raises ``HostError`` when the checkout cannot be imported.
+    """
     folder = workdir / "agent-zero"
-    found: dict[str, SeamTimes] = {}
+    found: dict[str, dict[str, list[float]]] = {}
     with ModelServer() as model:
         host = prepare(checkout, folder, model.url)
         points = folder / ("extensions/python" if host.package == "helpers" else "python/extensions")
@@ -60,11 +50,16 @@ def measure(
         (points / POINT / "_10_benchmark.py").write_text(source, encoding="utf-8")
         environment = Sandbox(workdir).environment({})
         command = [interpreter(checkout, python), str(SCRIPT)]
+        ways = {
+            BARE: (command, environment),
+            OURS: ([*prefix, *command], environment),
+            WITHOUT_INOTIFY: ([*prefix, *command], environment | _NO_INOTIFY),
+        }
         for number in range(1, rounds + 1):
-            for name, words in (("bare", command), ("autoperf", [*prefix, *command])):
-                progress(f"seams, round {number} of {rounds}, {name}")
-                for seam, nanoseconds in _run(words, folder, environment).items():
-                    getattr(found.setdefault(seam, SeamTimes()), name).append(nanoseconds)
+            for name, (words, variables) in ways.items():
+                progress(f"seams, round {number} of {rounds}, {name.replace('_', ' ')}")
+                for seam, nanoseconds in _run(words, folder, variables).items():
+                    found.setdefault(seam, {way: [] for way in ways})[name].append(nanoseconds)
     return found
 
 

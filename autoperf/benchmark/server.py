@@ -50,7 +50,8 @@ class ModelServer:
     """Serves replies in order to the chat model, and a fixed one to any other, from threads of this process.
 
     ``chunk_size`` is in characters of reply text per streamed event. ``pace`` may hold the events of a stream
-    back; ``pieces_sent`` counts those of the chat model that carried a piece of a reply.
+    back; ``pieces_sent`` counts those of the chat model that carried a piece of a reply. ``given`` counts
+    replies of scripts since the last script without a marker.
     """
 
     def __init__(
@@ -67,6 +68,8 @@ class ModelServer:
         self.meanwhile: Callable[[], None] = _nothing
         self.pace: Callable[[Iterator[str]], Iterator[str]] = iter
         self.pieces_sent = 0
+        self.given = 0
+        self._beyond = 0
         self._scripts: dict[str, deque[str]] = {"": deque(replies)}
         self._changed = threading.Condition()
         self._open = 0
@@ -104,6 +107,8 @@ class ModelServer:
         """
         with self._changed:
             self._scripts[marker] = deque(replies)
+            if not marker:
+                self.given = self._beyond = 0
 
     def reply_to(self, model: str, script: str = "") -> str:
         """The text to answer with: the next of the script for the chat model, else the fixed reply."""
@@ -111,7 +116,22 @@ class ModelServer:
             return self.utility_reply
         with self._changed:
             replies = self._scripts[script]
+            self.given += bool(replies)
+            self._beyond += not replies
             return replies.popleft() if replies else SCRIPT_ENDED
+
+    def deviation(self, least: int | None = None) -> str:
+        """How often the chat model was asked, if not once for each reply of the scripts; else empty.
+
+        With ``least`` so many replies are enough.
+        """
+        with self._changed:
+            left = sum(map(len, self._scripts.values()))
+            enough = not left if least is None else self.given >= least
+            if enough and not self._beyond:
+                return ""
+            times = f"the model was asked {self.given} of {self.given + left} times"
+            return times + (f", and {self._beyond} times beyond its script" if self._beyond else "")
 
     def record(self, path: str, body: dict[str, Any]) -> str:
         """Keep one request body, in order of arrival; return the marker of the script it belongs to."""

@@ -94,7 +94,11 @@ def secrets() -> Conversation:
         (
             Turn("Use the secret.", (echo(alias), echo(f"plain {SECRET}"), closing)),
             Turn("Use a secret that is not there.", (echo("§§secret(NO_SUCH_TOKEN)"), closing)),
-            Turn("Fail with it.", (call("autoperf_fails", kind="execute", note=alias), closing)),
+            Turn(
+                "Fail with it.",
+                (call("autoperf_fails", kind="execute", note=alias), closing),
+                error="raised in the tool",
+            ),
             Turn(
                 f"I tell you {SECRET}.",
                 (call("call_subordinate", message=alias), echo(alias), closing, closing),

@@ -44,7 +44,7 @@ class Starts:
         while True:
             process = self._process(variant)
             try:
-                wall = process.wait_until_open()
+                wall = process.wait_until_open(self._setting.start_timeout)
                 values = {START_CPU: process.cpu_seconds(), START_WALL: wall, PEAK: process.peak_kib()}
                 notes = [f"{hung} starts hung and were made again"] if hung else []
                 return Sample(values, notes=notes)
@@ -66,6 +66,7 @@ class Starts:
                 self._model.url,
                 provider=setting.provider,
                 repository=setting.repository,
+                python=setting.python,
             )
             self._folder = folder
         words = [

@@ -58,20 +58,18 @@ def measure(
     state: Path,
     *,
     pairs: int = 6,
-    python: str | None = None,
-    provider: str = "other",
     progress: Callable[[str], Any] = str,
+    **options: Any,
 ) -> Cost:
     """Hold ``pairs`` pairs of a message with 20 tool calls and an answer of 20,000 characters.
 
     In between, a tool of ours takes the instrumentation back and puts it in place with or without tracing; of
     the two messages that follow the second is measured, when all is warm. ``state`` is where ``prefix`` keeps
-    the traces. Raises ``HostError`` when the host does not run, or other messages were traced than planned.
+    the traces, ``options`` go to `checkout.run`. Raises ``HostError`` when the host does not run, or other
+    messages were traced than planned.
     """
     progress(f"tracing, {pairs} pairs of messages")
-    run = checkouts.run(
-        checkout, _conversation(pairs), workdir, prefix=prefix, python=python, provider=provider
-    )
+    run = checkouts.run(checkout, _conversation(pairs), workdir, prefix=prefix, **options)
     found: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
     for traced, turn in zip(_order(pairs), run.turns[_WARM + 2 :: 3], strict=True):
         if turn.cpu is None:

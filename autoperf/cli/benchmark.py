@@ -10,13 +10,18 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autoperf.cli.terminal import show, show_json
 from autoperf.errors import AutoperfError, say
 from autoperf.features import parse_features
+from autoperf.interpreter import absolute
 from autoperf.wording import printable
+
+if TYPE_CHECKING:
+    from autoperf.benchmark.progress import Progress
 
 PARTS = ("conversation", "seams", "tracing", "monitor", "launcher")
 PROVIDERS = ("other", "openai", "both")
@@ -25,6 +30,7 @@ FAKE = "fake"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """``PATH``, and what to measure how."""
+    from autoperf.benchmark.process import START_TIMEOUT
     from autoperf.benchmark.scenarios import DEFAULT, SCENARIOS
 
     meanings = "; ".join(f"{name}: {scenario.meaning}" for name, scenario in SCENARIOS.items())
@@ -63,31 +69,45 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--rate",
-        type=_rate,
+        type=_above_zero("tokens a second"),
         metavar="N",
         help="the model says N tokens of 4 characters a second; default: all at once",
     )
     parser.add_argument("--python", help="the checkout's interpreter; default: its .venv, else this one")
-    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw the ratios of the scenarios")
+    parser.add_argument(
+        "--start-timeout",
+        type=_above_zero("seconds"),
+        default=START_TIMEOUT,
+        metavar="S",
+        help="seconds that the host has to open its port (60)",
+    )
+    parser.add_argument("--plot", type=_svg, metavar="FILE.svg", help="draw the ratios of the scenarios")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exit code 0: transcripts equal (or not asked for), 1: different, or the checkout could not be run."""
+    """Exit code 0: transcripts equal (or not asked for), 1: different, or the host did not do as scripted."""
     from autoperf.benchmark.process import HostError
+    from autoperf.benchmark.progress import Progress
 
     names, parts = _planned(args)
     report: dict[str, Any] = {}
     failed = ""
-    with tempfile.TemporaryDirectory(prefix="autoperf-benchmark-") as folder:
+    with tempfile.TemporaryDirectory(prefix="autoperf-benchmark-") as folder, Progress(_tell) as progress:
         try:
-            _measure(report, args, names, parts, Path(folder))
+            _measure(report, args, names, parts, Path(folder), progress)
         except (HostError, FileNotFoundError) as error:
-            if not report.get("scenarios"):
-                raise AutoperfError(str(error)) from error
-            # What an hour of measuring has given is not thrown away.
             failed = str(error)
-    if args.plot and "scenarios" in report:
+    # What an hour of measuring has given is not thrown away.
+    if not failed or any(report.values()):
+        _show(report, args)
+    for line in failed.splitlines():
+        say(line)
+    return 1 if failed or _different(report) else 0
+
+
+def _show(report: dict[str, Any], args: argparse.Namespace) -> None:
+    if args.plot and report.get("scenarios"):
         from autoperf.benchmark.picture import draw
 
         args.plot.write_text(draw(report["scenarios"], noisy=report["noise"]["noisy"]), encoding="utf-8")
@@ -97,9 +117,6 @@ def run(args: argparse.Namespace) -> int:
         from autoperf.cli.measurements import lines
 
         show(lines(report))
-    if failed:
-        say(failed)
-    return 1 if failed or _different(report) else 0
 
 
 def _planned(args: argparse.Namespace) -> tuple[list[str], list[str]]:
@@ -117,13 +134,22 @@ def _planned(args: argparse.Namespace) -> tuple[list[str], list[str]]:
         raise AutoperfError("--feature-matrix takes every feature alone; leave --features out")
     if args.plot and not names:
         raise AutoperfError("--plot draws scenarios; name one with --scenario")
+    if args.python is not None:
+        if args.path is None:
+            raise AutoperfError("--python names the interpreter of a checkout; name that too")
+        args.python = absolute(args.python)
     if args.plot and not args.plot.resolve().parent.is_dir():
         raise AutoperfError(f"--plot: there is no folder {args.plot.resolve().parent}")
     return names, parts
 
 
 def _measure(
-    report: dict[str, Any], args: argparse.Namespace, names: list[str], parts: list[str], folder: Path
+    report: dict[str, Any],
+    args: argparse.Namespace,
+    names: list[str],
+    parts: list[str],
+    folder: Path,
+    progress: Progress,
 ) -> None:
     from autoperf.benchmark import mini, rounds
     from autoperf.benchmark.hosts import describe
@@ -134,13 +160,13 @@ def _measure(
     elif names and mini.folder() is None:
         if args.scenario:
             raise AutoperfError(mini.MISSING)
-        _progress(f"{mini.MISSING}; measured is the launcher")
+        progress(f"{mini.MISSING}; measured is the launcher")
         names = []
     features = args.features or ["all"]
     benchmark = Benchmark(
         args.path,
         folder,
-        _progress,
+        progress,
         args.python,
         features[0],
         args.rounds,
@@ -148,6 +174,7 @@ def _measure(
         args.git,
         args.model == FAKE,
         args.rate,
+        args.start_timeout,
     )
     if names:
         variants = rounds.matrix() if args.feature_matrix else rounds.compared(features)
@@ -164,7 +191,7 @@ def _different(report: dict[str, Any]) -> bool:
     return any(one.get("differences") for one in compared)
 
 
-def _progress(line: str) -> None:
+def _tell(line: str) -> None:
     print(f"... {printable(line)}", file=sys.stderr, flush=True)
 
 
@@ -174,14 +201,23 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _rate(text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = 0.0
-    if not 0 < rate < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of tokens a second")
-    return rate
+def _above_zero(what: str) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = 0.0
+        if not 0 < number < float("inf"):
+            raise argparse.ArgumentTypeError(f"{text!r} is no number of {what}")
+        return number
+
+    return parse
+
+
+def _svg(text: str) -> Path:
+    if not text.lower().endswith(".svg"):
+        raise argparse.ArgumentTypeError(f"{text!r}: the picture is SVG, so name a file that ends in .svg")
+    return Path(text)
 
 
 def _features(text: str) -> str:

@@ -129,13 +129,16 @@ def conversation(data: Mapping[str, Any]) -> list[str]:
 
 
 def seams(data: Mapping[str, Any]) -> list[str]:
-    """Microseconds a call, bare and under autoperf, with the ratio of every round."""
-    shown = [f"{'CPU us a call':<32}{'bare':>10}{'autoperf':>10}{'ratio':>8}   rounds' ratios"]
+    """Microseconds a call: bare, under autoperf, and that without inotify; ratios with their range."""
+    columns = ("bare", "autoperf", "ratio", "rounds", "no inotify", "ratio", "rounds")
+    shown = [f"{'CPU us a call':<32}" + "".join(f"{column:>12}" for column in columns)]
     for name, seam in data.items():
-        each = [b / a for b, a in zip(seam["bare_ns"], seam["autoperf_ns"], strict=True)]
-        bare, ours = (statistics.median(seam[key]) / 1000 for key in ("bare_ns", "autoperf_ns"))
-        apart = ", ".join(f"{ratio:.2f}" for ratio in each)
-        shown.append(f"{name:<32}{bare:>10.2f}{ours:>10.2f}{seam['ratio']:>8.2f}   {apart}")
+        cells = [f"{statistics.median(seam['bare_ns']) / 1000:.2f}"]
+        for key, ratio in (("autoperf_ns", "ratio"), ("without_inotify_ns", "ratio_without_inotify")):
+            each = [bare / ours for bare, ours in zip(seam["bare_ns"], seam[key], strict=True)]
+            cells += [f"{statistics.median(seam[key]) / 1000:.2f}", f"{seam[ratio]:.2f}x"]
+            cells.append(f"{min(each):.3g}..{max(each):.3g}")
+        shown.append(f"{name:<32}" + "".join(f"{cell:>12}" for cell in cells))
     return shown
 
 

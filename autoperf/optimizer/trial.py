@@ -217,7 +217,7 @@ def _empty_point(runtime: Runtime) -> str | None:
 
 
 def _callers(runtime: Runtime, row: Applied) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    rows, probe, layout = runtime.patches.rows, Probe(None), runtime.layout
+    rows, probe, layout = runtime.patches.rows, Probe(None, inotify=runtime.config.inotify), runtime.layout
     if layout.shares_modules:
         return _old_callers(runtime, row, probe)
     others = {}
