@@ -29,6 +29,47 @@ ON_REQUEST = frozenset({"imports", "model-classes", "mcp-keep", "mcp-standby", "
 DEFAULT = frozenset(FEATURES) - ON_REQUEST
 
 
+# Seams that are no target of a patch, by their feature; a name before a colon stands for all that begin so.
+_SEAMS: dict[str, str] = {
+    "settings": "accounts, files, git, plugin files, presets, profiles, yaml",
+    "prompts": "names in prompt folders, prompt files, skills",
+    "streaming": "dirty_json, json_root_object_starts",
+    "tools": "load_classes_from_folder, loading by path",
+    "extensions": "extension calls, helpers.extension",
+    "interventions": "handle_intervention",
+    "mcp": "MCPConfig.get_tool",
+    "mcp-keep": "mcp sessions",
+    "mcp-standby": "mcp standby, mcp process",
+    "tokens": "tokens",
+    "output": "log masking",
+    "client": "litellm.litellm_core_utils.streaming_handler, openai._streaming",
+    "imports": "imports",
+    "model-classes": "model classes",
+    "preload": "preload",
+    "throttle": "throttled stream",
+    "monitor": "monitor, profile",
+    "trace": "telemetry, background, chat content, chat span, content, execute, History.compress, "
+    "Memory.search_similarity_threshold, model answer, model streams, monologue, retry, steps, "
+    "_execute_tool_request, _execute_with_session",
+}
+_BY_SEAM = {seam: feature for feature, seams in _SEAMS.items() for seam in seams.split(", ")}
+
+
+def of_seam(seam: str) -> str:
+    """The feature of a seam that is no patch's target; empty where it belongs to no single one."""
+    name = seam.partition(":")[0]
+    if name == "patches":
+        name = seam.partition(": ")[2]
+        return name if name in FEATURES else ""
+    return _BY_SEAM.get(name, "")
+
+
+def way_out(feature: str) -> str:
+    """What a person sets to do without ``feature``; without all of autoperf where it is no feature."""
+    everything = "AUTOPERF_DISABLED=1"
+    return f"AUTOPERF_FEATURES=-{feature} or {everything}" if feature in FEATURES else everything
+
+
 def parse_features(text: str) -> frozenset[str]:
     """Read a feature list: names add up, ``-name`` takes one from the default, ``+name`` adds one to it.
 

@@ -29,7 +29,7 @@ def clock() -> Clock:
 
 @pytest.fixture(autouse=True)
 def _no_failures_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(failures, "_counts", {})
+    monkeypatch.setattr(failures, "_kinds", {})
     monkeypatch.setenv("AUTOPERF_RAISE", "1")  # so that no test passes over a defect of ours
 
 

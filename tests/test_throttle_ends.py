@@ -73,7 +73,7 @@ def test_a_stream_that_was_waited_for_is_not_left_waiting(host, event):
     host.ask([(0.0, "{"), (0.01, "held"), (5.0, "never")])
     assert host.closed_by == "CancelledError"
     assert host.closed_at == pytest.approx(1000.05)
-    failures._counts.clear()
+    failures._kinds.clear()
 
 
 def test_one_that_was_held_alone_and_ended_the_answer_was_late_too(host):
@@ -81,7 +81,7 @@ def test_one_that_was_held_alone_and_ended_the_answer_was_late_too(host):
     assert host.ask([(0.0, "{"), (0.01, "held"), (5.0, "never")]) == "{held"
     assert host.throttle is not None
     assert host.throttle.off
-    failures._counts.clear()
+    failures._kinds.clear()
 
 
 def test_the_wait_for_chunks_is_not_the_callbacks_time(host):
@@ -104,7 +104,7 @@ def test_a_host_that_ends_answers_otherwise_is_left_alone(host):
     assert host.throttle is not None
     assert host.throttle.off
     assert [row["seam"] for row in failures.as_rows()] == ["throttled stream"]
-    failures._counts.clear()
+    failures._kinds.clear()
     first = len(host.deliveries)
     host.agent.ends = "json"
     host.ask(pieces(WORDS))
@@ -163,4 +163,4 @@ def test_held_chunks_that_end_the_answer_end_it_before_one_of_another_kind(make)
     assert bare.ask(answer) == host.ask(answer) == "{held"
     assert bare.deliveries == host.deliveries == [("{", "{"), ("held", "{held")]
     assert host.throttle.off
-    failures._counts.clear()
+    failures._kinds.clear()

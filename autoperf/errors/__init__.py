@@ -13,12 +13,14 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
-from autoperf.errors.frames import OURS
+from autoperf.errors.frames import OURS, described
+from autoperf.features import of_seam, way_out
 from autoperf.wording import printable
 
 _FRAMES_SHOWN: Final = 4
 _DISTINCT_FAILURES_KEPT: Final = 50
 _OUR_DEPTH: Final = 100
+_TEXT_KEPT: Final = 300
 
 T = TypeVar("T")
 
@@ -35,8 +37,9 @@ class Failures:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.quiet = quiet
+        self.features: dict[str, str] = {}  # by seam, for those that are targets of patches
         self._lock = threading.Lock()
-        self._counts: dict[tuple[str, str], int] = {}
+        self._kinds: dict[tuple[str, str], _Kind] = {}
 
     def record(self, seam: str, error: BaseException) -> int:
         """Count one failure and return how often this seam has failed so far.
@@ -46,16 +49,18 @@ class Failures:
         if isinstance(error, RecursionError) and _began_deep(error.__traceback__):
             return self.of(seam)
         reason = _reason(error)
+        # Before the lock: allocating may run the collector, that the host's code, and that may fail us again.
+        kind = self._kinds.get((seam, reason)) or _Kind(error)
         with self._lock:
             key = (seam, reason)
-            if key not in self._counts and len(self._counts) >= _DISTINCT_FAILURES_KEPT:
+            if key not in self._kinds and len(self._kinds) >= _DISTINCT_FAILURES_KEPT:
                 key = (seam, "(other)")
-            self._counts[key] = self._counts.get(key, 0) + 1
-            first = self._counts[key] == 1
-            total = sum(n for (name, _), n in self._counts.items() if name == seam)
+            kind = self._kinds.setdefault(key, kind)
+            kind.count += 1
+            first, total = kind.count == 1, self._total(seam)
         if first and not self.quiet:
             with contextlib.suppress(Exception):
-                _tell(seam, reason, error)
+                _tell(seam, reason, error, self.way_out(seam))
         return total
 
     def forked(self) -> None:
@@ -65,12 +70,38 @@ class Failures:
     def of(self, seam: str) -> int:
         """How often ``seam`` has failed."""
         with self._lock:
-            return sum(n for (name, _), n in self._counts.items() if name == seam)
+            return self._total(seam)
+
+    def _total(self, seam: str) -> int:
+        return sum(kind.count for (name, _), kind in self._kinds.items() if name == seam)
+
+    def way_out(self, seam: str) -> str:
+        """What a person sets to do without what failed at ``seam``."""
+        return way_out(self.features.get(seam) or of_seam(seam))
 
     def as_rows(self) -> list[dict[str, Any]]:
-        """Every distinct failure as ``{"seam", "reason", "count"}``."""
+        """Every distinct failure: ``seam``, ``reason``, ``count``, ``way_out``, and what a bug report tells.
+
+        That are the class of the ``error``, the ``frames`` of its first one, see `frames.described`, and its
+        ``text`` where that is ours.
+        """
         with self._lock:
-            return [{"seam": s, "reason": r, "count": n} for (s, r), n in self._counts.items()]
+            return [
+                {"seam": seam, "reason": reason, "way_out": self.way_out(seam), **vars(kind)}
+                for (seam, reason), kind in self._kinds.items()
+            ]
+
+
+class _Kind:
+    """One kind of failure: how often, and what is told of the first; it holds neither error nor frame."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.count = 0
+        self.error = type(error).__name__
+        self.text = str(error)[:_TEXT_KEPT] if isinstance(error, AutoperfError) else ""
+        self.frames: list[str] = []
+        with contextlib.suppress(Exception):
+            self.frames = described(error.__traceback__)
 
 
 def _reason(error: BaseException) -> str:
@@ -89,8 +120,8 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}{text}{_place(error.__traceback__)}"[:300]
 
 
-def _tell(seam: str, reason: str, error: BaseException) -> None:
-    say(f"{seam}: {reason}; the host's own code runs instead")
+def _tell(seam: str, reason: str, error: BaseException, out: str) -> None:
+    say(f"{seam}: {reason}; the host's own code runs instead; to leave it out: {out}")
     if os.environ.get("AUTOPERF_DEBUG"):
         trace = traceback.format_exception(type(error), error, error.__traceback__)
         for line in "".join(trace[-_FRAMES_SHOWN:]).rstrip().splitlines():
