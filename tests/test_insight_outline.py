@@ -180,5 +180,5 @@ def test_an_extension_counts_for_the_prompt_it_builds() -> None:
     assert layers["extension Main"] == layers["extensions system_prompt"] == "prompt"
     assert layers["extension End"] == "extensions"
     assert seconds_by_layer(build(trace.rows)) == pytest.approx(
-        {"prompt": 0.05, "extensions": 0.03, "agent": 0.02}
+        {"prompt": 0.05, "extensions": 0.03, "unexplained": 0.02}
     )

@@ -143,9 +143,9 @@ def test_a_tool_that_takes_most_of_the_time() -> None:
 
 def test_messages_that_wait_for_the_model() -> None:
     model = timing(names.CHAT, "gpt", 40, 2000.0)
-    facts = Facts(timings=[model], messages=10, message_seconds=100.0, layers={"model": 90.0})
+    facts = Facts(timings=[model], messages=10, message_seconds=100.0, layers={"provider": 90.0})
     assert "90%" in one(facts, "model dominates").title
-    none(replace(facts, layers={"model": 30.0}), "model dominates")
+    none(replace(facts, layers={"provider": 30.0}), "model dominates")
     role = f"{names.CHAT} chat"
     one(replace(facts, uses={(role, "old"): Use(1.0, 3), (role, "gpt"): Use(2.0, 0)}), "model dominates")
     none(replace(facts, uses={(role, "gpt"): Use(1.0, 1), (role, "new"): Use(2.0, 0)}), "model dominates")

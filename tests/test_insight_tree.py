@@ -8,7 +8,7 @@ import random
 import pytest
 
 from autoperf.insight.criticalpath import critical_path
-from autoperf.insight.layers import LAYERS, layer_of, seconds_by_layer
+from autoperf.insight.layers import LAYERS, OF_A_CALL, UNEXPLAINED, layer_of, seconds_by_layer
 from autoperf.insight.shares import shares
 from autoperf.insight.tree import UNRECORDED, Tree, build
 from autoperf.telemetry import names
@@ -140,18 +140,21 @@ def test_layers_add_up_to_the_whole() -> None:
     assert sum(layers.values()) == pytest.approx(tree.root.duration_ns / 1e9)
     assert list(layers) == [layer for layer in LAYERS if layer in layers]
     chats = sum(node.duration_ns for node in tree.spans() if node.name.startswith("chat")) / 1e9
-    assert layers["model"] == pytest.approx(chats)
+    assert sum(layers[part] for part in OF_A_CALL) == pytest.approx(0.9 * chats)
+    step_alone = layers[UNEXPLAINED] - 0.1 * chats
+    assert 0 < step_alone < 0.1, "steps, the agents and the message themselves"
 
 
 @pytest.mark.parametrize(
     ("name", "layer"),
     [
-        ("chat gpt", "model"), ("execute_tool x", "tools"), ("tools/call x", "tools"), ("step", "agent"),
+        ("chat gpt", UNEXPLAINED), ("execute_tool x", "tools"), ("tools/call x", "tools"),
+        ("step", UNEXPLAINED), ("user_message", UNEXPLAINED), ("retry", "retry"), ("", UNEXPLAINED),
         ("prepare_prompt", "prompt"), ("extension Memorize", "extensions"), ("intervention", "waiting"),
         ("tool_lookup x", "tools"), ("mcp_session x", "tools"), ("mcp_connect x", "tools"),
         ("tools/list", "tools"), ("system_prompt", "prompt"), ("compress_history", "prompt"),
-        ("memory_recall", "prompt"), ("extensions monologue_end", "extensions"), ("user_message", "agent"),
-        ("invoke_agent A0", "agent"), ("chatter", "agent"), ("", "agent"),
+        ("memory_recall", "prompt"), ("extensions monologue_end", "extensions"),
+        ("invoke_agent A0", UNEXPLAINED), ("chatter", UNEXPLAINED),
     ],
 )  # fmt: skip
 def test_a_layer_by_the_first_word(name: str, layer: str) -> None:

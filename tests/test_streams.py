@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from autoperf.agentzero import streams
+from autoperf.agentzero import calltime, streams
 from autoperf.agentzero.answers import Usage
 from autoperf.agentzero.streams import Stream
 from autoperf.telemetry import names
@@ -26,6 +26,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(streams, "_clock", clock)
+    monkeypatch.setattr(calltime, "_clock", clock)
     return clock
 
 
@@ -37,8 +38,8 @@ def arrive(stream: Stream, clock: Clock, *moments: float) -> None:
 
 def taking(stream: Stream, clock: Clock, seconds: float, *notes: tuple[str, str, float]) -> None:
     async def callback() -> None:
-        for note in notes:
-            stream.note(*note)
+        for point, extension, taken in notes:
+            stream.note(point, [(extension, taken)])
         clock.now += seconds
 
     asyncio.run(stream.timed(callback)())
@@ -71,7 +72,7 @@ def test_an_answer_in_one_piece_is_no_stream(clock):
     stream = Stream()
     stream.requested(streamed=False)
     arrive(stream, clock, 101.0)
-    assert stream.attributes() == {}
+    assert set(stream.attributes()) == {names.PROVIDER_SECONDS, names.CLIENT_SECONDS, names.CLIENT_CPU}
     assert stream.seconds_to_first_chunk() is None
 
 
@@ -111,9 +112,9 @@ def test_the_slowest_callback_is_named_by_the_extension_that_took_longest_in_it(
 
 def test_extensions_outside_a_callback_or_in_an_earlier_one_are_not_blamed(clock):
     stream = Stream()
-    stream.note("before_main_llm_call", "Before", 9.0)
+    stream.note("before_main_llm_call", [("Before", 9.0)])
     taking(stream, clock, 1.0, ("response_stream", "First", 0.9))
-    stream.note("util_model_call_after", "Between", 9.0)
+    stream.note("util_model_call_after", [("Between", 9.0)])
     taking(stream, clock, 2.0)
     found = stream.attributes()
     assert found[names.CALLBACK_SLOWEST] == 2.0
@@ -154,7 +155,7 @@ def test_what_a_callback_returns_and_raises_passes_and_its_time_counts(clock):
         asyncio.run(stream.timed(fails)())
     assert caught.value is error
     assert stream.callback_seconds == 3.0
-    stream.note("later", "Later", 5.0)
+    stream.note("later", [("Later", 5.0)])
     taking(stream, clock, 4.0)
     assert stream.attributes()[names.CALLBACK_SLOWEST_EXTENSION] is None, "the failed one is over"
 
@@ -211,3 +212,72 @@ def test_langchain_chunks_add_up(clock):
     found = stream.finished("openai")
     assert found.usage == Usage(10, 5, 4, None)
     assert (found.finish_reason, found.model) == ("stop", "m-2026")
+
+
+def test_a_call_says_what_it_waited_for_and_what_ran(clock, monkeypatch):
+    monkeypatch.setattr(calltime, "_cpu", lambda: 0.0)
+    stream = Stream()
+    clock.now += 1  # the host's own, before it asks
+    stream.requested(streamed=True)
+
+    async def callback() -> None:
+        clock.now += 4
+        stream.note("response_stream", [("Log", 1.0), ("Live", 2.0)])
+        stream.note("response_stream", [("Log", 1.5)])
+
+    async def call() -> None:
+        await asyncio.sleep(0)
+        clock.now += 8
+        await stream.timed(callback)()
+
+    async def provider() -> None:
+        clock.now += 16
+
+    async def both() -> None:
+        other = asyncio.ensure_future(provider())
+        await calltime.timed(call(), stream.time)
+        await other
+
+    asyncio.run(both())
+    stream.time.worked(stream.time.phase)
+    found = stream.attributes()
+    assert found[names.PROVIDER_SECONDS] == 16
+    assert (found[names.CALLBACK_SECONDS], found[names.CLIENT_SECONDS]) == (4, 8)
+    assert (found[names.CALLBACK_EXTENSION], found[names.CALLBACK_POINT]) == ("Log", "response_stream")
+    assert found[names.CALLBACK_EXTENSION_SECONDS] == 2.5, "in all, where the slowest single one was another"
+    assert found[names.CALLBACK_FUNCTION].endswith("callback")
+    assert found[names.CALLBACK_FUNCTION_SECONDS] == 4
+
+
+@pytest.mark.parametrize(("alone", "client"), [(True, 5.0), (False, 2.0)])
+def test_what_the_loop_did_meanwhile_is_the_clients_only_where_no_other_call_ran(clock, alone, client):
+    stream = Stream()
+    stream.requests = 1
+    stream.time.active[calltime.CLIENT] = 2.0
+    stream.time.apart[calltime.CLIENT], stream.time.apart_cpu[calltime.CLIENT] = 10.0, 3.0
+    found = stream.attributes(alone=alone)
+    assert (found[names.PROVIDER_SECONDS], found[names.CLIENT_SECONDS]) == (7.0, client)
+
+
+def test_after_a_refused_request_the_host_waits_and_not_for_the_provider(clock):
+    stream = Stream()
+    stream.requested(streamed=True)
+    clock.now += 2
+    stream.refused()
+    stream.time.apart[stream.time.phase] += 30.0  # its pause before it asks again
+    stream.requested(streamed=True)
+    found = stream.attributes()
+    assert (found[names.PROVIDER_SECONDS], found[names.CLIENT_SECONDS]) == (0.0, 2.0)
+
+
+def test_without_a_request_that_is_seen_all_but_the_callbacks_is_the_clients(clock):
+    stream = Stream()
+    clock.now += 3
+    taking(stream, clock, 5.0)
+    assert stream.attributes()[names.CLIENT_SECONDS] == 3.0
+
+
+def test_numbers_that_are_not_whole_are_not_told(clock):
+    stream = Stream()
+    stream.time.lost = True
+    assert names.CLIENT_SECONDS not in stream.attributes()

@@ -101,13 +101,14 @@ def test_one_trace_as_a_waterfall(home: str, capsys: pytest.CaptureFixture[str])
     assert "chat-" in lines[1]
     assert all(terminal.columns(line) <= 80 for line in lines)
     marked = [line for line in lines if line.startswith("> ")]
-    assert re.match(r"> user_message +[\d.]+ s  ", marked[0])
+    assert re.match(r"> user_message \(unexplained [\d.]+ ms\) +[\d.]+ s  ", marked[0])
     assert marked[1].startswith(">   invoke_agent A0")
     assert marked[2].startswith(">     step ")
     text = "\n".join(lines)
     assert ESCAPE not in text
     assert "slowest path" in text
-    assert "model" in text
+    assert "framework on the stream" in text
+    assert "the end waited for: " in text
 
 
 def test_the_newest_message_is_shown_by_default(home: str, capsys: pytest.CaptureFixture[str]) -> None:

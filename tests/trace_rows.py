@@ -74,6 +74,18 @@ def turn(
     return trace
 
 
+def layers(milliseconds: float, provider: float = 0.2, stream: float = 0.4) -> dict[str, float]:
+    """What a model call of that length measures of itself: these shares, 0.3 the client, the rest unknown."""
+    seconds = milliseconds / 1e3
+    return {
+        names.PROVIDER_SECONDS: provider * seconds,
+        names.CALLBACK_SECONDS: stream * seconds,
+        names.CALLBACK_CPU: 0.9 * stream * seconds,
+        names.CLIENT_SECONDS: 0.3 * seconds,
+        names.CLIENT_CPU: 0.25 * seconds,
+    }
+
+
 def _step(
     trace: Trace,
     agent: str,
@@ -98,7 +110,7 @@ def _step(
         attributes={
             names.REQUEST_MODEL: "test-model", names.INPUT_TOKENS: 1000 + 200 * number,
             names.OUTPUT_TOKENS: 120, names.TIME_TO_FIRST_CHUNK: 0.2, names.CHUNKS: 80,
-            names.MODEL_ROLE: "chat",
+            names.MODEL_ROLE: "chat", **layers(answer),
         },
     )  # fmt: skip
     now += answer
@@ -113,7 +125,10 @@ def _step(
     )  # fmt: skip
     if below:
         inner = trace.span("invoke_agent A1", now + 2, now + took, call, attributes={names.AGENT_NAME: "A1"})
-        trace.span("chat small-model", now + 3, now + took * 0.7, inner, kind="client")
+        trace.span(
+            "chat small-model", now + 3, now + took * 0.7, inner, kind="client",
+            attributes=layers(took * 0.7 - 3),
+        )  # fmt: skip
         trace.span("execute_tool search", now + took * 0.7, now + took - 1, inner)
         trace.span("execute_tool fetch", now + took * 0.71, now + took * 0.9, inner)
     now += took + 3

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any, Final
 
 from autoperf.agentzero import answers, messages, underway
+from autoperf.agentzero.calltime import timed
 from autoperf.agentzero.probe import Probe, agent_attributes, is_intervention, restore
 from autoperf.agentzero.streams import Caller, Stream
 from autoperf.errors import class_name, guarded
@@ -98,10 +99,12 @@ class _Chat:
             token = self.probe.stream.set(self.stream)
             agent, chat = (self.known_before.get(key, "") for key in _KEYS)
             work = self.probe.underway.begin(underway.MODEL, self.model, agent, chat)
+            busy = self.probe.underway.busy
+            alone = self.probe.underway.alone(work)
             with guarded("chat content"):
                 self._tell_prompt(span)
             try:
-                result = await wrapped(*self.args, **self.kwargs)
+                result = await timed(wrapped(*self.args, **self.kwargs), self.stream.time)
                 with guarded("chat content"):
                     self._tell_answer(span, result)
                 return result
@@ -112,7 +115,7 @@ class _Chat:
                 self.probe.underway.end(work)
                 restore(self.probe.stream, token)
                 with guarded("chat span"):
-                    self._tell(span, failure)
+                    self._tell(span, failure, alone=alone and busy == self.probe.underway.busy)
 
     def _known_before(self) -> dict[str, Any]:
         turn = self.probe.turn.get()
@@ -127,8 +130,9 @@ class _Chat:
             **whose,
         }
 
-    def _tell(self, span: Any, failure: str) -> None:
+    def _tell(self, span: Any, failure: str, *, alone: bool) -> None:
         stream = self.stream
+        stream.time.worked(stream.time.phase)
         found = stream.finished(self.provider)
         attributes = {
             names.REQUEST_STREAM: stream.streamed,
@@ -136,7 +140,7 @@ class _Chat:
             names.FINISH_REASONS: [found.finish_reason] if found.finish_reason else None,
             names.RESPONSE_MODEL: found.model or None,
             **found.usage.attributes(),
-            **stream.attributes(),
+            **stream.attributes(alone=alone),
         }
         for key, value in attributes.items():
             if value is not None:
@@ -178,8 +182,14 @@ def request(probe: Probe) -> Callable[..., Any]:
         stream = probe.stream.get()
         if stream is None:
             return await wrapped(*args, **kwargs)
-        stream.requested(streamed=bool(kwargs.get("stream")))
-        answer = await wrapped(*args, **kwargs)
+        with guarded("model answer"):
+            stream.requested(streamed=bool(kwargs.get("stream")))
+        try:
+            answer = await wrapped(*args, **kwargs)
+        except BaseException:
+            with guarded("model answer"):
+                stream.refused()
+            raise
         with guarded("model answer"):
             stream.follow(answer)
         return answer

@@ -97,7 +97,7 @@ class Call:
         "_probe",
         "_ran",
         "_since",
-        "_slowest",
+        "_spent",
         "_started",
         "_unsure",
     )
@@ -115,7 +115,7 @@ class Call:
         self._ran = 0
         self._extension = ""
         self._since = 0.0
-        self._slowest = ("", 0.0)
+        self._spent: list[tuple[str, float]] = []
 
     def __enter__(self) -> None:
         probe, point = self._probe, self._point
@@ -173,8 +173,7 @@ class Call:
         if not self._extension:
             return
         seconds = now - self._since
-        if seconds > self._slowest[1]:
-            self._slowest = (self._extension, seconds)
+        self._spent.append((self._extension, seconds))
         opened, self._open_extension = self._open_extension, None
         if opened is not None:
             opened.__exit__(type(error) if error else None, error, None)
@@ -197,8 +196,8 @@ class Call:
             if self._lookup is not None:
                 self._lookup.over = True
             stream = probe.stream.get()
-            if stream is not None and self._ran:
-                stream.note(point.name, *self._slowest)
+            if stream is not None and self._spent:
+                stream.note(point.name, self._spent)
         if self._origin is not None and self._origin_token is not None:
             self._origin.over = True
             restore(probe.origin, self._origin_token)

@@ -8,10 +8,13 @@ from typing import Any, Final
 
 from autoperf.agentzero import answers
 from autoperf.agentzero.answers import Answer, Usage
+from autoperf.agentzero.calltime import CALLBACK, CLIENT, HOST, CallTime
 from autoperf.errors.fence import ALWAYS, MISS, Shortcut, fenced
 from autoperf.telemetry import names
 
 _SEAM: Final = "model streams"
+# Names of extensions are the host's, and few; a bound all the same.
+_NAMES_KEPT: Final = 100
 _clock: Final = time.perf_counter
 
 
@@ -35,6 +38,8 @@ class Stream:
     __slots__ = (
         "__weakref__",
         "_begun",
+        "_extensions",
+        "_functions",
         "_inside",
         "_noted",
         "_raw_model",
@@ -51,10 +56,14 @@ class Stream:
         "slowest_extension",
         "slowest_point",
         "streamed",
+        "time",
     )
 
     def __init__(self) -> None:
+        self.time = CallTime()
         self._begun = _clock()
+        self._extensions: dict[tuple[str, str], float] = {}
+        self._functions: dict[str, float] = {}
         self._inside = False
         self._noted = ("", "", 0.0)
         self._raw_model = ""
@@ -78,7 +87,11 @@ class Stream:
         self.requests += 1
         self.streamed = streamed
         self.chunks = 0
-        self._begun = _clock()
+        self._begun = self.time.worked(CLIENT)
+
+    def refused(self) -> None:
+        """The request has failed: what follows is the host's, until it asks again."""
+        self.time.worked(HOST)
 
     def follow(self, answer: Any) -> None:
         """``answer`` is what came of the request; of its raw chunks, those are noted that report usage."""
@@ -132,10 +145,16 @@ class Stream:
             self._release()
         return self.found
 
-    def note(self, point: str, extension: str, seconds: float) -> None:
-        """An extension call took ``seconds``; it counts when it ran inside a callback of this answer."""
-        if self._inside and seconds > self._noted[2]:
-            self._noted = (point, extension, seconds)
+    def note(self, point: str, spent: list[tuple[str, float]]) -> None:
+        """An extension call has run, each with its seconds; it counts inside a callback of this answer."""
+        if not self._inside:
+            return
+        for extension, seconds in spent:
+            key = point, extension
+            if key in self._extensions or len(self._extensions) < _NAMES_KEPT:
+                self._extensions[key] = self._extensions.get(key, 0.0) + seconds
+            if seconds > self._noted[2]:
+                self._noted = (point, extension, seconds)
 
     def waited(self, seconds: float) -> None:
         """The agent was paused for ``seconds``: inside a callback that is no time the framework spent."""
@@ -144,20 +163,24 @@ class Stream:
 
     def timed(self, callback: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         """``callback``, with its time taken; what it returns or raises passes unchanged."""
+        name = getattr(callback, "__qualname__", None) or type(callback).__qualname__
+        time = self.time
 
         async def timed(call: Any, /, *args: Any, **kwargs: Any) -> Any:
+            around = time.phase
             self._inside = True
-            started = _clock()
+            started = time.worked(CALLBACK)
             try:
                 return await call(*args, **kwargs)
             finally:
-                self._called(_clock() - started)
+                self._called(name, time.worked(around) - started)
 
         return fenced(_SEAM, callback, ALWAYS, timed)
 
-    def _called(self, seconds: float) -> None:
+    def _called(self, name: str, seconds: float) -> None:
         seconds = max(0.0, seconds - self._waited)
         self.callback_seconds += seconds
+        self._functions[name] = self._functions.get(name, 0.0) + seconds
         if seconds > self.slowest:
             self.slowest = seconds
             self.slowest_point, self.slowest_extension, _ = self._noted
@@ -168,11 +191,16 @@ class Stream:
         """From the request that was answered; None without a chunk."""
         return self.first - self._begun if self.streamed and self.chunks else None
 
-    def attributes(self) -> dict[str, Any]:
-        """What the span says about the stream; empty for an answer that came in one piece."""
+    def attributes(self, *, alone: bool = False) -> dict[str, Any]:
+        """What the span says about the call, and of a stream how it came in.
+
+        ``alone`` says that no other call and no other chat ran meanwhile: what the thread did while this call
+        was suspended was its event loop's work for it, as the client's sockets and TLS are.
+        """
+        found = self._layers(alone=alone)
         if not self.streamed:
-            return {}
-        found: dict[str, Any] = {
+            return found
+        found |= {
             names.TIME_TO_FIRST_CHUNK: self.seconds_to_first_chunk(),
             names.CHUNKS: self.chunks,
             names.TOKENS_PER_SECOND: self._tokens_per_second(),
@@ -182,9 +210,38 @@ class Stream:
             found[names.CALLBACK_SLOWEST] = self.slowest
             found[names.CALLBACK_SLOWEST_POINT] = self.slowest_point or None
             found[names.CALLBACK_SLOWEST_EXTENSION] = self.slowest_extension or None
+            function, spent = _most(self._functions)
+            found[names.CALLBACK_FUNCTION], found[names.CALLBACK_FUNCTION_SECONDS] = function, spent
+        if self._extensions:
+            (point, extension), spent = _most(self._extensions)
+            found[names.CALLBACK_POINT], found[names.CALLBACK_EXTENSION] = point, extension
+            found[names.CALLBACK_EXTENSION_SECONDS] = spent
+        return found
+
+    def _layers(self, *, alone: bool) -> dict[str, Any]:
+        time = self.time
+        if time.lost:
+            return {}
+        # Where no request is seen, as with LangChain, all around the callbacks is the client's.
+        client = (CLIENT,) if self.requests else (HOST, CLIENT)
+        active, cpu, apart, apart_cpu = (
+            sum(seconds[phase] for phase in client)
+            for seconds in (time.active, time.active_cpu, time.apart, time.apart_cpu)
+        )
+        found = {
+            names.PROVIDER_SECONDS: max(0.0, apart - apart_cpu),
+            names.CLIENT_SECONDS: active + (min(apart, apart_cpu) if alone else 0.0),
+            names.CLIENT_CPU: cpu + (apart_cpu if alone else 0.0),
+        }
+        if self.slowest:
+            found[names.CALLBACK_CPU] = time.active_cpu[CALLBACK]
         return found
 
     def _tokens_per_second(self) -> float | None:
         seconds = self.last - self.first
         tokens = self.found.usage.output_tokens
         return tokens / seconds if tokens and seconds > 0 else None
+
+
+def _most(seconds: dict[Any, float]) -> tuple[Any, float]:
+    return max(seconds.items(), key=lambda item: item[1])

@@ -16,6 +16,7 @@ AGENT: Final = "agent"
 PROMPT: Final = "prompt"
 MODEL: Final = "model"
 TOOL: Final = "tool"
+_BUSY: Final = (MESSAGE, MODEL)
 
 
 class Work:
@@ -59,6 +60,7 @@ class Underway:
         self._clock = clock
         self._works: dict[Work, None] = {}
         self.moves = 0
+        self.busy = 0  # messages and model calls that have begun: any two of them may share a loop
         self.wakes: Callable[[], None] = _nobody  # called as the first thing begins
 
     def at_rest(self) -> bool:
@@ -70,9 +72,18 @@ class Underway:
         work = Work(kind, name, agent, chat, self._clock())
         self._works[work] = None
         self.moves += 1
+        self.busy += kind in _BUSY
         if len(self._works) == 1:
             self.wakes()
         return work
+
+    def alone(self, work: Work) -> bool:
+        """Whether neither a message of another chat nor another call of a model goes on beside ``work``."""
+        return not any(
+            other.kind == MODEL or (other.kind == MESSAGE and other.chat != work.chat)
+            for other in list(self._works)
+            if other is not work
+        )
 
     def step(self, work: Work | None, number: int) -> None:
         """The monologue ``work`` begins its step ``number``."""

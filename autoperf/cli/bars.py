@@ -16,7 +16,8 @@ _DEEPEST: Final = 12
 _TIME_COLUMNS: Final = 9
 _NARROWEST: Final = 10
 _LAYER_COLOURS: Final = {
-    "model": "35", "tools": "36", "prompt": "33", "extensions": "34", "waiting": "37", "agent": "90",
+    "provider": "35", "stream": "95", "client": "94", "tools": "36", "prompt": "33", "extensions": "34",
+    "waiting": "37", "retry": "37", "unexplained": "90",
 }  # fmt: skip
 _RED: Final = "31"
 _BOLD: Final = "1"
@@ -53,7 +54,7 @@ def legend(blocks: str, width: int) -> list[str]:
 
 
 def _label(bar: Bar) -> str:
-    extra = []
+    extra = [bar.note] if bar.note else []
     if bar.errors:
         extra.append(f"{bar.errors:,} failed" if bar.count > 1 else "failed")
     if bar.cut_off:

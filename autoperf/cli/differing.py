@@ -9,6 +9,7 @@ from typing import Final
 from autoperf.cli.listing import columned
 from autoperf.comparing import Comparison
 from autoperf.insight.differences import ALIKE, ERRORS, TAIL, TOO_FEW, Difference
+from autoperf.insight.layers import LAYERS, OF_A_CALL
 from autoperf.insight.periods import PROCESS, Figures, Period
 from autoperf.telemetry import names
 from autoperf.wording import count, is_number, milliseconds, percent, printable
@@ -25,6 +26,7 @@ _KINDS: Final = {
     names.PREPARE_PROMPT: "prompt",
     names.CHAT: "model",
     names.EXECUTE_TOOL: "tool",
+    **{layer: LAYERS[layer] for layer in OF_A_CALL},
 }
 _EXPLAINED: Final = (
     "Before and after: medians; p95: of both, in a row of its own where only the slowest changed. Ratio: "

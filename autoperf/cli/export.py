@@ -17,6 +17,7 @@ from autoperf.errors import AutoperfError, say
 from autoperf.history import SPANS_READ, History
 from autoperf.insight import jaeger, otlpjson
 from autoperf.insight.counters import process_of
+from autoperf.insight.layers import with_sums
 from autoperf.insight.summary import Summary
 from autoperf.insight.values import Described
 from autoperf.tables import SpanRow
@@ -65,4 +66,6 @@ def _described(rows: Sequence[SpanRow], processes: Sequence[dict[str, Any]]) -> 
     """With the resource of each process as it recorded it; where that record has gone, none."""
     first = {row.pid: row.start_ns for row in reversed(rows)}
     found = {pid: process_of(processes, pid, start_ns) or {} for pid, start_ns in first.items()}
-    return rows, {pid: process.get("resource") or {} for pid, process in found.items()}
+    return with_sums(rows) if rows else rows, {
+        pid: process.get("resource") or {} for pid, process in found.items()
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from autoperf.cli.terminal import columns, cut, fitted, squeezed
@@ -71,17 +71,21 @@ def tokens(one: Summary) -> str:
     return f"{_short(one.input_tokens)}/{_short(one.output_tokens)}"
 
 
-def layer_lines(layers: Mapping[str, float], width: int) -> list[str]:
-    """Where the time went: a bar, seconds and share a layer."""
+def layer_lines(
+    layers: Mapping[str, float], width: int, told: Callable[[str], str] = lambda _layer: ""
+) -> list[str]:
+    """Where the time went: a bar, seconds and share a layer, and what is ``told`` of it below."""
     total = sum(layers.values())
     if not total:
         return []
-    longest = max(0, min(_BAR, width - 43))
-    return [
-        f"  {LAYERS[layer]:<21}{milliseconds(seconds * 1000):>9}{percent(seconds / total):>8}  ".rstrip()
-        + ("  " + "#" * round(longest * seconds / total)).rstrip()
-        for layer, seconds in sorted(layers.items(), key=lambda item: -item[1])
-    ]
+    longest = max(0, min(_BAR, width - 46))
+    lines = []
+    for layer, seconds in sorted(layers.items(), key=lambda item: -item[1]):
+        line = f"  {LAYERS[layer]:<24}{milliseconds(seconds * 1000):>9}{percent(seconds / total):>8}  "
+        lines.append((line + "#" * round(longest * seconds / total)).rstrip())
+        more = printable(told(layer))
+        lines += textwrap.wrap(more, width, initial_indent="    ", subsequent_indent="    ") if more else []
+    return lines
 
 
 def columned(
@@ -135,7 +139,7 @@ def report_lines(report: Report, width: int) -> list[str]:
         ),
         "",
         "where the time went",
-        *layer_lines(report.layers, width),
+        *layer_lines(report.layers, width, report.details),
     ]
     if (own := own_line(report)) is not None:
         lines += textwrap.wrap(own, width, initial_indent="  ", subsequent_indent="  ")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import textwrap
 from collections.abc import Callable
 from typing import Final
 
@@ -16,13 +17,17 @@ from autoperf.cli.listing import headline, layer_lines, listed, noted
 from autoperf.cli.selection import directory, home_argument, moment, seconds, whole
 from autoperf.errors import AutoperfError, say
 from autoperf.history import SPANS_READ, History
-from autoperf.insight.layers import seconds_by_layer
+from autoperf.insight.callbacks import Callbacks, details
+from autoperf.insight.criticalpath import critical_path
+from autoperf.insight.layers import LAYERS, cpu_by_layer, seconds_by_layer
 from autoperf.insight.summary import Summary
-from autoperf.insight.tree import build
+from autoperf.insight.tree import Tree, build
 from autoperf.insight.waterfall import waterfall
 from autoperf.shortening import homeless
+from autoperf.wording import milliseconds
 
 _GLANCE: Final = 60
+_WAITED: Final = 4
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,6 +74,16 @@ def _list(args: argparse.Namespace, history: History) -> int:
     return 0 if found else 1
 
 
+def _layers(tree: Tree, width: int) -> list[str]:
+    cpu, callbacks = cpu_by_layer(tree), Callbacks()
+    callbacks.add(tree.spans())
+    lines = layer_lines(seconds_by_layer(tree), width, lambda layer: details(layer, cpu, callbacks))
+    waited = critical_path(tree.root).seconds_by_layer(tree)
+    shown = sorted(waited.items(), key=lambda item: -item[1])[:_WAITED]
+    told = ", ".join(f"{LAYERS[layer]} {milliseconds(seconds * 1e3)}" for layer, seconds in shown)
+    return [*lines, *textwrap.wrap(f"the end waited for: {told}", width, subsequent_indent="  ")]
+
+
 def _filter(args: argparse.Namespace) -> Callable[[Summary], bool]:
     def wanted(one: Summary) -> bool:
         return (
@@ -104,7 +119,7 @@ def _show(args: argparse.Namespace, history: History) -> int:
         notes.append(
             f"Spans beyond the first {len(rows):,}: {missing}; their time counts as what is around them."
         )
-    terminal.show(["", *bars.legend(blocks, width), "", *layer_lines(seconds_by_layer(tree), width)])
+    terminal.show(["", *bars.legend(blocks, width), "", *_layers(tree, width)])
     if notes:
         terminal.show(["", *noted(notes, width)])
     return 0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from autoperf.insight.tree import Node
+from autoperf.insight.layers import UNEXPLAINED, parts_of
+from autoperf.insight.tree import Node, Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,20 @@ class CriticalPath:
     def seconds(self, span_id: str) -> float:
         """For how long the end depended on this span."""
         return sum(end - start for start, end in self.waited.get(span_id, ())) / 1e9
+
+    def seconds_by_layer(self, tree: Tree) -> dict[str, float]:
+        """What the end of ``tree`` waited for, by layer; the sum is how long the root took."""
+        sums: dict[str, float] = {}
+        known = parts_of(tree)
+        for node in tree.spans():
+            parts = known[node.row.span_id]
+            below = sum(self.seconds(child.row.span_id) for child in node.children)
+            own, whole = self.seconds(node.row.span_id) - below, sum(parts.values())
+            if not whole:  # all of it ran beside others
+                parts, whole = {UNEXPLAINED: 1.0}, 1.0
+            for layer, ns in parts.items():
+                sums[layer] = sums.get(layer, 0.0) + own * ns / whole
+        return {layer: seconds for layer, seconds in sums.items() if seconds > 0}
 
 
 def critical_path(root: Node) -> CriticalPath:

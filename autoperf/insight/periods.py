@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 from autoperf.insight.layers import operation
-from autoperf.insight.statistics import FIRST_CHUNK, OTHER
+from autoperf.insight.statistics import OTHER, PARTS
 from autoperf.series import ranked
 from autoperf.telemetry import names
 
@@ -19,7 +19,7 @@ KINDS: Final = (
     names.STEP,
     names.PREPARE_PROMPT,
     names.CHAT,
-    FIRST_CHUNK,
+    *PARTS,
     names.EXECUTE_TOOL,
     names.MCP_CONNECT,
 )
@@ -124,9 +124,10 @@ class Period:
         key = Key(kind, self._name(kind, name, attributes), "duration")
         key = self._put(key, max(0, end_ns - start_ns) / 1e6)
         self._failed[key] = self._failed.get(key, 0) + (status == "error")
-        first = attributes.get(names.TIME_TO_FIRST_CHUNK)
-        if isinstance(first, (int, float)):
-            self._put(Key(FIRST_CHUNK, key.name, "duration"), first * 1e3)
+        for part, attribute in PARTS.items():
+            seconds = attributes.get(attribute)
+            if isinstance(seconds, (int, float)) and kind == names.CHAT:
+                self._put(Key(part, key.name, "duration"), seconds * 1e3)
         for quantity, attribute in _TOKENS.items():
             number = attributes.get(attribute)
             if kind == names.CHAT and isinstance(number, (int, float)):

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from autoperf.insight.callbacks import Callbacks, details
 from autoperf.insight.counters import added_up
-from autoperf.insight.layers import LAYERS, seconds_by_layer
+from autoperf.insight.layers import LAYERS, cpu_by_layer, seconds_by_layer
 from autoperf.insight.statistics import Change, Timing, Timings, changes
 from autoperf.insight.summary import Summary
 from autoperf.insight.tree import build
@@ -42,6 +43,7 @@ class Before:
 class Report:
     """Everything a page or a terminal shows; times in seconds unless they say otherwise.
 
+    ``cpu`` holds CPU seconds of the agent's thread by layer, of those where they are measured.
     ``span_cost_s`` is what making one span costs the host, None where it was not measured. ``samples`` and
     ``stalls`` are the monitor's, as the store gives them, of the time of these traces.
     """
@@ -58,6 +60,8 @@ class Report:
     spans: int = 0
     samples: list[dict[str, Any]] = field(default_factory=list)
     stalls: list[dict[str, Any]] = field(default_factory=list)
+    callbacks: Callbacks = field(default_factory=Callbacks)
+    cpu: dict[str, float] = field(default_factory=dict)
     _lines: int = 0
 
     def add(self, summary: Summary, rows: Sequence[SpanRow]) -> None:
@@ -69,6 +73,9 @@ class Report:
             drawn = waterfall(tree, fit=_LINES_AT_A_GLANCE, limit=limit)
             self._lines += len(drawn.bars)
         self.timings.add(tree.spans())
+        self.callbacks.add(tree.spans())
+        for layer, seconds in cpu_by_layer(tree).items():
+            self.cpu[layer] = self.cpu.get(layer, 0.0) + seconds
         self.spans += len(rows)
         self.traces.append(TraceReport(summary, seconds_by_layer(tree), drawn))
 
@@ -81,6 +88,10 @@ class Report:
         """Seconds by layer over all traces, in the order of `LAYERS`."""
         sums = {layer: sum(trace.layers.get(layer, 0.0) for trace in self.traces) for layer in LAYERS}
         return {layer: seconds for layer, seconds in sums.items() if seconds > 0}
+
+    def details(self, layer: str) -> str:
+        """What is known of a layer beyond its seconds: its CPU time, and what took most of it; or ""."""
+        return details(layer, self.cpu, self.callbacks)
 
     @property
     def tools(self) -> list[Timing]:
@@ -116,6 +127,8 @@ class Report:
             "traces": [trace.summary.as_row() | {"layers": trace.layers} for trace in self.traces],
             "spans": self.spans,
             "seconds_by_layer": self.layers,
+            "cpu_seconds_by_layer": self.cpu,
+            "callbacks": self.callbacks.as_row(),
             "span_cost_s": self.span_cost_s,
             "autoperf_seconds": self.own_seconds,
             "timings": [row.as_row() for row in self.timings.rows()],

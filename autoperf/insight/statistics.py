@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from autoperf.insight.layers import operation
+from autoperf.insight.layers import OF_A_CALL, operation
 from autoperf.insight.tree import Node
 from autoperf.series import ranked
 from autoperf.telemetry import names
@@ -17,6 +17,8 @@ _KEYS_KEPT: Final = 2000
 OTHER: Final = "(other)"
 # The kind under which `Timings` keeps how long a model took to begin its answer.
 FIRST_CHUNK: Final = "first chunk"
+# That and the layers of a model call, with the attributes that hold their seconds.
+PARTS: Final = {FIRST_CHUNK: names.TIME_TO_FIRST_CHUNK, **OF_A_CALL}
 # These become spans only where they took long: what is faster now is not among them, so their percentiles
 # before and after are of different things.
 ONLY_IF_SLOW: Final = frozenset((names.EXTENSIONS, names.EXTENSION, names.COMPRESS_HISTORY))
@@ -68,9 +70,10 @@ class Timings:
             if under is None:
                 continue
             self._put(under, node.duration_ns / 1e6, node.failed)
-            first = attributes.get(names.TIME_TO_FIRST_CHUNK)
-            if isinstance(first, (int, float)):
-                self._put((FIRST_CHUNK, node.name.partition(" ")[2]), first * 1e3, False)
+            for kind, attribute in PARTS.items():
+                seconds = attributes.get(attribute)
+                if isinstance(seconds, (int, float)) and operation(node.name) == names.CHAT:
+                    self._put((kind, node.name.partition(" ")[2]), seconds * 1e3, False)
 
     def _put(self, key: tuple[str, str], milliseconds: float, failed: bool) -> None:
         if key not in self._values and len(self._values) >= _KEYS_KEPT:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from autoperf.insight.criticalpath import critical_path
-from autoperf.insight.layers import layers_of
+from autoperf.insight.layers import LAYERS, UNEXPLAINED, call_seconds, layers_of, seconds_by_layer
 from autoperf.insight.outline import Line, outline
-from autoperf.insight.tree import Tree
+from autoperf.insight.tree import Node, Tree
 from autoperf.telemetry import names
+from autoperf.wording import milliseconds
 
 # No screen tells more pieces of one bar apart.
 _RESOLUTION: Final = 1000
@@ -23,7 +24,8 @@ class Bar:
     """One line. ``pieces`` and ``waited`` lie between 0 and 1 on the trace's time axis.
 
     ``waited`` is when the trace's end depended on it. ``seconds`` of folded spans are their sum, ``longest``
-    that of the longest. ``hidden`` counts spans below that have no line.
+    that of the longest. ``hidden`` counts spans below that have no line. ``note`` says of the root what
+    is unexplained, and of a model call what took most of it.
     """
 
     depth: int
@@ -41,6 +43,7 @@ class Bar:
     cut_off: bool
     attributes: Mapping[str, Any]
     status: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ def waterfall(tree: Tree, *, fit: int, limit: int = 1000, whole: bool = False) -
         return Bar(
             line.depth,
             line.label,
-            layers.get(first.row.span_id, "agent"),
+            layers.get(first.row.span_id, UNEXPLAINED),
             _on_axis(((node.start_ns, node.end_ns) for node in line.nodes), start, span),
             _on_axis(moments, start, span),
             line.duration_ns / 1e9,
@@ -82,7 +85,16 @@ def waterfall(tree: Tree, *, fit: int, limit: int = 1000, whole: bool = False) -
             any(node.row.attributes.get(names.CUT_OFF) is True for node in line.nodes),
             first.row.attributes if alone else {},
             first.row.status if alone else "",
+            note(first) if alone else "",
         )
+
+    def note(node: Node) -> str:
+        if node is tree.root and tree.complete:
+            unexplained = seconds_by_layer(tree).get(UNEXPLAINED, 0.0)
+            return f"{LAYERS[UNEXPLAINED]} {milliseconds(unexplained * 1e3)}"
+        known = call_seconds(node.row.attributes)
+        layer = layers.get(node.row.span_id, UNEXPLAINED)
+        return f"{layer} {milliseconds(known[layer] * 1e3)}" if layer in known else ""
 
     notes = _notes(tree, lines.left_out)
     return Waterfall(tuple(bar(line) for line in lines.lines), span / 1e9, start, notes)

@@ -12,6 +12,7 @@ from autoperf.agentzero.optimizer import Call
 from autoperf.comparing import Selection, periods
 from autoperf.errors import AutoperfError
 from autoperf.insight.differences import BETTER, TAIL, TOO_FEW, WORSE, Difference, differences
+from autoperf.insight.layers import LAYERS
 from autoperf.insight.periods import Figures, Period
 from autoperf.insight.statistics import Timing
 from autoperf.optimizer.arguments import number
@@ -110,7 +111,9 @@ def report(runtime: Runtime, _call: Call) -> str:
     total = sum(found.layers.values())
     if total:
         shares = sorted(found.layers.items(), key=lambda item: -item[1])[:5]
-        lines.append("time: " + ", ".join(f"{name} {seconds / total:.0%}" for name, seconds in shares))
+        lines.append(
+            "time: " + ", ".join(f"{LAYERS[name]} {seconds / total:.0%}" for name, seconds in shares)
+        )
     lines += ["", *table(("tool", "calls", "errors", "median", "p95"), map(_timed, found.tools), 6)]
     lines += ["", *table(("model", "calls", "errors", "median", "p95"), map(_timed, found.models), 4)]
     return "\n".join(lines).rstrip()

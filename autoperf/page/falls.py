@@ -106,7 +106,7 @@ def _row(bar: Bar) -> str:
 
 
 def _tags(bar: Bar) -> Sequence[str]:
-    tags = []
+    tags = [text(bar.note)] if bar.note else []
     if bar.errors:
         tags.append(f"{bar.errors:,} failed" if bar.count > 1 else "failed")
     if bar.cut_off:

@@ -8,7 +8,7 @@ from typing import Final
 from autoperf.insight.counters import hit_rate
 from autoperf.insight.layers import EXPLANATION, LAYERS
 from autoperf.insight.reports import Report
-from autoperf.insight.statistics import FIRST_CHUNK, ONLY_IF_SLOW, Change, Timing
+from autoperf.insight.statistics import FIRST_CHUNK, ONLY_IF_SLOW, PARTS, Change, Timing
 from autoperf.page.markup import element, name, rect, section, stacked, table, text
 from autoperf.telemetry import names
 from autoperf.wording import count, milliseconds, percent
@@ -44,7 +44,8 @@ def layers(report: Report) -> str:
     """One bar and its legend, and what autoperf itself cost."""
     total = sum(report.layers.values())
     rows = "".join(
-        f'<li><s class="{layer}"></s><span>{LAYERS[layer]}</span><b>{milliseconds(seconds * 1000)}</b>'
+        f'<li><s class="{layer}"></s><span>{LAYERS[layer]}{_of_it(report, layer)}</span>'
+        f"<b>{milliseconds(seconds * 1000)}</b>"
         f"<i>{percent(seconds / total)}</i></li>"
         for layer, seconds in sorted(report.layers.items(), key=lambda item: -item[1])
     )
@@ -59,6 +60,11 @@ def layers(report: Report) -> str:
         )
     bar = stacked(report.layers, total, "whole")
     return section("By layer", f'{bar}<ul class="legend">{rows}</ul>', EXPLANATION) if total else ""
+
+
+def _of_it(report: Report, layer: str) -> str:
+    told = report.details(layer)
+    return f" <small>({text(told)})</small>" if told else ""
 
 
 def changes(report: Report) -> str:
@@ -110,7 +116,7 @@ def timings(report: Report) -> str:
 
 def others(report: Report) -> str:
     """Everything else that has a span."""
-    apart = (names.EXECUTE_TOOL, names.CHAT, FIRST_CHUNK)
+    apart = (names.EXECUTE_TOOL, names.CHAT, *PARTS)
     rows = [row for row in report.timings.rows() if row.kind not in apart]
     lead = "Extensions, their points and compressing have a span only where they took long: numbers of those."
     slow = any(row.kind in ONLY_IF_SLOW for row in rows)

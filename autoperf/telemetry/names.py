@@ -121,10 +121,23 @@ MODEL_ROLE: Final = "autoperf.model.role"  # chat or utility: what the host call
 MCP_SERVER: Final = "autoperf.mcp.server"  # the server's name in the host's settings
 MEMORY_RESULTS: Final = "autoperf.memory.results"  # how many memories were found
 MODEL_REQUESTS: Final = "autoperf.model.requests"  # sent until one was answered; only when more than one
+# On a chat span: where its time went, in seconds by the clock (the others are the thread's CPU seconds).
+PROVIDER_SECONDS: Final = "autoperf.model.provider.seconds"  # waited for the provider while nothing ran
+CLIENT_SECONDS: Final = "autoperf.model.client.seconds"  # litellm, openai, sockets, TLS
+CLIENT_CPU: Final = "autoperf.model.client.cpu_seconds"
+# On the root of an exported trace, beside the sums of these: what neither a span nor a measurement covers.
+UNEXPLAINED_SECONDS: Final = "autoperf.unexplained.seconds"
 # On a chat span: how the answer came in, and what the framework did between its chunks.
 CHUNKS: Final = "autoperf.stream.chunks"
 TOKENS_PER_SECOND: Final = "autoperf.stream.tokens_per_second"  # the provider's count, first to last chunk
 CALLBACK_SECONDS: Final = "autoperf.stream.callback.seconds"  # in all callbacks together
+CALLBACK_CPU: Final = "autoperf.stream.callback.cpu_seconds"
+# What took most of them: the extension, in its point, and the host's callback.
+CALLBACK_EXTENSION: Final = "autoperf.stream.callback.extension"
+CALLBACK_POINT: Final = "autoperf.stream.callback.extension_point"
+CALLBACK_EXTENSION_SECONDS: Final = "autoperf.stream.callback.extension_seconds"
+CALLBACK_FUNCTION: Final = "autoperf.stream.callback.function"
+CALLBACK_FUNCTION_SECONDS: Final = "autoperf.stream.callback.function_seconds"
 CALLBACK_SLOWEST: Final = "autoperf.stream.callback.slowest_seconds"  # in the longest single one
 CALLBACK_SLOWEST_POINT: Final = "autoperf.stream.callback.slowest_extension_point"
 CALLBACK_SLOWEST_EXTENSION: Final = "autoperf.stream.callback.slowest_extension"  # class names

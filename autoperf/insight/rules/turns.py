@@ -8,6 +8,7 @@ from statistics import median
 from typing import Final
 
 from autoperf.insight.facts import Facts, Recommendation
+from autoperf.insight.layers import PROVIDER
 from autoperf.insight.trends import trend
 from autoperf.telemetry import names
 
@@ -58,7 +59,7 @@ def tools(facts: Facts) -> Iterator[Recommendation]:
 
 def models(facts: Facts) -> Iterator[Recommendation]:
     """Messages that mostly wait for the model."""
-    waited = facts.layers.get("model", 0.0)
+    waited = facts.layers.get(PROVIDER, 0.0)
     if facts.messages < _MESSAGES or not facts.message_seconds or waited / facts.message_seconds < 0.8:
         return
     for timing in facts.timed(names.CHAT)[:1]:
