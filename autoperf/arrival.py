@@ -1,6 +1,7 @@
 """Hands over to the bootstrap when a module of the host's name is about to be imported; run by its path."""
 
 # Read by any Python 3.6 or newer, before it is known whether the package around it can be imported there.
+import _imp
 import os
 import sys
 
@@ -23,7 +24,7 @@ def arrive(finder: "Any", here: str, name: str, path: "Any", target: "Any") -> "
         for folder in folders():
             if folder in finder.rejected or not supplies(folder, name):
                 continue
-            if recognised(folder, packages):
+            if unlocked(recognised, folder, packages):
                 remove(finder)
                 # The import under way walks sys.meta_path, and would miss finders put before us meanwhile.
                 specs = (other.find_spec(name, path, target) for other in list(sys.meta_path))
@@ -79,6 +80,25 @@ def recognised(folder: str, packages: str) -> bool:
         if appended and not found:
             sys.path.remove(packages)
     return found
+
+
+def unlocked(function: "Any", *args: "Any") -> "Any":
+    """Call ``function`` without the lock that Python holds while it asks a finder.
+
+    A thread that imports something needs that lock, and we what it imports: neither would ever go on.
+    """
+    held = 0
+    try:
+        while True:
+            _imp.release_lock()
+            held += 1
+    except RuntimeError:  # it was the last
+        pass
+    try:
+        return function(*args)
+    finally:
+        for _ in range(held):
+            _imp.acquire_lock()
 
 
 def remove(finder: "Any") -> None:

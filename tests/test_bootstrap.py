@@ -68,6 +68,36 @@ def test_finders_installed_during_recognition_see_the_import_under_way(bench: Be
     assert result.err == ""
 
 
+def test_a_thread_that_imports_meanwhile_goes_on(bench: Bench) -> None:
+    bench.write(
+        {
+            "fake/autoperf/bootstrap.py": (
+                "def recognise(folder):\n"
+                "    import meeting\n"
+                "    meeting.asked.set()\n"
+                "    import needed_by_both\n"
+                "    return True\n"
+            ),
+            "host/meeting.py": "import threading\nbegun, asked = threading.Event(), threading.Event()\n",
+            "host/needed_by_both.py": (
+                "import meeting\nmeeting.begun.set()\nassert meeting.asked.wait(30)\nimport another\n"
+            ),
+            "host/another.py": "",
+            "host/go.py": (
+                "import faulthandler, meeting, threading\n"
+                "faulthandler.dump_traceback_later(20, exit=True)\n"
+                "thread = threading.Thread(target=__import__, args=('needed_by_both',))\n"
+                "thread.start()\n"
+                "assert meeting.begun.wait(30)\n"
+                "import agent\n"
+                "thread.join()\n"
+                "print('host runs')\n"
+            ),
+        }
+    )
+    assert vars(bench.python("host/go.py")) == {"code": 0, "out": "host runs\n", "err": ""}
+
+
 def test_a_rejected_folder_is_asked_about_once_and_the_program_runs(bench: Bench) -> None:
     bench.write(
         {
