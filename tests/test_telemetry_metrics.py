@@ -19,6 +19,8 @@ from autoperf.telemetry import Telemetry, instruments, names
 from tests.collector import GrpcCollector, HttpCollector, refused_endpoint
 from tests.telemetry_process import begin, run, stored
 
+# Seconds for the last send. Without a number it gets what an exit may cost: too little on a busy machine.
+PATIENCE = 30
 SNAPSHOT = {
     "caches": {
         "tools": {"hits": 5, "misses": 2, "evictions": 1, "currsize": 3, "seconds_saved": 0.25},
@@ -62,7 +64,7 @@ def test_what_is_measured_arrives_with_buckets_and_the_span_as_example(
         telemetry.measure(names.TOKEN_USAGE, 100, {names.TOKEN_TYPE: "input"})
         for nonsense in (-1, math.nan, math.inf):
             telemetry.measure(names.TOKEN_USAGE, nonsense, {})
-    telemetry.shutdown()
+    telemetry.shutdown(PATIENCE)
     assert caplog.records == [], "nothing for the host's logs"
     (found,) = collector.metrics
     (point,) = found[names.EXECUTE_TOOL_DURATION].histogram.data_points
@@ -77,7 +79,7 @@ def test_what_is_measured_arrives_with_buckets_and_the_span_as_example(
 
 
 def test_counters_and_vitals_are_read_when_metrics_are_sent(tmp_path: Path, collector: HttpCollector) -> None:
-    begin(tmp_path, **SNAPSHOT).shutdown()
+    begin(tmp_path, **SNAPSHOT).shutdown(PATIENCE)
     (found,) = collector.metrics
     assert values(found[names.CACHE_HITS]) == {("tools",): 5, ("code",): 0}
     assert values(found[names.CACHE_MISSES]) == {("tools",): 2, ("code",): 7}
@@ -108,7 +110,7 @@ def test_metrics_go_over_grpc_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "grpc")
         telemetry = begin(tmp_path)
         telemetry.measure(names.OPERATION_DURATION, 1.5)
-        telemetry.shutdown(20)
+        telemetry.shutdown(PATIENCE)
     assert names.OPERATION_DURATION in collector.metrics[0]
     assert telemetry.counts()["exporters"] == [], "the variables named an endpoint for metrics only"
 
@@ -129,7 +131,7 @@ def test_where_metrics_go_nowhere_nothing_is_measured(
     telemetry = begin(tmp_path)
     telemetry.measure(names.OPERATION_DURATION, 1.5)
     assert telemetry._metrics is None
-    telemetry.shutdown()
+    telemetry.shutdown(PATIENCE)
     assert collector.metric_requests == 0
     assert "metrics" not in telemetry.counts()
 
@@ -145,7 +147,7 @@ def test_they_are_sent_at_the_interval_and_deltas_when_asked_for(
     while len(collector.metrics) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
     telemetry.measure(names.OPERATION_DURATION, 1.5)
-    telemetry.shutdown()
+    telemetry.shutdown(PATIENCE)
     points = [
         point
         for found in collector.metrics
@@ -173,7 +175,7 @@ def test_a_collector_that_takes_no_metrics_is_asked_once(
         telemetry.measure(names.OPERATION_DURATION, 1.5)
         with telemetry.span("x"):
             pass
-        assert telemetry.flush(20)
+        assert telemetry.flush(PATIENCE)
         metrics = telemetry.counts()["metrics"]
         assert (metrics["dropped"], metrics["exporters"][0]["problem"]) == (0, "takes no metrics")
         assert metrics["exporters"][0]["sent"] == 0
@@ -181,8 +183,8 @@ def test_a_collector_that_takes_no_metrics_is_asked_once(
         while telemetry._metrics is not None and time.monotonic() < deadline:
             time.sleep(0.05)
         assert telemetry._metrics is None, "nothing is measured any more"
-        telemetry.flush(20)
-        telemetry.shutdown(20)
+        telemetry.flush(PATIENCE)
+        telemetry.shutdown(PATIENCE)
     assert collector.names == ["x"]
     assert collector.metric_requests == (0 if kind == "grpc" else 1)
     assert capsys.readouterr() == ("", "")
@@ -216,6 +218,7 @@ def test_no_provider_is_made_global_and_exporters_wait(tmp_path: Path) -> None:
             telemetry.measure("gen_ai.execute_tool.duration", 0.5)
             early = [name for name in sys.modules if name.startswith("opentelemetry.exporter")]
             print(_internal._METER_PROVIDER, early)
+            telemetry.shutdown(30)
         """
         result = run(code, tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint)
     assert (result.stdout.strip(), result.stderr) == ("None []", "")
@@ -226,7 +229,7 @@ def test_no_provider_is_made_global_and_exporters_wait(tmp_path: Path) -> None:
 def test_a_forked_child_counts_only_its_own(tmp_path: Path) -> None:
     with HttpCollector() as collector:
         code = """
-            telemetry.shutdown()
+            telemetry.shutdown(30)
             hits = {"hits": 5}
             count = lambda: {"caches": {"tools": dict(hits)}}
             telemetry = Telemetry.start(Config(), resource={}, snapshot=count, store_dir=Path(sys.argv[1]))
@@ -237,6 +240,7 @@ def test_a_forked_child_counts_only_its_own(tmp_path: Path) -> None:
             else:
                 telemetry.measure("gen_ai.invoke_agent.duration", 0.5)
                 hits["hits"] += 2
+            telemetry.shutdown(30)
         """
         result = run(code, tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint)
     assert (result.returncode, result.stderr) == (0, "")
@@ -259,8 +263,8 @@ def test_a_dead_collector_is_spoken_of_once(
     telemetry = begin(tmp_path)
     with telemetry.span("x"):
         telemetry.measure(names.OPERATION_DURATION, 1.0)
-    telemetry.flush(30)
-    telemetry.shutdown()
+    telemetry.flush(PATIENCE)
+    telemetry.shutdown(PATIENCE)
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert err.startswith(f"autoperf: no {'traces' if spans_too else 'metrics'} reach {endpoint}")
@@ -275,11 +279,11 @@ def test_spans_tell_which_loops_there_are(tmp_path: Path, collector: HttpCollect
             return len(telemetry._metrics.loops._known)
 
     assert asyncio.run(host()) == 1
-    telemetry.shutdown()
+    telemetry.shutdown(PATIENCE)
 
 
 def test_quiet_and_without_spans_there_are_no_metrics(tmp_path: Path, collector: HttpCollector) -> None:
     telemetry = Telemetry.start(Config(), resource={}, snapshot=dict, store_dir=tmp_path, spans=False)
     telemetry.measure(names.OPERATION_DURATION, 1.0)
-    telemetry.shutdown()
+    telemetry.shutdown(PATIENCE)
     assert collector.metric_requests == 0
