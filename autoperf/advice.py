@@ -50,7 +50,8 @@ def missing(
         return f"{executable} is Python {running}; autoperf needs {oldest} or newer; going on without it"
     if not isinstance(error, ImportError):
         reason = str(error).split("\n")[0]
-        return f"{executable} cannot load autoperf ({type(error).__name__}: {reason}); going on without it"
+        told = f"{executable} cannot load autoperf ({type(error).__name__}: {reason})"
+        return f"{told}; going on without it; to leave it out: AUTOPERF_DISABLED=1"
     lacks = "lacks autoperf" if error.name in ("autoperf", None) else f"cannot load autoperf ({error})"
     return f"{executable} {lacks}; install it with: {install_command(executable, has_pip, package)}"
 

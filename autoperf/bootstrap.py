@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from autoperf import launches
 from autoperf.config import Config
 from autoperf.errors import AutoperfError, failures, guarded, say
+from autoperf.features import way_out
 from autoperf.version import __version__
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def recognise(folder: str) -> bool:
     if lacking is not None:
         launches.remove(os.environ)
         if is_server() and not Config.from_environ().quiet:
-            say(lacking)
+            say(f"{lacking}; to leave it out: {way_out('')}")
         return False
     from autoperf.agentzero import detect
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from autoperf import bootstrap, exporting, installing, processes, statedir
 from autoperf.config import INTERNAL_VARIABLES, OPTIONS, Config, unknown_variables
 from autoperf.copying import PACKAGES
-from autoperf.errors import AutoperfError
+from autoperf.errors import AutoperfError, told
 from autoperf.interpreter import Interpreter, how_to_install, probe
 from autoperf.launcher import template_folder
 
@@ -226,12 +226,18 @@ def _exporter(target: exporting.Endpoint, timeout: float) -> Iterator[Finding]:
         yield Finding("problem", "telemetry", text)
 
 
+def ran_with(recorded: list[dict[str, Any]], root: Path) -> Iterator[dict[str, Any]]:
+    """The processes whose host lies in ``root``, in their order."""
+    here = os.path.realpath(root)
+    for row in recorded:
+        if os.path.realpath(str((row.get("host") or {}).get("root", ""))) == here:
+            yield row
+
+
 def experience(recorded: list[dict[str, Any]], root: Path) -> tuple[dict[str, Any] | None, list[Finding]]:
     """The newest process that ran with ``root``, and what was applied or failed in it."""
-    for row in recorded:
-        if os.path.realpath(str((row.get("host") or {}).get("root", ""))) == os.path.realpath(root):
-            break
-    else:
+    row = next(ran_with(recorded, root), None)
+    if row is None:
         return None, []
     patches = row.get("patches") or []
     applied = sum(patch.get("state") == "applied" for patch in patches)
@@ -243,8 +249,7 @@ def experience(recorded: list[dict[str, Any]], root: Path) -> tuple[dict[str, An
             text = f"{patch.get('target')} is {patch['state']}: {patch.get('reason') or 'no reason recorded'}"
             found.append(Finding("problem", "last run", text))
     for failure in row.get("failures") or []:
-        text = f"{failure.get('seam')} failed {failure.get('count')} times: {failure.get('reason')}"
-        found.append(Finding("problem", "last run", text))
+        found.append(Finding("problem", "last run", told(failure)))
     return row, found
 
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +35,18 @@ print("autoperf-probe " + json.dumps({
     "missing": [name for name in ("wrapt", "psutil", "opentelemetry.sdk.trace") if not origin(name)],
     "reached": any(type(finder).__name__ == "AutoperfFinder" for finder in sys.meta_path),
 }))
+"""
+
+_VERSIONS = """
+import json, sys
+from importlib.metadata import PackageNotFoundError, version
+found = {}
+for name in sys.argv[1:]:
+    try:
+        found[name] = version(name)
+    except PackageNotFoundError:
+        pass
+print(json.dumps(found))
 """
 
 
@@ -91,6 +103,18 @@ def probe(python: str, environ: Mapping[str, str] | None = None) -> Interpreter:
     row = json.loads(lines[-1].partition(" ")[2])
     row["version"], row["missing"] = tuple(row["version"]), tuple(row["missing"])
     return Interpreter(**row)
+
+
+def versions(python: str, names: Sequence[str]) -> dict[str, str]:
+    """Those distributions among ``names`` that ``python`` has; empty where it does not answer."""
+    try:
+        done = subprocess.run(
+            [python, "-c", _VERSIONS, *names], capture_output=True, text=True, timeout=_PATIENCE, check=True
+        )
+        found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
+        return found
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return {}
 
 
 def absolute(python: str) -> str:

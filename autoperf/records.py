@@ -71,7 +71,10 @@ SHAPE: Final[Any] = {
         "metrics": {"dropped": NUMBER, "exporters": [_EXPORTER], ...: ANY},
         ...: ANY,
     },
-    "failures": [{"seam": TEXT, "reason": TEXT, "count": NUMBER, ...: ANY}],
+    "failures": [
+        {"seam": TEXT, "reason": TEXT, "count": NUMBER, "way_out": TEXT, "error": TEXT, "text": TEXT}
+        | {"frames": [TEXT], ...: ANY}
+    ],
     ...: ANY,
 }
 

@@ -197,7 +197,7 @@ def test_status_shows_what_was_measured(
         "500 us",
         "spans: 40 to the local store, http://h:4318/v1/traces (3 lost); 0 dropped",
         "metrics to http://h:4318/v1/metrics (takes no metrics); 1 dropped",
-        "KeyError: 1 (2 times)",
+        "agent:Agent.get_tool failed 2 times: KeyError: 1; to leave it out: AUTOPERF_DISABLED=1",
     ):
         assert expected in text
     assert cli.main(["status", "--json", "--pid", "4194304"]) == 0

@@ -224,7 +224,7 @@ def test_the_last_run_with_that_root_is_told(host: Path) -> None:
     assert levels(found, "ok") == ["process 4194304: 1 of 2 patches applied"]
     assert levels(found) == [
         "helpers.x:y is failed: AttributeError: y",
-        "agent:Agent.get_tool failed 2 times: KeyError: 1",
+        "agent:Agent.get_tool failed 2 times: KeyError: 1; to leave it out: AUTOPERF_DISABLED=1",
     ]
     assert diagnosis.experience([RECORD], host) == (None, [])
 

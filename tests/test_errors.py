@@ -93,7 +93,7 @@ def test_a_failure_keeps_where_it_was_and_nothing_that_was_said(
     frames = row["frames"]
     assert frames[-4:] == [
         "autoperf/agentzero/paths.py:2 go",
-        "<host>/helpers/files.py:2 go",
+        "{host}/helpers/files.py:2 go",
         "site-packages/litellm/main.py:2 go",
         "elsewhere",
     ]

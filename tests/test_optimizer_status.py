@@ -70,7 +70,10 @@ def test_the_whole_of_it(process: Runtime, monkeypatch: pytest.MonkeyPatch) -> N
         },
         caches={"tools": CACHE},
         tools=[TOOL, {**TOOL, "name": "unused", "count": 0}],
-        failures=[{"seam": f"seam {n}", "count": n, "reason": "token=sk-1"} for n in range(6)],
+        failures=[
+            {"seam": f"seam {n}", "count": n, "reason": "token=sk-1", "way_out": f"OFF={n % 2}"}
+            for n in range(6)
+        ],
     )
     assert lines == [
         "**autoperf 1.2**, 45 s in process 7; Agent Zero v0.9.3 - v0.9.8, Python 3.12.1; 0 of 0 patches",
@@ -78,7 +81,8 @@ def test_the_whole_of_it(process: Runtime, monkeypatch: pytest.MonkeyPatch) -> N
         "monitor every 5 s: CPU 0.26 cores, 1,033 threads, 82 open files, memory 354 MiB, limit 2,048 MiB, "
         "longest time a loop was busy 726.4 ms",
         "9 stalls of an event loop; the last, 1.3 s, in tools/a/b.py:7 grind, tool code",
-        "failures of autoperf, each passed over: seam 0 (0), seam 1 (1), seam 2 (2), seam 3 (3), seam 4 (4)",
+        "failures of autoperf, each passed over: seam 0 (0), seam 1 (1), seam 2 (2), seam 3 (3), seam 4 (4); "
+        "to leave it out: OFF=0, OFF=1",
         "",
         "| look-up | calls | hits |",
         "| --- | ---: | ---: |",

@@ -12,16 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from autoperf import bootstrap, diagnosis, processes
+from autoperf import bootstrap, bundle, diagnosis, processes
 from autoperf.cli.rendering import findings, table
 from autoperf.cli.terminal import show, show_json
 from autoperf.config import OPTIONS, Config, shown
-from autoperf.errors import AutoperfError
+from autoperf.errors import AutoperfError, say
 from autoperf.interpreter import this_python
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """``[PATH] [--python PY] [--home DIR] [--json]``."""
+    """``[PATH] [--python PY] [--home DIR] [--bundle FILE] [--json]``."""
     parser.add_argument(
         "path", metavar="PATH", nargs="?", type=Path, help="Agent Zero's folder; default: this one"
     )
@@ -29,6 +29,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--python", metavar="PY", default=this_python(), help="the interpreter that runs the host"
     )
     parser.add_argument("--home", metavar="DIR", type=Path, help="where the local store lies")
+    parser.add_argument(
+        "--bundle",
+        metavar="FILE",
+        type=Path,
+        help="write a bug report to read and to send: no content, no secret",
+    )
     parser.add_argument("--json", action="store_true", help="the same as one JSON object")
 
 
@@ -57,6 +63,12 @@ def run(args: argparse.Namespace) -> int:
     found += diagnosis.unanswered(config.state_dir, recorded)
     found += [*diagnosis.configuration(config, os.environ), *diagnosis.telemetry(os.environ)]
     well = not any(finding.level == "problem" for finding in found)
+    if args.bundle is not None:
+        version = layout.generation if layout else ""
+        ran = list(diagnosis.ran_with(recorded, root)) if root else []
+        subject = bundle.Subject(python, root, version, ran, seams, found, config, os.environ)
+        args.bundle.write_text(bundle.report(subject), encoding="utf-8")
+        say(f"{args.bundle}: a bug report; read it before you send it")
     config = replace(config, home=config.state_dir)
     options = [
         {

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from autoperf.cli.rendering import WIDTH
+from autoperf.errors import told
 from autoperf.wording import is_number, milliseconds, percent, printable
 
 # With many variants only these are written out; all of them are in --json.
@@ -51,7 +52,7 @@ def scenario(data: Mapping[str, Any]) -> list[str]:
                 "hit rates: " + "; ".join(f"{n} {percent(r['median'])}" for n, r in rates.items())
             )
     for variant, failures in data["failures"].items():
-        shown += [f"failure of ours, {variant}: {failure}" for failure in failures]
+        shown += [f"failure of ours, {variant}: {told(failure)}" for failure in failures]
     return [*shown, *(line for note in data["notes"] for line in wrapped(f"note: {note}"))]
 
 
@@ -125,7 +126,7 @@ def conversation(data: Mapping[str, Any]) -> list[str]:
     for row in data["seconds"]:
         numbers = ("-" if row[key] is None else format(row[key], ".2f") for key in keys)
         shown.append(f"{row['what']:<12}" + "".join(f"{number:>11}" for number in numbers))
-    return [*shown, *(f"failure of ours: {row}" for row in data["failures"])]
+    return [*shown, *(f"failure of ours: {told(row)}" for row in data["failures"])]
 
 
 def seams(data: Mapping[str, Any]) -> list[str]:

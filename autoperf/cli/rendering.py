@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from autoperf.cli.terminal import columns, fitted, squeezed
+from autoperf.errors import told
 from autoperf.insight import counters
 from autoperf.wording import count, duration, milliseconds, percent, printable
 from autoperf.wording import is_number as _number
@@ -222,10 +223,7 @@ def _timings(what: str, entries: list[dict[str, Any]], *, overhead: bool) -> lis
 
 
 def _failures(row: dict[str, Any]) -> list[str]:
-    return [
-        f"  ! {one.get('seam')}: {printable(str(one.get('reason')))} ({count(one.get('count'))} times)"
-        for one in row.get("failures") or []
-    ]
+    return [f"  ! {printable(told(one))}" for one in row.get("failures") or []]
 
 
 def _thousandfold(value: Any) -> Any:

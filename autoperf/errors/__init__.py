@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Final, TypeVar
@@ -102,6 +102,13 @@ class _Kind:
         self.frames: list[str] = []
         with contextlib.suppress(Exception):
             self.frames = described(error.__traceback__)
+
+
+def told(failure: Mapping[str, Any]) -> str:
+    """One line on a row of `Failures.as_rows`, of any version of autoperf, with the way out of it."""
+    seam = str(failure.get("seam"))
+    out = failure.get("way_out") or way_out(of_seam(seam))
+    return f"{seam} failed {failure.get('count')} times: {failure.get('reason')}; to leave it out: {out}"
 
 
 def _reason(error: BaseException) -> str:

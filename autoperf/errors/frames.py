@@ -35,7 +35,7 @@ def raised_by_us(trace: TracebackType | None) -> bool:
 def described(trace: TracebackType | None) -> list[str]:
     """The frames of an exception, outermost first, each as file, line and function; no value is in them.
 
-    Files are told by where they lie: ``autoperf/...``, ``<host>/...`` below the host's folder,
+    Files are told by where they lie: ``autoperf/...``, ``{host}/...`` below the host's folder,
     ``site-packages/...``, or as a module of the standard library. Of others nothing is told but "elsewhere".
     At most `_CALLERS` callers of the first and `_DEEPEST` frames in all, the innermost.
     """
@@ -56,7 +56,7 @@ def _described(frame: FrameType, line: int) -> str:
     if file.startswith(OURS):
         return f"autoperf/{file[len(OURS) :]}:{line} {function}"
     if file.startswith(host.root):
-        return f"<host>/{file[len(host.root) :]}:{line} {function}"
+        return f"{{host}}/{file[len(host.root) :]}:{line} {function}"
     for folder in ("site-packages", "dist-packages"):
         _, found, inside = file.rpartition(f"{os.sep}{folder}{os.sep}")
         if found:

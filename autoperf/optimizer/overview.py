@@ -77,7 +77,8 @@ def _failures(row: Mapping[str, Any]) -> Iterator[str]:
     # The reasons may quote what passed through: names of places only.
     failed = [f"{cell(one['seam'])} ({count(one['count'])})" for one in row["failures"]]
     if failed:
-        yield f"failures of autoperf, each passed over: {', '.join(failed[:5])}"
+        out = ", ".join(dict.fromkeys(one["way_out"] for one in row["failures"][:5]))
+        yield f"failures of autoperf, each passed over: {', '.join(failed[:5])}; to leave it out: {out}"
 
 
 def _lookups(row: Mapping[str, Any]) -> list[str]:

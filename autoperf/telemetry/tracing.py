@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from autoperf.config import Config
 from autoperf.errors import guarded, say
+from autoperf.features import way_out
 from autoperf.telemetry import names
 from autoperf.telemetry.exits import Exits, finish_with_multiprocessing, tell_of_forks
 
@@ -46,6 +47,10 @@ class NoSpan:
 _NO_SPAN: Final = NoSpan()
 
 
+def _tell(trouble: str) -> None:
+    say(f"{trouble}; to leave it out: {way_out('trace')}")
+
+
 class Telemetry:
     """Makes spans for the host's threads and carries them away on threads of its own.
 
@@ -69,7 +74,7 @@ class Telemetry:
         self._resource = dict(resource)
         self._snapshot = snapshot
         self._store_dir = store_dir
-        self._report: Callable[[str], None] = (lambda _: None) if config.quiet else say
+        self._report: Callable[[str], None] = (lambda _: None) if config.quiet else _tell
         self._source: Source | None = None
         self._processors: list[Processor] = []
         self._outlets: Outlets | None = None
