@@ -49,11 +49,14 @@ def uninstrument() -> None:
 
 
 def status() -> dict[str, Any] | None:
-    """The measured numbers of this process (see `Runtime.snapshot`), or None when it is not instrumented."""
+    """The numbers of this process (`Runtime.snapshot`) and ``facts``: what every reader says of them.
+
+    None when the process is not instrumented.
+    """
     from autoperf.runtime import current
 
     runtime = current()
-    return None if runtime is None else runtime.snapshot()
+    return None if runtime is None else runtime.facts().as_row()
 
 
 def recommendations() -> list[Recommendation]:

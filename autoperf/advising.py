@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 from autoperf import processes
 from autoperf.errors import AutoperfError
 from autoperf.history import History
-from autoperf.insight.counters import process_of
 from autoperf.insight.facts import Facts, Host, PromptSize, Recommendation, Use
+from autoperf.insight.facts.process import Process
+from autoperf.insight.facts.recorder import recorder
 from autoperf.insight.layers import operation, seconds_by_layer
 from autoperf.insight.recommendations import recommend
 from autoperf.insight.statistics import Timings, named
 from autoperf.insight.tree import Node, build
-from autoperf.monitor.archive import samples, stalls
+from autoperf.monitor.archive import samples
 from autoperf.mounts import file_system, is_remote
 from autoperf.store import Store
 from autoperf.telemetry import names
@@ -37,8 +38,13 @@ def recommendations(directory: Path, pid: int | None = None) -> list[Recommendat
 
     Everything is read, nothing written; it takes up to some seconds.
     """
-    process = processes.chosen(processes.newest(directory, 1000 if pid else 50), pid)
-    return [] if process is None else recommend(facts(directory, process))
+    process = processes.seen(directory, pid)
+    return [] if process is None else recommendations_of(directory, process)
+
+
+def recommendations_of(directory: Path, process: Process) -> list[Recommendation]:
+    """Advice on ``process``, of the store in ``directory``."""
+    return recommend(facts(directory, process))
 
 
 def recommendations_for(runtime: Runtime) -> list[Recommendation]:
@@ -48,8 +54,9 @@ def recommendations_for(runtime: Runtime) -> list[Recommendation]:
     return recommendations(runtime.config.state_dir, os.getpid())
 
 
-def facts(directory: Path, process: Mapping[str, Any]) -> Facts:
-    """Everything the store in ``directory`` holds of ``process``."""
+def facts(directory: Path, seen: Process) -> Facts:
+    """Everything the store in ``directory`` holds of the process ``seen``."""
+    process = seen.record
     store = Store.open(directory)
     since = max(float(process.get("started") or 0.0), time.time() - _LOOKED_BACK_S)
     pid = process.get("pid")
@@ -59,7 +66,7 @@ def facts(directory: Path, process: Mapping[str, Any]) -> Facts:
     return Facts(
         process=process,
         samples=[row for row in samples(store, since) if row["pid"] == pid],
-        stalls=_stalls(process, [row for row in stalls(store, since) if row["pid"] == pid]),
+        stalls=[row for row in seen.stalls.rows if float(row.get("at") or 0.0) >= since],
         timings=[*turns.timings.rows(), *turns.by_role.rows()],
         messages=turns.messages,
         message_seconds=turns.seconds,
@@ -70,19 +77,6 @@ def facts(directory: Path, process: Mapping[str, Any]) -> Facts:
         host=_host(directory, process),
         uses=turns.uses,
     )
-
-
-def _stalls(process: Mapping[str, Any], ended: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The stalls that have ended, and those that had not when the process was last recorded."""
-    until = float(process.get("updated") or 0.0)
-    known = {(row.get("loop"), round(float(row["at"]))) for row in ended}
-    lasting = [
-        {**row, "seconds": until - float(row["at"])}
-        for row in (process.get("monitor") or {}).get("lasting") or ()
-        # To a tenth of a second here, exactly there.
-        if not known & {(row.get("loop"), round(float(row["at"]) + apart)) for apart in (-0.2, 0.0, 0.2)}
-    ]
-    return [*ended, *lasting]
 
 
 class _Turns:
@@ -97,11 +91,11 @@ class _Turns:
 
     def read(self, directory: Path, process: Mapping[str, Any]) -> None:
         with History(directory) as history:
-            records = history.processes()
+            known = recorder(history.processes())
             for summary in history.traces():
                 if self.messages >= _MESSAGES or self.spans >= _SPANS:
                     return
-                of = process_of(records, summary.pid, summary.start_ns)
+                of = known(summary.pid, summary.start_ns / 1e9)
                 if of is None or of.get("instance") != process.get("instance"):
                     continue
                 rows = history.spans(summary.trace_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,16 +12,14 @@ from typing import Any, Final
 from autoperf.errors import AutoperfError
 from autoperf.history import History
 from autoperf.insight.differences import Difference, differences
+from autoperf.insight.facts.recorder import Record, recorder
 from autoperf.insight.periods import Period
 from autoperf.monitor.archive import samples, stalls
 from autoperf.shortening import homeless
 from autoperf.store import Store
 from autoperf.telemetry import names
 
-# The record of a process is begun beside its first span, not before it.
-_SLACK_S: Final = 2.0
 _FOREVER: Final = float("inf")
-Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ def periods(directory: Path, selections: Sequence[Selection]) -> list[Period]:
     since = min((one.since for one in selections), default=0.0)
     until = max((one.until for one in selections), default=_FOREVER)
     with History(directory) as history:
-        places = _Places(selections, made, _recorder(history.processes()))
+        places = _Places(selections, made, recorder(history.processes()))
         for name, start_ns, end_ns, status, pid, attributes in history.measured(since, until):
             for one in places.of(pid, start_ns / 1e9):
                 one.add_span(name, start_ns, end_ns, status, attributes)
@@ -124,22 +122,6 @@ class _Places:
         return self._cut[taking]
 
 
-def _recorder(processes: Iterable[Record]) -> Callable[[Any, float], Record | None]:
-    """Which process a pid was at a moment; a pid is used again, so the last that had begun by then."""
-    by_pid: dict[Any, list[tuple[float, int, Record]]] = {}
-    for number, row in enumerate(processes):
-        if isinstance(row.get("started"), (int, float)):
-            by_pid.setdefault(row.get("pid"), []).append((float(row["started"]), number, row))
-    begun = {pid: sorted(rows, key=lambda row: row[0]) for pid, rows in by_pid.items()}
-    starts = {pid: [start - _SLACK_S for start, _, _ in rows] for pid, rows in begun.items()}
-
-    def known(pid: Any, at: float) -> Record | None:
-        index = bisect_right(starts.get(pid, ()), at) - 1
-        return begun[pid][index][2] if index >= 0 else None
-
-    return known
-
-
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Two periods and what differs between them."""
@@ -180,7 +162,7 @@ def _run(row: Record) -> Selection:
 def last_two(directory: Path) -> tuple[Selection, Selection]:
     """The newest run with a message in it, and the one before it: what ``compare`` takes by itself."""
     with History(directory) as history:
-        known = _recorder(history.processes())
+        known = recorder(history.processes())
         talked = set()
         for name, start_ns, end_ns, status, pid, attributes in history.measured(0, _FOREVER, names.MESSAGE):
             one = Period("")

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoperf import bootstrap, exporting, installing, processes, statedir
+from autoperf.advising import recommendations_of
 from autoperf.config import INTERNAL_VARIABLES, OPTIONS, Config, unknown_variables
 from autoperf.copying import PACKAGES
-from autoperf.errors import AutoperfError, told
+from autoperf.errors import AutoperfError
+from autoperf.insight.facts.process import Process
 from autoperf.interpreter import Interpreter, how_to_install, probe
 from autoperf.launcher import template_folder
 
@@ -234,23 +236,23 @@ def ran_with(recorded: list[dict[str, Any]], root: Path) -> Iterator[dict[str, A
             yield row
 
 
-def experience(recorded: list[dict[str, Any]], root: Path) -> tuple[dict[str, Any] | None, list[Finding]]:
-    """The newest process that ran with ``root``, and what was applied or failed in it."""
-    row = next(ran_with(recorded, root), None)
-    if row is None:
+def experience(
+    directory: Path, recorded: list[dict[str, Any]], root: Path
+) -> tuple[Process | None, list[Finding]]:
+    """The process that ran with ``root``, the newest that runs before those that ended, and how it went."""
+    found = processes.chosen(list(ran_with(recorded, root)))
+    if found is None:
         return None, []
-    patches = row.get("patches") or []
-    applied = sum(patch.get("state") == "applied" for patch in patches)
-    found = [
-        Finding("ok", "last run", f"process {row.get('pid')}: {applied} of {len(patches)} patches applied")
-    ]
-    for patch in patches:
-        if patch.get("state") in ("failed", "inert"):
-            text = f"{patch.get('target')} is {patch['state']}: {patch.get('reason') or 'no reason recorded'}"
-            found.append(Finding("problem", "last run", text))
-    for failure in row.get("failures") or []:
-        found.append(Finding("problem", "last run", told(failure)))
-    return row, found
+    process = processes.as_seen(directory, found)
+    lines = [Finding("ok", "last run", process.lines[0])]
+    lines += [Finding("problem", "last run", text) for text in process.problems]
+    return process, lines + [Finding("note", "last run", text) for text in process.notes]
+
+
+def advice(directory: Path, process: Process) -> Iterator[Finding]:
+    """What `autoperf advise` recommends for ``process``, by its titles."""
+    for one in recommendations_of(directory, process):
+        yield Finding("note", "advice", f"[{one.weight}] {one.title}; see autoperf advise")
 
 
 def unanswered(directory: Path, recorded: list[dict[str, Any]]) -> Iterator[Finding]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from autoperf import records, tables
 from autoperf.errors import AutoperfError
+from autoperf.insight.facts.recorder import recorder
 from autoperf.insight.summary import Summary, summarise
 from autoperf.processes import ended_by_exec, runs
 from autoperf.shortening import homeless
@@ -32,7 +33,7 @@ _WHOLE: Final = (
 )
 _MEASURED: Final = (
     "SELECT name, start_ns, end_ns, status, pid, attributes FROM spans "
-    f"WHERE {_WHOLE} AND status != '{tables.OPEN}' AND start_ns >= ? AND start_ns < ? "
+    f"WHERE {_WHOLE} AND start_ns >= ? AND start_ns < ? "
     "AND (? IS NULL OR name = ?) ORDER BY start_ns"
 )
 _LAST_NS: Final = 2**63 - 1
@@ -49,7 +50,8 @@ class History:
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / FILE_NAME
-        self._running: set[Any] | None = None
+        self._running: set[int] | None = None
+        self._known: Callable[[Any, float], Any] = recorder(())
         if not self.path.is_file():
             raise AutoperfError(
                 f"no traces in {homeless(str(directory))}; record some: autoperf run python run_ui.py"
@@ -133,19 +135,23 @@ class History:
 
     def _ended(self, row: SpanRow) -> SpanRow:
         """A span of which no end was stored: it goes on, or was cut off with its process."""
-        mark = names.OPEN if self._runs(row.pid) else names.CUT_OFF
+        mark = names.OPEN if self._runs(row.pid, row.start_ns) else names.CUT_OFF
         return row._replace(status="unset", attributes={**row.attributes, mark: True})
 
-    def _runs(self, pid: int) -> bool:
+    def _runs(self, pid: int, start_ns: int) -> bool:
+        """Whether the process that recorded a span runs: a pid is used again."""
         if self._running is None:
-            running = filter(runs, ended_by_exec(self.processes()))
-            self._running = {process.get("pid") for process in running}
-        return pid in self._running
+            records = ended_by_exec(self.processes())
+            self._running = {id(record) for record in records if runs(record)}
+            self._known = recorder(records)
+        return id(self._known(pid, start_ns / 1e9)) in self._running
 
     def measured(
         self, since: float, until: float, name: str | None = None
     ) -> Iterator[tuple[str, int, int, str, int, dict[str, Any]]]:
         """Name, start, end (ns), status, pid and attributes of the spans begun then (s), oldest first.
+
+        Of those whose end was not stored the status is `tables.OPEN`.
 
         With ``name`` only those of exactly this name.
         """
@@ -162,7 +168,7 @@ class History:
     def _summary(self, trace: dict[str, Any]) -> Summary:
         marks = self._rows(_MARKS, trace["trace_id"])
         root = next((row for row in marks if row["parent_id"] is None), None)
-        goes_on = bool(marks) and self._runs(marks[0]["pid"])
+        goes_on = bool(marks) and self._runs(marks[0]["pid"], trace["start_ns"])
         is_open = root is None or root["status"] == tables.OPEN
         if is_open and goes_on:
             trace["name"] = None

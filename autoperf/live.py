@@ -1,4 +1,4 @@
-"""One recorded process as it is right now: its record, whether it runs, and its latest samples and stalls."""
+"""One recorded process as it is right now: what is said of it, and its latest samples."""
 
 from __future__ import annotations
 
@@ -9,30 +9,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from autoperf import processes
-from autoperf.monitor.archive import samples, stalls
+from autoperf.insight.facts.process import Process
+from autoperf.monitor.archive import samples
 from autoperf.store import Store
 
 # What a line of a terminal can show of the past, at the monitor's default interval.
 _PAST_S: Final = 900.0
-_STALLS_PAST_S: Final = 3600.0
-# Twice the interval is a late sample; a busy disk or a busy machine makes them later still.
-_LATE_INTERVALS: Final = 3
-_LATE_S: Final = 10.0
 
 
 @dataclass(frozen=True)
 class View:
-    """One process at ``now`` (s since the epoch); ``samples`` and ``stalls`` are oldest first.
+    """One process and its ``samples``, oldest first."""
 
-    ``condition`` is empty while all is well, else what is wrong, for a person.
-    """
-
-    row: dict[str, Any]
-    running: bool
-    now: float
+    process: Process
     samples: tuple[dict[str, Any], ...] = ()
-    stalls: tuple[dict[str, Any], ...] = ()
-    condition: str = ""
 
 
 class Follower:
@@ -52,42 +42,16 @@ class Follower:
     def look(self) -> View | None:
         """The process as it is now; None when none has been recorded."""
         row = self._row and processes.again(self._directory, self._row)
-        running = row is not None and processes.runs(row)
-        if row is None or not running:
-            limit = 1000 if self._pid else 50
-            row = processes.chosen(processes.newest(self._directory, limit), self._pid)
-            running = row is not None and processes.runs(row)
-        self._row = row
-        return None if row is None else self._view(row, running)
+        found = None if row is None else processes.as_seen(self._directory, row, self._clock)
+        if found is None or not found.ending.running:
+            found = processes.seen(self._directory, self._pid, self._clock)
+        self._row = None if found is None else dict(found.record)
+        return None if found is None else self._view(found)
 
-    def _view(self, row: dict[str, Any], running: bool) -> View:
-        now = self._clock()
-        until = now if running else float(row.get("updated") or now)
-        store, pid, begun = Store.open(self._directory), row.get("pid"), float(row.get("started") or 0.0)
+    def _view(self, process: Process) -> View:
+        row = process.record
+        until = process.now if process.ending.running else float(row.get("updated") or process.now)
+        begun = float(row.get("started") or 0.0)
         # A pid is given out again: what is older than the process belongs to another.
-        past = [one for one in samples(store, max(begun, until - _PAST_S)) if one["pid"] == pid]
-        stalled = [one for one in stalls(store, max(begun, until - _STALLS_PAST_S)) if one["pid"] == pid]
-        return View(row, running, now, tuple(past), tuple(stalled), condition(row, running, now))
-
-
-def condition(row: dict[str, Any], running: bool, now: float) -> str:
-    """What is wrong with the process, if anything: ended, stopped, or silent though samples are due."""
-    if not running:
-        ended = row.get("ended") is not None
-        return "it has ended" if ended else "it is gone without having said so: killed, or crashed"
-    if _stopped(row.get("pid")):
-        return "it is stopped (SIGSTOP); kill -CONT lets it go on"
-    monitor = row.get("monitor") or {}
-    silent = now - float(row.get("updated") or now)
-    if monitor.get("running") and silent > _LATE_INTERVALS * float(monitor.get("interval") or 0) + _LATE_S:
-        return f"no sign of life for {silent:.0f} s: it hangs with Python's interpreter held, or cannot write"
-    return ""
-
-
-def _stopped(pid: Any) -> bool:
-    import psutil
-
-    try:
-        return bool(psutil.Process(pid).status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP))
-    except (psutil.Error, OSError, TypeError, ValueError):
-        return False
+        past = samples(Store.open(self._directory), max(begun, until - _PAST_S))
+        return View(process, tuple(one for one in past if one["pid"] == row.get("pid")))

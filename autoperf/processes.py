@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from autoperf import launches, records
 from autoperf.errors import AutoperfError
+from autoperf.insight.facts.ending import ALIVE, GONE, STOPPED
+from autoperf.insight.facts.process import Process
 from autoperf.sqlite import sqlite3
 from autoperf.wording import duration, printable
 
@@ -19,7 +23,9 @@ _PROGRAM_SHOWN: Final = 200
 _SHADOWED: Final = (
     "or another sitecustomize stands before autoperf's; then put it into that interpreter: autoperf install"
 )
-_OF_ONE: Final = "SELECT record FROM processes WHERE pid = ? AND started = ?"
+_OF_ONE: Final = "SELECT record FROM processes WHERE pid = ? AND started >= ? ORDER BY started"
+_LOOKED_AT: Final = 50
+_LOOKED_AT_FOR_ONE: Final = 1000
 
 
 def newest(directory: Path, limit: int = 50) -> list[dict[str, Any]]:
@@ -45,28 +51,56 @@ def ended_by_exec(snapshots: list[dict[str, Any]]) -> list[dict[str, Any]]:
         latest[row.get("pid")] = max(latest.get(row.get("pid"), 0.0), row.get("started") or 0.0)
     for row in snapshots:
         if row.get("ended") is None and (row.get("started") or 0.0) < latest[row.get("pid")]:
-            row["ended"] = row.get("updated")
+            row["ended"], row["replaced"] = row.get("updated"), True
     return snapshots
 
 
 def runs(snapshot: dict[str, Any]) -> bool:
-    """Whether the process has not ended: it recorded no end, and its pid is taken by a process as old.
+    """Whether the process has not ended, stopped or not: see `life`."""
+    return life(snapshot) != GONE
+
+
+def life(snapshot: dict[str, Any]) -> str:
+    """`ALIVE` or `STOPPED` where it recorded no end and its pid is taken by a process as old; else `GONE`.
 
     A killed process records no end, and in a container the next one soon has its pid.
     """
     pid = snapshot.get("pid")
     if snapshot.get("ended") is not None or not isinstance(pid, int) or pid <= 0:
-        return False
+        return GONE
     import psutil
 
     try:
-        born = psutil.Process(pid).create_time()
+        process = psutil.Process(pid)
+        born, status = process.create_time(), process.status()
     except psutil.NoSuchProcess:
-        return False
-    except (psutil.Error, OSError):
-        return True
+        return GONE
+    except (psutil.Error, OSError, ValueError):
+        return ALIVE
     started = snapshot.get("started")
-    return not isinstance(started, (int, float)) or born <= started + _CLOCK_SLACK_S
+    other = isinstance(started, (int, float)) and born > started + _CLOCK_SLACK_S
+    if other or status == psutil.STATUS_ZOMBIE:
+        return GONE
+    return STOPPED if status in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP) else ALIVE
+
+
+def seen(directory: Path, pid: int | None = None, clock: Callable[[], float] = time.time) -> Process | None:
+    """The process that a verb is about: that with ``pid``, else the newest that runs, else the newest."""
+    found = chosen(newest(directory, _LOOKED_AT_FOR_ONE if pid else _LOOKED_AT), pid)
+    return None if found is None else as_seen(directory, found, clock)
+
+
+def as_seen(directory: Path, record: dict[str, Any], clock: Callable[[], float] = time.time) -> Process:
+    """The process of ``record`` as it is now, with its stalls."""
+    from autoperf.monitor.archive import stalls_of
+    from autoperf.store import Store
+
+    begun, pid = float(record.get("started") or 0.0), record.get("pid")
+    # A pid is given out again: what is older than the process, or younger than its end, is another's.
+    until = record.get("ended")
+    last = None if until is None else until + _CLOCK_SLACK_S
+    stored = stalls_of(Store.open(directory), pid, begun, last) if isinstance(pid, int) else []
+    return Process(record, life(record), clock(), tuple(stored))
 
 
 def chosen(snapshots: list[dict[str, Any]], pid: int | None = None) -> dict[str, Any] | None:
@@ -86,13 +120,14 @@ def again(directory: Path, snapshot: dict[str, Any]) -> dict[str, Any] | None:
     key = (snapshot.get("pid"), snapshot.get("started"))
     try:
         with contextlib.closing(open_reading(path)) as connection:
-            found = connection.execute(_OF_ONE, key).fetchone()
+            found = [records.decoded(text) for (text,) in connection.execute(_OF_ONE, key)]
     except sqlite3.Error as error:
         raise AutoperfError(f"{path} cannot be read: {error}") from error
-    return None if found is None else records.decoded(found[0])
+    latest = ended_by_exec([row for row in found if row is not None])
+    return next((row for row in latest if (row.get("pid"), row.get("started")) == key), None)
 
 
-def unreported(directory: Path, heard: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+def unreported(directory: Path, heard: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
     """The launches that no host has answered, newest first: pid, started (Unix seconds), program, running.
 
     Those that have ended are left out when they began before the process ``heard`` of.

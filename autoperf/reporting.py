@@ -9,12 +9,14 @@ from typing import Any, Final
 
 from autoperf.errors import AutoperfError
 from autoperf.history import SPANS_READ, History
-from autoperf.insight.counters import observes_only, process_of
+from autoperf.insight.facts.process import Process
+from autoperf.insight.facts.recorder import observes_only, recorder
 from autoperf.insight.reports import Report
 from autoperf.insight.statistics import Timings
 from autoperf.insight.summary import Summary
 from autoperf.insight.tree import build
 from autoperf.monitor.archive import samples, stalls
+from autoperf.processes import as_seen, ended_by_exec
 from autoperf.shortening import homeless
 from autoperf.store import Store
 from autoperf.telemetry.cost import span_seconds
@@ -34,7 +36,7 @@ def collect(directory: Path, last: int, baseline: Path | None = None) -> Report:
     processes that ran under ``--observe`` are, when others ran with more on; at most ``last`` of each.
     """
     with History(directory) as history:
-        processes = history.processes()
+        processes = ended_by_exec(history.processes())
         now, observed, skipped = _chosen(history, processes, last, split=baseline is None)
         if not now:
             raise AutoperfError(f"{homeless(str(history.path))} holds no trace yet")
@@ -43,7 +45,7 @@ def collect(directory: Path, last: int, baseline: Path | None = None) -> Report:
         report.left_out += _fill(report, history, now)
         if not report.traces:
             raise AutoperfError("the traces have just made room for newer ones: ask again")
-        report.processes = _recorders(processes, now)
+        report.processes = _recorders(directory, processes, now)
         report.samples, report.stalls = _sampled(directory, report)
         if observed:
             messages, timings = _timed(history, observed)
@@ -60,10 +62,11 @@ def _chosen(
     history: History, processes: Sequence[Mapping[str, Any]], last: int, *, split: bool
 ) -> tuple[list[Summary], list[Summary], list[str]]:
     """The traces to report, those recorded under ``--observe`` apart when ``split``, and what is left out."""
+    known = recorder(processes)
     groups: dict[tuple[bool, bool], list[Summary]] = {}
     older = 0
     for summary in history.traces():
-        apart = split and observes_only(process_of(processes, summary.pid, summary.start_ns))
+        apart = split and observes_only(known(summary.pid, summary.start_ns / 1e9))
         group = groups.setdefault((apart, summary.by_user), [])
         if len(group) < last:
             group.append(summary)
@@ -100,7 +103,7 @@ def _fill(report: Report, history: History, chosen: Sequence[Summary]) -> list[s
 
 def _sampled(directory: Path, report: Report) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """What the monitor took while the processes of these traces were at them."""
-    pids = {row.get("pid") for row in report.processes}
+    pids = {process.record.get("pid") for process in report.processes}
     since = min(trace.summary.start_ns for trace in report.traces) / 1e9 - _AROUND_S
     until = max(trace.summary.end_ns for trace in report.traces) / 1e9 + _AROUND_S
     with Store.open(directory) as store:
@@ -118,13 +121,12 @@ def _timed(history: History, chosen: Sequence[Summary]) -> tuple[int, Timings]:
         read += len(rows)
         if rows:
             timings.add(build(rows).spans())
-    return sum(summary.by_user for summary in chosen), timings
+    return sum(summary.messages for summary in chosen), timings
 
 
-def _recorders(processes: Sequence[Mapping[str, Any]], chosen: Sequence[Summary]) -> list[Mapping[str, Any]]:
-    found = {
-        id(process): process
-        for summary in chosen
-        if (process := process_of(processes, summary.pid, summary.start_ns)) is not None
-    }
-    return list(found.values())
+def _recorders(
+    directory: Path, processes: Sequence[dict[str, Any]], chosen: Sequence[Summary]
+) -> list[Process]:
+    known = recorder(processes)
+    found = {id(known(summary.pid, summary.start_ns / 1e9)) for summary in chosen}
+    return [as_seen(directory, record) for record in processes if id(record) in found]

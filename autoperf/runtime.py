@@ -9,8 +9,9 @@ import platform
 import sys
 import time
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from autoperf import statedir
 from autoperf.agentzero import Layout, localmodels
@@ -33,6 +34,9 @@ from autoperf.patching import PatchSet
 from autoperf.revisions import revision
 from autoperf.telemetry import Telemetry, names
 from autoperf.version import __version__
+
+if TYPE_CHECKING:
+    from autoperf.insight.facts.process import Process
 
 _EXPIRY_INTERVAL_S: Final = 30.0
 _current: Runtime | None = None
@@ -102,6 +106,7 @@ class Runtime:
         self._patched = 0
         self._changed: dict[str, dict[str, Any]] = {}
         self._described: dict[str, Any] = {}
+        self._inherited: dict[str, Any] = {}
         self._undo = ExitStack()
 
     @classmethod
@@ -215,13 +220,20 @@ class Runtime:
             self._changed[cache] = {key: value for key, value in counted.items() if key in _COUNTED}
 
     def forked(self) -> None:
-        """In a child made by fork: nothing of ours may wait for a thread that stayed behind."""
+        """In a child made by fork: nothing of ours may wait for a thread that stayed behind.
+
+        What was counted before is the parent's.
+        """
         for cache in self.caches.values():
             cache.forked()
         self.code.cache.forked()
         self.monitor.forked()
         self.probe.forked()
         failures.forked()
+        with guarded("fork"):
+            self.started = time.time()
+            self._inherited = {}
+            self._inherited = {"lookups": self._lookups(), "caches": self._stored()}
 
     def snapshot(self) -> dict[str, Any]:
         """Everything measured so far, as plain data; ``autoperf status --json`` prints it."""
@@ -247,15 +259,9 @@ class Runtime:
             },
             "features": sorted(self.config.features),
             "patches": [row.as_row() for row in self.patches.rows],
-            "lookups": {
-                "tools": probe.tool_lookups.as_row(),
-                "extensions": probe.extension_lookups.as_row(),
-                **{name: memo.as_row() for name, memo in list(probe.memos.items())},
-            },
-            "caches": {
-                **{name: cache.info().as_row() for name, cache in self.caches.items()},
-                **({"code": self.code.cache.info().as_row()} if self.caches else {}),
-            },
+            "lookups": self._lookups(),
+            "caches": self._stored(),
+            **({"inherited": self._inherited} if self._inherited else {}),
             "changed": dict(self._changed),
             "interventions": probe.interventions.as_row(),
             "replies": self.probe.replies.as_row(),
@@ -268,6 +274,34 @@ class Runtime:
             "telemetry": {} if self.telemetry is None else self.telemetry.counts(),
             "failures": failures.as_rows(),
         }
+
+    def _lookups(self) -> dict[str, dict[str, Any]]:
+        """What was asked, and found, by name: the hits of a process stand here and nowhere else."""
+        probe = self.probe
+        found = {"tools": probe.tool_lookups.as_row(), "extensions": probe.extension_lookups.as_row()}
+        found |= {name: memo.as_row() for name, memo in list(probe.memos.items())}
+        if self.caches:
+            info = self.code.cache.info()
+            found["code"] = {"lookups": info.hits + info.misses, "hits": info.hits, "misses": info.misses}
+        return found
+
+    def _stored(self) -> dict[str, dict[str, Any]]:
+        """What is kept, by name. How often a class was found is no look-up: a call may ask for many."""
+        found: dict[str, Cache[Any]] = {**self.caches, **({"code": self.code.cache} if self.caches else {})}
+        rows = {name: cache.info().as_row() for name, cache in found.items()}
+        return {
+            name: {key: value for key, value in row.items() if key not in ("hits", "misses")}
+            for name, row in rows.items()
+        }
+
+    def facts(self) -> Process:
+        """This process as it is now, with everything that is said of it."""
+        from autoperf.insight.facts.ending import ALIVE
+        from autoperf.insight.facts.process import Process
+
+        now = time.time()
+        stalls = tuple(asdict(stall) for stall in list(self.monitor.recent_stalls))
+        return Process({**self.snapshot(), "updated": now}, ALIVE, now, stalls)
 
     def _announce_when_settled(self) -> None:
         self._patched += 1

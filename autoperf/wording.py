@@ -12,6 +12,15 @@ def count(value: Any) -> str:
     return f"{value:,.0f}" if is_number(value) else "-"
 
 
+def short_count(value: Any) -> str:
+    """A whole number in few characters: ``9999``, ``12k``, ``34M``; "-" when there is none."""
+    if not is_number(value):
+        return "-"
+    if value < 10_000:
+        return f"{value:.0f}"
+    return f"{value / 1000:,.0f}k" if value < 10_000_000 else f"{value / 1e6:,.0f}M"
+
+
 def percent(share: Any) -> str:
     """A share between 0 and 1 as a percentage."""
     return f"{100 * share:.1f} %" if is_number(share) else "-"

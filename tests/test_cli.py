@@ -15,6 +15,8 @@ import pytest
 
 from autoperf import __version__, cli, processes
 from autoperf.cli import rendering
+from autoperf.insight.facts.ending import ALIVE, GONE
+from autoperf.insight.facts.process import Process
 from tests.interpreters import REPOSITORY, TEMPLATE, Bench
 
 RECORD: dict[str, Any] = {
@@ -90,6 +92,8 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
         def close(self) -> None:
             pass
+
+        path = Path("/nonexistent")
 
     module = types.ModuleType("autoperf.store")
     vars(module)["Store"] = Store
@@ -187,7 +191,7 @@ def test_status_shows_what_was_measured(
         "process 4194304 ended after 3 min",
         "v0.9.9 - v2.6",
         "1 of 2 patches applied",
-        "helpers.x:y: failed, AttributeError: y",
+        "helpers.x:y is failed: AttributeError: y",
         "1,234",
         "97.2 %",
         "31/100",
@@ -195,19 +199,23 @@ def test_status_shows_what_was_measured(
         "1.5 s",
         "interventions: calls 88, waited 0, raised 1",
         "500 us",
-        "spans: 40 to the local store, http://h:4318/v1/traces (3 lost); 0 dropped",
-        "metrics to http://h:4318/v1/metrics (takes no metrics); 1 dropped",
+        "spans: 40 to the local store, http://h:4318/v1/traces",
+        "! metrics to http://h:4318/v1/metrics: takes no metrics",
         "agent:Agent.get_tool failed 2 times: KeyError: 1; to leave it out: AUTOPERF_DISABLED=1",
     ):
         assert expected in text
     assert cli.main(["status", "--json", "--pid", "4194304"]) == 0
-    assert json.loads(capsys.readouterr().out) == {**RECORD, "running": False}
+    assert json.loads(capsys.readouterr().out) == {
+        **RECORD,
+        "running": False,
+        "facts": Process(RECORD, GONE, 0.0).as_row()["facts"],
+    }
     assert cli.main(["status", "--pid", "1"]) == 1
 
 
 def test_a_record_with_nothing_in_it_is_shown_without_invented_numbers() -> None:
-    (line,) = rendering.snapshot({"pid": 5}, running=False, now=2000.0)
-    assert line == "process 5 ended; autoperf ?, Python ?"
+    (line,) = rendering.snapshot(Process({"pid": 5}, GONE, 2000.0))
+    assert line == "process 5 has ended, nothing of it was recorded; autoperf ?, Python ?"
 
 
 def test_a_running_process_comes_before_a_newer_one_that_ended() -> None:
@@ -220,13 +228,14 @@ def test_a_running_process_comes_before_a_newer_one_that_ended() -> None:
     # Another process has its pid by now: this one was born long after.
     assert not processes.runs({**alive, "started": 100.0})
     assert processes.runs({**alive, "started": time.time()})
-    text = rendering.snapshot({**alive, "started": 100.0, "updated": 199.0}, running=True, now=200.0)[0]
+    known = Process({**alive, "started": 100.0, "updated": 199.0}, ALIVE, 200.0)
+    text = rendering.snapshot(known)[0]
     assert "runs since 100 s, numbers 1.0 s old" in text
 
 
 def test_only_the_slowest_tools_are_listed_and_the_rest_counted() -> None:
     tools = [{"name": f"t{i}", "count": 1, "total_ms": float(i)} for i in range(30)]
-    text = "\n".join(rendering.snapshot({"tools": tools}, running=False, now=0.0))
+    text = "\n".join(rendering.snapshot(Process({"tools": tools}, GONE, 0.0)))
     assert "t29" in text
     assert "t17 " not in text
     assert "and 18 more" in text

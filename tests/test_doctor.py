@@ -219,14 +219,20 @@ def test_a_protocol_that_contradicts_its_port_is_found_in_the_environment() -> N
 
 def test_the_last_run_with_that_root_is_told(host: Path) -> None:
     row = {**RECORD, "host": {"root": str(host)}}
-    last, found = diagnosis.experience([RECORD, row], host)
-    assert last is row
-    assert levels(found, "ok") == ["process 4194304: 1 of 2 patches applied"]
+    last, found = diagnosis.experience(host, [RECORD, row], host)
+    assert last is not None
+    assert last.record is row
+    assert levels(found, "ok") == ["process 4194304 ended after 3 min; 1 of 2 patches applied"]
+    assert levels(found, "note") == [
+        "spans to http://h:4318/v1/traces: 3 lost",
+        "metrics to http://h:4318/v1/metrics: takes no metrics",
+        "1 collections of metrics were dropped",
+    ]
     assert levels(found) == [
         "helpers.x:y is failed: AttributeError: y",
         "agent:Agent.get_tool failed 2 times: KeyError: 1; to leave it out: AUTOPERF_DISABLED=1",
     ]
-    assert diagnosis.experience([RECORD], host) == (None, [])
+    assert diagnosis.experience(host, [RECORD], host) == (None, [])
 
 
 GENERATIONS = {"v0_8": "v0_8", "v0_9_3": "v0_9_3", "v0_9_8": "v0_9_3", "v0_9_9": "v0_9_9", "v2": "v0_9_9"}

@@ -74,7 +74,8 @@ def record(pid: int, features: list[str], started: float) -> dict[str, Any]:
         "failures": [failure],
         "tools": ROW["tools"],
         "extension_points": ROW["tools"],
-        "monitor": {"sample": sample, "stalls": 2, "last_stall": {**stall, "chat": "c"}, "lasting": [stall]},
+        "monitor": {"sample": sample, "stalls": 2, "last_stall": {**stall, "chat": "c"},
+                    "lasting": [{**stall, "at": started + 5}]},
         "telemetry": {"spans": 5, "exporters": [exporter], "metrics": {"exporters": [exporter]}},
         "autoperf": "0.1", "python": "3.12",
     }  # fmt: skip
@@ -121,7 +122,10 @@ def steering(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_no_verb_lets_it_through(verb: str, home: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+def test_no_verb_lets_it_through(
+    verb: str, home: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     assert cli.main([*VERBS[verb], "--home", str(home)]) in (0, 1)
     captured = capfdbinary.readouterr()
     for text in (captured.out.decode(), captured.err.decode()):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from autoperf.insight.facts.tokens import Tokens
 from autoperf.insight.periods import PROCESS, Key, Period
 from autoperf.insight.statistics import FIRST_CHUNK, OTHER
+from autoperf.tables import OPEN
 from autoperf.telemetry import names
 
 MS = 1_000_000
@@ -29,7 +31,9 @@ def test_what_was_cut_off_or_is_part_of_something_says_nothing() -> None:
     one.add_span("execute_tool a", 0, MS, "unset", {names.INTERRUPTED: True})
     one.add_span("tool_lookup", 0, MS, "unset", {})
     one.add_span("execute_toolish a", 0, MS, "unset", {})
+    one.add_span("execute_tool a", 0, MS, OPEN, {})
     assert (one.spans, one.figures(), one.first) == (0, [], None)
+    assert one.tally.tools == {"a": 3}, "but they were begun"
 
 
 def test_a_models_tokens_and_first_chunk_stand_under_its_name() -> None:
@@ -42,7 +46,11 @@ def test_a_models_tokens_and_first_chunk_stand_under_its_name() -> None:
     assert figures[names.CHAT, "m", "output tokens"].count == 1
     assert figures[FIRST_CHUNK, "m", "duration"].p50 == 250
     assert figures[FIRST_CHUNK, "m", "duration"].failed is None
-    assert (one.total("input tokens"), one.total("reasoning")) == (100, None)
+    assert (one.tokens("m"), one.tokens("another")) == (Tokens(100, 7, 2, 1), Tokens())
+    assert (one.tally.tokens.text, one.tally.tokens.cell) == (
+        "100/7 tokens (reported for 1 of 2 calls)",
+        "100/7 (1/2)",
+    )
 
 
 def test_all_of_one_kind_together() -> None:

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
+from autoperf.insight.facts.measurements import FEWEST
 from autoperf.insight.significance import (
-    FEWEST,
     corrected,
     fisher,
     mean_shift,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from autoperf.insight import statistics
-from autoperf.insight.counters import added_up, hit_rate, observes_only, process_of
+from autoperf.insight.facts.caches import caches
+from autoperf.insight.facts.recorder import observes_only, recorder
 from autoperf.insight.statistics import FIRST_CHUNK, Timings, changes
 from autoperf.insight.summary import summarise
 from autoperf.insight.tree import build
@@ -63,10 +64,16 @@ def test_names_without_end_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_before_and_after_meet_by_name() -> None:
-    before = timed(spans("execute_tool a", 10, 10), spans("execute_tool gone", 1))
-    after = timed(spans("execute_tool a", 5), spans("execute_tool new", 1))
+    before = timed(spans("execute_tool a", *[10] * 9), spans("execute_tool gone", 1))
+    after = timed(spans("execute_tool a", *[5] * 8), spans("execute_tool new", 1))
     (change,) = changes(before, after)
-    assert (change.name, change.before.count, change.after.count, change.ratio) == ("a", 2, 1, 2.0)
+    assert (change.name, change.before.count, change.after.count, change.ratio) == ("a", 9, 8, 2.0)
+
+
+def test_too_few_are_not_compared_whatever_their_ratio() -> None:
+    before, after = timed(spans("execute_tool a", *[10] * 9)), timed(spans("execute_tool a", *[5] * 7))
+    (change,) = changes(before, after)
+    assert (change.ratio, change.told) == (None, "too few to tell")
 
 
 def test_spans_that_only_the_slow_have_are_not_compared() -> None:
@@ -79,31 +86,30 @@ def test_spans_that_only_the_slow_have_are_not_compared() -> None:
 
 
 def test_a_ratio_is_never_made_of_nothing() -> None:
-    (change,) = changes(timed(spans("step", 1)), timed(spans("step", 0)))
-    assert change.ratio is None
+    (change,) = changes(timed(spans("step", *[1] * 8)), timed(spans("step", *[0] * 8)))
+    assert (change.ratio, change.told) == (None, "-")
 
 
 def test_a_pid_that_was_used_again_is_told_apart_by_time() -> None:
     first = process(7, features=["trace"], started_ms=0)
     second = process(7, features=["tools", "trace"], started_ms=60_000)
-    assert process_of([second, first], 7, T0 + 5 * 10**9) is first
-    assert process_of([second, first], 7, T0 + 65 * 10**9) is second
-    assert process_of([first], 8, T0 + 10**9) is None
-    assert process_of([first], 7, T0 - 60 * 10**9) is None
+    assert recorder([second, first])(7, T0 / 1e9 + 5) is first
+    assert recorder([second, first])(7, T0 / 1e9 + 65) is second
+    assert recorder([first])(8, T0 / 1e9 + 1) is None
+    assert recorder([first])(7, T0 / 1e9 - 60) is None
     assert [observes_only(one) for one in (first, second, None)] == [True, False, False]
 
 
 def test_counters_add_up_and_sizes_do_not() -> None:
     one, two = (process(pid, features=[]) for pid in (1, 2))
     two["caches"]["tools"]["currsize"] = 99
-    caches = added_up([one, two], "caches")["tools"]
-    assert (caches["hits"], caches["seconds_saved"], caches["currsize"]) == (380, 1.6, 8)
-    assert hit_rate(added_up([one, two], "lookups")["tools"]) == 0.95
-    assert hit_rate({}) is None
-    assert added_up([{"lookups": None}, {}], "lookups") == {}
+    tools = caches(one, two)["tools"]
+    assert (tools.hits, tools.seconds_saved, tools.currsize, tools.hit_rate) == (380, 1.6, 8, 0.95)
+    assert caches({"lookups": None}, {}) == {}
     unmeasured = {"lookups": {"tools": {"lookups": 1000, "hits": None, "misses": None, "hit_rate": None}}}
-    assert hit_rate(added_up([one, unmeasured], "lookups")["tools"]) == 0.95
-    assert hit_rate(added_up([unmeasured], "lookups")["tools"]) is None
+    assert caches(one, unmeasured)["tools"].hit_rate == 0.95
+    alone = caches(unmeasured)["tools"]
+    assert (alone.hit_rate, alone.why) == (None, "not measured: the host loads there by itself")
 
 
 def summary_of(trace: Trace):

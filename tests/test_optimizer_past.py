@@ -178,7 +178,9 @@ def test_the_page_and_its_headlines(process: Runtime) -> None:
     path = process.config.state_dir / "report.html"
     lines = answer.splitlines()
     assert lines[0] == f"Written: {path}"
-    assert lines[1] == "6 messages, 1 traces that still go on, 0 others; 20 spans"
+    assert (
+        lines[1] == "6 messages, 1 other traces, 1 of all go on; 20 spans; tokens reported for 0 of 7 calls"
+    )
     assert lines[2] == "a message took 251.0 ms (median)"
     assert lines[3].startswith("time: ")
     assert row(answer, "code")[1:4] == ["7", "0", "102.0 ms"]

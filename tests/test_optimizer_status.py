@@ -63,10 +63,11 @@ def test_the_whole_of_it(process: Runtime, monkeypatch: pytest.MonkeyPatch) -> N
         interventions={"calls": 1617, "raised": 2},
         telemetry={"spans": 618, "dropped": 1},
         lookups={
-            "tools": {"lookups": 47, "hit_rate": 0.915},
-            "extensions": {"lookups": 90, "hit_rate": None},
-            "never": {"lookups": 0, "hit_rate": None},
-            **{f"memo {n}": {"lookups": 1000 + n, "hit_rate": 0.5} for n in range(9)},
+            "tools": {"lookups": 47, "hits": 43, "misses": 4},
+            "extensions": {"lookups": 90, "hits": None},
+            "git": {"lookups": 464, "hits": 0, "misses": 464, "why": {"git did not tell all": 464}},
+            "never": {"lookups": 0, "hits": 0, "misses": 0},
+            **{f"memo {n}": {"lookups": 1000 + n, "hits": 500, "misses": 500} for n in range(9)},
         },
         caches={"tools": CACHE},
         tools=[TOOL, {**TOOL, "name": "unused", "count": 0}],
@@ -76,20 +77,22 @@ def test_the_whole_of_it(process: Runtime, monkeypatch: pytest.MonkeyPatch) -> N
         ],
     )
     assert lines == [
-        "**autoperf 1.2**, 45 s in process 7; Agent Zero v0.9.3 - v0.9.8, Python 3.12.1; 0 of 0 patches",
-        "1,617 intervention checks, 2 interventions; 618 spans recorded, 1 lost",
+        "**autoperf 1.2**; process 7 runs since 45 s; Agent Zero v0.9.3 - v0.9.8, Python 3.12.1; "
+        "0 of 0 patches applied",
+        "1,617 intervention checks, 2 interventions; 618 spans recorded",
         "monitor every 5 s: CPU 0.26 cores, 1,033 threads, 82 open files, memory 354 MiB, limit 2,048 MiB, "
         "longest time a loop was busy 726.4 ms",
-        "9 stalls of an event loop; the last, 1.3 s, in tools/a/b.py:7 grind, tool code",
+        "9 stalls, 1 of them recorded; the last, 1.3 s, in tools/a/b.py:7 grind, tool code, chat c",
         "failures of autoperf, each passed over: seam 0 (0), seam 1 (1), seam 2 (2), seam 3 (3), seam 4 (4); "
         "to leave it out: OFF=0, OFF=1",
+        "! 1 spans reached no store",
         "",
-        "| look-up | calls | hits |",
-        "| --- | ---: | ---: |",
-        "| extensions | 90 | - |",
-        "| tools | 47 | 91.5 % |",
-        *(f"| memo {n} | {1000 + n:,} | 50.0 % |" for n in range(8, 0, -1)),
-        "(1 more)",
+        "| look-up | calls | hits | hit rate | why none |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        "| extensions | 90 | - | - | not measured: the host loads there by itself |",
+        "| tools | 47 | 43 | 91.5 % |  |",
+        *(f"| memo {n} | {1000 + n:,} | 500 | 50.0 % |  |" for n in range(8, 0, -1)),
+        "(2 more)",
         "",
         "| cache | kept | no room | too old | changed | loading spared |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
@@ -122,8 +125,8 @@ def test_the_monitor(
 def test_a_stall_of_which_less_is_known(process: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     library = {**STALL, "stack": [], "inside": "time.sleep", "tool": ""}
     lines = told(process, monkeypatch, monitor=monitor(stalls=1, last_stall=library))
-    assert lines[-1] == "1 stalls of an event loop; the last, 1.3 s, in time.sleep"
+    assert lines[-1] == "1 stall; the last, 1.3 s, in time.sleep, chat c"
     unknown = {**library, "inside": ""}
     assert told(process, monkeypatch, monitor=monitor(stalls=1, last_stall=unknown))[-1].endswith(
-        "an unknown place"
+        "an unknown place, chat c"
     )

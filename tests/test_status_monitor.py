@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from autoperf.cli.rendering import WIDTH, snapshot
-from autoperf.insight.counters import patches
+from autoperf.insight.facts.ending import ALIVE
+from autoperf.insight.facts.patches import patches
+from autoperf.insight.facts.process import Process
 
 MIB = 1 << 20
 RECORD = {
@@ -30,20 +32,23 @@ RECORD = {
 
 
 def test_the_newest_sample_the_loops_and_the_last_stall() -> None:
-    text = " ".join(" ".join(snapshot(RECORD, True, 0.0)).split())
+    text = " ".join(" ".join(snapshot(Process(RECORD, ALIVE, 0.0))).split())
     assert "process: CPU in cores 0.26, memory 300 MiB, limit 1,024 MiB, threads 25, open files 41" in text
     assert "chrome 3 (500 MiB)" in text
     assert "AgentContext 0.031 s" in text
-    assert "3 stalls; the last, 1.3 s, in helpers/git.py:9 release, tool code, chat c1" in text
-    assert all(len(line) <= WIDTH for line in snapshot(RECORD, True, 0.0))
+    assert (
+        "3 stalls, 1 of them recorded; the last, 1.3 s, in helpers/git.py:9 release, tool code, chat c1"
+        in text
+    )
+    assert all(len(line) <= WIDTH for line in snapshot(Process(RECORD, ALIVE, 0.0)))
 
 
 def test_what_was_not_sampled_is_not_shown() -> None:
-    assert snapshot({"pid": 7, "monitor": {"sample": {}, "last_stall": None}}, True, 0.0) == [
-        "process 7 runs; autoperf ?, Python ?"
+    assert snapshot(Process({"pid": 7, "monitor": {"sample": {}, "last_stall": None}}, ALIVE, 0.0)) == [
+        "process 7 runs, nothing of it is recorded; autoperf ?, Python ?"
     ]
     held = {"pid": 7, "monitor": {"stalls": 1, "last_stall": {"seconds": 0.5, "stack": [], "inside": ""}}}
-    assert "an unknown place" in " ".join(snapshot(held, True, 0.0))
+    assert "an unknown place" in " ".join(snapshot(Process(held, ALIVE, 0.0)))
 
 
 def test_patches_that_nobody_waits_for_are_in_no_count() -> None:
@@ -53,4 +58,5 @@ def test_patches_that_nobody_waits_for_are_in_no_count() -> None:
     rows = [row("applied"), row("failed"), row("missing"), row("waiting"), row("missing", optional=True)]
     rows += [row("waiting", optional=True), row("waiting", foreign=True), row("missing", foreign=True)]
     rows += [row("applied", foreign=True), row("failed", optional=True)]
-    assert patches(rows) == (2, 7)
+    said = patches({"patches": rows})
+    assert (said.applied, said.wanted, said.text) == (2, 7, "2 of 7 patches applied")

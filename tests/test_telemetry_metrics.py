@@ -23,10 +23,14 @@ from tests.telemetry_process import begin, run, stored
 PATIENCE = 30
 SNAPSHOT = {
     "caches": {
-        "tools": {"hits": 5, "misses": 2, "evictions": 1, "currsize": 3, "seconds_saved": 0.25},
-        "code": {"hits": 0, "misses": 7, "evictions": 0, "currsize": 7, "seconds_saved": 0.0},
+        "tools": {"evictions": 1, "currsize": 3, "seconds_saved": 0.25},
+        "code": {"evictions": 0, "currsize": 7, "seconds_saved": 0.0},
     },
-    "lookups": {"extensions": {"lookups": 40}},
+    "lookups": {
+        "tools": {"lookups": 7, "hits": 5, "misses": 2},
+        "code": {"lookups": 7, "hits": 0, "misses": 7},
+        "extensions": {"lookups": 40, "hits": None, "misses": None},
+    },
     "interventions": {"calls": 12, "waited": 1, "raised": 2},
 }
 
@@ -231,7 +235,7 @@ def test_a_forked_child_counts_only_its_own(tmp_path: Path) -> None:
         code = """
             telemetry.shutdown(30)
             hits = {"hits": 5}
-            count = lambda: {"caches": {"tools": dict(hits)}}
+            count = lambda: {"lookups": {"tools": dict(hits)}}
             telemetry = Telemetry.start(Config(), resource={}, snapshot=count, store_dir=Path(sys.argv[1]))
             telemetry.measure("gen_ai.execute_tool.duration", 0.5)
             child = os.fork()

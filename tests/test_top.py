@@ -15,9 +15,12 @@ from typing import Any
 
 import pytest
 
+from autoperf import processes
 from autoperf.cli import dashboard, main, spark
 from autoperf.cli.terminal import columns
-from autoperf.live import Follower, View, condition
+from autoperf.insight.facts.ending import ALIVE, GONE, STOPPED, ending
+from autoperf.insight.facts.process import Process
+from autoperf.live import Follower, View
 from autoperf.monitor import Archive, Stall
 from autoperf.store import Store
 
@@ -43,9 +46,9 @@ ROW: dict[str, Any] = {
     "host": {"chats": 9},
     "underway": WORKS,
     "lookups": {
-        "tools": {"lookups": 100, "hit_rate": 0.985},
-        "unasked": {"lookups": 0, "hit_rate": None},
-        "unmeasured": {"lookups": 5, "hit_rate": None},
+        "tools": {"lookups": 200, "hits": 197, "misses": 3},
+        "unasked": {"lookups": 0, "hits": 0, "misses": 0},
+        "unmeasured": {"lookups": 5, "hits": None, "misses": None},
     },
     "tools": [
         {
@@ -70,7 +73,7 @@ ROW: dict[str, Any] = {
     "monitor": {
         "running": True,
         "interval": 5.0,
-        "stalls": 4,
+        "stalls": 2,
         "lasting": [],
         "sample": {
             "cpu": 0.5,
@@ -114,7 +117,7 @@ slowest tools  calls  errors      p50     p95     max     total
 slow               2       1  10.0 ms   4.0 s   4.0 s     4.0 s
 often            900       0   1.0 ms  2.0 ms  3.0 ms  900.0 ms
 
-stalls    lasted  where
+2 stalls  lasted  where
 07:59:10  1.26 s  time.sleep
 07:58:20  0.40 s  a.py:1 f, tool slow, chat c1"""
 SIXTY = """\
@@ -139,7 +142,7 @@ slowest tools  calls  errors      p50     p95
 slow               2       1  10.0 ms   4.0 s
 often            900       0   1.0 ms  2.0 ms
 
-stalls    lasted  where
+2 stalls  lasted  where
 07:59:10  1.26 s  time.sleep
 07:58:20  0.40 s  a.py:1 f, tool slow, chat c1"""
 FORTY = """\
@@ -165,10 +168,21 @@ slowest tools  calls     p95
 slow               2   4.0 s
 often            900  2.0 ms
 
-stalls    lasted  where
+2 stalls  lasted  where
 07:59:10  1.26 s  time.sleep
 07:58:20  0.40 s  a.py:1 f, tool slow"""
-VIEW = View(ROW, True, NOW, SAMPLES, STALLS)
+
+
+def view(
+    row: dict[str, Any],
+    life: str = ALIVE,
+    samples: tuple[dict[str, Any], ...] = (),
+    stalls: tuple[dict[str, Any], ...] = (),
+) -> View:
+    return View(Process(row, life, NOW, stalls), samples)
+
+
+VIEW = view(ROW, ALIVE, SAMPLES, STALLS)
 
 
 @pytest.fixture(autouse=True)
@@ -188,7 +202,7 @@ def test_one_screen_of_sixty_columns_says_less_of_each_tool() -> None:
 def test_one_screen_of_forty_columns_cuts_no_number_and_no_place() -> None:
     assert "\n".join(dashboard.frame(VIEW, 40)) == FORTY
     alone = {**ROW, "host": {"chats": 1}, "underway": [{**WORKS[1], "chat": "PquPwfVh"}]}
-    assert dashboard.frame(View(alone, True, NOW, (), STALLS), 40)[8:11] == [
+    assert dashboard.frame(view(alone, ALIVE, (), STALLS), 40)[8:11] == [
         "1 chat, 1 at work",
         "chat      step  doing          since",
         "PquPwfVh  2     between calls  31 s",
@@ -204,7 +218,7 @@ def test_where_a_stall_was_gives_way_last() -> None:
     }
 
     def place(width: int) -> str:
-        return dashboard.frame(View({"pid": 7}, True, NOW, (), (long,)), width)[-1].partition("0.40 s  ")[2]
+        return dashboard.frame(view({"pid": 7}, ALIVE, (), (long,)), width)[-1].partition("0.40 s  ")[2]
 
     assert place(90) == "tools/code_execution_tool.py:7 grind, tool code, chat PquPwfVh"
     assert place(79) == "tools/code_execution_tool.py:7 grind, tool code"
@@ -216,14 +230,14 @@ def test_where_a_stall_was_gives_way_last() -> None:
 def test_no_line_is_wider_than_the_window(width: int) -> None:
     long = {**ROW, "underway": [{**WORKS[4], "name": "名" * 200, "chat": "x" * 90}]}
     stalls = ({**STALLS[0], "stack": ["p" * 300]},)
-    wide = View(long, True, NOW, SAMPLES, stalls, "c" * 400)
+    wide = view(long, STOPPED, SAMPLES, stalls)
     assert all(columns(line) <= width for line in dashboard.frame(wide, width, None, spark.BLOCKS))
 
 
 def test_the_spark_lines_use_the_room_of_a_wide_window() -> None:
     many = SAMPLES * 20
     for width, marks in ((80, 38), (160, 60)):
-        (line,) = [one for one in dashboard.frame(View(ROW, True, NOW, many), width) if one.startswith("CPU")]
+        (line,) = [one for one in dashboard.frame(view(ROW, ALIVE, many), width) if one.startswith("CPU")]
         assert len(line) == 8 + 34 + marks
 
 
@@ -242,42 +256,56 @@ def test_a_low_window_gets_the_beginning_of_every_list_it_has_room_for(height: i
         )
 
 
+def test_a_high_window_is_filled_before_a_list_is_cut() -> None:
+    many = tuple({**STALLS[0], "at": NOW - 60 * number} for number in range(40, 0, -1))
+    tall = dashboard.frame(
+        view({**ROW, "monitor": {**ROW["monitor"], "stalls": 40}}, ALIVE, (), many), 80, 70
+    )
+    assert sum("a.py:1 f" in line for line in tall) == 40
+    low = dashboard.frame(view(ROW, ALIVE, (), many), 80, 50)
+    assert len(low) == 50
+    assert low[-1].strip().startswith("and ")
+
+
 def test_what_is_wrong_comes_first() -> None:
-    assert dashboard.frame(View(ROW, False, NOW, condition="it has ended"), 80)[:2] == [
-        "process 7 ran for 9 min   Agent Zero v1.7                               08:00:00",
-        "! it has ended",
+    killed = "it is gone without an end of its own: killed, or crashed"
+    assert dashboard.frame(view(ROW, GONE), 120)[:2] == [
+        "process 7 was killed, or crashed, after at least 9 min: it recorded no end   Agent Zero v1.7"
+        "                    08:00:00",
+        f"! {killed}",
     ]
+    assert dashboard.frame(view({**ROW, "ended": NOW - 1}), 80)[0].startswith(
+        "process 7 ended after 9 min   Ag"
+    )
     stuck = {"at": NOW - 12, "loop": "AgentContext", "stack": ["a.py:1 f"], "tool": "slow", "chat": "c1"}
     blocked = {**ROW, "updated": NOW, "monitor": {**ROW["monitor"], "lasting": [stuck]}}
 
     def said(width: int, row: dict[str, Any] = blocked) -> str:
-        return dashboard.frame(View(row, True, NOW), width)[1]
+        return dashboard.frame(view(row), width)[1]
 
     assert said(160) == "! loop AgentContext has answered nobody for 12 s: a.py:1 f, tool slow, chat c1"
     assert said(60) == "! loop AgentContext has answered nobody for 12 s: a.py:1 f"
     assert said(40) == "! AgentContext stalled 12 s: a.py:1 f"
     # It may have ended since: so much is known of it, by when the record was written, or would have been.
     assert "for 11 s" in said(160, {**blocked, "updated": NOW - 1.0})
-    assert "for 10 s" in said(160, {**blocked, "updated": NOW - 300.0})
-    gone = View({**blocked, "updated": NOW - 5.0}, False, NOW, condition="it is gone")
+    assert "for 10 s" in dashboard.frame(view({**blocked, "updated": NOW - 300.0}), 160)[2]
+    gone = view({**blocked, "updated": NOW - 5.0}, GONE)
     assert dashboard.frame(gone, 80)[1:3] == [
-        "! it is gone",
+        f"! {killed}",
         "! loop AgentContext had answered nobody for 7.0 s: a.py:1 f, tool slow, chat c1",
     ]
 
 
 def test_a_record_of_nothing_is_shown_as_such() -> None:
-    assert dashboard.frame(View({"pid": 7}, True, NOW), 80) == [
-        "process 7 runs since ?   Agent Zero                                     08:00:00"
+    assert dashboard.frame(view({"pid": 7}), 80) == [
+        "process 7 runs, nothing of it is recorded   Agent Zero                  08:00:00"
     ]
-    assert "5 chats, 0 at work" in dashboard.frame(
-        View({"underway": [], "host": {"chats": 5}}, True, NOW), 80
-    )
+    assert "5 chats, 0 at work" in dashboard.frame(view({"underway": [], "host": {"chats": 5}}), 80)
 
 
 def test_names_of_strangers_steer_no_terminal() -> None:
     evil = [{"kind": "tool", "name": "\x1b[2Jx", "agent": "\x07", "chat": "c\r", "since": NOW}]
-    text = "\n".join(dashboard.frame(View({**ROW, "underway": evil}, True, NOW), 80))
+    text = "\n".join(dashboard.frame(view({**ROW, "underway": evil}), 80))
     assert "\\x1b[2Jx" in text
     assert not set(text) & {"\x1b", "\x07", "\r"}
 
@@ -296,14 +324,14 @@ def record(directory: Path, **more: Any) -> dict[str, Any]:
     return row
 
 
-def test_the_condition_of_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert condition({"ended": NOW}, False, NOW) == "it has ended"
-    assert "killed" in condition({"ended": None}, False, NOW)
+def test_the_trouble_of_a_process() -> None:
+    assert ending({"ended": NOW}, GONE, NOW).trouble == ""
+    assert "killed" in ending({"updated": NOW}, GONE, NOW).trouble
     row = {"pid": os.getpid(), "updated": NOW - 24.0, "monitor": {"running": True, "interval": 5.0}}
-    assert condition(row, True, NOW) == ""
-    assert "no sign of life for 26 s" in condition({**row, "updated": NOW - 26.0}, True, NOW)
+    assert ending(row, ALIVE, NOW).trouble == ""
+    assert "no sign of life for 26 s" in ending({**row, "updated": NOW - 26.0}, ALIVE, NOW).trouble
     quiet = {**row, "updated": NOW - 900.0, "monitor": {"running": False, "interval": 5.0}}
-    assert condition(quiet, True, NOW) == "", "without samples nothing is due"
+    assert ending(quiet, ALIVE, NOW).trouble == "", "without samples nothing is due"
 
 
 def test_a_stopped_process_is_said_to_be_stopped() -> None:
@@ -311,7 +339,11 @@ def test_a_stopped_process_is_said_to_be_stopped() -> None:
     try:
         child.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOWAIT)
-        assert "stopped" in condition({"pid": child.pid, "updated": NOW}, True, NOW)
+        assert processes.life({"pid": child.pid, "updated": NOW}) == STOPPED
+        child.send_signal(signal.SIGCONT)
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert processes.life({"pid": child.pid, "updated": NOW}) == GONE, "a zombie does nothing"
     finally:
         child.kill()
         child.communicate()
@@ -322,13 +354,13 @@ def test_one_process_is_followed_until_it_ends_then_the_next(tmp_path: Path) -> 
     follower = Follower(tmp_path)
     view = follower.look()
     assert view is not None
-    assert (view.row["started"], view.running) == (first["started"], True)
-    record(tmp_path, started=time.time() + 2, updated=time.time() + 9)
-    assert follower.look().row["started"] == first["started"], "newer, but the first one runs"  # type: ignore[union-attr]
+    assert (view.process.record["started"], view.process.ending.running) == (first["started"], True)
+    record(tmp_path, pid=os.getppid(), started=time.time() + 2, updated=time.time() + 9)
+    assert follower.look().process.record["started"] == first["started"], "newer, but the first one runs"  # type: ignore[union-attr]
     record(tmp_path, started=first["started"], ended=time.time())
     view = follower.look()
     assert view is not None
-    assert view.row["started"] != first["started"]
+    assert view.process.record["started"] != first["started"]
     assert Follower(tmp_path, 999_999_999).look() is None
 
 
@@ -346,7 +378,7 @@ def test_samples_of_other_processes_with_the_same_pid_or_not_are_not_its_own(
     view = Follower(tmp_path, row["pid"]).look()
     assert view is not None
     assert [one["cpu"] for one in view.samples] == [1.0]
-    assert [one["loop"] for one in view.stalls] == ["own"]
+    assert [one["loop"] for one in view.process.stalls.rows] == ["own"]
 
 
 def test_of_a_process_that_ended_long_ago_its_last_minutes_are_shown(tmp_path: Path) -> None:
@@ -357,9 +389,22 @@ def test_of_a_process_that_ended_long_ago_its_last_minutes_are_shown(tmp_path: P
         Archive(store).keep([], [Stall(over - 4000, 1.0, "old"), Stall(over - 3000, 1.0, "late")])
     view = Follower(tmp_path, row["pid"]).look()
     assert view is not None
-    assert not view.running
+    assert not view.process.ending.running
     assert [one["cpu"] for one in view.samples] == [800.0, 5.0]
-    assert [one["loop"] for one in view.stalls] == ["late"]
+    assert [one["loop"] for one in view.process.stalls.rows] == ["old", "late"], "as status counts them"
+
+
+def test_a_program_that_was_replaced_in_its_process_is_not_followed_on(tmp_path: Path) -> None:
+    first = record(tmp_path)
+    follower = Follower(tmp_path)
+    assert follower.look() is not None
+    record(tmp_path, started=first["started"] + 1, updated=time.time())
+    view = follower.look()
+    assert view is not None
+    assert view.process.record["started"] == first["started"] + 1
+    replaced = processes.again(tmp_path, first)
+    assert replaced is not None
+    assert ending(replaced, processes.life(replaced), NOW).text.startswith("was replaced by another program")
 
 
 def test_plain_lines_where_nobody_looks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,13 +45,16 @@ def ids(capsys: pytest.CaptureFixture[str], home: str, *words: str) -> list[str]
 
 
 def test_newest_first_with_what_people_ask_for(home: str, capsys: pytest.CaptureFixture[str]) -> None:
-    head, *lines = said(capsys, "traces", "--all", "--home", home)
+    head, *lines, note = said(capsys, "traces", "--all", "--home", home)
     assert head.split() == ["id", "when", "chat", "agent", "duration", "tools", "tokens", "errors"]
     assert [line[:8] for line in lines] == ["0b000000", "03000000", "02000000", "01000000"]
     assert all(terminal.columns(line) <= 80 for line in lines)
     last = lines[-1].split()
-    assert last[-3:] == ["5", "3600/360", "0"]
+    assert last[-4:] == ["5", "3600/360", "(3/4)", "0"]
     assert "A0, A1" in lines[-1]
+    assert "3600/360 (3/4)" in lines[-1], "the subordinate's model reported none"
+    assert "no call" in lines[0]
+    assert note == "note: Tokens with (2/58) were reported for 2 of 58 calls."
 
 
 @pytest.mark.parametrize(

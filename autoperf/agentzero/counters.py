@@ -32,6 +32,10 @@ class Execution:
             self._row, self._seen = self._described(name), seen
         return dict(self._row)
 
+    def forked(self) -> None:
+        """In a child made by fork: what ran before it is the parent's."""
+        self.series, self.overhead, self.errors = Series(), Series(), 0
+
     def _described(self, name: str) -> dict[str, Any]:
         row = {"name": name, "errors": self.errors, **self.series.as_row()}
         if self.overhead.count:
@@ -65,12 +69,12 @@ class Executions:
         """Replace every lock; see `Probe.forked`."""
         self._lock = threading.Lock()
         for execution in self._by_name.values():
-            execution.series.forked()
-            execution.overhead.forked()
+            execution.forked()
 
     def as_rows(self) -> list[dict[str, Any]]:
         """One row a name, most time first."""
-        rows = [execution.as_row(name) for name, execution in list(self._by_name.items())]
+        used = [row for row in list(self._by_name.items()) if row[1].series.count or row[1].errors]
+        rows = [execution.as_row(name) for name, execution in used]
         return sorted(rows, key=lambda row: -row["total_ms"])
 
 
@@ -82,13 +86,14 @@ class Lookups:
     Where no loader of ours is in the host's place to tell, ``measured`` is False: neither hits nor misses.
     """
 
-    __slots__ = ("_counters", "hits", "measured", "misses")
+    __slots__ = ("_counters", "hits", "measured", "misses", "reasons")
 
     def __init__(self, *, measured: bool = True) -> None:
         self.measured = measured
         self._counters: list[Callable[[], int]] = []
         self.hits = 0
         self.misses = 0
+        self.reasons: dict[str, int] = {}
 
     def count_hits_with(self, counter: Callable[[], int]) -> None:
         """Add a wrapper's own counter of hits: a closure variable is the cheapest thing to count with."""
@@ -101,14 +106,22 @@ class Lookups:
         else:
             self.misses += 1
 
+    def missed_for(self, reason: str) -> None:
+        """The last miss was for ``reason``, one of a few fixed texts."""
+        self.reasons[reason] = self.reasons.get(reason, 0) + 1
+
     def as_row(self) -> dict[str, Any]:
-        """Lookups, hits, misses and the share of hits: None where unknown, or before the first lookup."""
+        """Lookups, hits, misses and the share of hits: None where unknown, or before the first lookup.
+
+        Where reasons of misses are known they are under ``why``, with how often each was one.
+        """
         total = self.total()
         if not self.measured:
             return {"lookups": total, "hits": None, "misses": None, "hit_rate": None}
         hits = total - self.misses
         rate = round(hits / total, 4) if total else None
-        return {"lookups": total, "hits": hits, "misses": self.misses, "hit_rate": rate}
+        row = {"lookups": total, "hits": hits, "misses": self.misses, "hit_rate": rate}
+        return {**row, "why": dict(self.reasons)} if self.reasons else row
 
     def total(self) -> int:
         """All lookups."""

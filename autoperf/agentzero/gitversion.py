@@ -19,6 +19,11 @@ from autoperf.witness import Look, look
 
 SEAM: Final = "git"
 _REPOSITORIES: Final = 64
+# Why git was asked.
+_NEW: Final = "asked for the first time, or changed since"
+_NO_REPOSITORY: Final = "no repository whose files are known"
+_INCOMPLETE: Final = "git did not tell all"
+_UNSETTLED: Final = "it had just changed, or changed meanwhile"
 # By source, and the tags of the original that carry it.
 OF_A_PATH: Final = {
     "e49be466b512eccc617e16f7d14cfb03449d8ca29b08873524556ae40ca5cb0a",  # v0.9.9
@@ -100,15 +105,30 @@ class Releases:
         settled = stamp is not None and gitstamps.settled(stamp)
         self._counter.count(hit=False)
         answer = ask()
-        if repository is not None and settled:
-            with guarded(SEAM):
-                looks = _looks(repository)
-                # What was looked at meanwhile must be what git was asked about.
-                if looks is not None and complete(answer) and repository.stamp() == stamp:
-                    if len(self._kept) >= _REPOSITORIES:
-                        self._kept.clear()
-                    self._kept[key] = _Answer(copy.deepcopy(answer), looks)
+        with guarded(SEAM):
+            if repository is None:
+                reason = _NO_REPOSITORY
+            elif not settled:
+                reason = _UNSETTLED
+            else:
+                reason = self._keep(key, answer, complete, repository, stamp)
+            self._counter.missed_for(reason)
         return answer
+
+    def _keep(
+        self, key: Any, answer: Any, complete: Callable[[Any], bool], repository: Repository, stamp: Any
+    ) -> str:
+        """Keep ``answer`` where that is safe; why it had to be asked for."""
+        if not complete(answer):
+            return _INCOMPLETE
+        looks = _looks(repository)
+        # What was looked at meanwhile must be what git was asked about.
+        if looks is None or repository.stamp() != stamp:
+            return _UNSETTLED
+        if len(self._kept) >= _REPOSITORIES:
+            self._kept.clear()
+        self._kept[key] = _Answer(copy.deepcopy(answer), looks)
+        return _NEW
 
 
 class _Answer(Seen):

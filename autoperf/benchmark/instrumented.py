@@ -17,7 +17,7 @@ from autoperf.benchmark.checkout import interpreter
 from autoperf.benchmark.comparison import Comparison, compare
 from autoperf.benchmark.conversation import Conversation
 from autoperf.benchmark.process import HostError, HostProcess
-from autoperf.insight.counters import patches
+from autoperf.insight.facts.patches import patches
 
 # The record of a process is written every second.
 SETTLED_SECONDS = 1.5
@@ -68,9 +68,11 @@ def measure(
     shown = [row for row in comparison.second.observed if isinstance(row, dict)]
     if not shown:
         raise HostError(f"autoperf status says nothing of this run: {comparison.second.observed}")
+    said = patches(shown[-1])
     return Effect(
         comparison,
-        *patches(shown[-1]["patches"]),
+        said.applied,
+        said.wanted,
         {name: _last_turn(shown, name) for name in ("tools", "extensions")},
         shown[-1]["failures"],
     )

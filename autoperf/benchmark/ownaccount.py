@@ -7,7 +7,7 @@ from typing import Any
 
 from autoperf.benchmark.process import HostError
 from autoperf.benchmark.samples import Sample
-from autoperf.insight.counters import patches
+from autoperf.insight.facts.patches import patches
 
 
 def add(sample: Sample, shown: Sequence[Any]) -> None:
@@ -20,9 +20,9 @@ def add(sample: Sample, shown: Sequence[Any]) -> None:
         return
     if not all(isinstance(row, dict) for row in shown):
         raise HostError(f"autoperf status says nothing of this run: {shown[-1]}")
-    applied, wanted = patches(shown[-1]["patches"])
-    if applied < wanted:
-        sample.notes.append(f"{applied} of {wanted} patches applied")
+    said = patches(shown[-1])
+    if said.applied < said.wanted:
+        sample.notes.append(said.text)
     sample.failures = shown[-1]["failures"]
     before: Mapping[str, Any] = shown[-2]["lookups"] if len(shown) > 1 else {}
     for name, now in shown[-1]["lookups"].items():

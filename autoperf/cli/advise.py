@@ -10,7 +10,7 @@ import argparse
 from dataclasses import asdict
 
 from autoperf import processes
-from autoperf.advising import recommendations
+from autoperf.advising import recommendations_of
 from autoperf.cli.selection import directory, home_argument, whole
 from autoperf.cli.terminal import show, show_json
 from autoperf.errors import say
@@ -26,17 +26,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the advice; exit 1 when no process was recorded."""
     home = directory(args.home)
-    known = processes.chosen(processes.newest(home, 1000 if args.pid else 50), args.pid) is not None
-    found = recommendations(home, args.pid) if known else []
+    process = processes.seen(home, args.pid)
+    found = [] if process is None else recommendations_of(home, process)
     if args.json:
         show_json([asdict(advice) for advice in found])
-    elif not known:
+    elif process is None:
         which = f"process {args.pid}" if args.pid else "process"
         say(f"no {which} recorded in {home}; start one: autoperf run python run_ui.py")
-    elif not found:
-        show(["Nothing to recommend, by what was measured so far."])
     else:
+        show([f"process {process.record.get('pid')} {process.ending.text}", ""])
+        if not found:
+            show(["Nothing to recommend, by what was measured so far."])
         for advice in found:
             show([f"[{advice.weight}] {advice.title}", f"  measured   {advice.evidence}"])
             show([f"  expect     {advice.gain}", f"  do         {advice.action}", ""])
-    return 0 if known else 1
+    return 0 if process is not None else 1

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from autoperf.cli.rendering import mebibytes
 from autoperf.cli.spark import PLAIN, line
 from autoperf.cli.terminal import columns, cut, fitted, squeezed
+from autoperf.insight.facts import stalls as stalled
 from autoperf.live import View
 from autoperf.telemetry import names
 from autoperf.wording import count, duration, is_number, milliseconds, percent, printable
@@ -30,8 +31,12 @@ Row = tuple[str, ...]
 
 
 def frame(view: View, width: int, height: int | None = None, marks: str = PLAIN) -> list[str]:
-    """Lines of ``width`` columns at most; with ``height``, long lists give way so that all fits in it."""
+    """Lines of ``width`` columns at most; with ``height``, lists are as long as the screen has room for."""
     spared = (_CHATS, _TOOLS, _STALLS)
+    if height is not None:
+        record = view.process.record
+        lists = (record.get("underway") or (), record.get("tools") or (), view.process.stalls.rows)
+        spared = tuple(min(len(rows), height) for rows in lists)  # type: ignore[assignment]
     lines = _lines(view, width, marks, spared)
     while height is not None and len(lines) > height and max(spared) > 1:
         # The longest list first; one row of each is worth more than many of one.
@@ -59,33 +64,31 @@ def _lines(view: View, width: int, marks: str, rows: tuple[int, int, int]) -> li
 
 
 def _heading(view: View, width: int) -> list[str]:
-    row, host = view.row, view.row.get("host") or {}
-    started = row.get("started")
-    last = view.now if view.running else row.get("updated")
-    lived = _between(started, last)
-    state = f"runs since {lived}" if view.running else f"ran for {lived}"
+    row, now, ending = view.process.record, view.process.now, view.process.ending
+    host = row.get("host") or {}
     version = (row.get("resource") or {}).get(names.SERVICE_VERSION) or host.get("generation") or ""
-    clock = time.strftime("%H:%M:%S", time.localtime(view.now))
+    clock = time.strftime("%H:%M:%S", time.localtime(now))
     begun = f"process {row.get('pid', '?')}"
+    short = "" if ending.seconds is None else f" {duration(ending.seconds)}"
     titles = (
-        f"{begun} {state}   Agent Zero {printable(str(version))}",
-        f"{begun} {state}",
-        f"{begun} {lived}",
+        f"{begun} {ending.text}   Agent Zero {printable(str(version))}",
+        f"{begun} {ending.text}",
+        f"{begun} {ending.state}{short}",
     )
     room = width - columns(clock) - 2
     lines = [f"{fitted(_first_fitting(titles, room).rstrip(), room)}  {clock}"]
-    if view.condition:
-        lines.append(f"! {view.condition}")
-    lasting = (row.get("monitor") or {}).get("lasting") or []
+    if ending.trouble:
+        lines.append(f"! {ending.trouble}")
     seen = float(row.get("updated") or 0)
-    if view.running:
-        seen = max(seen, view.now - _RECORDED_S)
-    for stall in sorted(lasting, key=lambda one: float(one.get("at") or 0))[:_LASTING]:
-        lines.append(_goes_on(stall, seen, "has" if view.running else "had", width))
+    if ending.running:
+        seen = max(seen, now - _RECORDED_S)
+    lasting = [stall for stall in view.process.stalls.rows if stall.get("lasting")]
+    for stall in lasting[:_LASTING]:
+        lines.append(_goes_on(stall, seen, "has" if ending.running else "had", width))
     return lines
 
 
-def _goes_on(stall: dict[str, Any], seen: float, has: str, width: int) -> str:
+def _goes_on(stall: Mapping[str, Any], seen: float, has: str, width: int) -> str:
     lasted = duration(seen - float(stall.get("at") or seen))
     loop, places = printable(str(stall.get("loop"))), _places(stall)
     whole = [f"! loop {loop} {has} answered nobody for {lasted}: {place}" for place in places]
@@ -102,7 +105,7 @@ def _first_fitting(texts: Iterable[str], width: int) -> str:
 
 
 def _vitals(view: View, width: int, marks: str) -> list[str]:
-    sample = (view.row.get("monitor") or {}).get("sample") or {}
+    sample = (view.process.record.get("monitor") or {}).get("sample") or {}
     lags = {name: lag for name, lag in (sample.get("lag") or {}).items() if is_number(lag)}
     lines = []
     if is_number(sample.get("cpu")):
@@ -147,12 +150,12 @@ def _vital(label: str, text: str, past: Sequence[float | None], width: int, mark
 
 
 def _chats(view: View, width: int, most: int) -> list[str]:
-    works = view.row.get("underway")
-    if works is None or not view.running:
+    works = view.process.record.get("underway")
+    if works is None or not view.process.ending.running:
         return []
-    rows = at_work(works, view.now)
+    rows = at_work(works, view.process.now)
     busy = {work.get("chat") for work in works if work.get("chat")}
-    known = (view.row.get("host") or {}).get("chats")
+    known = (view.process.record.get("host") or {}).get("chats")
     chats = f"{_plural(known)}, {len(busy)} at work" if is_number(known) else f"{_plural(len(busy))} at work"
     if not rows:
         return [chats]
@@ -197,9 +200,9 @@ def _below(other: dict[str, Any], work: dict[str, Any]) -> bool:
 
 def _rates(view: View, width: int) -> list[str]:
     shown = [
-        f"{printable(str(name))} {percent(one.get('hit_rate'))}"
-        for name, one in (view.row.get("lookups") or {}).items()
-        if one.get("lookups") and is_number(one.get("hit_rate"))
+        f"{printable(name)} {percent(one.hit_rate)}"
+        for name, one in view.process.caches.items()
+        if one.hit_rate is not None
     ]
     lines = _filled("hits    ", shown, width) if shown else []
     return lines[:3]
@@ -218,7 +221,7 @@ def _filled(label: str, parts: Sequence[str], width: int) -> list[str]:
 
 
 def _tools(view: View, width: int, most: int) -> list[str]:
-    entries = sorted(view.row.get("tools") or [], key=lambda one: -float(one.get("p95_ms") or 0))
+    entries = sorted(view.process.record.get("tools") or [], key=lambda one: -float(one.get("p95_ms") or 0))
     keys: Row = ("count", "p95_ms")
     if width >= _VERY_NARROW:
         keys = ("count", "errors", "p50_ms", "p95_ms")
@@ -240,23 +243,22 @@ def _tools(view: View, width: int, most: int) -> list[str]:
 
 
 def _stalls(view: View, width: int, most: int) -> list[str]:
-    known = (view.row.get("monitor") or {}).get("stalls")
-    if not view.stalls:
-        return [f"{count(known)} stalls, none in the last hour"] if known else []
-    recent = list(view.stalls)[::-1]
+    found = view.process.stalls
+    recent = [stall for stall in found.rows if not stall.get("lasting")][::-1]
+    if not recent:
+        return [found.number] if found.total else []
     begun = [time.strftime("%H:%M:%S", time.localtime(one.get("at") or 0)) for one in recent]
     lasted = [f"{float(one.get('seconds') or 0):.2f} s" for one in recent]
     room = width - len("00:00:00") - max(len("lasted"), *map(len, lasted)) - 4
     places = [_first_fitting(_places(one), room) for one in recent]
     rows = list(zip(begun, lasted, places, strict=True))
-    return [*_table(("stalls", "lasted", "where"), rows[:most], width, give=2), *_more(len(rows), most)]
+    head = (f"{count(found.total)} stalls", "lasted", "where")
+    return [*_table(head, rows[:most], width, give=2), *_more(found.total or 0, min(most, len(rows)))]
 
 
-def _places(stall: dict[str, Any]) -> list[str]:
+def _places(stall: Mapping[str, Any]) -> list[str]:
     """Where, in which tool and for which chat; then with less of it, for less room."""
-    stack = stall.get("stack") or []
-    place = printable(str(stack[-1]) if stack else str(stall.get("inside") or "an unknown place"))
-    found = [place]
+    found = [stalled.place(stall)]
     for key in ("tool", "chat"):
         if stall.get(key):
             found.append(f"{found[-1]}, {key} {printable(str(stall[key]))}")

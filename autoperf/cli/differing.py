@@ -8,11 +8,13 @@ from typing import Final
 
 from autoperf.cli.listing import columned
 from autoperf.comparing import Comparison
-from autoperf.insight.differences import ALIKE, ERRORS, TAIL, TOO_FEW, Difference
+from autoperf.insight.differences import ALIKE, ERRORS, TAIL, Difference
+from autoperf.insight.facts.measurements import NEEDED, TOO_FEW
+from autoperf.insight.facts.tokens import PARTLY
 from autoperf.insight.layers import LAYERS, OF_A_CALL
 from autoperf.insight.periods import PROCESS, Figures, Period
 from autoperf.telemetry import names
-from autoperf.wording import count, is_number, milliseconds, percent, printable
+from autoperf.wording import count, milliseconds, percent, printable
 
 # Columns that a name is told apart by: its beginning and its end.
 _LEAST: Final = 26
@@ -50,7 +52,7 @@ def comparison_lines(found: Comparison, width: int, *, everything: bool) -> list
         lines.append("Nothing changed that is more than chance.")
     hidden = [
         f"{sum(row.verdict == verdict for row in found.differences):,} {words}"
-        for verdict, words in ((ALIKE, "without a change shown"), (TOO_FEW, "with too few measurements"))
+        for verdict, words in ((ALIKE, "without a change shown"), (TOO_FEW, f"with too few ({NEEDED})"))
         if not everything and any(row.verdict == verdict for row in found.differences)
     ]
     if hidden:
@@ -59,10 +61,8 @@ def comparison_lines(found: Comparison, width: int, *, everything: bool) -> list
 
 
 def _headline(word: str, one: Period, width: int) -> str:
-    messages = one.of(names.MESSAGE)
-    number = messages.count if messages else 0
     return textwrap.shorten(
-        f"{word:<7}{printable(one.label)}: {number:,} messages, {one.spans:,} spans, "
+        f"{word:<7}{printable(one.label)}: {one.tally.messages:,} messages, {one.spans:,} spans, "
         f"{one.samples:,} samples, {one.stalls:,} stalls",
         width,
         placeholder=" ..",
@@ -118,8 +118,13 @@ def period_lines(periods: Sequence[Period], width: int) -> list[str]:
         "hits",
     )  # fmt: skip
     rows = [_period_cells(one) for one in periods]
-    spare = ("tokens", "models", "failed", "stalls", "hits", "cpu", "memory")
-    return _tabled(head, rows, width, numbers=11, elastic=(), spare=spare)
+    spare = ("models", "failed", "stalls", "hits", "cpu", "memory", "tokens")
+    return _explained(_tabled(head, rows, width, numbers=11, elastic=(), spare=spare), width)
+
+
+def _explained(lines: list[str], width: int) -> list[str]:
+    partly = any("/" in line and "(" in line for line in lines[1:]) and "tokens" in lines[0]
+    return [*lines, *textwrap.wrap(PARTLY, width)] if partly else lines
 
 
 def _tabled(
@@ -149,17 +154,16 @@ def _tabled(
 def _period_cells(one: Period) -> tuple[str, ...]:
     messages, tools, models = (one.of(kind) for kind in (names.MESSAGE, names.EXECUTE_TOOL, names.CHAT))
     sampled = {row.key.quantity: row for row in one.figures(PROCESS)}
-    tokens = [one.total(quantity) for quantity in ("input tokens", "output tokens")]
     failed = sum(row.failed or 0 for row in (messages, tools, models) if row)
     return (
         printable(one.label),
-        count(messages.count if messages else 0),
+        count(one.tally.messages),
         count(failed),
         milliseconds(messages.p50 if messages else None),
         milliseconds(messages.p95 if messages else None),
-        count(tools.count if tools else 0),
-        count(models.count if models else 0),
-        "/".join(_short(number) for number in tokens) if any(map(is_number, tokens)) else "-",
+        count(one.tally.tool_calls),
+        count(one.tally.model_calls),
+        one.tally.tokens.cell,
         shown("cpu", sampled.get("cpu")),
         shown("memory", sampled.get("memory")),
         count(one.stalls),
@@ -167,25 +171,13 @@ def _period_cells(one: Period) -> tuple[str, ...]:
     )
 
 
-def _short(number: float | None) -> str:
-    if number is None:
-        return "-"
-    return f"{number:,.0f}" if number < 100_000 else f"{number / 1000:,.0f}k"
-
-
 def thing_lines(periods: Sequence[Period], kind: str, width: int, name: str | None = None) -> list[str]:
     """For each period the things of one kind, or that of ``name``: counts, failures, percentiles, tokens."""
     rows = []
     for one in periods:
-        tokens = {
-            (row.key.name, row.key.quantity): row.total
-            for row in one.figures(kind)
-            if row.key.quantity != "duration"
-        }
         for row in one.figures(kind):
             if row.key.quantity != "duration" or name not in (None, row.key.name):
                 continue
-            used = [tokens.get((row.key.name, q)) for q in ("input tokens", "output tokens")]
             rows.append(
                 (
                     printable(one.label),
@@ -195,9 +187,10 @@ def thing_lines(periods: Sequence[Period], kind: str, width: int, name: str | No
                     milliseconds(row.p50),
                     milliseconds(row.p95),
                     milliseconds(row.total),
-                    "/".join(_short(number) for number in used) if any(map(is_number, used)) else "-",
+                    one.tokens(row.key.name).cell if kind == names.CHAT else "-",
                 )
             )
     what = _KINDS.get(kind, kind)
     head = ("period", what, "calls", "failed", "p50", "p95", "total", "tokens")
-    return _tabled(head, rows, width, numbers=6, elastic=(what,), spare=("tokens", "total", "p95", "failed"))
+    spare = ("total", "p95", "failed", "tokens")
+    return _explained(_tabled(head, rows, width, numbers=6, elastic=(what,), spare=spare), width)

@@ -17,6 +17,7 @@ from autoperf.cli.rendering import findings, table
 from autoperf.cli.terminal import show, show_json
 from autoperf.config import OPTIONS, Config, shown
 from autoperf.errors import AutoperfError, say
+from autoperf.insight.facts.process import Process
 from autoperf.interpreter import this_python
 
 
@@ -58,8 +59,9 @@ def run(args: argparse.Namespace) -> int:
     else:
         layout, lines, seams = diagnosis.host(root)
         found += [*lines, *diagnosis.other_interpreter(root, python)]
-        last, lines = diagnosis.experience(recorded, root)
+        last, lines = diagnosis.experience(config.state_dir, recorded, root)
         found += lines
+        found += [] if last is None else diagnosis.advice(config.state_dir, last)
     found += diagnosis.unanswered(config.state_dir, recorded)
     found += [*diagnosis.configuration(config, os.environ), *diagnosis.telemetry(os.environ)]
     well = not any(finding.level == "problem" for finding in found)
@@ -90,20 +92,26 @@ def run(args: argparse.Namespace) -> int:
                 "layout": getattr(layout, "name", None),
                 "seams": seams,
             },
-            "last_run": last,
+            "last_run": None if last is None else last.as_row(),
             "configuration": options,
         }
         show_json(report)
     else:
-        end = "all is well" if well else "something needs attention: see the lines marked with !"
-        show([*findings(found), *_facts(seams, last, options), "", end])
+        show([*findings(found), *_facts(seams, last, options), "", _conclusion(found, last)])
     return 0 if well else 1
 
 
-def _facts(
-    seams: list[dict[str, Any]], last: dict[str, Any] | None, options: list[dict[str, str]]
-) -> list[str]:
-    patches = {patch.get("target"): patch for patch in (last or {}).get("patches") or []}
+def _conclusion(found: list[diagnosis.Finding], last: Process | None) -> str:
+    if any(finding.level == "problem" for finding in found):
+        return "something needs attention: see the lines marked with !"
+    # The last run has had its losses, or there is something to gain: no failure, but not all is well.
+    told = sum(one.topic == "advice" for one in found) + (0 if last is None else len(last.notes))
+    return f"nothing is broken; {told} to look at: last run, advice" if told else "all is well"
+
+
+def _facts(seams: list[dict[str, Any]], last: Process | None, options: list[dict[str, str]]) -> list[str]:
+    rows_of_last = [] if last is None else last.record.get("patches") or []
+    patches = {patch.get("target"): patch for patch in rows_of_last}
     lines: list[str] = []
     if seams:
         rows = []

@@ -16,7 +16,7 @@ from autoperf.cli.selection import directory, home_argument, whole, written
 from autoperf.errors import AutoperfError, say
 from autoperf.history import SPANS_READ, History
 from autoperf.insight import jaeger, otlpjson
-from autoperf.insight.counters import process_of
+from autoperf.insight.facts.recorder import recorder
 from autoperf.insight.layers import with_sums
 from autoperf.insight.summary import Summary
 from autoperf.insight.values import Described
@@ -65,7 +65,7 @@ def _chosen(history: History, ids: Sequence[str], last: int | None) -> list[Summ
 def _described(rows: Sequence[SpanRow], processes: Sequence[dict[str, Any]]) -> Described:
     """With the resource of each process as it recorded it; where that record has gone, none."""
     first = {row.pid: row.start_ns for row in reversed(rows)}
-    found = {pid: process_of(processes, pid, start_ns) or {} for pid, start_ns in first.items()}
-    return with_sums(rows) if rows else rows, {
-        pid: process.get("resource") or {} for pid, process in found.items()
-    }
+    known = recorder(processes)
+    found = {pid: known(pid, start_ns / 1e9) or {} for pid, start_ns in first.items()}
+    described = with_sums(rows) if rows else rows
+    return described, {pid: process.get("resource") or {} for pid, process in found.items()}

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from autoperf.cli.terminal import columns, cut, fitted, squeezed
-from autoperf.insight.counters import hit_rate
+from autoperf.insight.facts.measurements import NEEDED, TOO_FEW
+from autoperf.insight.facts.tokens import PARTLY
 from autoperf.insight.layers import LAYERS
 from autoperf.insight.reports import Report
 from autoperf.insight.statistics import Change, Timing
@@ -32,13 +33,15 @@ def listed(traces: Sequence[Summary], width: int) -> list[str]:
             what(one),
             milliseconds(one.seconds * 1000),
             count(one.tool_calls),
-            tokens(one),
+            one.tokens.cell,
             count(one.errors),
         )
         for one in traces
     ]
     head = ("id", "when", "chat", "agent", "duration", "tools", "tokens", "errors")
-    return columned(head, rows, width, numbers=4, elastic=(3, 2), spare=(6, 5, 2, 3))
+    lines = columned(head, rows, width, numbers=4, elastic=(3, 2), spare=(6, 5, 2, 3))
+    partly = any("(" in one.tokens.cell for one in traces) and "tokens" in lines[0]
+    return [*lines, *(noted([PARTLY], width) if partly else [])]
 
 
 def headline(one: Summary, width: int) -> list[str]:
@@ -51,7 +54,7 @@ def headline(one: Summary, width: int) -> list[str]:
         milliseconds(one.seconds * 1000),
         f"{one.spans:,} spans",
         f"{one.tool_calls:,} tools",
-        f"{tokens(one)} tokens" if one.input_tokens is not None or one.output_tokens is not None else "",
+        one.tokens.text,
         f"{one.errors:,} errors" if one.errors else "",
     ]
     return _wrapped(first, ", ".join(fact for fact in facts if fact), width=width)
@@ -62,13 +65,6 @@ def what(one: Summary) -> str:
     if one.by_user:
         return printable(", ".join(one.agents) or "-")
     return "(" + printable(one.name or ("cut off" if one.cut_off else "still open")) + ")"
-
-
-def tokens(one: Summary) -> str:
-    """Tokens in and out as the provider counted them, ``-`` where it did not."""
-    if one.input_tokens is None and one.output_tokens is None:
-        return "-"
-    return f"{_short(one.input_tokens)}/{_short(one.output_tokens)}"
 
 
 def layer_lines(
@@ -129,12 +125,15 @@ def _total(widths: Mapping[int, int]) -> int:
 
 def report_lines(report: Report, width: int) -> list[str]:
     """A report without a page: layers, tools, models, caches, before and after."""
-    messages = sum(trace.summary.by_user for trace in report.traces)
+    messages = report.total("messages")
     seconds = sum(trace.summary.seconds for trace in report.traces)
     lines = [
         *_wrapped(
             f"{count(len(report.traces))} traces, {count(messages)} of them user messages, "
-            f"{milliseconds(seconds * 1000)} in all, {count(report.total('errors'))} errors",
+            f"{milliseconds(seconds * 1000)} in all, {count(report.total('tool_calls'))} tool calls, "
+            f"{count(report.total('model_calls'))} model calls, {count(report.total('errors'))} errors",
+            report.tokens.text,
+            *report.process_lines,
             width=width,
         ),
         "",
@@ -146,14 +145,15 @@ def report_lines(report: Report, width: int) -> list[str]:
     for heading, timings in (("tool", report.tools), ("model", report.models)):
         lines += ["", *_timings(heading, timings, width)] if timings else []
     lookups = [
-        (name, count(row.get("lookups")), count(row.get("hits")), percent(hit_rate(row)))
-        for name, row in report.counters("lookups").items()
-        if row.get("lookups")
+        (printable(name), count(one.lookups), count(one.hits), percent(one.hit_rate))
+        for name, one in report.caches.items()
+        if one.lookups
     ]
     if lookups:
         lines += [
             "",
             *columned(("lookups", "calls", "hits", "hit rate"), lookups, width, numbers=3, elastic=(0,)),
+            *_wrapped(*(f"{printable(n)}: {o.why}" for n, o in report.caches.items() if o.why), width=width),
         ]
     if report.before is not None:
         before = f"before: {report.before.description}, {report.before.messages:,} messages"
@@ -205,12 +205,13 @@ def _changes(changes: Sequence[Change], width: int) -> list[str]:
             f"{one.before.count:,}/{one.after.count:,}",
             f"{milliseconds(one.before.p50_ms)} -> {milliseconds(one.after.p50_ms)}",
             f"{milliseconds(one.before.p95_ms)} -> {milliseconds(one.after.p95_ms)}",
-            "-" if one.ratio is None else f"{one.ratio:.2f}x",
+            one.told,
         )
         for one in changes[:_ROWS]
     ]
     head = ("before -> after", "calls", "p50", "p95", "p50 ratio")
     advice = "Above 1x is faster now. Only runs that did the same, on a machine as busy, can be compared."
+    advice += f" {TOO_FEW.capitalize()}: {NEEDED}." if any(one.too_few for one in changes) else ""
     table = columned(head, rows, width, numbers=4, elastic=(0,), spare=(3, 1, 2))
     return [*table, *_wrapped(advice, width=width)]
 
@@ -220,11 +221,3 @@ def _when(start_ns: int, today: str) -> str:
     if time.strftime("%Y-%m-%d", local) == today:
         return time.strftime("%H:%M:%S", local)
     return time.strftime("%m-%d %H:%M" if today else "%Y-%m-%d %H:%M:%S", local)
-
-
-def _short(number: int | None) -> str:
-    if number is None:
-        return "-"
-    if number < 10_000:
-        return str(number)
-    return f"{number / 1000:.0f}k" if number < 10_000_000 else f"{number / 1e6:.0f}M"

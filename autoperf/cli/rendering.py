@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from autoperf.cli.terminal import columns, fitted, squeezed
-from autoperf.errors import told
-from autoperf.insight import counters
+from autoperf.insight.facts.process import Process
+from autoperf.insight.facts.tool import tool_use
 from autoperf.wording import count, duration, milliseconds, percent, printable
 from autoperf.wording import is_number as _number
 
@@ -54,100 +54,80 @@ def findings(found: Sequence[Finding]) -> list[str]:
     return lines
 
 
-def snapshot(row: dict[str, Any], running: bool, now: float) -> list[str]:
-    """One recorded process; ``now`` in Unix seconds."""
+def snapshot(process: Process) -> list[str]:
+    """One recorded process."""
+    row = process.record
     host = row.get("host") or {}
-    lines = [_heading(row, running, now)]
+    lines = [_heading(process)]
     if host:
         lines.append(f"Agent Zero {host.get('generation', '')}  {host.get('root', '')}".rstrip())
-    patches = row.get("patches") or []
-    if patches:
-        applied, wanted = counters.patches(patches)
-        features = ", ".join(row.get("features") or []) or "none"
-        lines.append(f"{applied} of {wanted} patches applied; features: {features}")
-        lines += [
-            f"  ! {p.get('target')}: {p.get('state')}, {p.get('reason') or 'no reason recorded'}"
-            for p in patches
-            if p.get("state") in ("failed", "inert")
-        ]
-    parts = (_lookups, _caches, _counters, _monitor, _tools, _points, _failures)
-    for section in (part(row) for part in parts):
+    if row.get("patches"):
+        features = ", ".join(process.patches.features) or "none"
+        lines.append(f"{process.patches.text}; features: {features}")
+    lines += [f"  ! {text}" for text in (*process.problems, *process.notes)]
+    parts = (_lookups(process), _kept(process), _counters(row), _monitor(process), _tools(row), _points(row))
+    for section in parts:
         lines += ["", *section] if section else []
     return lines
 
 
-def _heading(row: dict[str, Any], running: bool, now: float) -> str:
-    started, ended = row.get("started"), row.get("ended")
-    last = ended if ended is not None else now if running else row.get("updated")
-    state = "runs" if running else "ended"
-    heading = f"process {row.get('pid', '?')} {state}"
-    if isinstance(started, (int, float)) and isinstance(last, (int, float)):
-        heading += f" {'since' if running else 'after'} {duration(last - started)}"
-    if running and isinstance(row.get("updated"), (int, float)):
-        heading += f", numbers {duration(now - row['updated'])} old"
+def _heading(process: Process) -> str:
+    row, heading = process.record, f"process {process.record.get('pid', '?')} {process.ending.text}"
+    if process.ending.running and _number(row.get("updated")):
+        heading += f", numbers {duration(process.now - row['updated'])} old"
     return f"{heading}; autoperf {row.get('autoperf', '?')}, Python {row.get('python', '?')}"
 
 
-def _lookups(row: dict[str, Any]) -> list[str]:
+def _lookups(process: Process) -> list[str]:
+    asked = [one for one in process.caches.values() if one.lookups]
+    rows = [
+        (one.name, count(one.lookups), count(one.hits), count(one.misses), percent(one.hit_rate))
+        for one in asked
+    ]
+    if not rows:
+        return []
+    lines = table(("lookups", "calls", "hits", "misses", "hit rate"), rows, 4)
+    return [*lines, *(line for one in asked if one.why for line in _wrapped(f"{one.name}: {one.why}"))]
+
+
+def _kept(process: Process) -> list[str]:
     rows = [
         (
-            name,
-            count(one.get("lookups")),
-            count(one.get("hits")),
-            count(one.get("misses")),
-            percent(one.get("hit_rate")),
+            one.name,
+            f"{count(one.currsize)}/{count(one.maxsize)}",
+            count(one.loads),
+            count(one.evictions),
+            count(one.invalidations),
+            count(one.reexecutions),
+            milliseconds(_thousandfold(one.seconds_loading)),
+            milliseconds(_thousandfold(one.seconds_saved)),
         )
-        for name, one in (row.get("lookups") or {}).items()
-        if one.get("lookups")
+        for one in process.caches.values()
+        if one.stores
     ]
-    return table(("lookups", "calls", "hits", "misses", "hit rate"), rows, 4) if rows else []
+    head = ("cache", "kept", "loads", "evicted", "stale", "re-run", "loading", "saved")
+    return table(head, rows, 7) if rows else []
 
 
-def _caches(row: dict[str, Any]) -> list[str]:
-    rows = [
-        (
-            name,
-            f"{count(one.get('currsize'))}/{count(one.get('maxsize'))}",
-            count(one.get("loads")),
-            count(one.get("evictions")),
-            count(one.get("invalidations")),
-            count(one.get("reexecutions")),
-            milliseconds(_thousandfold(one.get("seconds_loading"))),
-            milliseconds(_thousandfold(one.get("seconds_saved"))),
-        )
-        for name, one in (row.get("caches") or {}).items()
-    ]
-    return (
-        table(("cache", "kept", "loads", "evicted", "stale", "re-run", "loading", "saved"), rows, 7)
-        if rows
-        else []
-    )
-
-
-def _counters(row: dict[str, Any]) -> list[str]:
+def _counters(row: Mapping[str, Any]) -> list[str]:
     lines = []
     for name in ("interventions", "mcp", "replies"):
         numbers = [f"{key} {count(value)}" for key, value in (row.get(name) or {}).items() if _number(value)]
         lines += [f"  {name}: {', '.join(numbers)}"] if numbers else []
-    for line in counters.of_the_tool(row):
-        lines += _wrapped(line)
+    lines += _wrapped(f"performance_optimizer: {tool_use(row)}") if tool_use(row) else []
     spans = row.get("telemetry") or {}
     if spans:
         where = ", ".join(["the local store", *map(_exporter, spans.get("exporters") or [])])
-        lines.append(
-            f"  spans: {count(spans.get('spans'))} to {where}; {count(spans.get('dropped'))} dropped"
-        )
+        lines += _wrapped(f"spans: {count(spans.get('spans'))} to {where}")
     metrics = spans.get("metrics") or {}
     if metrics:
         host = ["a provider of the host's"] if metrics.get("host_provider") else []
-        where = ", ".join([*host, *map(_exporter, metrics.get("exporters") or [])])
-        lines.append(f"  metrics to {where}; {count(metrics.get('dropped'))} dropped")
+        lines += _wrapped(f"metrics to {', '.join([*host, *map(_exporter, metrics.get('exporters') or [])])}")
     return lines
 
 
-def _monitor(row: dict[str, Any]) -> list[str]:
-    monitor = row.get("monitor") or {}
-    sample = monitor.get("sample") or {}
+def _monitor(process: Process) -> list[str]:
+    sample = (process.record.get("monitor") or {}).get("sample") or {}
     numbers = [
         f"{label} {shown(sample[key])}" for key, label, shown in _VITALS if _number(sample.get(key))
     ] + [
@@ -158,14 +138,7 @@ def _monitor(row: dict[str, Any]) -> list[str]:
     lags = [f"{printable(str(name))} {lag:.3f} s" for name, lag in (sample.get("lag") or {}).items()]
     if lags:
         lines += _wrapped(f"longest without a break, of event loops since the last sample: {', '.join(lags)}")
-    last = monitor.get("last_stall")
-    if last:
-        where = printable(str((last.get("stack") or [last.get("inside") or "an unknown place"])[-1]))
-        of = "".join(f", {key} {printable(str(last[key]))}" for key in ("tool", "chat") if last.get(key))
-        lines += _wrapped(
-            f"{count(monitor.get('stalls'))} stalls; the last, {last['seconds']:.1f} s, in {where}{of}"
-        )
-    return lines
+    return lines + (_wrapped(process.stalls.text) if process.stalls.text else [])
 
 
 def mebibytes(value: float) -> str:
@@ -188,18 +161,14 @@ def _wrapped(text: str) -> list[str]:
 
 
 def _exporter(one: Any) -> str:
-    if not isinstance(one, dict):
-        return str(one)
-    lost = f"{count(one['dropped'])} lost" if one.get("dropped") else ""
-    notes = ", ".join(filter(None, (lost, one.get("problem"))))
-    return f"{one.get('endpoint') or one.get('kind')}{f' ({notes})' if notes else ''}"
+    return str(one.get("endpoint") or one.get("kind")) if isinstance(one, dict) else str(one)
 
 
-def _tools(row: dict[str, Any]) -> list[str]:
+def _tools(row: Mapping[str, Any]) -> list[str]:
     return _timings("tool", row.get("tools") or [], overhead=True)
 
 
-def _points(row: dict[str, Any]) -> list[str]:
+def _points(row: Mapping[str, Any]) -> list[str]:
     return _timings("extension point", row.get("extension_points") or [], overhead=False)
 
 
@@ -220,10 +189,6 @@ def _timings(what: str, entries: list[dict[str, Any]], *, overhead: bool) -> lis
     head = (what, "calls", "errors", *(key.removesuffix("_ms") for key in keys))
     more = [f"  and {len(entries) - _ROWS} more: see --json"] if len(entries) > _ROWS else []
     return [*table(head, rows, len(head) - 1), *more]
-
-
-def _failures(row: dict[str, Any]) -> list[str]:
-    return [f"  ! {printable(told(one))}" for one in row.get("failures") or []]
 
 
 def _thousandfold(value: Any) -> Any:

@@ -30,21 +30,20 @@ def run(args: argparse.Namespace) -> int:
     """Print one process; exit 1 when there is none."""
     given: dict[str, Any] = {"home": args.home.absolute()} if args.home else {}
     directory = Config.from_environ(**given).state_dir
-    row = processes.chosen(processes.newest(directory, 1000 if args.pid else 50), args.pid)
-    running = row is not None and processes.runs(row)
-    silent = processes.unreported(directory, row)
+    process = processes.seen(directory, args.pid)
+    silent = processes.unreported(directory, None if process is None else process.record)
     if args.pid is not None:
-        silent = [launch for launch in silent if row is None and launch["pid"] == args.pid]
+        silent = [launch for launch in silent if process is None and launch["pid"] == args.pid]
     if args.json:
-        shown = None if row is None else {**row, "running": running}
+        shown = None if process is None else process.as_row()
         show_json({**(shown or {}), "unreported": silent} if silent else shown)
-        return 0 if row is not None else 1
+        return 0 if process is not None else 1
     now = time.time()
     for launch in silent[:_SILENT_SHOWN]:
         say(processes.told(launch, now))
-    if row is not None:
-        show(snapshot(row, running, now))
+    if process is not None:
+        show(snapshot(process))
     elif not silent:
         which = f"process {args.pid}" if args.pid else "process"
         say(f"no {which} recorded in {directory}; start one: autoperf run python run_ui.py")
-    return 0 if row is not None else 1
+    return 0 if process is not None else 1

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from autoperf.insight.dependence import redundancy
+from autoperf.insight.facts.measurements import TOO_FEW, enough
 from autoperf.insight.periods import PROCESS, Figures, Key, Period
 from autoperf.insight.significance import (
-    FEWEST,
     corrected,
     fisher,
     mean_shift,
@@ -31,7 +31,6 @@ WORSE: Final = "worse"
 BETTER: Final = "better"
 CHANGED: Final = "changed"
 ALIKE: Final = "no change shown"
-TOO_FEW: Final = "too few to tell"
 VERDICTS: Final = (WORSE, BETTER, CHANGED, ALIKE, TOO_FEW)
 
 
@@ -108,7 +107,7 @@ def _in_size(then: Figures, now: Figures, first: Sequence[float], second: Sequen
     redundant = redundancy(first, if_shown=not sampled), redundancy(second, if_shown=not sampled)
     counts = then.count, now.count
     independent = counts[0] / redundant[0], counts[1] / redundant[1]
-    if sampled and min(independent) < FEWEST:
+    if sampled and not enough(*independent):
         return Difference(then, now, now.key.quantity, None, None, None, None, independent)
     spread = widened(counts, redundant)
     ratio, low, high = median_ratio(first, second, spread) or (None, None, None)

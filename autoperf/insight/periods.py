@@ -7,9 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
+from autoperf.insight.facts.tally import Tally, timed, tokens_of
+from autoperf.insight.facts.tokens import Tokens
 from autoperf.insight.layers import operation
 from autoperf.insight.statistics import OTHER, PARTS
 from autoperf.series import ranked
+from autoperf.tables import OPEN
 from autoperf.telemetry import names
 
 # What a person compares; other spans are parts of these.
@@ -89,8 +92,9 @@ class Figures:
 class Period:
     """Everything measured in one stretch of time, or by the processes that were chosen.
 
-    ``spans`` and ``samples`` count what went in, ``stalls`` the event loops that answered nobody for longer
-    than 250 ms; ``hits`` and ``lookups`` are those of the tool and extension caches, as sampled.
+    ``tally`` counts what was begun; ``spans`` and ``samples`` what was timed, ``stalls`` the event loops that
+    answered nobody for longer than 250 ms; ``hits`` and ``lookups`` are those of tools and extensions, as
+    sampled.
     """
 
     def __init__(self, label: str) -> None:
@@ -104,24 +108,26 @@ class Period:
         self.last: float | None = None
         self._values: dict[Key, array[float]] = {}
         self._failed: dict[Key, int] = {}
+        self.tally = Tally()
+        self._tokens: dict[str, Tokens] = {}
         self._blocks: dict[tuple[str, int, float], list[float]] = {}
         self._sampled: dict[str, list[tuple[float, float]]] = {}
 
     def add_span(
         self, name: str, start_ns: int, end_ns: int, status: str, attributes: Mapping[str, Any]
     ) -> None:
-        """Count one span in, unless it was cut off or stopped from outside."""
+        """Count one span in; its duration only where it ended by itself (`timed`)."""
         kind = operation(name)
-        if (
-            kind not in KINDS
-            or attributes.get(names.CUT_OFF)
-            or attributes.get(names.OPEN)
-            or attributes.get(names.INTERRUPTED)
-        ):
+        if kind not in KINDS:
+            return
+        self.tally.add(name, attributes)
+        key = Key(kind, self._name(kind, name, attributes), "duration")
+        if kind == names.CHAT:
+            self._tokens[key.name] = self._tokens.get(key.name, Tokens()) + tokens_of(attributes)
+        if status == OPEN or not timed(attributes):
             return
         self.spans += 1
         self._seen(start_ns / 1e9)
-        key = Key(kind, self._name(kind, name, attributes), "duration")
         key = self._put(key, max(0, end_ns - start_ns) / 1e6)
         self._failed[key] = self._failed.get(key, 0) + (status == "error")
         for part, attribute in PARTS.items():
@@ -184,10 +190,9 @@ class Period:
                     failed = (failed or 0) + number
         return _figures(Key(kind, "", "duration"), values, failed) if values else None
 
-    def total(self, quantity: str) -> float | None:
-        """The sum of a quantity over all kinds; None where nobody reported any."""
-        sums = [sum(values) for key, values in self._values.items() if key.quantity == quantity]
-        return sum(sums) if sums else None
+    def tokens(self, model: str) -> Tokens:
+        """The tokens of one model, and what they cover."""
+        return self._tokens.get(model, Tokens())
 
     def _figures(self, key: Key, values: list[float]) -> Figures:
         found = _figures(key, values, self._failed.get(key))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from autoperf.insight.callbacks import Callbacks, details
-from autoperf.insight.counters import added_up
+from autoperf.insight.facts.caches import Cache, caches
+from autoperf.insight.facts.process import Process
+from autoperf.insight.facts.tokens import Tokens
 from autoperf.insight.layers import LAYERS, cpu_by_layer, seconds_by_layer
 from autoperf.insight.statistics import Change, Timing, Timings, changes
 from autoperf.insight.summary import Summary
@@ -53,7 +55,7 @@ class Report:
     version: str
     traces: list[TraceReport] = field(default_factory=list)
     timings: Timings = field(default_factory=Timings)
-    processes: list[Mapping[str, Any]] = field(default_factory=list)
+    processes: list[Process] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     before: Before | None = None
     span_cost_s: float | None = None
@@ -114,9 +116,20 @@ class Report:
         known = [number for number in numbers if number is not None]
         return sum(known) if known else None
 
-    def counters(self, table: str) -> dict[str, dict[str, float]]:
-        """``"lookups"`` or ``"caches"`` of the processes that recorded these traces, added up."""
-        return added_up(self.processes, table)
+    @property
+    def tokens(self) -> Tokens:
+        """The tokens of all traces, and what they cover."""
+        return sum((trace.summary.tokens for trace in self.traces), Tokens())
+
+    @property
+    def caches(self) -> dict[str, Cache]:
+        """What the processes that recorded these traces were asked and kept, added up."""
+        return caches(*(process.record for process in self.processes))
+
+    @property
+    def process_lines(self) -> list[str]:
+        """What is said of each of these processes: how it is, its patches, and what it lost."""
+        return [line for process in self.processes for line in process.lines]
 
     def as_row(self) -> dict[str, Any]:
         """As ``--json`` prints it."""
@@ -132,8 +145,11 @@ class Report:
             "span_cost_s": self.span_cost_s,
             "autoperf_seconds": self.own_seconds,
             "timings": [row.as_row() for row in self.timings.rows()],
-            "lookups": self.counters("lookups"),
-            "caches": self.counters("caches"),
+            "tokens": asdict(self.tokens),
+            "caches": {name: one.as_row() for name, one in self.caches.items()},
+            "processes": [
+                {"pid": process.record.get("pid"), **process.as_row()["facts"]} for process in self.processes
+            ],
             "before": self.before
             and {
                 "description": self.before.description,
@@ -145,6 +161,7 @@ class Report:
                         "before": one.before.as_row(),
                         "after": one.after.as_row(),
                         "ratio_p50": one.ratio,
+                        "too_few": one.too_few,
                     }
                     for one in self.before.changes
                 ],

@@ -6,19 +6,18 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-# Below this many on either side the normal approximation says nothing.
-FEWEST: Final = 8
+from autoperf.insight.facts.measurements import enough
 
 
 def rank_sum(first: Sequence[float], second: Sequence[float], spread: float = 1.0) -> float | None:
-    """The two-sided p-value that both come from one distribution; None with fewer than `FEWEST` of either.
+    """The two-sided p-value that both come from one distribution; None with too few of either (`enough`).
 
     Mann and Whitney's U with the normal approximation, corrected for ties and for continuity. It asks
     nothing of the shape of the distributions, so a few very slow calls do not decide. ``spread`` is how
     many times as much U varies as it does among independent values: see `widened`.
     """
     n, m = len(first), len(second)
-    if n < FEWEST or m < FEWEST:
+    if not enough(n, m):
         return None
     pooled = sorted([(value, 0) for value in first] + [(value, 1) for value in second])
     ranks_of_first, ties, at = 0.0, 0.0, 0
@@ -72,12 +71,12 @@ def two_sided(z: float) -> float:
 
 
 def fisher(failed_before: int, before: int, failed_after: int, after: int) -> float | None:
-    """The two-sided p-value that both failed equally often; None with fewer than `FEWEST` of either.
+    """The two-sided p-value that both failed equally often; None with too few of either (`enough`).
 
     Fisher's exact test: the probabilities, with both totals given, of all tables that are no likelier than
     the one found, added up. Exact for few failures, where an approximation would call chance a change.
     """
-    if before < FEWEST or after < FEWEST:
+    if not enough(before, after):
         return None
     failed, total = failed_before + failed_after, before + after
     weights = [
@@ -96,12 +95,12 @@ def _log_choose(n: int, k: int) -> float:
 def median_ratio(
     before: Sequence[float], after: Sequence[float], spread: float = 1.0
 ) -> tuple[float, float, float] | None:
-    """``after`` by ``before``: the median of all pairs' ratios, and its 95 % interval; None below `FEWEST`.
+    """``after`` by ``before``: the median of all pairs' ratios, and its 95 % interval; None with too few.
 
     Hodges and Lehmann's estimate on logarithms, with the interval that belongs to the rank-sum test and
     its ``spread``; all values have to be above 0. Above 1 is more after.
     """
-    if len(before) < FEWEST or len(after) < FEWEST or min(*before, *after) <= 0:
+    if not enough(len(before), len(after)) or min(*before, *after) <= 0:
         return None
     first, second = _thinned(before), _thinned(after)
     ratios = sorted(math.log(b / a) for a in first for b in second)

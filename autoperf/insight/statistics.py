@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from autoperf.insight.facts.measurements import TOO_FEW, enough
+from autoperf.insight.facts.tally import timed
 from autoperf.insight.layers import OF_A_CALL, operation
 from autoperf.insight.tree import Node
 from autoperf.series import ranked
@@ -60,11 +62,7 @@ class Timings:
         """
         for node in spans:
             attributes = node.row.attributes
-            if (
-                attributes.get(names.CUT_OFF)
-                or attributes.get(names.OPEN)
-                or attributes.get(names.INTERRUPTED)
-            ):
+            if not timed(attributes):
                 continue
             under = named(node) if key is None else key(node)
             if under is None:
@@ -121,8 +119,24 @@ class Change:
 
     @property
     def ratio(self) -> float | None:
-        """Median before / median after: above 1 is faster now; None where nothing could be divided."""
-        return self.before.p50_ms / self.after.p50_ms if self.after.p50_ms > 0 else None
+        """Median before / median after: above 1 is faster now.
+
+        None where there are too few measurements (`enough`), or nothing could be divided.
+        """
+        divides = self.after.p50_ms > 0 and not self.too_few
+        return self.before.p50_ms / self.after.p50_ms if divides else None
+
+    @property
+    def too_few(self) -> bool:
+        """Whether there are too few measurements to compare."""
+        return not enough(self.before.count, self.after.count)
+
+    @property
+    def told(self) -> str:
+        """The ratio for a table, or why there is none."""
+        if self.too_few:
+            return TOO_FEW
+        return "-" if self.ratio is None else f"{self.ratio:.2f}x"
 
 
 def changes(before: Timings, after: Timings) -> list[Change]:

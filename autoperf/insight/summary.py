@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from autoperf.insight.facts.tally import Tally
+from autoperf.insight.facts.tokens import Tokens
 from autoperf.insight.layers import operation
 from autoperf.telemetry import names
 
@@ -14,7 +16,8 @@ from autoperf.telemetry import names
 class Summary:
     """``name`` is None while the root is open, or where it was ``cut_off`` before it was stored.
 
-    Tokens are None where no provider reported any.
+    Tokens are None where no provider reported any; ``tokens_reported`` of the ``model_calls`` told any.
+    ``messages`` are the user's messages begun in it: 1 or 0.
     """
 
     trace_id: str
@@ -31,6 +34,8 @@ class Summary:
     output_tokens: int | None
     pid: int | None
     cut_off: bool = False
+    tokens_reported: int = 0
+    messages: int = 0
 
     @property
     def seconds(self) -> float:
@@ -41,6 +46,11 @@ class Summary:
     def tool_calls(self) -> int:
         """Tools executed, subordinates' included."""
         return sum(self.tools.values())
+
+    @property
+    def tokens(self) -> Tokens:
+        """The tokens, and what they cover."""
+        return Tokens(self.input_tokens, self.output_tokens, self.model_calls, self.tokens_reported)
 
     @property
     def by_user(self) -> bool:
@@ -65,27 +75,17 @@ def summarise(
     cut_off: bool = False,
 ) -> Summary:
     """A row of the table of traces with the ``(name, attributes)`` of its agent, model and tool spans."""
-    tools: dict[str, int] = {}
     agents: dict[str, None] = {}
-    tokens: dict[str, int | None] = {names.INPUT_TOKENS: None, names.OUTPUT_TOKENS: None}
+    tally = Tally()
     chat = None
-    model_calls = 0
     for name, attributes in marks:
-        kind = operation(name)
+        tally.add(name, attributes)
         chat = chat or attributes.get(names.CONVERSATION_ID)
         if agent := attributes.get(names.AGENT_NAME):
             agents[str(agent)] = None
-        if kind == names.EXECUTE_TOOL:
-            tool = str(attributes.get(names.TOOL_NAME) or name.partition(" ")[2])
-            tools[tool] = tools.get(tool, 0) + 1
-        elif kind == names.CHAT:
-            model_calls += 1
-            for key, so_far in tokens.items():
-                number = attributes.get(key)
-                if isinstance(number, (int, float)):
-                    tokens[key] = (so_far or 0) + int(number)
+    tokens = tally.tokens
     return Summary(
         trace["trace_id"], trace["name"], trace["start_ns"], trace["end_ns"], trace["spans"], trace["errors"],
-        None if chat is None else str(chat), tuple(agents), tools, model_calls,
-        tokens[names.INPUT_TOKENS], tokens[names.OUTPUT_TOKENS], pid, cut_off,
+        None if chat is None else str(chat), tuple(agents), tally.tools, tokens.calls,
+        tokens.input, tokens.output, pid, cut_off, tokens.reported, tally.messages,
     )  # fmt: skip

@@ -27,6 +27,9 @@ _WORST: Final = frozenset({"lag", "children"})
 _COUNTED: Final = frozenset({"hits", "lookups"})
 _SAMPLES: Final = "SELECT pid, span, sample FROM samples WHERE at >= ? AND at < ? ORDER BY at"
 _STALLS: Final = "SELECT pid, stall FROM stalls WHERE at >= ? AND at < ? ORDER BY at"
+_OF_A_PROCESS: Final = (
+    "SELECT pid, stall FROM stalls WHERE at >= ? AND at < ? AND pid = ? ORDER BY at DESC LIMIT 1000"
+)
 _KEEP_LATEST: Final = (
     "DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} ORDER BY at DESC LIMIT -1 OFFSET ?)"
 )
@@ -127,12 +130,20 @@ def samples(store: Store, since: float, until: float | None = None) -> list[dict
 
 def stalls(store: Store, since: float, until: float | None = None) -> list[dict[str, Any]]:
     """The stalls that began in that time, oldest first: the fields of `Stall`, and ``pid``."""
-    rows = _read(store, _STALLS, since, until)
+    return _stalls(_read(store, _STALLS, since, until))
+
+
+def stalls_of(store: Store, pid: int, since: float, until: float | None = None) -> list[dict[str, Any]]:
+    """The same of one process, its last thousand."""
+    return _stalls(_read(store, _OF_A_PROCESS, since, until, pid))[::-1]
+
+
+def _stalls(rows: Iterable[Any]) -> list[dict[str, Any]]:
     read = ((records.decoded(text, records.STALL), pid) for pid, text in rows)
     return [{**stall, "pid": pid} for stall, pid in read if stall is not None]
 
 
-def _read(store: Store, query: str, since: float, until: float | None) -> list[Any]:
+def _read(store: Store, query: str, since: float, until: float | None, *more: int) -> list[Any]:
     if not store.path.is_file():
         return []
     try:
@@ -140,6 +151,7 @@ def _read(store: Store, query: str, since: float, until: float | None) -> list[A
             # A file of before there was a monitor has no such table.
             if tables.schema_of(connection) < tables.SCHEMA_VERSION:
                 return []
-            return connection.execute(query, (since, float("inf") if until is None else until)).fetchall()
+            values = (since, float("inf") if until is None else until, *more)
+            return connection.execute(query, values).fetchall()
     except sqlite3.Error as error:
         raise AutoperfError(f"{store.path} cannot be read: {error}") from error

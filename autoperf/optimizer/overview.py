@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from autoperf.advising import recommendations_for
 from autoperf.agentzero.optimizer import Call
-from autoperf.insight import counters
+from autoperf.features import of_seam, way_out
+from autoperf.insight.facts.process import Process
+from autoperf.insight.facts.tool import tool_use
 from autoperf.optimizer.markdown import cell, table
 from autoperf.runtime import Runtime
-from autoperf.wording import count, duration, is_number, milliseconds, percent
+from autoperf.wording import count, is_number, milliseconds, percent
 
 _MIB: Final = 1 << 20
 _TOOLS_SHOWN: Final = 8
@@ -22,30 +23,36 @@ _FIRST: Final = ("tools", "extensions")
 
 def status(runtime: Runtime, _call: Call) -> str:
     """Process, look-ups, caches, slowest tools, from the counters in memory."""
-    row = runtime.snapshot()
-    lines = [*_heading(row), *_process(row["monitor"]), *counters.of_the_tool(row), *_failures(row)]
-    for part in (_lookups(row), _caches(row), _tools(row)):
+    return "\n".join(lines_of(runtime.facts()))
+
+
+def lines_of(process: Process) -> list[str]:
+    """The same of any process, for a model: no reason of a failure, which may quote what passed through."""
+    row = process.record
+    lines = [*_heading(process), *_process(process)]
+    lines += [f"performance_optimizer: {tool_use(row)}"] if tool_use(row) else []
+    lines += _failures(row)
+    lines += [f"! {cell(text, 200)}" for text in process.notes]
+    for part in (_lookups(process), _caches(process), _tools(row)):
         lines += ["", *part] if part else []
-    return "\n".join(lines)
+    return lines
 
 
-def _heading(row: Mapping[str, Any]) -> Iterator[str]:
-    applied, wanted = counters.patches(row["patches"])
+def _heading(process: Process) -> Iterator[str]:
+    row = process.record
+    host, checks, telemetry = (row.get(key) or {} for key in ("host", "interventions", "telemetry"))
     yield (
-        f"**autoperf {row['autoperf']}**, {duration(time.time() - row['started'])} in process {row['pid']}; "
-        f"Agent Zero {row['host']['generation']}, Python {row['python']}; {applied} of {wanted} patches"
+        f"**autoperf {row.get('autoperf')}**; process {row.get('pid')} {process.ending.text}; "
+        f"Agent Zero {host.get('generation')}, Python {row.get('python')}; {process.patches.text}"
     )
-    checks, telemetry = row["interventions"], row["telemetry"]
-    spans = (
-        f"{count(telemetry['spans'])} spans recorded, {count(telemetry['dropped'])} lost"
-        if telemetry
-        else "no spans"
-    )
-    yield f"{count(checks['calls'])} intervention checks, {count(checks['raised'])} interventions; {spans}"
+    spans = f"{count(telemetry.get('spans'))} spans recorded" if telemetry else "no spans"
+    raised = f"{count(checks.get('raised'))} interventions"
+    yield f"{count(checks.get('calls'))} intervention checks, {raised}; {spans}"
 
 
-def _process(monitor: Mapping[str, Any]) -> Iterator[str]:
-    sample = monitor["sample"]
+def _process(process: Process) -> Iterator[str]:
+    monitor = process.record.get("monitor") or {}
+    sample = monitor.get("sample") or {}
     numbers = [
         text
         for key, text in (
@@ -58,51 +65,46 @@ def _process(monitor: Mapping[str, Any]) -> Iterator[str]:
     ]
     for key, name in (("memory", "memory"), ("memory_limit", "limit")):
         numbers += [f"{name} {sample[key] / _MIB:,.0f} MiB"] if is_number(sample.get(key)) else []
-    lag = max(sample.get("lag", {}).values(), default=None)
+    lag = max((sample.get("lag") or {}).values(), default=None)
     numbers += [] if lag is None else [f"longest time a loop was busy {milliseconds(lag * 1000)}"]
-    state = f"every {monitor['interval']:g} s" if monitor["running"] else "off, its last sample"
+    state = f"every {monitor.get('interval', 0):g} s" if monitor.get("running") else "off, its last sample"
     if numbers:
         yield f"monitor {state}: {', '.join(numbers)}"
     else:
-        yield f"monitor {'on' if monitor['running'] else 'off'}, no sample yet"
-    last = monitor["last_stall"]
-    if last:
-        place = (last["stack"] or [last["inside"] or "an unknown place"])[-1]
-        tool = f", tool {cell(last['tool'])}" if last["tool"] else ""
-        of = f"the last, {last['seconds']:.1f} s, in {cell(place, 90)}{tool}"
-        yield f"{count(monitor['stalls'])} stalls of an event loop; {of}"
+        yield f"monitor {'on' if monitor.get('running') else 'off'}, no sample yet"
+    if process.stalls.text:
+        yield cell(process.stalls.text, 200)
 
 
 def _failures(row: Mapping[str, Any]) -> Iterator[str]:
-    # The reasons may quote what passed through: names of places only.
-    failed = [f"{cell(one['seam'])} ({count(one['count'])})" for one in row["failures"]]
+    shown = list(row.get("failures") or ())[:5]
+    failed = [f"{cell(one.get('seam'))} ({count(one.get('count'))})" for one in shown]
     if failed:
-        out = ", ".join(dict.fromkeys(one["way_out"] for one in row["failures"][:5]))
-        yield f"failures of autoperf, each passed over: {', '.join(failed[:5])}; to leave it out: {out}"
+        outs = dict.fromkeys(one.get("way_out") or way_out(of_seam(str(one.get("seam")))) for one in shown)
+        yield f"failures of autoperf, each passed over: {', '.join(failed)}; to leave it out: {', '.join(outs)}"
 
 
-def _lookups(row: Mapping[str, Any]) -> list[str]:
+def _lookups(process: Process) -> list[str]:
+    asked = [one for one in process.caches.values() if one.lookups]
+    asked.sort(key=lambda one: (one.name not in _FIRST, -(one.lookups or 0)))
     rows = [
-        (name, count(one["lookups"]), percent(one["hit_rate"]))
-        for name, one in sorted(
-            row["lookups"].items(), key=lambda item: (item[0] not in _FIRST, -item[1]["lookups"])
-        )
-        if one["lookups"]
+        (one.name, count(one.lookups), count(one.hits), percent(one.hit_rate), cell(one.why)) for one in asked
     ]
-    return table(("look-up", "calls", "hits"), rows, 10)
+    return table(("look-up", "calls", "hits", "hit rate", "why none"), rows, 10)
 
 
-def _caches(row: Mapping[str, Any]) -> list[str]:
+def _caches(process: Process) -> list[str]:
     rows = [
         (
-            name,
-            f"{count(one['currsize'])} of {count(one['maxsize'])}",
-            count(one["evictions"]),
-            count(one["expirations"]),
-            count(one["invalidations"]),
-            milliseconds(1000 * one["seconds_saved"]),
+            one.name,
+            f"{count(one.currsize)} of {count(one.maxsize)}",
+            count(one.evictions),
+            count(one.expirations),
+            count(one.invalidations),
+            milliseconds(None if one.seconds_saved is None else 1000 * one.seconds_saved),
         )
-        for name, one in row["caches"].items()
+        for one in process.caches.values()
+        if one.stores
     ]
     return table(("cache", "kept", "no room", "too old", "changed", "loading spared"), rows)
 
@@ -110,13 +112,13 @@ def _caches(row: Mapping[str, Any]) -> list[str]:
 def _tools(row: Mapping[str, Any]) -> list[str]:
     rows = [
         (
-            cell(one["name"]),
-            count(one["count"]),
-            count(one["errors"]),
+            cell(one.get("name", "?")),
+            count(one.get("count")),
+            count(one.get("errors")),
             *(milliseconds(one.get(key)) for key in ("p50_ms", "p95_ms", "total_ms")),
         )
-        for one in row["tools"]
-        if one["count"]
+        for one in row.get("tools") or ()
+        if one.get("count")
     ]
     return table(("tool", "calls", "errors", "median", "p95", "total"), rows, _TOOLS_SHOWN)
 

@@ -11,7 +11,8 @@ from typing import Final
 from autoperf.agentzero.optimizer import Call
 from autoperf.comparing import Selection, periods
 from autoperf.errors import AutoperfError
-from autoperf.insight.differences import BETTER, TAIL, TOO_FEW, WORSE, Difference, differences
+from autoperf.insight.differences import BETTER, TAIL, WORSE, Difference, differences
+from autoperf.insight.facts.measurements import TOO_FEW
 from autoperf.insight.layers import LAYERS
 from autoperf.insight.periods import Figures, Period
 from autoperf.insight.statistics import Timing
@@ -63,8 +64,7 @@ def history(runtime: Runtime, call: Call) -> str:
 
 
 def _messages(period: Period) -> str:
-    together = period.of(names.MESSAGE)
-    return count(together.count if together else 0)
+    return count(period.tally.messages)
 
 
 def _row(now: Figures, told: Difference | None, tail: Difference | None) -> tuple[str, ...]:
@@ -85,7 +85,7 @@ def _difference(told: Difference | None, tail: Difference | None) -> str:
     if told.verdict not in _WORDS and tail is not None:
         return f"**p95 {_WORDS[tail.verdict]}**, was {milliseconds(tail.before.p95)}"
     if told.verdict not in _WORDS:
-        return "too few to tell" if told.verdict == TOO_FEW else "none beyond chance"
+        return TOO_FEW if told.verdict == TOO_FEW else "none beyond chance"
     if told.ratio is None:
         return f"**{_WORDS[told.verdict]}**"
     between = f"(95 %: {told.low:.2f} to {told.high:.2f})"
@@ -99,15 +99,16 @@ def report(runtime: Runtime, _call: Call) -> str:
     found = collect(directory, _REPORTED)
     path = directory / FILE_NAME
     _write(path, page(found))
-    messages = [trace.summary.seconds for trace in found.traces if trace.summary.by_user]
-    unfinished = sum(trace.summary.name is None for trace in found.traces)
+    seconds = [trace.summary.seconds for trace in found.traces if trace.summary.by_user]
+    messages = found.total("messages") or 0
     lines = [
         f"Written: {path}",
-        f"{count(len(messages))} messages, {count(unfinished)} traces that still go on, "
-        f"{count(len(found.traces) - len(messages) - unfinished)} others; {count(found.spans)} spans",
+        f"{count(messages)} messages, {count(len(found.traces) - messages)} other traces, "
+        f"{count(sum(trace.summary.name is None for trace in found.traces))} of all go on; "
+        f"{count(found.spans)} spans; {found.tokens.text}".rstrip("; "),
     ]
-    if messages:
-        lines.append(f"a message took {milliseconds(1000 * median(messages))} (median)")
+    if seconds:
+        lines.append(f"a message took {milliseconds(1000 * median(seconds))} (median)")
     total = sum(found.layers.values())
     if total:
         shares = sorted(found.layers.items(), key=lambda item: -item[1])[:5]

@@ -47,7 +47,8 @@ def page(report: Report) -> Iterator[str]:
 def _header(report: Report) -> str:
     first = min(trace.summary.start_ns for trace in report.traces) / 1e9
     last = max(trace.summary.end_ns for trace in report.traces) / 1e9
-    hosts = {str((row.get("host") or {}).get("generation", "")) for row in report.processes} - {""}
+    known = [process.record.get("host") or {} for process in report.processes]
+    hosts = {str(host.get("generation", "")) for host in known} - {""}
     words = [
         f"{_moment(first)} to {_moment(last)}",
         *(f"Agent Zero {host}" for host in sorted(hosts)),
@@ -62,8 +63,10 @@ def _header(report: Report) -> str:
 
 def _footer(report: Report) -> str:
     left_out = "".join(element("li", text(sentence)) for sentence in report.left_out)
+    processes = "".join(element("li", text(line)) for line in report.process_lines)
     return (
         "<footer>"
+        + (f"<p>Recorded by:</p><ul>{processes}</ul>" if processes else "")
         + (f"<p>Left out of this page:</p><ul>{left_out}</ul>" if left_out else "")
         + f"<p>Made {text(_moment(report.made_at))} from the local store {text(report.source)} by "
         "<code>autoperf report --html</code>. Every number was measured; percentiles are by nearest rank. "

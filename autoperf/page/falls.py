@@ -55,10 +55,9 @@ def _trace(trace: TraceReport, longest: float, *, opened: bool) -> str:
     when = time.strftime("%m-%d %H:%M:%S", time.localtime(one.start_ns / 1e9))
     used = " ".join(one.tools)
     words = text(" ".join((one.chat or "", who, used, one.trace_id)).lower(), 2000)
-    reported = one.input_tokens is not None or one.output_tokens is not None
     facts = [
         f"{count(one.tool_calls)} tools",
-        f"{count(one.input_tokens)} / {count(one.output_tokens)} tokens" if reported else "",
+        one.tokens.text,
     ]
     heading = (
         f'<summary><span class="when">{when}</span><span class="who">{name(who)}'

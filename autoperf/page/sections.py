@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from autoperf.insight.counters import hit_rate
+from autoperf.insight.facts.caches import Cache
+from autoperf.insight.facts.measurements import NEEDED
 from autoperf.insight.layers import EXPLANATION, LAYERS
 from autoperf.insight.reports import Report
 from autoperf.insight.statistics import FIRST_CHUNK, ONLY_IF_SLOW, PARTS, Change, Timing
@@ -15,28 +16,22 @@ from autoperf.wording import count, milliseconds, percent
 
 _ROWS: Final = 25
 _CHANGES: Final = 10
-_ENOUGH: Final = 10
 
 
 def facts(report: Report) -> str:
     """The numbers to see first."""
     seconds = sorted(trace.summary.seconds for trace in report.traces if trace.summary.by_user)
-    tokens_in, tokens_out = report.total("input_tokens"), report.total("output_tokens")
-    lookups = report.counters("lookups").get("tools", {})
+    used, tools = report.tokens, report.caches.get("tools")
     tiles = [
-        ("user messages", count(len(seconds))),
+        ("user messages", count(report.total("messages"))),
         ("median message", milliseconds(seconds[(len(seconds) - 1) // 2] * 1000) if seconds else "-"),
         ("model calls", count(report.total("model_calls"))),
         ("tool calls", count(report.total("tool_calls"))),
-        ("reported tokens, in / out", f"{_short(tokens_in)} / {_short(tokens_out)}"),
+        (f"tokens, in/out{', ' * bool(used.coverage)}{used.coverage}", used.cell.partition(" (")[0]),
         ("errors", count(report.total("errors"))),
-        ("tool look-ups kept", percent(hit_rate(lookups))),
+        ("tool look-ups kept", percent(tools.hit_rate if tools else None)),
     ]
-    shown = "".join(
-        f"<div><dt>{label}</dt><dd>{value}</dd></div>"
-        for label, value in tiles
-        if value not in ("-", "- / -")
-    )
+    shown = "".join(f"<div><dt>{label}</dt><dd>{value}</dd></div>" for label, value in tiles if value != "-")
     return f'<dl class="tiles">{shown}</dl>\n'
 
 
@@ -72,12 +67,12 @@ def changes(report: Report) -> str:
     before = report.before
     if before is None:
         return ""
-    now = sum(trace.summary.by_user for trace in report.traces)
+    now = report.total("messages") or 0
     lead = (
         f"Before: {text(before.description)}, {before.messages:,} messages. After: {now:,} messages. The "
         "ratio is the median before divided by the median after: above 1 is faster now. Only runs that did "
         "the same, on a machine as busy, can be compared; look at the counts. Extensions are left out: they "
-        "have a span only where they took long."
+        f"have a span only where they took long. {NEEDED.capitalize()}."
     )
     rows = [
         (
@@ -126,24 +121,25 @@ def others(report: Report) -> str:
 def caches(report: Report) -> str:
     """What was found kept, by the counters of the processes that recorded these traces."""
     lookups = [
-        (text(kind), count(row.get("lookups")), count(row.get("hits")), count(row.get("misses")), _share(row))
-        for kind, row in report.counters("lookups").items()
-        if row.get("lookups")
+        (text(one.name), count(one.lookups), count(one.hits), count(one.misses), _share(one))
+        for one in report.caches.values()
+        if one.lookups
     ]
     kept = [
         (
-            text(kind),
-            f"{count(row.get('currsize'))} of {count(row.get('maxsize'))}",
-            *(count(row.get(key)) for key in ("hits", "loads", "evictions", "invalidations", "reexecutions")),
-            _milli(row.get("seconds_loading")),
-            _milli(row.get("seconds_saved")),
+            text(one.name),
+            f"{count(one.currsize)} of {count(one.maxsize)}",
+            *map(count, (one.loads, one.evictions, one.invalidations, one.reexecutions)),
+            _milli(one.seconds_loading),
+            _milli(one.seconds_saved),
         )
-        for kind, row in report.counters("caches").items()
+        for one in report.caches.values()
+        if one.stores
     ]
     body = table(("look-ups", "calls", "hits", "misses", "hit rate"), lookups, 4) if lookups else ""
     if kept:
-        head = ("cache", "kept", "hits", "loads", "evicted", "stale", "re-run", "loading", "saved")
-        body += table(head, kept, 8)
+        head = ("cache", "kept", "loads", "evicted", "stale", "re-run", "loading", "saved")
+        body += table(head, kept, 7)
     several = f"{len(report.processes):,} processes" if len(report.processes) != 1 else "the process"
     return section("Caches", body, f"Counted by {several} behind these traces, from start to end.")
 
@@ -196,30 +192,21 @@ def _what(row: Timing) -> str:
 
 
 def _ratio(one: Change) -> str:
-    if one.ratio is None:
-        return "-"
-    # A colour is a claim: not for a handful of measurements, nor for what may be noise.
-    enough = min(one.before.count, one.after.count) >= _ENOUGH
-    kind = "good" if one.ratio > 1.1 else "bad" if one.ratio < 0.9 else ""
-    return element("span", f"{one.ratio:.2f}x", kind if enough else "")
+    # A colour is a claim: not for what may be noise.
+    ratio = one.ratio or 1.0
+    return element("span", one.told, "good" if ratio > 1.1 else "bad" if ratio < 0.9 else "")
 
 
 def _median(row: Timing | None) -> str:
     return milliseconds(row.p50_ms) if row else "-"
 
 
-def _share(row: dict[str, float]) -> str:
-    share = hit_rate(row)
-    if share is None:
-        return "-"
+def _share(one: Cache) -> str:
+    share = one.hit_rate
+    if share is None or one.why:
+        return text(one.why or "-")
     return f'<svg class="rate" aria-hidden="true">{rect(0, share, "p50")}</svg> {percent(share)}'
 
 
 def _milli(seconds: float | None) -> str:
     return milliseconds(None if seconds is None else seconds * 1000)
-
-
-def _short(number: int | None) -> str:
-    if number is None:
-        return "-"
-    return f"{number:,}" if number < 100_000 else f"{number / 1000:,.0f}k"

@@ -61,9 +61,9 @@ def _numbers(row: Any, key: str, attributes: dict[str, str]) -> Iterator[Reading
         yield value, attributes
 
 
-def _of_caches(key: str) -> Callable[[State], Iterator[Reading]]:
+def _of_caches(key: str, table: str = "caches") -> Callable[[State], Iterator[Reading]]:
     def read(state: State) -> Iterator[Reading]:
-        for cache, row in (state.get("caches") or {}).items():
+        for cache, row in (state.get(table) or {}).items():
             yield from _numbers(row, key, {names.CACHE_NAME: str(cache)})
 
     return read
@@ -93,8 +93,8 @@ _SWITCHES: Final = {"switches_voluntary": "voluntary", "switches_involuntary": "
 
 # Process conventions for ``process``; the others are our own.
 OBSERVED: Final = (
-    Observed(names.CACHE_HITS, COUNTER, "{hit}", "Found without loading.", _of_caches("hits")),
-    Observed(names.CACHE_MISSES, COUNTER, "{miss}", "Had to be loaded.", _of_caches("misses")),
+    Observed(names.CACHE_HITS, COUNTER, "{hit}", "Found without loading.", _of_caches("hits", "lookups")),
+    Observed(names.CACHE_MISSES, COUNTER, "{miss}", "Had to be loaded.", _of_caches("misses", "lookups")),
     Observed(names.CACHE_EVICTIONS, COUNTER, "{entry}", "Dropped for want of room.", _of_caches("evictions")),
     Observed(names.CACHE_SIZE, UP_DOWN_COUNTER, "{entry}", "Entries kept.", _of_caches("currsize")),
     Observed(

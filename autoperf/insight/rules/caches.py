@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from autoperf.insight.facts import Facts, Recommendation
+from autoperf.insight.facts.caches import caches
 
 _ENOUGH: Final = 200
 _POOR: Final = 0.6
@@ -28,17 +29,17 @@ def rates(facts: Facts) -> Iterator[Recommendation]:
             yield _older(name, cache, evidence)
 
 
-def _counted(facts: Facts, name: str) -> tuple[int | None, int, dict[str, Any]]:
+def _counted(facts: Facts, name: str) -> tuple[float | None, float, dict[str, Any]]:
     """Hits, look-ups and the cache's own counts since its size or age was last changed in that process."""
-    lookups = (facts.process.get("lookups") or {}).get(name) or {}
-    cache = dict((facts.process.get("caches") or {}).get(name) or {})
+    known = caches(facts.process).get(name)
+    if known is None or not known.stores:
+        return None, 0, {}
+    cache = known.as_row()
     before = (facts.process.get("changed") or {}).get(name) or {}
     for counter in _COUNTERS:
-        if counter in cache:
-            cache[counter] -= before.get(counter, 0)
-    hits = lookups.get("hits")
-    total = lookups.get("lookups", 0) - before.get("lookups", 0)
-    return None if hits is None else hits - (before.get("hits") or 0), total, cache
+        cache[counter] = (cache[counter] or 0) - (before.get(counter) or 0)
+    total = (known.lookups or 0) - (before.get("lookups") or 0)
+    return None if known.hits is None else known.hits - (before.get("hits") or 0), total, cache
 
 
 def _larger(facts: Facts, name: str, option: str, cache: Any, evidence: str) -> Recommendation:
@@ -75,16 +76,16 @@ def _spared(cache: Any) -> str:
 def sizes(facts: Facts) -> Iterator[Recommendation]:
     """A cache that was made larger than ever needed."""
     for name, option in _SIZE.items():
-        cache = (facts.process.get("caches") or {}).get(name) or {}
-        if cache.get("hits", 0) + cache.get("misses", 0) < 5 * _ENOUGH or not cache.get("currsize"):
+        cache = caches(facts.process).get(name)
+        if cache is None or (cache.lookups or 0) < 5 * _ENOUGH or not cache.currsize or not cache.maxsize:
             continue
-        enough = max(50, 2 * cache["currsize"])
-        if cache["maxsize"] >= 8 * cache["currsize"] and cache["maxsize"] > 4 * enough:
+        enough = max(50, 2 * cache.currsize)
+        if cache.maxsize >= 8 * cache.currsize and cache.maxsize > 4 * enough:
             yield Recommendation(
                 "cache too large",
                 "low",
                 f"The cache of {name} has far more room than was ever used",
-                f"{cache['currsize']} of {cache['maxsize']:,} entries are used",
+                f"{cache.currsize} of {cache.maxsize:,} entries are used",
                 "a bound on memory that means something",
                 f"AUTOPERF_{option.upper()}={enough}",
                 (option, str(enough)),
