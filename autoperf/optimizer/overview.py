@@ -81,7 +81,8 @@ def _failures(row: Mapping[str, Any]) -> Iterator[str]:
     failed = [f"{cell(one.get('seam'))} ({count(one.get('count'))})" for one in shown]
     if failed:
         outs = dict.fromkeys(one.get("way_out") or way_out(of_seam(str(one.get("seam")))) for one in shown)
-        yield f"failures of autoperf, each passed over: {', '.join(failed)}; to leave it out: {', '.join(outs)}"
+        passed = f"failures of autoperf, each passed over: {', '.join(failed)}"
+        yield f"{passed}; to leave it out: {', '.join(outs)}"
 
 
 def _lookups(process: Process) -> list[str]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from autoperf.wording import printable
+
 _TROUBLED = ("failed", "inert")
 
 
@@ -32,7 +34,7 @@ def patches(record: Mapping[str, Any]) -> Patches:
     """Of the process of ``record``: rows that nobody waits for are in no count."""
     rows = record.get("patches") or []
     problems = tuple(
-        f"{row.get('target')} is {row['state']}: {row.get('reason') or 'no reason recorded'}"
+        printable(f"{row.get('target')} is {row['state']}: {row.get('reason') or 'no reason recorded'}")
         for row in rows
         if row.get("state") in _TROUBLED
     )
