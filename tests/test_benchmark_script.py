@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
 from autoperf import cli
-from autoperf.benchmark import checkout
+from autoperf.benchmark import checkout, mcpcalls, separate
 from autoperf.benchmark.client import Answer
 from autoperf.benchmark.conversation import Conversation, Turn, answer, echo
 from autoperf.benchmark.meanwhile import Act, Acts
@@ -129,3 +131,46 @@ def test_what_is_said_meanwhile_is_answered_too() -> None:
     assert "before it came to: say" in unmet(turn, FINE, acts(say, left=1), model)
     model.script(["second"], "marker")
     assert "1 of 2 times" in unmet(turn, FINE, acts(), model), "another chat's script counts"
+
+
+def test_a_host_that_gives_no_token(host: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUB_HOST", "works")
+    (host / "python" / "api").mkdir()
+    (host / "python" / "api" / "csrf_token.py").write_text("")
+    with pytest.raises(HostError, match="/csrf_token was answered 501: ") as failure:
+        checkout.run(host, TALK, tmp_path / "work")
+    assert "stub host: begins" in str(failure.value)
+
+
+def test_servers_of_the_host_run_on_the_interpreter_that_was_named(host: Path, tmp_path: Path) -> None:
+    spoken = Conversation("", (), settings={"mcp_servers": "{python} {root}/server.py"})
+    checkout.prepare(host, tmp_path / "copy", "http://127.0.0.1:9/v1", spoken, python="/opt/venv/bin/python")
+    settings = json.loads((tmp_path / "copy" / "tmp" / "settings.json").read_text())
+    assert settings["mcp_servers"] == f"/opt/venv/bin/python {tmp_path}/copy/server.py"
+
+
+def test_a_part_that_does_not_end_is_a_failure(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match=r"the seams were not timed within 0\.2 s"):
+        separate.told(["sleep", "60"], tmp_path, os.environ, "seams", 0.2)
+
+
+MCP_HANDLER = """
+class MCPServerLocal:
+    def __init__(self, config): ...
+    async def call_tool(self, name, arguments):
+        class Content: text = "no such tool"
+        class Result: isError, content = FAILS, [Content()]
+        return Result()
+"""
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_mcp_calls_that_fail_alike_are_not_timed(tmp_path: Path, fails: bool) -> None:
+    (tmp_path / "helpers").mkdir()
+    (tmp_path / "helpers" / "mcp_handler.py").write_text(MCP_HANDLER.replace("FAILS", str(fails)))
+    words = [sys.executable, str(mcpcalls.SCRIPT), "server.py", "1", "0"]
+    if fails:
+        with pytest.raises(HostError, match="no such tool"):
+            separate.told(words, tmp_path, os.environ, "calls", 60)
+    else:
+        assert separate.told(words, tmp_path, os.environ, "calls", 60)["answers"] == ["no such tool"]

@@ -81,3 +81,4 @@ def test_a_store_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     assert result.returncode == 0
     assert result.stderr.count("\n") == 1
     assert "traces are not kept" in result.stderr
+    assert "; to leave it out: AUTOPERF_FEATURES=-trace or AUTOPERF_DISABLED=1\n" in result.stderr

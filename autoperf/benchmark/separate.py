@@ -30,7 +30,7 @@ def told(
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise HostError(f"the {what} were not timed within {timeout:.0f} s") from None
+        raise HostError(f"the {what} were not timed within {timeout:g} s") from None
     try:
         return json.loads(done.stdout.strip().splitlines()[-1])
     except (IndexError, ValueError):
