@@ -11,7 +11,8 @@ from pathlib import Path
 from autoperf.benchmark.changes import CHANGES
 from autoperf.benchmark.comparison import compare, table
 from autoperf.benchmark.conversation import CONVERSATIONS, Conversation, tools
-from autoperf.benchmark.process import HostError
+from autoperf.benchmark.process import START_TIMEOUT, HostError
+from autoperf.benchmark.progress import Progress
 from autoperf.benchmark.situations import SITUATIONS
 from autoperf.errors import AutoperfError
 from autoperf.interpreter import absolute
@@ -26,7 +27,8 @@ def main(argv: list[str] | None = None) -> int:
     """
     options = _parser().parse_args(argv)
     prefix = shlex.split(options.prefix)
-    with tempfile.TemporaryDirectory(prefix="autoperf-benchmark-") as folder:
+    with tempfile.TemporaryDirectory(prefix="autoperf-benchmark-") as folder, Progress(_tell) as progress:
+        progress(f"{options.conversation}, twice")
         try:
             python = absolute(options.python) if options.python else None
             result = compare(
@@ -37,6 +39,8 @@ def main(argv: list[str] | None = None) -> int:
                 python=python,
                 provider=options.provider,
                 chunk_size=options.chunk,
+                start_timeout=options.start_timeout,
+                stage=progress.stage,
             )
         except (AutoperfError, FileNotFoundError, HostError) as error:
             print(f"autoperf benchmark: {error}", file=sys.stderr)
@@ -51,6 +55,10 @@ def main(argv: list[str] | None = None) -> int:
         "\n".join(["transcripts differ:", *result.differences]) if result.differences else "transcripts equal"
     )
     return 0 if result.equal else 1
+
+
+def _tell(line: str) -> None:
+    print(f"... {line}", file=sys.stderr, flush=True)
 
 
 def _conversation(options: argparse.Namespace) -> Conversation:
@@ -68,6 +76,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=2, help="messages")
     parser.add_argument("--length", type=int, default=0, help="characters of each final answer, at least")
     parser.add_argument("--chunk", type=int, default=24, help="characters per streamed event")
+    parser.add_argument(
+        "--start-timeout",
+        type=float,
+        default=START_TIMEOUT,
+        help="seconds that the host has to open its port",
+    )
     parser.add_argument("--python", help="interpreter when the checkout has no .venv")
     parser.add_argument(
         "--provider", default="other", help="model provider to configure (v2.6: openai = Responses)"
