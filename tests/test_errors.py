@@ -153,7 +153,16 @@ def test_every_line_names_the_way_out(capsys: pytest.CaptureFixture[str]) -> Non
 
 # What belongs to no single feature.
 _OF_ALL = {
-    *("bootstrap", "idle work", "import hooks", "optimizer", "patches", "patching", "recommendations"),
+    *(
+        "bootstrap",
+        "fork",
+        "idle work",
+        "import hooks",
+        "optimizer",
+        "patches",
+        "patching",
+        "recommendations",
+    ),
     *("seam", "service.version", "start line", "stop", "watch", "import of {name}", "patching {name}"),
 }
 
