@@ -93,7 +93,7 @@ def report(subject: Subject) -> str:
     paths = Paths(subject.root, subject.python, subject.config)
     sections = {
         "Versions": _versions(subject),
-        "Findings": (f"{f.level}: {f.text}" for f in subject.findings if f.topic not in _TOLD_ELSEWHERE),
+        "Findings": _findings(subject),
         "Last run": _last_run(subject),
         "Seams": _seams(subject),
         "Failures": _failures(subject),
@@ -116,6 +116,14 @@ def _versions(subject: Subject) -> Iterator[str]:
     yield f"{platform.system()} {platform.release()}, {platform.machine()}"
     if python is not None:
         yield from (f"{name} {version}" for name, version in versions(python.executable, PACKAGES).items())
+
+
+def _findings(subject: Subject) -> Iterator[str]:
+    for finding in subject.findings:
+        if finding.topic not in _TOLD_ELSEWHERE:
+            yield f"{finding.level}: {finding.text}"
+        elif finding.level == "problem" and finding.topic != "last run":
+            yield f"problem: {finding.topic}; doctor says which, and may quote what is set"
 
 
 def _last_run(subject: Subject) -> Iterator[str]:

@@ -35,6 +35,10 @@ runpy.run_path("run_ui.py", run_name="__main__")
 """
 
 
+# A value that makes no sense, a name that is none; a collector that does not answer.
+TOPICS = ["configuration", "configuration", "telemetry"]
+
+
 def environment(home: Path, **more: str) -> dict[str, str]:
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("AUTOPERF_", "OTEL_", "PYTHON"))}
     path = os.pathsep.join([str(TEMPLATE), str(REPOSITORY)])
@@ -94,6 +98,9 @@ def test_of_a_process_that_failed(tmp_path: Path, debug: str) -> None:
     assert any(re.fullmatch(r"    \{host\}/agent\.py:\d+ (Agent\.)?\w+", frame) for frame in frames[:-2])
     assert re.fullmatch(r"    autoperf/agentzero/tools\.py:\d+ (lookup\.<locals>\.)?found", frames[-2])
     assert frames[-1] == "    elsewhere", "where the test made it fail"
+    problems = [line for line in section(text, "Findings") if line.startswith("* problem")]
+    quoting = [f"* problem: {topic}; doctor says which, and may quote what is set" for topic in TOPICS]
+    assert problems == quoting
     options = section(text, "Options")
     assert "* AUTOPERF_HOME=(a folder) (AUTOPERF_HOME)" in options
     assert "* AUTOPERF_DETAIL=step (default); all in the last run" in options

@@ -21,6 +21,7 @@ _FRAMES_SHOWN: Final = 4
 _DISTINCT_FAILURES_KEPT: Final = 50
 _OUR_DEPTH: Final = 100
 _TEXT_KEPT: Final = 300
+_OTHER: Final = "(other)"  # the reason under which kinds are counted when there are too many
 
 T = TypeVar("T")
 
@@ -50,11 +51,12 @@ class Failures:
             return self.of(seam)
         reason = _reason(error)
         # Before the lock: allocating may run the collector, that the host's code, and that may fail us again.
-        kind = self._kinds.get((seam, reason)) or _Kind(error)
+        known = self._kinds.get((seam, reason)) or self._kinds.get((seam, _OTHER))
+        kind = known or _Kind(error)
         with self._lock:
             key = (seam, reason)
             if key not in self._kinds and len(self._kinds) >= _DISTINCT_FAILURES_KEPT:
-                key = (seam, "(other)")
+                key = (seam, _OTHER)
             kind = self._kinds.setdefault(key, kind)
             kind.count += 1
             first, total = kind.count == 1, self._total(seam)
