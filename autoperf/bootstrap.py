@@ -98,6 +98,7 @@ def instrument(root: str | os.PathLike[str] | None = None, **options: Any) -> Ru
 
 def start(root: Path, layout: Layout, **options: Any) -> Runtime:
     """Start the runtime of this process, or return the one that runs; only a server process prints lines."""
+    begun = time.thread_time()
     from autoperf.runtime import Runtime, current
 
     running = current()
@@ -114,6 +115,7 @@ def start(root: Path, layout: Layout, **options: Any) -> Runtime:
     # The decision is made: a finder still waiting would instrument again after `uninstrument`.
     sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != "AutoperfFinder"]
     runtime = Runtime.start(root, layout, config)
+    runtime.starting = time.thread_time() - begun
     launches.remove(os.environ)
     if config.tool != "off":
         runtime.probe.optimizer = _at_first_call(runtime)

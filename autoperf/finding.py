@@ -10,7 +10,9 @@ from types import ModuleType
 from typing import Any, Final
 
 from autoperf.errors import guarded
-from autoperf.errors.fence import ALWAYS, fenced, nothing, standing_in
+from autoperf.errors.fence import fenced
+from autoperf.errors.standins import nothing, standing_in
+from autoperf.errors.switch import ALWAYS
 
 _SEAM: Final = "import hooks"
 

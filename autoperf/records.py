@@ -71,6 +71,11 @@ SHAPE: Final[Any] = {
         "metrics": {"dropped": NUMBER, "exporters": [_EXPORTER], ...: ANY},
         ...: ANY,
     },
+    "cost": {
+        "seams": [{"seam": TEXT, "feature": TEXT, ...: NUMBER, NEEDED: ("seconds", "error")}],
+        "threads": {...: NUMBER},
+        ...: NUMBER,
+    },
     "failures": [
         {"seam": TEXT, "reason": TEXT, "count": NUMBER, "way_out": TEXT, "error": TEXT, "text": TEXT}
         | {"frames": [TEXT], ...: ANY}

@@ -19,7 +19,6 @@ from autoperf.monitor.archive import samples, stalls
 from autoperf.processes import as_seen, ended_by_exec
 from autoperf.shortening import homeless
 from autoperf.store import Store
-from autoperf.telemetry.cost import span_seconds
 from autoperf.version import __version__
 
 # In one report; more would be neither read nor held in memory.
@@ -40,7 +39,7 @@ def collect(directory: Path, last: int, baseline: Path | None = None) -> Report:
         now, observed, skipped = _chosen(history, processes, last, split=baseline is None)
         if not now:
             raise AutoperfError(f"{homeless(str(history.path))} holds no trace yet")
-        report = Report(homeless(str(directory)), time.time(), __version__, span_cost_s=span_seconds())
+        report = Report(homeless(str(directory)), time.time(), __version__)
         report.left_out += skipped
         report.left_out += _fill(report, history, now)
         if not report.traces:

@@ -29,6 +29,7 @@ from autoperf.caching import Cache
 from autoperf.config import OPTIONS, Config
 from autoperf.errors import failures, guarded, say
 from autoperf.errors.frames import host
+from autoperf.errors.meters import meters
 from autoperf.monitor import Archive, Monitor, Readings, Stall, Stalls
 from autoperf.patching import PatchSet
 from autoperf.revisions import revision
@@ -108,6 +109,7 @@ class Runtime:
         self._described: dict[str, Any] = {}
         self._inherited: dict[str, Any] = {}
         self._undo = ExitStack()
+        self.starting = 0.0  # CPU seconds of loading autoperf and starting it, past which it is ready
 
     @classmethod
     def start(cls, root: Path, layout: Layout, config: Config) -> Runtime:
@@ -116,6 +118,7 @@ class Runtime:
         When telemetry cannot start, the patches work without it; that is recorded and shown by ``status``.
         """
         global _current
+        meters.restart()
         runtime = cls(root, layout, config)
         try:
             runtime._begin()
@@ -229,6 +232,7 @@ class Runtime:
         self.code.cache.forked()
         self.monitor.forked()
         self.probe.forked()
+        meters.restart()
         failures.forked()
         with guarded("fork"):
             self.started = time.time()
@@ -272,6 +276,7 @@ class Runtime:
             "optimizer": dict(probe.tool_use),
             "extension_points": probe.points.as_rows(),
             "telemetry": {} if self.telemetry is None else self.telemetry.counts(),
+            "cost": self._cost(),
             "failures": failures.as_rows(),
         }
 
@@ -302,6 +307,14 @@ class Runtime:
         now = time.time()
         stalls = tuple(asdict(stall) for stall in list(self.monitor.recent_stalls))
         return Process({**self.snapshot(), "updated": now}, ALIVE, now, stalls)
+
+    def _cost(self) -> dict[str, Any]:
+        """CPU seconds of autoperf in this process, and of all of it; the seams by the feature they serve."""
+        features = {row.patch.target: row.patch.feature for row in self.patches.rows}
+        told = meters.as_row()
+        seams = [{**row, "feature": features.get(row["seam"], "trace")} for row in told["seams"]]
+        starting = round(self.starting + self.patches.seconds, 6)
+        return {**told, "seams": seams, "start": starting, "cpu": round(time.process_time(), 3)}
 
     def _announce_when_settled(self) -> None:
         self._patched += 1

@@ -17,18 +17,10 @@ from typing import Any
 import pytest
 
 from autoperf.errors import failures, frames
-from autoperf.errors.fence import (
-    ALWAYS,
-    DISABLE_AFTER_FAILURES,
-    MISS,
-    Shortcut,
-    View,
-    fenced,
-    inside,
-    looked_up,
-    standing_in,
-)
+from autoperf.errors.fence import MISS, Shortcut, View, fenced, inside
 from autoperf.errors.frames import host, without_ours
+from autoperf.errors.standins import looked_up, standing_in
+from autoperf.errors.switch import ALWAYS, DISABLE_AFTER_FAILURES
 from autoperf.patching import Switch, replacement, wrapping
 
 SEAM = "a_host:function"

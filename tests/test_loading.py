@@ -15,7 +15,7 @@ from autoperf.agentzero.loading import ClassLoading, Loaded
 from autoperf.agentzero.tracebacks import without_our_frames
 from autoperf.caching import Cache
 from autoperf.errors import failures
-from autoperf.errors.fence import DISABLE_AFTER_FAILURES
+from autoperf.errors.switch import DISABLE_AFTER_FAILURES
 from autoperf.patching import Switch, replacement
 from tests.loaders import BY_PATH, PURE, STATEFUL, Host
 

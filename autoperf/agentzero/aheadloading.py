@@ -15,7 +15,7 @@ from autoperf.agentzero.hostcall import HostCall
 from autoperf.agentzero.loading import ClassLoading, Guards, Loaded
 from autoperf.agentzero.purity import Judgement
 from autoperf.caching import Cache
-from autoperf.errors.fence import failed
+from autoperf.errors.switch import failed
 from autoperf.stamps import ABSENT, Stamp, stamp_or_none
 
 # Two threads that parse at the same time can fail each other on 3.11, up to 3.11.7 (CPython gh-106905), and

@@ -7,7 +7,7 @@ from types import CodeType, CoroutineType, FunctionType
 from typing import Any, Awaitable, Final  # noqa: UP035 - the host's own
 
 from autoperf.agentzero.hostcache import ExtensionClasses
-from autoperf.errors.fence import looked_up, standing_in
+from autoperf.errors.standins import looked_up, standing_in
 
 Call = Callable[..., Any]
 _SEAM: Final = "extension calls"

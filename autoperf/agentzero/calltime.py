@@ -7,8 +7,8 @@ from collections.abc import Coroutine, Generator
 from types import coroutine
 from typing import Any, Final
 
-from autoperf.errors.fence import failed
 from autoperf.errors.frames import without_ours
+from autoperf.errors.switch import failed
 
 _SEAM: Final = "model streams"
 _clock: Final = time.perf_counter

@@ -12,7 +12,8 @@ from types import CodeType, ModuleType
 from typing import Any, Final
 
 from autoperf.caching import Cache
-from autoperf.errors.fence import ALWAYS, View, fenced
+from autoperf.errors.fence import View, fenced
+from autoperf.errors.switch import ALWAYS
 from autoperf.patching import Switch
 from autoperf.stamps import ABSENT, Stamp, stamp_or_none
 

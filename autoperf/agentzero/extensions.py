@@ -14,6 +14,7 @@ from autoperf.agentzero.hostcache import ExtensionClasses
 from autoperf.agentzero.points import EDGES, Looking, Points
 from autoperf.agentzero.probe import Probe
 from autoperf.errors import guarded
+from autoperf.errors.around import SKIP, Around, Begun
 from autoperf.errors.fence import MISS, Shortcut
 from autoperf.patching import Switch, expect_parameters
 
@@ -22,29 +23,24 @@ Call = Callable[..., Any]
 _KNOWN: Final = 1000
 
 
-def of_agent(probe: Probe) -> Callable[[Call, Switch], Call]:
+def of_agent(probe: Probe) -> Callable[[Call, Switch], Around]:
     """For ``Agent.call_extensions(folder, **kwargs)`` (v0.8 to v0.9.2), which loads at every call."""
 
-    def build(original: Call, _switch: Switch) -> Call:
+    def build(original: Call, _switch: Switch) -> Around:
         expect_parameters(original, "self", "folder")
         points = Points(probe)
-
-        async def call_extensions(call: Any, self: Any, /, folder: str, **kwargs: Any) -> Any:
-            with points.call(folder):
-                return await call(self, folder, **kwargs)
-
-        return call_extensions
+        return Around(lambda _agent, /, folder, **_kwargs: points.begin(folder))
 
     return build
 
 
-def of_module(probe: Probe, *, fast: bool = False) -> Callable[[Call, Switch], Shortcut]:
+def of_module(probe: Probe, *, fast: bool = False) -> Callable[[Call, Switch], Around]:
     """For ``call_extensions(extension_point, agent=None, **kwargs)`` (v0.9.3 to v0.9.8).
 
     With ``fast``, a point whose folders are known to be absent or empty returns at once (v0.9.8).
     """
 
-    def build(original: Call, _switch: Switch) -> Shortcut:
+    def build(original: Call, _switch: Switch) -> Around:
         expect_parameters(original, "extension_point", "agent")
         points = Points(probe)
         is_empty = _emptiness(probe, original) if fast else None
@@ -52,23 +48,19 @@ def of_module(probe: Probe, *, fast: bool = False) -> Callable[[Call, Switch], S
         if is_empty is not None:
             probe.extension_lookups.count_hits_with(lambda: empty)
 
-        def nothing_to_run(extension_point: str, agent: Any = None, **_kwargs: Any) -> Any:
+        def begin(extension_point: str, agent: Any = None, **_kwargs: Any) -> Begun:
             nonlocal empty
+            traced = probe.tracing is not None
             if (
-                is_empty is None
-                or (probe.tracing is not None and extension_point in EDGES)
-                or not is_empty(extension_point, agent)
+                is_empty is not None
+                and not (traced and extension_point in EDGES)
+                and is_empty(extension_point, agent)
             ):
-                return MISS
-            empty += 1
-            return None
+                empty += 1
+                return SKIP
+            return points.begin(extension_point) if traced else Looking(probe)
 
-        async def call_extensions(call: Any, /, extension_point: str, *args: Any, **kwargs: Any) -> Any:
-            looked = Looking(probe) if probe.tracing is None else points.call(extension_point)
-            with looked:
-                return await call(extension_point, *args, **kwargs)
-
-        return Shortcut(nothing_to_run, call_extensions)
+        return Around(begin)
 
     return build
 
@@ -112,17 +104,18 @@ def _emptiness(probe: Probe, original: Call) -> Callable[[Any, Any], bool] | Non
     return is_empty
 
 
-def instances(probe: Probe) -> Callable[[Call, Switch], Call]:
+def instances(probe: Probe) -> Callable[[Call, Switch], Around]:
     """For ``Extension.__init__(agent, ...)``: every generation makes an extension right before it runs it."""
 
-    def build(_original: Call, _switch: Switch) -> Call:
-        def __init__(call: Any, self: Any, /, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it is around it
-            point = probe.point.get()
-            if point is not None:
-                point.begins(type(self))
-            call(self, *args, **kwargs)
+    def build(_original: Call, _switch: Switch) -> Around:
+        current = probe.point.get
 
-        return __init__
+        def begins(extension: Any, /, *_args: Any, **_kwargs: Any) -> None:
+            point = current()
+            if point is not None:
+                point.begins(type(extension))
+
+        return Around(begins)
 
     return build
 
@@ -193,71 +186,42 @@ class Cached:
         self._fast = fast
         self._points = Points(probe)
 
-    def asynchronous(self, original: Call, _switch: Switch) -> Shortcut:
+    def asynchronous(self, original: Call, _switch: Switch) -> Around:
         """Wrapper for the coroutine function."""
-        find, known, run = self._parts(original, edges=EDGES)
-        probe, points, bound = self._probe, self._points, self._classes.bound
+        return self._around(original, edges=EDGES)
 
-        async def call_extensions_async(
-            call: Any, extension_point: str, agent: Any = None, **kwargs: Any
-        ) -> Any:
-            classes = known(extension_point, agent)
-            if probe.tracing is None and classes is not None:
-                return await call.via(run)(extension_point, agent, **kwargs)
-            with points.call(extension_point, classes, unsure=not bound()):
-                return await call.via(run)(extension_point, agent, **kwargs)
-
-        return Shortcut(find, call_extensions_async)
-
-    def synchronous(self, original: Call, _switch: Switch) -> Shortcut:
+    def synchronous(self, original: Call, _switch: Switch) -> Around:
         """Wrapper for the plain function."""
-        find, known, run = self._parts(original, edges=frozenset())
-        probe, points, bound = self._probe, self._points, self._classes.bound
+        return self._around(original, edges=frozenset())
 
-        def call_extensions_sync(call: Any, /, extension_point: str, agent: Any = None, **kwargs: Any) -> Any:
-            classes = known(extension_point, agent)
-            if probe.tracing is None and classes is not None:
-                return call.via(run)(extension_point, agent, **kwargs)
-            with points.call(extension_point, classes, unsure=not bound()):
-                return call.via(run)(extension_point, agent, **kwargs)
-
-        return Shortcut(find, call_extensions_sync)
-
-    def _parts(self, original: Call, edges: frozenset[str]) -> tuple[Call, Call, Call]:
-        """What answers for a point with nothing to run, what knows its classes, and what runs them."""
+    def _around(self, original: Call, edges: frozenset[str]) -> Around:
         expect_parameters(original, "extension_point", "agent")
         self._bind(original)
         probe, known, fast = self._probe, self._classes.reader(), self._fast
+        points, bound = self._points, self._classes.bound
         empty = full = 0
-        # Points that had something to run once: to look first would only make them slower.
+        # Points that had something to run once: without statistics, a look first only makes them slower.
         busy: set[str] = set()
         probe.extension_lookups.count_hits_with(lambda: empty + full)
 
-        def nothing_to_run(extension_point: str, agent: Any = None, **_kwargs: Any) -> Any:
-            nonlocal empty
-            if (
-                not fast
-                or extension_point in busy
-                or (probe.tracing is not None and extension_point in edges)
-            ):
-                return MISS
+        def begin(extension_point: str, agent: Any = None, **_kwargs: Any) -> Begun | None:
+            nonlocal empty, full
+            traced = probe.tracing is not None
+            if extension_point in busy and not traced:
+                full += 1
+                return None
             classes = known(extension_point, agent)
-            if classes is None or classes:
-                return MISS
-            empty += 1
-            return None
+            if fast and classes is not None and not classes and not (traced and extension_point in edges):
+                empty += 1
+                return SKIP
+            if classes is not None and not traced:
+                full += 1
+                if classes and len(busy) < _KNOWN:
+                    busy.add(extension_point)
+                return None
+            return points.begin(extension_point, classes, unsure=not bound())
 
-        def classes_of(extension_point: str, agent: Any) -> list[type] | None:
-            nonlocal full
-            classes = (
-                [] if extension_point in busy and probe.tracing is None else known(extension_point, agent)
-            )
-            if classes and len(busy) < _KNOWN:
-                busy.add(extension_point)
-            full += classes is not None and probe.tracing is None
-            return classes
-
-        return nothing_to_run, classes_of, extension_call(original, self._classes) if fast else original
+        return Around(begin, extension_call(original, self._classes) if fast else None)
 
     def _bind(self, original: Call) -> None:
         with guarded("extension calls"):

@@ -12,6 +12,8 @@ _NOBODY: Final = ("none", "none")
 _OWNERS_KEPT: Final = 256
 # What the host's own look-up goes through in the module of its cache.
 _GONE_THROUGH: Final = ("get", "determine_cache_key", "_is_enabled")
+# In the place of the switches of a cache that has none.
+_ALWAYS_ON: Final[dict[str, Any]] = {"_enabled_global": True, "_enabled_areas": {}}
 
 
 def _environment() -> tuple[Any, Any]:
@@ -38,6 +40,7 @@ class ExtensionClasses:
         self._lookup: Any = None
         self._cache: dict[str, Any] = {}
         self._cache_globals: dict[str, Any] = {}
+        self._switches: dict[str, Any] = {}
         self._gone_through: tuple[Any, ...] = ()
         self._area = ""
 
@@ -48,6 +51,8 @@ class ExtensionClasses:
         self._lookup = host_globals.get("_get_extension_classes")
         self._cache_globals = getattr(cache, "__dict__", {})
         self._gone_through = tuple(map(self._cache_globals.get, _GONE_THROUGH))
+        switched = "_is_enabled" in self._cache_globals or _ALWAYS_ON.keys() & self._cache_globals.keys()
+        self._switches = self._cache_globals if switched else _ALWAYS_ON
         entries, area = self._cache_globals.get("_cache"), host_globals.get("_CLASSES_CACHE_AREA")
         if isinstance(entries, dict) and isinstance(area, str) and callable(self._lookup):
             self._cache, self._area, self._bound = entries, area, True
@@ -68,6 +73,7 @@ class ExtensionClasses:
         """`of` in one piece, for what is asked for every chunk, a dozen times; to be made after `bind`."""
         environment, log_variable = self._environment, self._log_variable
         functions, lookup, host = self._globals, self._lookup, self._cache_globals
+        switches = self._switches
         cache, area, verify = self._cache, self._area, self._verify
         get, key_of, enabled = self._gone_through or (None, None, None)
 
@@ -86,7 +92,7 @@ class ExtensionClasses:
                     or host.get("_is_enabled") is not enabled
                 ):
                     return None
-                if not host["_enabled_global"] or not host["_enabled_areas"].get(area, True):
+                if not switches["_enabled_global"] or not switches["_enabled_areas"].get(area, True):
                     return None
                 if agent:
                     profile, project = agent.config.profile, agent.context.get_data("project")
@@ -122,7 +128,7 @@ class ExtensionClasses:
         keys: dict[tuple[str, str], tuple[tuple[str, ...], tuple[str, ...]]] = {}
 
         def both_empty(agent: Any) -> bool:
-            host = self._cache_globals
+            switches = self._switches
             if (
                 not self._verified
                 or not self._bound
@@ -131,9 +137,9 @@ class ExtensionClasses:
             ):
                 return False
             try:
-                if not self._its_own() or not host["_enabled_global"]:
+                if not self._its_own() or not switches["_enabled_global"]:
                     return False
-                if not host["_enabled_areas"].get(self._area, True):
+                if not switches["_enabled_areas"].get(self._area, True):
                     return False
                 entries = self._cache[self._area]
                 owner = _owner(agent) if agent else _NOBODY
@@ -156,11 +162,11 @@ class ExtensionClasses:
         # A plugin may have put its own look-up there, or switched the cache off: then the host decides.
         if not self._bound or self._globals.get("_get_extension_classes") is not self._lookup:
             return None
-        if self._log_variable in self._environment or not self._cache_globals.get("_enabled_global", True):
+        if self._log_variable in self._environment or not self._switches.get("_enabled_global", True):
             return None
         if not self._its_own():
             return None
-        if not self._cache_globals.get("_enabled_areas", {}).get(self._area, True):
+        if not self._switches.get("_enabled_areas", {}).get(self._area, True):
             return None
         area: dict[Any, Any] | None = self._cache.get(self._area)
         return area

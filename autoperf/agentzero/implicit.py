@@ -23,6 +23,7 @@ from autoperf.patching import Switch, expect_parameters
 KNOWN: Final = {
     "de30bc8dc5a8531d9e6736dbd6e41a84de482ed217c70621c82932f489ba0741",  # v0.9.9 - v2.6
     "fa270472bb5bde214aa90393b975665693079e0a6d5af9119b4d2b2c87896d0d",  # tests/hosts/v0_9_9, v2
+    "b0b1f22dffd8f6239c0bbfc1297321268d6ddb131bb979dc35737cb7c8527d5f",  # examples/mini_agent
 }
 _SEAM: Final = "helpers.extension:extensible"
 _UNKNOWN: Final = object()

@@ -18,7 +18,9 @@ from autoperf.agentzero.definitions import parsed
 from autoperf.agentzero.probe import Probe
 from autoperf.deferral import Deferrable, Statement, packages, prepare, split
 from autoperf.errors import guarded
-from autoperf.errors.fence import ALWAYS, fenced, nothing, standing_in
+from autoperf.errors.fence import fenced
+from autoperf.errors.standins import nothing, standing_in
+from autoperf.errors.switch import ALWAYS
 from autoperf.finding import ask_the_others
 from autoperf.patching import Switch
 

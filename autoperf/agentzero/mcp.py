@@ -14,7 +14,8 @@ from autoperf.agentzero.executions import current_outcome, watch
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.toolnames import short
 from autoperf.errors import class_name, guarded
-from autoperf.errors.fence import ALWAYS, MISS, Shortcut, fenced
+from autoperf.errors.fence import MISS, Shortcut, fenced
+from autoperf.errors.switch import ALWAYS
 from autoperf.patching import Switch, expect_parameters
 from autoperf.telemetry import names
 

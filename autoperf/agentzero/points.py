@@ -10,7 +10,7 @@ from typing import Any, Final
 from autoperf.agentzero.background import Origin
 from autoperf.agentzero.counters import Execution
 from autoperf.agentzero.probe import Lookup, Probe, is_intervention, restore
-from autoperf.errors import class_name, guarded
+from autoperf.errors import class_name, fail_open, guarded
 from autoperf.telemetry import names
 
 # Called for every streamed chunk, or implicitly around single functions: counted, a span only when slow.
@@ -24,18 +24,20 @@ _STEP_ENDS: Final = "message_loop_end"
 # Called once a step, and worth a look even where no extension is there.
 EDGES: Final = frozenset((_STEP_BEGINS, _STEP_ENDS))
 _POINTS_KEPT: Final = 1000
+_clock: Final = time.perf_counter
 
 
 class _Known:
     """What is the same at every call of one extension point."""
 
-    __slots__ = ("attributes", "background", "execution", "frequent", "label", "name")
+    __slots__ = ("attributes", "background", "edge", "execution", "frequent", "label", "name")
 
     def __init__(self, name: str, execution: Execution) -> None:
         self.name = name
         self.execution = execution
         self.frequent = any(mark in name for mark in _FREQUENT)
         self.background = name in _BACKGROUND
+        self.edge = name in EDGES
         self.label = f"{names.EXTENSIONS} {name}"
         self.attributes = {names.EXTENSION_POINT: name}
 
@@ -47,8 +49,8 @@ class Points:
         self._probe = probe
         self._known: dict[str, _Known] = {}
 
-    def call(self, name: Any, classes: list[type] | None = None, *, unsure: bool = False) -> Call:
-        """A block around one call of the point ``name``.
+    def begin(self, name: Any, classes: list[type] | None = None, *, unsure: bool = False) -> Call:
+        """One call of the point ``name``, which has begun.
 
         ``classes`` are its classes where they are known beforehand. Where they are not, what the loaders find
         on behalf of this call arrives through a context variable; with ``unsure`` they may have been missed.
@@ -58,7 +60,9 @@ class Points:
             found = _Known(str(name), self._probe.points.of(name))
             if len(self._known) < _POINTS_KEPT:
                 self._known[name] = found
-        return Call(self._probe, found, classes, unsure)
+        call = Call(self._probe, found, classes, unsure)
+        call.begin()
+        return call
 
 
 class Looking:
@@ -68,62 +72,44 @@ class Looking:
 
     def __init__(self, probe: Probe) -> None:
         self._probe = probe
-
-    def __enter__(self) -> None:
         self._lookup = Lookup()
-        self._token = self._probe.lookup.set(self._lookup)
+        self._token = probe.lookup.set(self._lookup)
 
-    def __exit__(self, *_: object) -> None:
+    def end(self, _error: BaseException | None) -> None:
+        """The call is over."""
         restore(self._probe.lookup, self._token)
         self._lookup.over = True
         self._probe.extension_lookups.count(hit=not self._lookup.reads)
 
 
 class Call:
-    """One extension call that may run something."""
+    """One extension call that may run something; there is one for every streamed chunk."""
 
-    __slots__ = (
-        "__weakref__",
-        "_classes",
-        "_extension",
-        "_lookup",
-        "_lookup_token",
-        "_open",
-        "_open_extension",
-        "_origin",
-        "_origin_token",
-        "_point",
-        "_point_token",
-        "_probe",
-        "_ran",
-        "_since",
-        "_spent",
-        "_started",
-        "_unsure",
-    )
+    _extension: type | None = None
+    _lookup: Lookup | None = None
+    _lookup_token: Token[Any] | None = None
+    _open: AbstractContextManager[Any] | None = None
+    _open_extension: AbstractContextManager[Any] | None = None
+    _origin: Origin | None = None
+    _origin_token: Token[Any] | None = None
+    _ran = 0
+    _since = 0.0
+    _spent: list[tuple[str, float]] | None = None
 
     def __init__(self, probe: Probe, point: _Known, classes: list[type] | None, unsure: bool) -> None:
         self._probe = probe
         self._point = point
         self._classes = classes
         self._unsure = unsure
-        self._lookup: Lookup | None = None
-        self._open: AbstractContextManager[Any] | None = None
-        self._open_extension: AbstractContextManager[Any] | None = None
-        self._origin: Origin | None = None
-        self._origin_token: Token[Any] | None = None
-        self._ran = 0
-        self._extension = ""
-        self._since = 0.0
-        self._spent: list[tuple[str, float]] = []
 
-    def __enter__(self) -> None:
+    def begin(self) -> None:
+        """The host makes the call."""
         probe, point = self._probe, self._point
         probe.arrive()
         if self._classes is None:
             self._lookup = Lookup()
             self._lookup_token = probe.lookup.set(self._lookup)
-        if point.name == _STEP_BEGINS:
+        if point.edge and point.name == _STEP_BEGINS:
             with guarded("steps"):
                 turn = probe.turn.get()
                 if turn is not None:
@@ -138,26 +124,30 @@ class Call:
                 opened = probe.span(point.label, point.attributes, from_ns=probe.threshold(_SLOW_NS))
                 opened.__enter__()
                 self._open = opened
-        self._started = time.perf_counter()
+        self._started = _clock()
 
     def begins(self, extension: type) -> None:
         """An extension of this call has been made and is about to run: what ran until now has ended."""
-        with guarded("extension calls"):
-            if not self._has(extension):
-                return  # made by one of them, for itself
-            now = time.perf_counter()
+        known = self._classes if self._lookup is None else self._lookup.classes
+        if known and not self._unsure and extension not in known:
+            return  # made by one of them, for itself
+        now = _clock()
+        if self._extension is not None:
             self._extension_ended(now, None)
-            self._extension, self._since = extension.__name__, now
-            self._ran += 1
-            probe, point = self._probe, self._point
-            if point.background:
-                self._sets_going(self._extension)
-            if self._open is not None:
-                label = f"{names.EXTENSION} {self._extension}"
-                attributes = {**point.attributes, names.EXTENSION_CLASS: self._extension}
-                opened = probe.span(label, attributes, from_ns=probe.threshold(2 * _SLOW_NS))
-                opened.__enter__()
-                self._open_extension = opened
+        self._extension, self._since = extension, now
+        self._ran += 1
+        if self._point.background:
+            self._sets_going(extension.__name__)
+        if self._open is not None:
+            self._open_one(extension)
+
+    def _open_one(self, extension: type) -> None:
+        with guarded("extension calls"):
+            label = f"{names.EXTENSION} {extension.__name__}"
+            attributes = {**self._point.attributes, names.EXTENSION_CLASS: extension.__name__}
+            opened = self._probe.span(label, attributes, from_ns=self._probe.threshold(2 * _SLOW_NS))
+            opened.__enter__()
+            self._open_extension = opened
 
     def _sets_going(self, what: str) -> Token[Any]:
         if self._origin is not None:
@@ -165,44 +155,47 @@ class Call:
         self._origin = Origin(f"{names.BACKGROUND} {what}", self._probe.turn.get(), over=False)
         return self._probe.origin.set(self._origin)
 
-    def _has(self, extension: type) -> bool:
-        known = self._classes if self._lookup is None else self._lookup.classes
-        return self._unsure or not known or extension in known
-
     def _extension_ended(self, now: float, error: BaseException | None) -> None:
-        if not self._extension:
+        if self._extension is None:
             return
         seconds = now - self._since
-        self._spent.append((self._extension, seconds))
+        if self._spent is None:
+            self._spent = []
+        self._spent.append((self._extension.__name__, seconds))
         opened, self._open_extension = self._open_extension, None
         if opened is not None:
             opened.__exit__(type(error) if error else None, error, None)
             self._spend(seconds, 2 * _SLOW_NS)
-        self._extension = ""
+        self._extension = None
 
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        now = time.perf_counter()
+    def end(self, error: BaseException | None) -> None:
+        """The call has returned, or raised ``error``."""
+        now = _clock()
         seconds = now - self._started
-        probe, point = self._probe, self._point
-        if self._lookup is not None:
+        probe, point, lookup = self._probe, self._point, self._lookup
+        if lookup is not None and self._lookup_token is not None:
             restore(probe.lookup, self._lookup_token)
-        with guarded("extension calls"):
-            self._extension_ended(now, error)
+        try:
+            if self._extension is not None:
+                self._extension_ended(now, error)
             if self._open is not None:
-                self._open.__exit__(kind, error, trace)
+                self._open.__exit__(None if error is None else type(error), error, None)
                 self._spend(seconds, _SLOW_NS)
             self._count(seconds, error)
             self._open = None
-            if self._lookup is not None:
-                self._lookup.over = True
-            stream = probe.stream.get()
-            if stream is not None and self._spent:
-                stream.note(point.name, self._spent)
+            if lookup is not None:
+                lookup.over = True
+            if self._spent is not None:
+                stream = probe.stream.get()
+                if stream is not None:
+                    stream.note(point.name, self._spent)
+        except Exception as ours:
+            fail_open("extension calls", ours)
         if self._origin is not None and self._origin_token is not None:
             self._origin.over = True
             restore(probe.origin, self._origin_token)
         restore(probe.point, self._point_token)
-        if point.name == _STEP_ENDS:
+        if point.edge and point.name == _STEP_ENDS:
             with guarded("steps"):
                 turn = probe.turn.get()
                 if turn is not None:
@@ -210,14 +203,18 @@ class Call:
 
     def _count(self, seconds: float, error: BaseException | None) -> None:
         lookup, execution = self._lookup, self._point.execution
-        self._probe.extension_lookups.count(hit=lookup is None or not lookup.reads)
-        failed = isinstance(error, Exception) and not is_intervention(error)
+        lookups = self._probe.extension_lookups
+        if lookup is None or not lookup.reads:
+            lookups.hits += 1
+        else:
+            lookups.misses += 1
+        failed = error is not None and isinstance(error, Exception) and not is_intervention(error)
         execution.errors += failed
         # Without an answer from the host's cache, nor a loader at work, something may still have run.
         found = self._ran or (self._classes if lookup is None else lookup.classes)
         if failed or found or self._unsure:
             execution.series.add(seconds)
-            if self._point.frequent:
+            if self._point.frequent and (failed or seconds * 1e9 >= _FREQUENT_SLOW_NS):
                 self._record(int(seconds * 1e9), error if failed else None)
 
     def _record(self, length_ns: int, error: BaseException | None) -> None:

@@ -13,7 +13,8 @@ from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.toolplaces import profile_of, tool_files
 from autoperf.errors import guarded
-from autoperf.errors.fence import nothing, standing_in
+from autoperf.errors.meters import meters
+from autoperf.errors.standins import nothing, standing_in
 from autoperf.patching import Switch, expect_parameters
 from autoperf.stamps import Stamp, stamp_or_none
 
@@ -151,6 +152,7 @@ class Preloading:
                     self._compile(path)
             if len(self._ready) < _KEPT:
                 self._ready[name, profile] = read
+        meters.thread(ends=True)
 
     def _compile(self, path: str) -> None:
         # What is wrong with the file the host finds out for itself when the tool is used.

@@ -9,7 +9,8 @@ from typing import Any, Final
 from autoperf.agentzero import answers
 from autoperf.agentzero.answers import Answer, Usage
 from autoperf.agentzero.calltime import CALLBACK, CLIENT, HOST, CallTime
-from autoperf.errors.fence import ALWAYS, MISS, Shortcut, fenced
+from autoperf.errors.fence import MISS, Shortcut, fenced
+from autoperf.errors.switch import ALWAYS
 from autoperf.telemetry import names
 
 _SEAM: Final = "model streams"

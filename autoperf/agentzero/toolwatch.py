@@ -17,10 +17,13 @@ from typing import Any, Final, Protocol
 import wrapt
 
 from autoperf.errors import guarded
-from autoperf.errors.fence import as_wrapped, method, nothing, standing_in
+from autoperf.errors.fence import method
+from autoperf.errors.meters import meters
+from autoperf.errors.standins import as_wrapped, nothing, standing_in
 
 _NAME: Final = "execute"
 _SEAM: Final = "execute"
+_METER: Final = meters.of(_SEAM)
 
 
 class Running(Protocol):
@@ -102,17 +105,17 @@ def _observed(execution: Any, running: Running) -> Any:
 
 
 async def _awaited(execution: Awaitable[Any], running: Running) -> Any:
-    with guarded(_SEAM):
+    with guarded(_SEAM), _METER.block():
         running.begin()
     try:
         response = await execution
     except BaseException as error:
-        with guarded(_SEAM):
+        with guarded(_SEAM), _METER.block():
             running.raised(error)
         with guarded(_SEAM):
             _leave(error)
         raise
-    with guarded(_SEAM):
+    with guarded(_SEAM), _METER.block():
         running.returned(response)
     return response
 

@@ -140,8 +140,8 @@ def report_lines(report: Report, width: int) -> list[str]:
         "where the time went",
         *layer_lines(report.layers, width, report.details),
     ]
-    if (own := own_line(report)) is not None:
-        lines += textwrap.wrap(own, width, initial_indent="  ", subsequent_indent="  ")
+    if report.own is not None:
+        lines += textwrap.wrap(report.own.line(), width, initial_indent="  ", subsequent_indent="  ")
     for heading, timings in (("tool", report.tools), ("model", report.models)):
         lines += ["", *_timings(heading, timings, width)] if timings else []
     lookups = [
@@ -169,16 +169,6 @@ def noted(sentences: Iterable[str], width: int) -> list[str]:
 
 def _wrapped(*texts: str, width: int) -> list[str]:
     return [line for text in texts for line in textwrap.wrap(text, width)]
-
-
-def own_line(report: Report) -> str | None:
-    """What autoperf's spans cost, in words that say how it was measured; None where it was not."""
-    if report.own_seconds is None or report.span_cost_s is None:
-        return None
-    return (
-        f"autoperf itself, within these: about {milliseconds(report.own_seconds * 1000)} "
-        f"({report.spans:,} spans of {report.span_cost_s * 1e6:.0f} us, measured just now)"
-    )
 
 
 def _timings(heading: str, timings: Sequence[Timing], width: int) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from autoperf.cli.terminal import columns, fitted, squeezed
+from autoperf.insight.facts.cost import costs
 from autoperf.insight.facts.process import Process
 from autoperf.insight.facts.tool import tool_use
 from autoperf.wording import count, duration, milliseconds, percent, printable
@@ -114,6 +115,8 @@ def _counters(row: Mapping[str, Any]) -> list[str]:
     for name in ("interventions", "mcp", "replies"):
         numbers = [f"{key} {count(value)}" for key, value in (row.get(name) or {}).items() if _number(value)]
         lines += [f"  {name}: {', '.join(numbers)}"] if numbers else []
+    own = costs(row)
+    lines += [] if own is None else [f"  {line}" for line in textwrap.wrap(own.line(), WIDTH - 2)]
     lines += _wrapped(f"performance_optimizer: {tool_use(row)}") if tool_use(row) else []
     spans = row.get("telemetry") or {}
     if spans:

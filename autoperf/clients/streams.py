@@ -12,7 +12,8 @@ from autoperf.clients.events import SLOT, Counter, Events
 from autoperf.clients.known import RELIED_ON, Recognised, require
 from autoperf.clients.rewriting import recompiled
 from autoperf.errors import AutoperfError
-from autoperf.errors.fence import Recompiled, giving, standing_in, unchanged
+from autoperf.errors.fence import Recompiled
+from autoperf.errors.standins import giving, standing_in, unchanged
 from autoperf.patching import Switch
 
 Build = Callable[[Any, Switch], Any]

@@ -17,6 +17,8 @@ class Call:
 
     __slots__ = ("_function", "_outcome", "_state", "_trace")
 
+    timed = False  # see `autoperf.errors.meters`
+
     def __init__(self, function: Function) -> None:
         self._function = function
         self._state = _NOT_MADE
@@ -44,6 +46,9 @@ class Call:
         """The same call, with the host's code reached through ``function``: what it raises is the host's."""
         self._function = function
         return self
+
+    def over(self) -> None:
+        """The wrapper has returned or raised; asked of a call that is timed."""
 
     def _raised(self, error: BaseException) -> None:
         self._state, self._outcome = _RAISED, error

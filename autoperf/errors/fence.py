@@ -9,32 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import CodeType, FunctionType, ModuleType
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from autoperf.errors import failures, raises_under_test
+from autoperf.errors.around import Around, around
 from autoperf.errors.calls import AsyncCall, Call
 from autoperf.errors.frames import raised_by_us, without_ours
+from autoperf.errors.meters import meters
+from autoperf.errors.switch import Acting, failed
 
 MISS: Final = object()
-DISABLE_AFTER_FAILURES: Final = 20
 _COROUTINE: Final = 0x80  # inspect.CO_COROUTINE; `inspect` takes longer to import than all of this
 
 Function = Callable[..., Any]
-
-
-class Acting(Protocol):
-    """Tells whether a wrapper is to act, and how often it has failed."""
-
-    on: bool
-    failed: int
-
-
-class _Always:
-    on = True
-    failed = 0
-
-
-ALWAYS: Final[Acting] = _Always()
 
 
 class Shortcut:
@@ -46,7 +32,7 @@ class Shortcut:
 
     __slots__ = ("find", "wrapper")
 
-    def __init__(self, find: Function, wrapper: Function | None = None) -> None:
+    def __init__(self, find: Function, wrapper: Function | Around | None = None) -> None:
         self.find = find
         self.wrapper = wrapper
 
@@ -65,7 +51,7 @@ class View:
 
     __slots__ = ("names",)
 
-    def __init__(self, names: Mapping[str, Function | Shortcut | View]) -> None:
+    def __init__(self, names: Mapping[str, Function | Shortcut | Around | View]) -> None:
         self.names = names
 
     def of(self, seam: str, real: ModuleType, switch: Acting) -> ModuleType:
@@ -94,24 +80,10 @@ def _passes(call: Call, error: Exception) -> bool:
     return call.owns(error) or (call.made and not raised_by_us(error.__traceback__))
 
 
-def failed(seam: str, error: Exception, switch: Acting | None = None) -> None:
-    """Count a failure of ours; a patch that goes on failing is switched off. Raises it again under pytest.
-
-    What code of the host's raised that we asked is none: the host meets it when it asks itself.
-    """
-    if not raised_by_us(error.__traceback__):
-        return
-    if switch is not None and switch is not ALWAYS:
-        switch.failed += 1
-    beyond = failures.record(seam, error) >= DISABLE_AFTER_FAILURES
-    if beyond and switch is not None and switch is not ALWAYS:
-        switch.on = False
-    if raises_under_test():
-        raise error
-
-
-def fenced(seam: str, original: Function, switch: Acting, wrapper: Function | Shortcut) -> Function:
+def fenced(seam: str, original: Function, switch: Acting, wrapper: Function | Shortcut | Around) -> Function:
     """The function that stands in for ``original``, of the same kind; ``wrapper(call, *args, **kwargs)``."""
+    if isinstance(wrapper, Around):
+        return around(seam, original, switch, wrapper, is_async=_is_async(original))
     if isinstance(wrapper, Shortcut):
         slow = original if wrapper.wrapper is None else fenced(seam, original, switch, wrapper.wrapper)
         return _shortcut(seam, slow, switch, wrapper.find, _is_async(original))
@@ -132,17 +104,23 @@ def _is_async(function: Any) -> bool:
 
 
 def _synchronous(seam: str, original: Function, switch: Acting, wrapper: Function) -> Function:
+    meter = meters.of(seam)
+
     def fenced(*args: Any, **kwargs: Any) -> Any:
         try:
             if not switch.on:
                 return original(*args, **kwargs)
-            call = Call(original)
+            meter.left -= 1
+            call = Call(original) if meter.left >= 0 else meter.call(original)
             try:
                 return wrapper(call, *args, **kwargs)
             except Exception as error:
                 if _passes(call, error):
                     raise
                 failed(seam, error, switch)
+            finally:
+                if call.timed:
+                    call.over()
             return call.settle(original, args, kwargs)
         except BaseException as error:
             error.__traceback__ = without_ours(error.__traceback__)
@@ -152,17 +130,23 @@ def _synchronous(seam: str, original: Function, switch: Acting, wrapper: Functio
 
 
 def _asynchronous(seam: str, original: Function, switch: Acting, wrapper: Function) -> Function:
+    meter = meters.of(seam)
+
     async def fenced(*args: Any, **kwargs: Any) -> Any:
         try:
             if not switch.on:
                 return await original(*args, **kwargs)
-            call = AsyncCall(original)
+            meter.left -= 1
+            call = AsyncCall(original) if meter.left >= 0 else meter.async_call(original)
             try:
                 return await wrapper(call, *args, **kwargs)
             except Exception as error:
                 if _passes(call, error):
                     raise
                 failed(seam, error, switch)
+            finally:
+                if call.timed:
+                    call.over()
             return await call.settled(original, args, kwargs)
         except BaseException as error:
             error.__traceback__ = without_ours(error.__traceback__)
@@ -180,6 +164,8 @@ _CODES: Final = {
 
 
 def _shortcut(seam: str, slow: Function, switch: Acting, find: Function, is_async: bool) -> Function:
+    meter = meters.of(seam)
+
     def found_or_miss(error: Exception) -> Any:
         failed(seam, error, switch)
         return MISS
@@ -188,7 +174,8 @@ def _shortcut(seam: str, slow: Function, switch: Acting, find: Function, is_asyn
         try:
             if switch.on:
                 try:
-                    found = find(*args, **kwargs)
+                    meter.left -= 1
+                    found = find(*args, **kwargs) if meter.left >= 0 else meter.run(find, args, kwargs)
                 except Exception as error:
                     found = found_or_miss(error)
                 if found is not MISS:
@@ -202,7 +189,8 @@ def _shortcut(seam: str, slow: Function, switch: Acting, find: Function, is_asyn
         try:
             if switch.on:
                 try:
-                    found = find(*args, **kwargs)
+                    meter.left -= 1
+                    found = find(*args, **kwargs) if meter.left >= 0 else meter.run(find, args, kwargs)
                 except Exception as error:
                     found = found_or_miss(error)
                 if found is not MISS:
@@ -221,15 +209,21 @@ def binding(seam: str, original: Any, switch: Acting, wrapper: Function) -> Any:
     ``wrapper(call, instance, args, kwargs)`` is called with the function bound.
     """
 
+    meter = meters.of(seam)
+
     def act(wrapped: Function, instance: Any, args: Any, kwargs: Any) -> Any:
         try:
-            call = Call(wrapped)
+            meter.left -= 1
+            call = Call(wrapped) if meter.left >= 0 else meter.call(wrapped)
             try:
                 return wrapper(call, instance, args, kwargs)
             except Exception as error:
                 if _passes(call, error):
                     raise
                 failed(seam, error, switch)
+            finally:
+                if call.timed:
+                    call.over()
             return call.settle(wrapped, args, kwargs)
         except BaseException as error:
             error.__traceback__ = without_ours(error.__traceback__)
@@ -237,13 +231,17 @@ def binding(seam: str, original: Any, switch: Acting, wrapper: Function) -> Any:
 
     async def act_async(wrapped: Function, instance: Any, args: Any, kwargs: Any) -> Any:
         try:
-            call = AsyncCall(wrapped)
+            meter.left -= 1
+            call = AsyncCall(wrapped) if meter.left >= 0 else meter.async_call(wrapped)
             try:
                 return await wrapper(call, instance, args, kwargs)
             except Exception as error:
                 if _passes(call, error):
                     raise
                 failed(seam, error, switch)
+            finally:
+                if call.timed:
+                    call.over()
             return await call.settled(wrapped, args, kwargs)
         except BaseException as error:
             error.__traceback__ = without_ours(error.__traceback__)
@@ -259,58 +257,25 @@ def binding(seam: str, original: Any, switch: Acting, wrapper: Function) -> Any:
 def method(seam: str, original: Function, wrapper: Function) -> Function:
     """A method in the place of the function that ``original(self)`` gives; ``wrapper(call, self, ...)``."""
 
+    meter = meters.of(seam)
+
     def fenced(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         try:
             function = original(self)
-            call = Call(function)
+            meter.left -= 1
+            call = Call(function) if meter.left >= 0 else meter.call(function)
             try:
                 return wrapper(call, self, *args, **kwargs)
             except Exception as error:
                 if _passes(call, error):
                     raise
                 failed(seam, error)
+            finally:
+                if call.timed:
+                    call.over()
             return call.settle(function, args, kwargs)
         except BaseException as error:
             error.__traceback__ = without_ours(error.__traceback__)
             raise
 
     return fenced
-
-
-def standing_in(seam: str, ours: Function, host: Function) -> Function:
-    """``ours`` in the place of a plain function of the host's that has no effect; ``host`` where it fails.
-
-    ``host`` is the host's, or one of those below: what fails as well has nothing left to stand in for it.
-    """
-
-    def stand_in(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return ours(*args, **kwargs)
-        except Exception as error:
-            failed(seam, error)
-        return host(*args, **kwargs)
-
-    return stand_in
-
-
-def giving(value: Any) -> Function:
-    """In the place of a function whose answer is ``value`` where there is none."""
-    return lambda *_args, **_kwargs: value
-
-
-nothing: Final = giving(None)
-
-
-def unchanged(value: Any) -> Any:
-    """In the place of what exchanges a value: the value as it came."""
-    return value
-
-
-def looked_up(names: Mapping[str, Any], name: str) -> Function:
-    """The host's own function, as it is at each call: the host may rebind ``names[name]``."""
-    return lambda *args, **kwargs: names[name](*args, **kwargs)
-
-
-def as_wrapped(proxy: Any, instance: Any, owner: Any = None) -> Any:
-    """In the place of ``__get__`` of a proxy: what is behind it, bound as without us."""
-    return proxy.__wrapped__.__get__(instance, owner)

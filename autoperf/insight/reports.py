@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from autoperf.insight.callbacks import Callbacks, details
 from autoperf.insight.facts.caches import Cache, caches
+from autoperf.insight.facts.cost import Cost, costs
 from autoperf.insight.facts.process import Process
 from autoperf.insight.facts.tokens import Tokens
 from autoperf.insight.layers import LAYERS, cpu_by_layer, seconds_by_layer
@@ -46,8 +47,7 @@ class Report:
     """Everything a page or a terminal shows; times in seconds unless they say otherwise.
 
     ``cpu`` holds CPU seconds of the agent's thread by layer, of those where they are measured.
-    ``span_cost_s`` is what making one span costs the host, None where it was not measured. ``samples`` and
-    ``stalls`` are the monitor's, as the store gives them, of the time of these traces.
+    ``samples`` and ``stalls`` are the monitor's, as the store gives them, of the time of these traces.
     """
 
     source: str
@@ -58,7 +58,6 @@ class Report:
     processes: list[Process] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     before: Before | None = None
-    span_cost_s: float | None = None
     spans: int = 0
     samples: list[dict[str, Any]] = field(default_factory=list)
     stalls: list[dict[str, Any]] = field(default_factory=list)
@@ -106,9 +105,9 @@ class Report:
         return self.timings.rows(names.CHAT)
 
     @property
-    def own_seconds(self) -> float | None:
-        """What making the spans of these traces cost: their number times the measured cost of one."""
-        return None if self.span_cost_s is None else self.spans * self.span_cost_s
+    def own(self) -> Cost | None:
+        """What autoperf took in the processes that recorded these traces; None where none tells it."""
+        return costs(*(process.record for process in self.processes))
 
     def total(self, attribute: str) -> int | None:
         """The sum of a number of `Summary` over all traces; None where no trace has it."""
@@ -142,8 +141,7 @@ class Report:
             "seconds_by_layer": self.layers,
             "cpu_seconds_by_layer": self.cpu,
             "callbacks": self.callbacks.as_row(),
-            "span_cost_s": self.span_cost_s,
-            "autoperf_seconds": self.own_seconds,
+            "cost": None if self.own is None else self.own.as_row(),
             "timings": [row.as_row() for row in self.timings.rows()],
             "tokens": asdict(self.tokens),
             "caches": {name: one.as_row() for name, one in self.caches.items()},

@@ -10,7 +10,8 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from autoperf.errors import guarded
-from autoperf.errors.fence import nothing, standing_in
+from autoperf.errors.meters import meters
+from autoperf.errors.standins import nothing, standing_in
 from autoperf.monitor.readings import Readings
 from autoperf.monitor.stalls import Stall, Stalls
 
@@ -157,8 +158,10 @@ class Monitor:
             while self._parts is not None and not stopping.wait(_WATCH_S):
                 with guarded("monitor"):
                     self._look()
+                    meters.thread()
                     self._rest(stopping)
         finally:
+            meters.thread(ends=True)
             with self._looking:
                 parts, self._parts = self._parts, None
                 self.lasting = []

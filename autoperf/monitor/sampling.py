@@ -13,6 +13,7 @@ from types import CodeType, FrameType
 from typing import Final, Literal
 
 from autoperf.errors import guarded
+from autoperf.errors.meters import meters
 from autoperf.monitor.frames import held
 
 INTERVAL_S: Final = 0.01
@@ -203,6 +204,7 @@ class Sampler:
                 last = now
                 pause = self._look()
         self._over.set()
+        meters.thread(ends=True)
 
     def _look(self) -> float:
         before = time.thread_time()

@@ -16,7 +16,8 @@ from types import FrameType
 from typing import Any, Final
 
 from autoperf.errors import guarded
-from autoperf.errors.fence import ALWAYS, fenced
+from autoperf.errors.fence import fenced
+from autoperf.errors.switch import ALWAYS
 from autoperf.monitor.frames import held, method_owner
 
 THRESHOLD_S: Final = 0.25

@@ -44,14 +44,11 @@ def layers(report: Report) -> str:
         f"<i>{percent(seconds / total)}</i></li>"
         for layer, seconds in sorted(report.layers.items(), key=lambda item: -item[1])
     )
-    if report.own_seconds is not None and report.span_cost_s is not None and total:
-        cost = (
-            f"{report.spans:,} spans of {report.span_cost_s * 1e6:.0f} us, measured while this page was made"
-        )
+    own = report.own
+    if own is not None and total:
         rows += (
-            f'<li class="own"><s class="own"></s><span>autoperf itself, within these <small>({cost})</small>'
-            f"</span><b>{milliseconds(report.own_seconds * 1000)}</b>"
-            f"<i>{percent(report.own_seconds / total)}</i></li>"
+            f'<li class="own"><s class="own"></s><span>{text(own.line())}</span>'
+            f"<b>{milliseconds(own.running * 1000)}</b><i></i></li>"
         )
     bar = stacked(report.layers, total, "whole")
     return section("By layer", f'{bar}<ul class="legend">{rows}</ul>', EXPLANATION) if total else ""

@@ -56,13 +56,16 @@ def leave(tokens: Tokens) -> None:
     ours, theirs = tokens
     # Left in another context than it was entered in (a generator closed elsewhere): that context is gone or
     # not ours to change. The API's own detach() would log a traceback here.
-    with contextlib.suppress(ValueError, RuntimeError):
-        if isinstance(theirs, contextvars.Token):
-            theirs.var.reset(theirs)
-        elif theirs is not None:
-            context_api.detach(theirs)
-    with contextlib.suppress(ValueError, RuntimeError):
+    if theirs is not None:
+        with contextlib.suppress(ValueError, RuntimeError):
+            if isinstance(theirs, contextvars.Token):
+                theirs.var.reset(theirs)
+            else:
+                context_api.detach(theirs)
+    try:  # noqa: SIM105 - contextlib.suppress costs more than all the rest
         _SPAN.reset(ours)
+    except (ValueError, RuntimeError):
+        pass
 
 
 def below(parent: Span, *, shared: bool) -> Context:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from autoperf.errors import guarded
-from autoperf.errors.fence import nothing, standing_in
+from autoperf.errors.standins import nothing, standing_in
 
 _SEAM: Final = "telemetry:exit"
 

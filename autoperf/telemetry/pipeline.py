@@ -10,7 +10,8 @@ from queue import Empty, SimpleQueue
 from typing import Final, Generic, TypeVar
 
 from autoperf.errors import guarded
-from autoperf.errors.fence import nothing, standing_in
+from autoperf.errors.meters import meters
+from autoperf.errors.standins import nothing, standing_in
 
 T = TypeVar("T")
 CAPACITY: Final = 8192
@@ -120,6 +121,7 @@ class Pipeline(Generic[T]):
             except Empty:
                 request = None
             self._woken = False
+            meters.thread()
             if request is None:
                 with guarded(f"telemetry:{self.name}"):
                     if self._ready is None or self._ready():

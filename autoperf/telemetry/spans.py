@@ -10,14 +10,14 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 
-from autoperf.errors import class_name, guarded
+from autoperf.errors import class_name, fail_open, guarded
 from autoperf.telemetry import context, names
 from autoperf.telemetry.attributes import bounded, clean, put
 
@@ -57,12 +57,14 @@ class ActiveSpan:
         self._tokens: context.Tokens | None = None
 
     def __enter__(self) -> ActiveSpan:
-        with guarded("telemetry:span start"):
+        try:  # not `guarded`: most of these are around each extension, and become no span
             if self._from_ns:
                 self._span = _Pending(self._make, self._new_trace, self._from_ns, self._start_ns)
             else:
                 self._span = start_span(self._make, new_trace=self._new_trace)
             self._tokens = context.enter(self._span, shared=self._make.source.shared)
+        except Exception as failure:
+            fail_open("telemetry:span start", failure)
         return self
 
     def set(self, key: str, value: Any) -> None:
@@ -80,16 +82,18 @@ class ActiveSpan:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Literal[False]:
-        with guarded("telemetry:span end"):
+        try:
             if self._tokens is not None:
                 context.leave(self._tokens)
             span = self._span
-            if isinstance(span, _Pending):
+            if type(span) is _Pending:  # not isinstance: the API's spans are abstract, which makes it slow
                 span = span.ended(failed=error is not None)
             if span is not None and span.is_recording():  # else it was cut off
                 if error is not None:
                     _record_error(span, error, self._control_flow(error))
                 span.end()
+        except Exception as failure:
+            fail_open("telemetry:span end", failure)
         return False
 
 
@@ -117,19 +121,22 @@ class _Pending(trace_api.NonRecordingSpan):
     of its own looks like none.
     """
 
+    _over = False
+    _real: Span | None = None
+    _set: Mapping[str, Any] = MappingProxyType({})
+
     def __init__(self, make: Make, new_trace: bool, from_ns: int, start_ns: int | None) -> None:
+        # Nothing of the API's own constructor: the context is asked of what is above when somebody wants it.
         self._above = context.current(shared=make.source.shared)
-        seen = trace_api.INVALID_SPAN if new_trace else self._above
-        super().__init__(seen.get_span_context())
         self._make = make
         self._new_trace = new_trace
         self._start_ns = start_ns or time.time_ns()
-        self._set: dict[str, Any] = {}
-        self._real: Span | None = None
-        self._over = False
         self._from_ns = from_ns
-        self._lock = threading.Lock()
         _PENDING[id(self)] = self
+
+    def get_span_context(self) -> trace_api.SpanContext:
+        """Of the span that this looks like."""
+        return self.above.get_span_context()
 
     @property
     def end_time(self) -> int | None:
@@ -148,7 +155,7 @@ class _Pending(trace_api.NonRecordingSpan):
 
     def set_attribute(self, key: str, value: Any) -> None:
         """Keep it for the span that may be made."""
-        self._set[key] = value
+        self._set = {**self._set, key: value}
         if self._real is not None and self._real.is_recording():
             put(self._real, key, value)
             if key == names.ERROR_TYPE:
@@ -156,7 +163,7 @@ class _Pending(trace_api.NonRecordingSpan):
 
     def made(self) -> Span:
         """The real span, made now if it was not."""
-        with self._lock:  # two threads may begin something below it at once
+        with _making:  # two threads may begin something below it at once
             if self._real is None:
                 make = self._make._replace(attributes={**(self._make.attributes or {}), **self._set})
                 self._real = start_span(
@@ -177,6 +184,8 @@ class _Pending(trace_api.NonRecordingSpan):
         return bool(self._set) or time.time_ns() - self._start_ns >= self._from_ns
 
 
+# Re-entrant: what is above may have to be made first.
+_making = threading.RLock()
 # Those that have not ended, by their id: at the end of the process some of them are worth a span.
 _PENDING: Final[dict[int, _Pending]] = {}
 
@@ -192,6 +201,8 @@ def make_pending() -> None:
 
 def forget_pending() -> None:
     """Leave them, as in a forked child, to others."""
+    global _making
+    _making = threading.RLock()  # another thread may have held it when this child was made
     _PENDING.clear()
 
 

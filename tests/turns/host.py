@@ -37,9 +37,14 @@ class Host:
 
     async def call(self, point: str) -> None:
         classes = self.extensions.get(point, [])
-        with self.points.call(point, classes):
+        call = self.points.begin(point, classes)
+        try:
             for cls in classes:
                 await cls(agent=None).execute()
+        except BaseException as error:
+            call.end(error)
+            raise
+        call.end(None)
 
     async def monologue(self, *steps: Body, name: str = "A0") -> Any:
         agent = SimpleNamespace(agent_name=name, context=SimpleNamespace(id="chat-1"))

@@ -1,0 +1,48 @@
+"""What stands in for a plain function where a fence with a call around the host's would be too much."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from autoperf.errors.calls import Function
+from autoperf.errors.switch import failed
+
+
+def standing_in(seam: str, ours: Function, host: Function) -> Function:
+    """``ours`` in the place of a plain function of the host's that has no effect; ``host`` where it fails.
+
+    ``host`` is the host's, or one of those below: what fails as well has nothing left to stand in for it.
+    """
+
+    def stand_in(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return ours(*args, **kwargs)
+        except Exception as error:
+            failed(seam, error)
+        return host(*args, **kwargs)
+
+    return stand_in
+
+
+def giving(value: Any) -> Function:
+    """In the place of a function whose answer is ``value`` where there is none."""
+    return lambda *_args, **_kwargs: value
+
+
+nothing: Final = giving(None)
+
+
+def unchanged(value: Any) -> Any:
+    """In the place of what exchanges a value: the value as it came."""
+    return value
+
+
+def looked_up(names: Mapping[str, Any], name: str) -> Function:
+    """The host's own function, as it is at each call: the host may rebind ``names[name]``."""
+    return lambda *args, **kwargs: names[name](*args, **kwargs)
+
+
+def as_wrapped(proxy: Any, instance: Any, owner: Any = None) -> Any:
+    """In the place of ``__get__`` of a proxy: what is behind it, bound as without us."""
+    return proxy.__wrapped__.__get__(instance, owner)
