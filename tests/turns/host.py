@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -37,10 +38,18 @@ class Host:
 
     async def call(self, point: str) -> None:
         classes = self.extensions.get(point, [])
-        call = self.points.begin(point, classes)
-        try:
+        with self.calling(point, classes):
             for cls in classes:
                 await cls(agent=None).execute()
+
+    @contextmanager
+    def calling(
+        self, point: str, classes: list[type] | None = None, *, unsure: bool = False
+    ) -> Iterator[None]:
+        """One call of an extension point, as the fence begins and ends it."""
+        call = self.points.begin(point, classes, unsure=unsure)
+        try:
+            yield
         except BaseException as error:
             call.end(error)
             raise

@@ -147,7 +147,7 @@ def test_failures_that_the_host_swallows_for_every_chunk_are_no_span_for_every_c
 
 def test_what_is_loaded_after_a_call_by_what_it_left_behind_is_not_kept(host: Host) -> None:
     async def step() -> None:
-        with host.points.call("prompts"):
+        with host.calling("prompts"):
             lookup = host.probe.lookup.get()
             assert lookup is not None
             lookup.found([int])
@@ -159,7 +159,7 @@ def test_what_is_loaded_after_a_call_by_what_it_left_behind_is_not_kept(host: Ho
 
 def test_what_ran_counts_also_where_nobody_told_what_would_run(host: Host, told: Any) -> None:
     async def step() -> None:
-        with host.points.call("response_stream"):  # nothing is patched that finds the classes
+        with host.calling("response_stream"):  # nothing is patched that finds the classes
             await host.extensions["response_stream"][0](agent=None).execute()
 
     host.extend("response_stream", "Slow", sleeping(0.011))
