@@ -24,6 +24,8 @@ QUIET_SHARE: Final = 0.1
 PYTHONS_OWN: Final = 2_000
 # Seconds from one look at everything to the next, where the interpreter has made full collections meanwhile.
 AGAIN_S: Final = 600.0
+# The same where the host has let go of something that was frozen.
+FREED_S: Final = 60.0
 
 
 class HeldCollection:
@@ -32,7 +34,8 @@ class HeldCollection:
     What was imported is then kept out of every later collection (``gc.freeze``), as servers that fork do: of
     300,000 objects a few dozen are garbage, and looking at all of them takes half a second. That look is owed
     until a time at which the process does nothing and, by ``busy``, waits for nothing either. What dies later
-    goes in such a time too, after a full collection has left it out: nothing stays for ever.
+    goes in such a time too, after a full collection has left it out: nothing stays for ever. One of
+    ``listed``, the identities of the host's chats, that is missing is reason enough.
 
     What the process itself decides stands: a collector that is off stays off, a threshold that somebody else
     has set meanwhile is left alone, and where something is frozen already, or later by somebody else, nothing
@@ -44,13 +47,16 @@ class HeldCollection:
         clock: Callable[[], float] = time.monotonic,
         worked: Callable[[], float] = time.process_time,
         busy: Callable[[], object] = bool,
+        listed: Callable[[], frozenset[int]] = frozenset,
     ) -> None:
         self._clock = clock
         self._worked = worked
         self._busy = busy
+        self._listed = listed
         self._lock = threading.RLock()
         self._frozen = 0  # objects, when we froze them
         self._owed = False
+        self._with: frozenset[int] = frozenset()  # what was listed then
         self._full = 0  # collections of the oldest generation until then
         self._quiet = 0
         self._last = (0.0, 0.0)
@@ -101,10 +107,12 @@ class HeldCollection:
         """
         with self._lock:
             # Before the threshold is back: to Python 3.11 the next allocation would collect it all.
-            if self._stands() and gc.isenabled() and gc.get_freeze_count() <= PYTHONS_OWN:
-                self._freeze()
-                self._owed = True
-            self._put_back()
+            try:
+                if self._stands() and gc.isenabled() and gc.get_freeze_count() <= PYTHONS_OWN:
+                    self._freeze()
+                    self._owed = True
+            finally:
+                self._put_back()
 
     def look(self) -> None:
         """To be called once a second: ends the waiting when nothing is imported any more, or after the limit.
@@ -122,8 +130,9 @@ class HeldCollection:
             passed, spent = now - self._last[0], worked - self._last[1]
             self._last = now, worked
             self._quiet = self._quiet + 1 if spent < passed * QUIET_SHARE and not self._busy() else 0
-            if not self._owed and now - self._since >= AGAIN_S:
-                self._owed = _full_collections() != self._full
+            if not self._owed and now - self._since >= FREED_S:
+                again = now - self._since >= AGAIN_S and _full_collections() != self._full
+                self._owed = again or not self._with <= self._listed()
             if self._owed and self._quiet >= QUIET:
                 self._settle()
 
@@ -139,6 +148,7 @@ class HeldCollection:
             self._owed = False
 
     def _freeze(self) -> None:
+        self._with = self._listed()
         gc.freeze()
         self._frozen, self._full = gc.get_freeze_count(), _full_collections()
         self._since = self._clock()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib.util
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType, ModuleType
@@ -174,6 +176,21 @@ def test_a_wrapper_on_top_of_ours_stays(loop: asyncio.AbstractEventLoop) -> None
     busy.release()
     assert vars(selector)["select"] is theirs
     run(loop, asyncio.sleep(0)).result(5)
+
+
+def test_a_watched_loop_that_nobody_closes_ends_with_its_last_reference(tmp_path: Path) -> None:
+    stalls = Stalls(str(tmp_path))
+    made = asyncio.new_event_loop()
+    stalls._loops[id(made)] = Busy(made, None, 0, time.perf_counter)
+    made.run_until_complete(asyncio.sleep(0))
+    gone = weakref.ref(made)
+    del made
+    with pytest.warns(ResourceWarning):  # Python's: nobody has closed it
+        gc.collect()
+    assert gone() is None
+    stalls.discover()
+    assert stalls._loops == {}
+    stalls.release()
 
 
 def test_a_loop_that_is_new_or_over_is_not_watched(tmp_path: Path) -> None:

@@ -6,13 +6,23 @@ import gc
 import sys
 import threading
 import types
+import typing
 import weakref
 
 import pytest
 
 from autoperf.agentzero import startup
 from autoperf.agentzero.probe import Probe
-from autoperf.collection import AGAIN_S, LIMIT_S, QUIET, STILL, THRESHOLD, HeldCollection
+from autoperf.collection import (
+    AGAIN_S,
+    FREED_S,
+    LIMIT_S,
+    PYTHONS_OWN,
+    QUIET,
+    STILL,
+    THRESHOLD,
+    HeldCollection,
+)
 from autoperf.patching import Patch, PatchSet
 
 
@@ -119,6 +129,52 @@ def test_what_dies_later_goes_in_a_later_quiet_moment(held, clock):
     clock.now += AGAIN_S
     looks(held, clock, 3 * QUIET)
     assert collections() == before  # nobody has collected since: there is nothing to make up for
+
+
+def test_a_chat_that_the_host_has_let_go_of_goes_in_the_next_quiet_moment(clock, worker):
+    chats = [Chat(), Chat()]
+    held = HeldCollection(clock, worker.worked, listed=lambda: frozenset(map(id, chats)))
+    held.hold()
+    held.finish()
+    looks(held, clock, QUIET)
+    before = collections()
+    clock.now += FREED_S
+    looks(held, clock, QUIET)
+    assert collections() == before  # all of them are listed
+    gone = weakref.ref(chats.pop())
+    assert gone() is not None
+    looks(held, clock, 1)
+    assert gone() is None
+    chats.append(Chat())
+    before = collections()
+    clock.now += FREED_S
+    looks(held, clock, QUIET)
+    assert collections() == before  # a new one was not frozen
+
+
+def test_a_failure_of_ours_leaves_the_collector_as_it_was(clock, worker):
+    def fails():
+        raise ValueError("no list")
+
+    held = HeldCollection(clock, worker.worked, listed=fails)
+    held.hold()
+    with pytest.raises(ValueError, match="no list"):
+        held.finish()
+    assert (gc.get_threshold(), gc.get_freeze_count() <= PYTHONS_OWN) == ((700, 10, 10), True)
+
+
+def test_a_chat_is_listed_with_its_agent(monkeypatch):
+    class AgentContext:
+        _contexts: typing.ClassVar[dict[str, object]] = {}
+
+    assert startup._chats() == frozenset()
+    monkeypatch.setitem(sys.modules, "agent", types.SimpleNamespace(AgentContext=AgentContext))
+    chat = types.SimpleNamespace(agent0=Chat())
+    AgentContext._contexts["1"] = chat
+    assert startup._chats() == {id(chat), id(chat.agent0)}
+    reset = chat.agent0
+    chat.agent0 = Chat()
+    assert id(reset) not in startup._chats()
 
 
 @pytest.mark.parametrize("theirs", ["more", "none"])

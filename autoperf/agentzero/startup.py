@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
@@ -20,13 +21,21 @@ Build = Callable[[Any, Switch], Any]
 
 def rows(_targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]]:
     """Hold collection from now until a port is open, the imports have come to rest, or a minute is over."""
-    held = HeldCollection(busy=probe.underway.as_rows)
+    held = HeldCollection(busy=probe.underway.as_rows, listed=_chats)
     probe.after_fork.append(held.forked)
     probe.at_stop.append(held.undo)
     probe.idle_work.append(held.look)
     held.hold()
     for target in SERVERS:
         yield target, _open(held)
+
+
+def _chats() -> frozenset[int]:
+    """The host's chats and their first agents, by identity; a chat that is reset gets another agent."""
+    contexts = getattr(getattr(sys.modules.get("agent"), "AgentContext", None), "_contexts", {})
+    # A copy, made at once: other threads add and remove chats.
+    chats = list(contexts.values()) if type(contexts) is dict else []
+    return frozenset(id(one) for chat in chats for one in (chat, getattr(chat, "agent0", None)))
 
 
 def _open(held: HeldCollection) -> Build:

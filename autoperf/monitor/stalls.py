@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any, Final
 
 from autoperf.errors import guarded
-from autoperf.errors.fence import fenced
+from autoperf.errors.fence import fenced, inside
 from autoperf.errors.switch import ALWAYS
 from autoperf.monitor.frames import held, method_owner
 
@@ -66,7 +66,10 @@ class _Look:
 
 
 class Busy:
-    """One loop: its selector tells when it goes to sleep and wakes. Written on the loop's own thread."""
+    """One loop: its selector tells when it goes to sleep and wakes. Written on the loop's own thread.
+
+    Holds neither: a selector leads to its loop, and a loop that nobody closes ends with its last reference.
+    """
 
     def __init__(self, loop: Any, thread: threading.Thread | None, identity: int, clock: Clock) -> None:
         self.thread = str(held(thread, "_name") or "?")
@@ -76,10 +79,9 @@ class Busy:
         self.over: deque[tuple[float, float]] = deque(maxlen=_STALLS_KEPT)
         self.look: _Look | None = None
         self.loop = weakref.ref(loop)
-        self._selector = loop._selector
-        self._instrument(clock)
+        self._instrument(loop._selector, clock)
 
-    def _instrument(self, clock: Clock) -> None:
+    def _instrument(self, selector: Any, clock: Clock) -> None:
         def select(call: Any, timeout: float | None = None) -> Any:
             since = self.awake_since
             if since:
@@ -95,14 +97,16 @@ class Busy:
                 self.awake_since = clock()
 
         # Whatever is raised here ends the host's loop.
-        self._select = fenced("monitor", self._selector.select, ALWAYS, select)
-        self._selector.select = self._select
+        selector.select = fenced("monitor", selector.select, ALWAYS, select)
+        self._select = select
 
     def release(self) -> None:
         """Leave the loop as it was found."""
+        selector: Any = getattr(self.loop(), "_selector", None)
+        found = None if selector is None else inside(vars(selector).get("select"))
         # Somebody may have wrapped ours meanwhile.
-        if vars(self._selector).get("select") is self._select:
-            del self._selector.select
+        if found is not None and found[0] is self._select:
+            del selector.select
 
     def forget_unless_it_runs(self) -> None:
         """A loop whose run has ended goes to sleep in no selector: it is not busy until it runs again."""
