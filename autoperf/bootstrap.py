@@ -116,7 +116,8 @@ def start(root: Path, layout: Layout, **options: Any) -> Runtime:
     sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != "AutoperfFinder"]
     runtime = Runtime.start(root, layout, config)
     runtime.starting = time.thread_time() - begun
-    launches.remove(os.environ)
+    if runtime.telemetry is None:  # else once the first record is there
+        launches.remove(os.environ)
     if config.tool != "off":
         runtime.probe.optimizer = _at_first_call(runtime)
         runtime.probe.at_stop.append(lambda: setattr(runtime.probe, "optimizer", None))

@@ -12,14 +12,17 @@ from typing import Any, Final
 from autoperf.errors import AutoperfError
 from autoperf.history import History
 from autoperf.insight.differences import Difference, differences
+from autoperf.insight.facts.process import Process
 from autoperf.insight.facts.recorder import Record, recorder
 from autoperf.insight.periods import Period
 from autoperf.monitor.archive import samples, stalls
+from autoperf.processes import as_seen, newest
 from autoperf.shortening import homeless
 from autoperf.store import Store
 from autoperf.telemetry import names
 
 _FOREVER: Final = float("inf")
+_RUNS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,11 @@ class Selection:
     autoperf: str | None = None
     features: frozenset[str] | None = None
     started: float | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is one run from its start to its end."""
+        return self.started is not None and (self.since, self.until) == (0.0, _FOREVER)
 
     def takes(self, record: Record | None) -> bool:
         """Whether what the process of ``record`` measured belongs here; None is a process not recorded."""
@@ -83,7 +91,23 @@ def periods(directory: Path, selections: Sequence[Selection]) -> list[Period]:
         for stall in stalls(store, since, until):
             for one in places.of(stall["pid"], stall["at"]):
                 one.stalls += 1
+    whole = {
+        (one.pid, one.started): period for one, period in zip(selections, made, strict=True) if one.whole
+    }
+    for record in newest(directory, _RUNS) if whole else ():
+        if (period := whole.get((record.get("pid"), record.get("started")))) is not None:
+            _as_counted(period, as_seen(directory, record))
     return made
+
+
+def _as_counted(period: Period, process: Process) -> None:
+    """A whole run has the look-ups and the stalls that its process counted: samples stop before its end."""
+    asked = [process.caches[name] for name in ("tools", "extensions") if name in process.caches]
+    measured = [one for one in asked if one.hits is not None]
+    if measured:
+        period.hits = sum(one.hits or 0.0 for one in measured)
+        period.lookups = sum(one.lookups or 0.0 for one in measured)
+    period.stalls = process.stalls.total or 0
 
 
 class _Places:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import stat
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from autoperf.wording import duration, printable
 # The system's start of a process and the wall clock may differ by a set clock.
 _CLOCK_SLACK_S: Final = 5.0
 _PROGRAM_SHOWN: Final = 200
+_SILENT_SHOWN: Final = 3  # launches
 _SHADOWED: Final = (
     "or another sitecustomize stands before autoperf's; then put it into that interpreter: autoperf install"
 )
@@ -50,8 +51,10 @@ def ended_by_exec(snapshots: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for row in snapshots:
         latest[row.get("pid")] = max(latest.get(row.get("pid"), 0.0), row.get("started") or 0.0)
     for row in snapshots:
-        if row.get("ended") is None and (row.get("started") or 0.0) < latest[row.get("pid")]:
-            row["ended"], row["replaced"] = row.get("updated"), True
+        last = latest[row.get("pid")]
+        if row.get("ended") is None and (row.get("started") or 0.0) < last:
+            updated = row.get("updated")
+            row["ended"], row["replaced"] = last if updated is None else updated, True
     return snapshots
 
 
@@ -98,8 +101,7 @@ def as_seen(directory: Path, record: dict[str, Any], clock: Callable[[], float] 
     begun, pid = float(record.get("started") or 0.0), record.get("pid")
     # A pid is given out again: what is older than the process, or younger than its end, is another's.
     until = record.get("ended")
-    last = None if until is None else until + _CLOCK_SLACK_S
-    stored = stalls_of(Store.open(directory), pid, begun, last) if isinstance(pid, int) else []
+    stored = stalls_of(Store.open(directory), pid, begun, until) if isinstance(pid, int) else []
     return Process(record, life(record), clock(), tuple(stored))
 
 
@@ -134,7 +136,14 @@ def unreported(directory: Path, heard: Mapping[str, Any] | None = None) -> list[
     """
     since = (heard or {}).get("started")
     since = since if isinstance(since, (int, float)) else 0.0
-    found: list[dict[str, Any]] = []
+    found = [row for row in _marks(directory) if row["running"] or row["started"] > since]
+    # A host removes its mark about a second after its first record.
+    recorded = newest(directory, _LOOKED_AT) if found else []
+    silent = [row for row in found if not any(_answers(record, row) for record in recorded)]
+    return sorted(silent, key=lambda row: row["started"], reverse=True)
+
+
+def _marks(directory: Path) -> Iterator[dict[str, Any]]:
     folder = directory / launches.FOLDER
     with contextlib.suppress(OSError):
         for name in os.listdir(folder):
@@ -143,14 +152,23 @@ def unreported(directory: Path, heard: Mapping[str, Any] | None = None) -> list[
                 if name.isdecimal() and stat.S_ISREG(status.st_mode):
                     with open(folder / name, "rb") as stream:
                         program = os.fsdecode(stream.read(_PROGRAM_SHOWN))
-                    row: dict[str, Any] = {
-                        "pid": int(name),
-                        "started": status.st_mtime,
-                        "program": program,
-                    }
-                    row["running"] = runs(row)
-                    found += [row] if row["running"] or row["started"] > since else []
-    return sorted(found, key=lambda row: row["started"], reverse=True)
+                    row = {"pid": int(name), "started": status.st_mtime, "program": program}
+                    yield {**row, "running": runs(row)}
+
+
+def _answers(record: Mapping[str, Any], launch: Mapping[str, Any]) -> bool:
+    started = record.get("started")
+    same = record.get("pid") == launch["pid"]
+    return same and isinstance(started, (int, float)) and started >= launch["started"] - _CLOCK_SLACK_S
+
+
+def unheard(directory: Path, pid: int | None = None) -> list[str]:
+    """What to say where no process, or none with ``pid``, is recorded: the launches that never reported."""
+    silent = [row for row in unreported(directory) if pid in (None, row["pid"])][:_SILENT_SHOWN]
+    which = f"process {pid}" if pid else "process"
+    nothing = f"no {which} recorded in {directory}; start one: autoperf run python run_ui.py"
+    now = time.time()
+    return [told(row, now) for row in silent] or [nothing]
 
 
 def told(launch: dict[str, Any], now: float) -> str:
@@ -161,4 +179,5 @@ def told(launch: dict[str, Any], now: float) -> str:
             f"{program} as process {launch['pid']}, has not reported: it has imported no Agent Zero so far,"
             f" {_SHADOWED}"
         )
-    return f"{program} as process {launch['pid']}, never reported: it imported no Agent Zero, {_SHADOWED}"
+    ended = "it ended before its first report, imported no Agent Zero"
+    return f"{program} as process {launch['pid']}, never reported: {ended}, {_SHADOWED}"

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from autoperf import statedir
+from autoperf import launches, statedir
 from autoperf.agentzero import Layout, localmodels
 from autoperf.agentzero.aheadloading import AheadLoading
 from autoperf.agentzero.codecache import CodeCache
@@ -107,6 +107,7 @@ class Runtime:
         self._patched = 0
         self._changed: dict[str, dict[str, Any]] = {}
         self._described: dict[str, Any] = {}
+        self._reported = False
         self._inherited: dict[str, Any] = {}
         self._undo = ExitStack()
         self.starting = 0.0  # CPU seconds of loading autoperf and starting it, past which it is ready
@@ -185,6 +186,9 @@ class Runtime:
 
     def _tick(self) -> dict[str, Any]:
         # Telemetry's thread asks every second; what is idle work for us happens here, off the host's loop.
+        if self._described and not self._reported:
+            self._reported = True
+            launches.remove(os.environ)  # what was described a second ago is recorded by now
         self.probe.replies.expire()
         self.probe.roots.expire()
         for work in self.probe.idle_work:

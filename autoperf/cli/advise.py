@@ -31,8 +31,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         show_json([asdict(advice) for advice in found])
     elif process is None:
-        which = f"process {args.pid}" if args.pid else "process"
-        say(f"no {which} recorded in {home}; start one: autoperf run python run_ui.py")
+        for line in processes.unheard(home, args.pid):
+            say(line)
     else:
         show([f"process {process.record.get('pid')} {process.ending.text}", ""])
         if not found:

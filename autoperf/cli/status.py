@@ -38,12 +38,12 @@ def run(args: argparse.Namespace) -> int:
         shown = None if process is None else process.as_row()
         show_json({**(shown or {}), "unreported": silent} if silent else shown)
         return 0 if process is not None else 1
+    if process is None:
+        for line in processes.unheard(directory, args.pid):
+            say(line)
+        return 1
     now = time.time()
     for launch in silent[:_SILENT_SHOWN]:
         say(processes.told(launch, now))
-    if process is not None:
-        show(snapshot(process))
-    elif not silent:
-        which = f"process {args.pid}" if args.pid else "process"
-        say(f"no {which} recorded in {directory}; start one: autoperf run python run_ui.py")
-    return 0 if process is not None else 1
+    show(snapshot(process))
+    return 0

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 
+from autoperf import processes
 from autoperf.cli.dashboard import frame
 from autoperf.cli.screen import Ended, Screen, taken
 from autoperf.cli.selection import directory, home_argument, whole
@@ -40,8 +41,8 @@ def run(args: argparse.Namespace) -> int:
     follower = Follower(home, args.pid)
     view = follower.look()
     if view is None:
-        which = f"process {args.pid}" if args.pid else "process"
-        say(f"no {which} recorded in {home}; start one: autoperf run python run_ui.py")
+        for line in processes.unheard(home, args.pid):
+            say(line)
         return 1
     times = 1 if args.once else args.n
     # A dumb terminal has no screen to write over.
