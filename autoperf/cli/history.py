@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -120,6 +120,10 @@ def _row(one: Period, of: str | None, name: str | None) -> dict[str, Any]:
         "stalls": one.stalls,
         "hits": one.hits,
         "lookups": one.lookups,
+        "messages": one.tally.messages,
+        "tool_calls": one.tally.tool_calls,
+        "model_calls": one.tally.model_calls,
+        "tokens": asdict(one.tally.tokens),
         "figures": [
             row.as_row() for row in one.figures(*([_OF[of]] if of else [])) if name in (None, row.key.name)
         ],
