@@ -35,6 +35,7 @@ def recognise(folder: str) -> bool:
 
     Raises only what importing our own parts raises: a package they need is missing in this interpreter.
     """
+    begun = time.thread_time()
     root = Path(folder)
     if not is_candidate(root):
         return False
@@ -58,7 +59,8 @@ def recognise(folder: str) -> bool:
         import autoperf.runtime  # noqa: F401 - outside the fence, so that the finder can say what is missing
 
         with guarded("bootstrap"):
-            start(root, layout)
+            runtime = start(root, layout)
+            runtime.starting = runtime.starting or time.thread_time() - begun
             return True
         with guarded("bootstrap"):
             _record_failure(root, layout)
@@ -81,6 +83,7 @@ def instrument(root: str | os.PathLike[str] | None = None, **options: Any) -> Ru
     """See `autoperf.instrument`."""
     if switched_off():
         return None
+    begun = time.thread_time()
     lacking = cramped()
     if lacking is not None:
         raise AutoperfError(lacking)
@@ -91,14 +94,15 @@ def instrument(root: str | os.PathLike[str] | None = None, **options: Any) -> Ru
         layout = detect(folder) if is_candidate(folder) else None
         if layout is not None:
             with _starting:
-                return start(folder, layout, **options)
+                runtime = start(folder, layout, **options)
+                runtime.starting = runtime.starting or time.thread_time() - begun
+                return runtime
     where = str(searched[0]) if root is not None else "sys.path or the working directory"
     raise AutoperfError(f"no Agent Zero in {where}; name the folder that holds its agent.py")
 
 
 def start(root: Path, layout: Layout, **options: Any) -> Runtime:
     """Start the runtime of this process, or return the one that runs; only a server process prints lines."""
-    begun = time.thread_time()
     from autoperf.runtime import Runtime, current
 
     running = current()
@@ -115,7 +119,6 @@ def start(root: Path, layout: Layout, **options: Any) -> Runtime:
     # The decision is made: a finder still waiting would instrument again after `uninstrument`.
     sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != "AutoperfFinder"]
     runtime = Runtime.start(root, layout, config)
-    runtime.starting = time.thread_time() - begun
     if runtime.telemetry is None:  # else once the first record is there
         launches.remove(os.environ)
     if config.tool != "off":

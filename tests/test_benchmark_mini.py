@@ -12,7 +12,7 @@ from autoperf.benchmark import mini, rounds
 from autoperf.benchmark.noise import Noise
 from autoperf.benchmark.process import HostError
 from autoperf.benchmark.rounds import BARE
-from autoperf.benchmark.samples import PEAK
+from autoperf.benchmark.samples import LAST_CPU, OWN, OWN_START, PEAK, START_CPU, START_WALL
 
 
 def test_the_mini_agent_bare_and_under_autoperf(tmp_path: Path) -> None:
@@ -32,10 +32,16 @@ def test_the_mini_agent_bare_and_under_autoperf(tmp_path: Path) -> None:
     assert not bare.hit_rates
     assert ours.hit_rates["tools"] > 0.5
     assert ours.failures == []
+    # What it says of itself is a part of what it takes: of the start, and of the messages.
+    assert 0 < ours.values[OWN] < ours.values["CPU"] + ours.values[START_CPU]
+    assert 0 < ours.values[OWN_START] < ours.values[START_CPU]
+    assert OWN not in bare.values
     for sample in (bare, ours):
         assert sample.values["CPU"] > 0
         assert sample.values["wall"] > 0
         assert sample.values[PEAK] > 5_000
+        assert 0 < sample.values[START_CPU] < sample.values[START_WALL]
+        assert 0 < sample.values[LAST_CPU] < sample.values["CPU"]
         assert sample.values["CPU a step"] == pytest.approx(sample.values["CPU"] / sample.counts["steps"])
 
 

@@ -11,7 +11,7 @@ from autoperf.benchmark import results, rounds
 from autoperf.benchmark.checkout import interpreter
 from autoperf.benchmark.noise import THRESHOLD, Noise
 from autoperf.benchmark.rounds import BARE, Variant
-from autoperf.benchmark.samples import GROWTH, Sample
+from autoperf.benchmark.samples import GROWTH, LAST_CPU, START_CPU, Sample
 from autoperf.benchmark.spreads import Spread, ratios, spread
 from autoperf.benchmark.transcript import Transcript
 from autoperf.cli import measurements
@@ -100,6 +100,43 @@ def test_growth_is_shown_and_has_no_ratio() -> None:
     (row,) = results.as_data(found, "an answer", "other")["rows"]
     assert row["unit"] == "times"
     assert "ratio" not in row["variants"]["autoperf"]
+
+
+@pytest.mark.parametrize(
+    ("start", "message", "said"),
+    [
+        (
+            0.3,
+            0.05,
+            "+300.0 ms once (the start), +50.0 ms by each message past the first: a message costs more",
+        ),
+        (0.3, -0.07, "-70.0 ms by each message past the first: the start is made up for after 5"),
+        (-0.1, -0.07, "-100.0 ms once (the start), -70.0 ms by each message past the first"),
+        (0.3, None, ""),
+    ],
+)
+def test_a_constant_is_told_from_what_each_message_takes(
+    start: float, message: float | None, said: str
+) -> None:
+    """By the median of the differences: of the values it would be another one."""
+    rounds_bare, noise = [1.0, 5.0, 2.0], [0.0, 0.0, 3.0]
+
+    def samples(added: float | None, started: float) -> list[Sample]:
+        each = [
+            None if added is None else bare + added + (more if added else 0.0)
+            for bare, more in zip(rounds_bare, noise, strict=True)
+        ]
+        return [
+            Sample({START_CPU: bare + started, LAST_CPU: one})
+            for bare, one in zip(rounds_bare, each, strict=True)
+        ]
+
+    found = rounds.Measured("short", {"bare": samples(0.0, 0.0), "autoperf": samples(message, start)})
+    data = results.as_data(found, "x", "other")
+    told = measurements.constant(data, "autoperf")
+    assert said in told
+    assert bool(told) is bool(said)
+    assert " ".join(told.split()) in " ".join(" ".join(measurements.scenario(data)).split())
 
 
 def test_the_first_difference_is_kept_and_shown() -> None:

@@ -186,7 +186,7 @@ def test_few_of_many_calls_are_timed_and_all_are_counted(clock: Clock) -> None:
         meter = meters.of(SEAM)
         assert meter.calls == number
         assert meter.seconds()[0] == pytest.approx(number * (BEFORE + AFTER) / 1e9, rel=0.02)
-    assert meter.timed < 20_000 / 20
+    assert meter.timed < 20_000 / 30
     assert meter.seconds()[1] == pytest.approx(0, abs=1e-6), "all took the same"
 
 
@@ -206,7 +206,7 @@ def test_the_uncertainty_covers_what_the_sample_misses(monkeypatch: pytest.Monke
             if meter.left < 0:
                 meter.run(clock.pass_by, (ns,), {})
         seconds, error = meter.seconds()
-        assert 0 < error < 0.7 * took / 1e9
+        assert 0 < error < 0.9 * took / 1e9
         within += abs(seconds - took / 1e9) <= error
     assert within >= 54
 

@@ -15,14 +15,14 @@ import autoperf
 from autoperf.benchmark import ownaccount, samples
 from autoperf.benchmark.process import HostError
 from autoperf.benchmark.rounds import Variant
-from autoperf.benchmark.samples import CPU, PEAK, WALL, Sample
+from autoperf.benchmark.samples import CPU, FIRST_CPU, LAST_CPU, PEAK, START_CPU, START_WALL, WALL, Sample
 from autoperf.benchmark.sandbox import Sandbox
 from autoperf.benchmark.transcript import Transcript
 
-MEANING = "the mini agent: two messages of 20 tool calls each, in big chunks; the whole process"
+MEANING = "the mini agent: six messages of 20 tool calls each, in big chunks"
 MISSING = "this installation has no examples/mini_agent; name an Agent Zero checkout"
 _REPOSITORY = Path(autoperf.__file__).resolve().parents[1]
-_OPTIONS = {"--messages": 2, "--tools": 20, "--chunk": 400}
+_OPTIONS = {"--messages": 6, "--tools": 20, "--chunk": 400}
 
 
 def folder() -> Path | None:
@@ -34,22 +34,25 @@ def folder() -> Path | None:
 def hold(workdir: Path, variant: Variant) -> Sample:
     """Run it once, bare or under autoperf, in a fresh process; ``HostError`` when it fails.
 
-    CPU, wall time and memory are those of the process from its start to its end.
+    CPU and wall time are told apart: the start, and each message; peak memory is that of the process.
     """
     source = folder()
     if source is None:
         raise HostError(MISSING)
     copy, written, state = workdir / "mini_agent", workdir / "transcript.json", workdir / "state"
+    clocks = workdir / "clocks.json"
     if not copy.exists():
         shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.rmtree(state, ignore_errors=True)
     written.unlink(missing_ok=True)
     command = [*_prefix(state, variant), sys.executable, "run_ui.py", "--transcript", str(written)]
-    command += [str(word) for option in _OPTIONS.items() for word in option]
-    sample, pid = _timed(command, copy, workdir)
+    command += ["--clocks", str(clocks), *(str(word) for option in _OPTIONS.items() for word in option)]
+    begun = time.time()
+    sample, pid = _run(command, copy, workdir)
     told = json.loads(written.read_text(encoding="utf-8"))
     if len(told["prompts"]) < _OPTIONS["--messages"] * _OPTIONS["--tools"]:
         raise HostError(f"the mini agent asked its model {len(told['prompts'])} times: nothing was compared")
+    sample.values |= _apart(json.loads(clocks.read_text(encoding="utf-8")), begun)
     sample.transcript = Transcript({"transcript": tuple(json.dumps(told, indent=1).splitlines())})
     sample.counts = {"messages": _OPTIONS["--messages"], "steps": len(told["prompts"])}
     for what in (CPU, WALL):
@@ -73,9 +76,8 @@ def _environment(workdir: Path) -> dict[str, str]:
     return {**environment, "PYTHONPATH": os.pathsep.join(paths)}
 
 
-def _timed(command: list[str], cwd: Path, workdir: Path) -> tuple[Sample, int]:
+def _run(command: list[str], cwd: Path, workdir: Path) -> tuple[Sample, int]:
     with (workdir / "output.txt").open("wb") as output:
-        begun = time.perf_counter()
         process = subprocess.Popen(
             command,
             cwd=cwd,
@@ -85,14 +87,26 @@ def _timed(command: list[str], cwd: Path, workdir: Path) -> tuple[Sample, int]:
             stderr=subprocess.STDOUT,
         )
         _, status, used = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - begun
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         told = (workdir / "output.txt").read_text(encoding="utf-8", errors="replace")
         raise HostError(f"the mini agent ended with status {process.returncode}\n{told[-1500:]}")
     # macOS counts bytes where Linux counts KiB.
     peak = used.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
-    return Sample({CPU: used.ru_utime + used.ru_stime, WALL: wall, PEAK: peak}), process.pid
+    return Sample({PEAK: peak}), process.pid
+
+
+def _apart(clocks: list[tuple[float, float]], begun: float) -> dict[str, float | None]:
+    """The start and the messages of one run: CPU seconds and Unix time before the first, and after each."""
+    cpu, wall = ([clock[which] for clock in clocks] for which in (0, 1))
+    return {
+        CPU: cpu[-1] - cpu[0],
+        FIRST_CPU: cpu[1] - cpu[0],
+        LAST_CPU: cpu[-1] - cpu[-2],
+        WALL: wall[-1] - wall[0],
+        START_CPU: cpu[0],
+        START_WALL: wall[0] - begun,
+    }
 
 
 def _say_of_itself(sample: Sample, state: Path, pid: int) -> None:

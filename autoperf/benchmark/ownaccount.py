@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autoperf.benchmark.process import HostError
-from autoperf.benchmark.samples import Sample
+from autoperf.benchmark.samples import OWN, OWN_LAST, OWN_START, Sample
+from autoperf.insight.facts.cost import Cost, costs
 from autoperf.insight.facts.patches import patches
 
 
 def add(sample: Sample, shown: Sequence[Any]) -> None:
-    """Take patches, failures and hit rates over from what `autoperf status --json` said, latest last.
+    """Take patches, failures, hit rates and cost over from what `autoperf status --json` said, latest last.
 
     Hit rates are those of the whole run and, where two were shown, of what came between the last two. Raises
     ``HostError`` when it said something else.
@@ -24,11 +25,20 @@ def add(sample: Sample, shown: Sequence[Any]) -> None:
     if said.applied < said.wanted:
         sample.notes.append(said.text)
     sample.failures = shown[-1]["failures"]
+    _add_cost(sample, [costs(row) for row in shown])
     before: Mapping[str, Any] = shown[-2]["lookups"] if len(shown) > 1 else {}
     for name, now in shown[-1]["lookups"].items():
         sample.hit_rates |= _rate(name, now, {})
         if name in before:
             sample.hit_rates |= _rate(f"{name}, last message", now, before[name])
+
+
+def _add_cost(sample: Sample, told: Sequence[Cost | None]) -> None:
+    last, before = told[-1], told[-2] if len(told) > 1 else None
+    if last is not None:
+        sample.values |= {OWN_START: last.start, OWN: last.running}
+        if before is not None:
+            sample.values[OWN_LAST] = last.running - before.running
 
 
 def _rate(name: str, now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, float]:

@@ -13,6 +13,9 @@ CHILDREN, PEAK = "CPU of ended child processes", "peak memory"
 FIRST_TENTH, LAST_TENTH = "CPU a chunk, first tenth", "CPU a chunk, last tenth"
 CLIENT, FRAMEWORK = "CPU of the model client alone", "CPU without the model client"
 GROWTH = "a chunk, last tenth / first"
+FIRST_CPU, LAST_CPU = f"{CPU}, first message", f"{CPU}, last message"
+# What autoperf says of itself: to be held beside what the bare run takes less.
+OWN, OWN_LAST, OWN_START = "autoperf itself, CPU", "autoperf itself, last message", "autoperf itself, start"
 # Every other value is in seconds.
 UNITS = {PEAK: "KiB", GROWTH: "times"}
 

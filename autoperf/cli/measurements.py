@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import textwrap
 from collections.abc import Mapping
 from typing import Any
 
+from autoperf.benchmark.samples import LAST_CPU, START_CPU
 from autoperf.cli.rendering import WIDTH
 from autoperf.errors import told
 from autoperf.wording import is_number, milliseconds, percent, printable
@@ -53,7 +55,35 @@ def scenario(data: Mapping[str, Any]) -> list[str]:
             )
     for variant, failures in data["failures"].items():
         shown += [f"failure of ours, {variant}: {told(failure)}" for failure in failures]
+    for variant in data["variants"][1:]:
+        told = constant(data, variant)
+        shown += wrapped(told if len(data["variants"]) == _PAIR else f"{variant}: {told}") if told else []
     return [*shown, *(line for note in data["notes"] for line in wrapped(f"note: {note}"))]
+
+
+def constant(data: Mapping[str, Any], variant: str) -> str:
+    """What ``variant`` adds once a process, what it adds to each message, and when the one is made up for."""
+    start, message = (_added(data, what, variant) for what in (START_CPU, LAST_CPU))
+    if start is None or message is None:
+        return ""
+    said = f"CPU, added: {_signed(start)} once (the start), {_signed(message)} by each message past the first"
+    if message >= 0:
+        return f"{said}: a message costs more than it saves here" if message > 0 else said
+    return said if start <= 0 else f"{said}: the start is made up for after {math.ceil(start / -message)}"
+
+
+def _added(data: Mapping[str, Any], what: str, variant: str) -> float | None:
+    """The median over the rounds of what ``variant`` takes more than the bare host, in seconds."""
+    row = next((row["variants"] for row in data["rows"] if row["what"] == what), None)
+    if row is None:
+        return None
+    pairs = zip(row[data["variants"][0]]["each"], row[variant]["each"], strict=True)
+    added = [ours - bare for bare, ours in pairs if is_number(bare) and is_number(ours)]
+    return statistics.median(added) if added else None
+
+
+def _signed(seconds: float) -> str:
+    return f"{'+' if seconds >= 0 else '-'}{_value(abs(seconds), 's')}"
 
 
 def _pair_table(data: Mapping[str, Any]) -> list[str]:

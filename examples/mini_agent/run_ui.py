@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from dataclasses import asdict
 from typing import Any
 
@@ -20,13 +21,21 @@ def init_a0() -> None:
     initialize.initialize_mcp()
 
 
-def chat(context: AgentContext, messages: int) -> None:
-    """Hold the conversation, one user message after the other."""
+def clocks() -> tuple[float, float]:
+    """Return the CPU seconds of this process so far, and the time."""
+    return time.process_time(), time.time()
+
+
+def chat(context: AgentContext, messages: int) -> list[tuple[float, float]]:
+    """Hold the conversation, one user message after the other; return the clocks before it and after each."""
+    read = [clocks()]
     for number in range(1, messages + 1):
         text = conversation.user_message(number)
         PrintStyle("user").print(text)
         answer = context.communicate(UserMessage(text)).result_sync()
         PrintStyle(context.agent0.agent_name).print(answer)
+        read.append(clocks())
+    return read
 
 
 def transcript(context: AgentContext) -> dict[str, Any]:
@@ -41,7 +50,7 @@ def transcript(context: AgentContext) -> dict[str, Any]:
     return {"agents": agents, "tool_calls": calls, "log": log, "prompts": prompts}
 
 
-def write(data: dict[str, Any], path: str) -> None:
+def write(data: Any, path: str) -> None:
     """Write plain data to a file as JSON; end the program with one line if that fails."""
     try:
         with open(path, "w", encoding="utf-8", newline="\n") as stream:
@@ -66,6 +75,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tools", default=20, help="tool calls for each of them (%(default)s)", **number)
     parser.add_argument("--chunk", default=12, help="characters per streamed chunk (%(default)s)", **number)
     parser.add_argument("--transcript", metavar="FILE", help="write all that happened to FILE, as JSON")
+    parser.add_argument("--clocks", metavar="FILE", help="write CPU seconds and time of each message to FILE")
     return parser.parse_args()
 
 
@@ -74,7 +84,9 @@ def run() -> None:
     options = arguments()
     init_a0()
     context = AgentContext(initialize.initialize_agent(options.tools, options.chunk))
-    chat(context, options.messages)
+    read = chat(context, options.messages)
+    if options.clocks:
+        write(read, options.clocks)
     if options.transcript:
         write(transcript(context), options.transcript)
 
