@@ -42,7 +42,7 @@ def _add_cost(sample: Sample, told: Sequence[Cost | None]) -> None:
 
 
 def _rate(name: str, now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, float]:
-    if now["hits"] is None:
+    if now.get("hits") is None:
         return {}  # nobody counted them
     lookups = now["lookups"] - before.get("lookups", 0)
     return {name: (now["hits"] - (before.get("hits") or 0)) / lookups} if lookups else {}
