@@ -36,8 +36,8 @@ _HEAD: Final = """\
 Read it before you send it. It holds versions, features, seams, failures and options. It holds no message,
 no value of an environment variable but autoperf's own options, and no path outside Agent Zero's folder,
 which is shown as {host}."""
-# Their texts quote what a person has set, or a failure; the facts in them have sections of their own.
-_TOLD_ELSEWHERE: Final = frozenset({"configuration", "telemetry", "last run"})
+# The texts of others may quote what a person has set, names of tools, or a failure.
+_QUOTING_NOTHING: Final = frozenset({"interpreter", "host"})
 _OTHER_PATH: Final = re.compile(r"""(?<![\w}\-])(?:[~.]{0,2}/|[A-Za-z]:[\\/]|\\\\)[^\s'"]""")
 _BELOW: Final = re.compile(r"(\{(?:environment|state|home|temporary)\})[\\/].*")
 
@@ -120,7 +120,7 @@ def _versions(subject: Subject) -> Iterator[str]:
 
 def _findings(subject: Subject) -> Iterator[str]:
     for finding in subject.findings:
-        if finding.topic not in _TOLD_ELSEWHERE:
+        if finding.topic in _QUOTING_NOTHING:
             yield f"{finding.level}: {finding.text}"
         elif finding.level == "problem" and finding.topic != "last run":
             yield f"problem: {finding.topic}; doctor says which, and may quote what is set"

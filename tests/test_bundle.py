@@ -16,6 +16,7 @@ import pytest
 
 from autoperf import bundle, cli
 from autoperf.config import Config
+from autoperf.diagnosis import Finding
 from autoperf.store import Store
 from tests.interpreters import REPOSITORY, TEMPLATE
 from tests.test_doctor import HEALTHY
@@ -195,3 +196,13 @@ def test_only_paths_below_the_host_are_told(told: str, shown: str, monkeypatch: 
     config = Config.from_environ({"AUTOPERF_HOME": places["state"]})
     paths = bundle.Paths(Path(places["root"]), HEALTHY, config)
     assert paths.cut(told.format(**places)) == shown.format()
+
+
+def test_findings_that_may_quote_are_told_by_topic() -> None:
+    topics = ["interpreter", "host", "advice", "configuration", "last run"]
+    found = [Finding(level, topic, f"{topic} text") for topic in topics for level in ("note", "problem")]
+    subject = bundle.Subject(None, None, "", [], [], found, Config.from_environ({}), {})
+    told = section(bundle.report(subject), "Findings")
+    whole = [f"* {level}: {topic} text" for topic in topics[:2] for level in ("note", "problem")]
+    assert told[:4] == whole
+    assert [line.partition(";")[0] for line in told[4:]] == ["* problem: advice", "* problem: configuration"]
