@@ -28,7 +28,8 @@ _EXPORTER: Final = {"kind": TEXT, "endpoint": TEXT, "dropped": NUMBER, "problem"
 _TIMING: Final = {"name": TEXT, ...: NUMBER}
 _STALLED: Final = {
     "at": NUMBER, "seconds": NUMBER, "loop": TEXT, "stack": [TEXT], "inside": TEXT, "chat": TEXT,
-    "tool": TEXT, ...: ANY,
+    "tool": TEXT, "cause": TEXT, "holder": TEXT, "measured": {...: NUMBER}, "looks": [(TEXT, WHOLE)],
+    "ran": [(TEXT, TEXT, NUMBER)], ...: ANY,
 }  # fmt: skip
 STALL: Final[Any] = {**_STALLED, NEEDED: ("at", "seconds")}
 SAMPLE: Final[Any] = {"children": {...: (WHOLE, NUMBER)}, "lag": {...: NUMBER}, ...: NUMBER}

@@ -74,7 +74,9 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     store.save_process(RECORD)
     store.add_spans([row for trace in range(12) for row in message(trace)])
     monkeypatch.setattr("autoperf.monitor.archive.os.getpid", lambda: PID)
-    stalls = [Stall(NOW - number, 1.0, "AgentContext", ("agent.py:1 f",)) for number in range(6)]
+    stalls = [
+        Stall(NOW - number, 1.0, "AgentContext", ("agent.py:1 f",), cause="code") for number in range(6)
+    ]
     Archive(store).keep([{"at": NOW - number, "memory": 1} for number in range(20)], stalls)
     monkeypatch.setattr("autoperf.monitor.archive.os.getpid", lambda: 7)
     Archive(store).keep([{"at": NOW, "disk_free": 1}], stalls)
@@ -133,7 +135,7 @@ def test_what_has_been_replaced_is_no_longer_advised_on(directory: Path) -> None
 
 
 def test_a_stall_that_has_not_ended_counts_as_long_as_it_was_seen(directory: Path) -> None:
-    begun = {"loop": "AgentContext", "stack": ["helpers/mcp_handler.py:1 has_tool"], "inside": ""}
+    begun = {"loop": "AgentContext", "stack": ["helpers/mcp_handler.py:1 has_tool"], "cause": "code"}
     # The first one has ended since, and lies in the store by its exact time.
     lasting = [{**begun, "at": round(NOW - 5, 1)}, {**begun, "at": NOW - 86.0}]
     found = facts(directory, as_seen(directory, {**RECORD, "monitor": {"lasting": lasting}}))

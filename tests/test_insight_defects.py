@@ -26,7 +26,11 @@ def used(tool: str, count: int = 40) -> dict[str, Any]:
 
 
 GROWING_FILES = samples(files=lambda at: 100 + at // 50)
-BLOCKED = {"seconds": 4.0, "stack": ["agent.py:1 monologue", "helpers/mcp_handler.py:90 has_tool"]}
+BLOCKED = {
+    "seconds": 4.0,
+    "cause": "wait",
+    "stack": ["agent.py:1 monologue", "helpers/mcp_handler.py:90 has_tool"],
+}
 CUT = Timing(names.EXECUTE_TOOL, "search.find", 12, 3, 9000.0, 10_010.0, 10_020.0, 99_000.0)
 PAGERS = samples(400, children=lambda at: {"less": [2, 1000], "sh": [5, 1]})
 
@@ -116,6 +120,8 @@ def test_a_version_between_the_last_with_it_and_the_first_without_counts_as_neit
         ("#1553", Facts(stalls=[{**BLOCKED, "seconds": 29.0}])),
         ("#1553", Facts(stalls=[{**BLOCKED, "stack": [*BLOCKED["stack"], "helpers/git.py:1 f"]}] * 5)),
         ("#1553", Facts(stalls=[{**BLOCKED, "stack": []}] * 5)),
+        ("#1553", Facts(stalls=[{**BLOCKED, "cause": "starved"}] * 5)),
+        ("#1553", Facts(stalls=[{**BLOCKED, "cause": "lock"}] * 5)),
         ("#946", Facts(timings=[replace(CUT, errors=0)])),
         ("#946", Facts(timings=[replace(CUT, name="code_execution_tool")])),
         ("#946", Facts(timings=[replace(CUT, max_ms=600.0)])),

@@ -10,6 +10,7 @@ import pytest
 
 from autoperf.errors import failures
 from autoperf.insight.facts import Facts, Host, PromptSize, Recommendation, Use
+from autoperf.insight.facts.causes import MACHINE
 from autoperf.insight.recommendations import RULES, recommend
 from autoperf.insight.statistics import Timing
 from autoperf.telemetry import names
@@ -256,7 +257,7 @@ def test_handles_that_grow(name: str) -> None:
 
 
 def test_one_place_that_blocks_the_loop() -> None:
-    stall = {"seconds": 8.0, "stack": ["agent.py:1 monologue", "helpers/git.py:9 release"]}
+    stall = {"seconds": 8.0, "stack": ["agent.py:1 monologue", "helpers/git.py:9 release"], "cause": "code"}
     facts = Facts(stalls=[stall] * 6, process={"features": []})
     advice = one(facts, "loop blocked")
     assert advice.title.startswith("release blocks")
@@ -273,10 +274,40 @@ def test_one_place_that_blocks_the_loop() -> None:
     assert told.endswith(" at f8.py:1 f8, from f7.py:1 f7, from f6.py:1 f6, from f5.py:1 f5")
     short = {**stall, "seconds": 7.4}
     none(Facts(stalls=[short] * 4), "loop blocked")
-    brief = {"seconds": 0.3, "stack": ["agent.py:1 monologue"]}
+    brief = {"seconds": 0.3, "stack": ["agent.py:1 monologue"], "cause": "code"}
     assert one(Facts(stalls=[brief] * 5), "loop blocked").weight == "medium"
     assert "8.0 s on average" in one(Facts(stalls=[brief] * 9 + [stall] * 5), "loop blocked").evidence
-    none(Facts(stalls=[{"seconds": 8.0, "stack": []}] * 6), "loop blocked")
+    none(Facts(stalls=[{**stall, "stack": []}] * 6), "loop blocked")
+
+
+EVERYTHING = {"features": ["output", "prompts", "settings", "streaming"]}
+DIRTY = {"seconds": 8.0, "stack": ["run_ui.py:1 poll", "helpers/state_monitor.py:9 mark_dirty"]}
+
+
+@pytest.mark.parametrize(
+    "cause", ["wait", "lock", "starved", "throttled", "stolen", "stopped", "paging", "", None]
+)
+def test_code_that_had_no_cpu_is_reported_to_nobody(cause: str | None) -> None:
+    stall = DIRTY if cause is None else {**DIRTY, "cause": cause, "holder": "indexer in a.py:1 f"}
+    advice = recommend(Facts(stalls=[stall] * 9, process=EVERYTHING))
+    assert not [
+        one for one in advice if "mark_dirty" in f"{one.title}{one.evidence}" or "report" in one.action
+    ]
+
+
+def test_a_wait_is_advised_on_where_a_feature_of_ours_may_shorten_it() -> None:
+    waits = Facts(stalls=[{**DIRTY, "cause": "wait"}] * 9, process={"features": ["output", "prompts"]})
+    assert one(waits, "loop blocked").action == "AUTOPERF_FEATURES=+settings,+streaming"
+
+
+@pytest.mark.parametrize("cause", MACHINE)
+def test_the_machine_is_told_with_what_it_kept_back(cause: str) -> None:
+    stall = {"seconds": 8.0, "stack": [], "cause": cause, "measured": {"cpu": 0.08, "load": 7.5}}
+    advice = one(Facts(stalls=[stall] * 6, process=EVERYTHING), "loop held up by the machine")
+    assert advice.evidence == "6 stalls of 8.0 s on average (1.0 % of it on a CPU); load 7.5"
+    assert (advice.weight, advice.gain) == ("high", "48 s in which no chat moved")
+    assert advice.title.endswith(MACHINE[cause])
+    none(Facts(stalls=[{**stall, "seconds": 7.0}] * 4), "loop held up by the machine")
 
 
 def test_disks_and_bytecode() -> None:

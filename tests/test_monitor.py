@@ -84,7 +84,7 @@ class Watched:
         self.ended: list[Stall] = []
         self.lasting: list[Stall] = []
 
-    def watch(self) -> list[Stall]:
+    def watch(self, late: float | None = None) -> list[Stall]:
         self.looks += 1
         ended, self.ended = self.ended, []
         return ended

@@ -8,8 +8,13 @@ from typing import Any
 
 import pytest
 
+from autoperf.monitor import looks, loops
 from autoperf.monitor import stalls as module
-from autoperf.monitor.stalls import Busy, Stalls
+from autoperf.monitor.causes import Measured
+from autoperf.monitor.looks import Look
+from autoperf.monitor.loops import Busy
+from autoperf.monitor.stalls import Stalls
+from autoperf.monitor.threads import Snapshot, Usage
 
 THREAD = 7
 
@@ -21,7 +26,8 @@ class Hand:
         self.now = 1000.0
         self.looks = 0
         self.frame: FrameType | None = None
-        monkeypatch.setattr(module, "sys", SimpleNamespace(_current_frames=self.frames))
+        seen = SimpleNamespace(_current_frames=self.frames, getswitchinterval=sys.getswitchinterval)
+        monkeypatch.setattr(module, "sys", seen)
         self.loop = SimpleLoop()
         self.stalls = Stalls("/a0", None, lambda: self.now, lambda: 5000.0 + self.now)
         self.busy = Busy(self.loop, None, THREAD, lambda: self.now)
@@ -134,7 +140,7 @@ def test_where_it_was_most_often_is_told(hand: Hand) -> None:
 
 def test_a_loop_that_went_on_meanwhile_is_not_looked_at(hand: Hand) -> None:
     hand.now += 10.0
-    moments = iter([hand.now])
+    moments = iter([0.0, hand.now])
 
     def clock() -> float:
         hand.busy.awake_since = next(moments)  # between the two readings it slept and woke
@@ -149,9 +155,157 @@ def test_so_many_loops_are_watched_and_no_more(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(module, "_LONG_LIVED_S", 0.0)
     monkeypatch.setattr(module, "_LOOPS_KEPT", 2)
     loops = [SimpleLoop() for _ in range(3)]
-    monkeypatch.setattr(module, "_running", lambda: iter(enumerate(loops)))
+    monkeypatch.setattr(module, "running", lambda: iter(enumerate(loops)))
     stalls = Stalls("/a0")
     stalls.discover()
     assert ["select" in vars(loop._selector) for loop in loops] == [True, True, False]
     stalls.release()
     assert ["select" in vars(loop._selector) for loop in loops] == [False] * 3
+
+
+def called(path: str, *names: str) -> FrameType:
+    """The frame of the last of these functions, which call each other in a file of that path."""
+    space: dict[str, Any] = {"here": sys._getframe}
+    text = "".join(
+        f"def {name}():\n    return {inner}()\n"
+        for name, inner in zip(names, [*names[1:], "here"], strict=True)
+    )
+    exec(compile(f"{text}found = {names[0]}()", path, "exec"), space)
+    found: FrameType = space["found"]
+    return found
+
+
+def test_the_lines_of_one_function_count_together(hand: Hand) -> None:
+    look = Look(0.0, None)
+    look.note_stack(frame_in("/a0/once.py", "once"), "/a0/", None)
+    look.note_stack(frame_in("/a0/once.py", "once"), "/a0/", None)
+    for lines in range(3):
+        space: dict[str, Any] = {"here": sys._getframe}
+        exec(
+            compile("\n" * lines + "def busy():\n    return here()\nfound = busy()", "/a0/b.py", "exec"),
+            space,
+        )
+        look.note_stack(space["found"], "/a0/", None)
+    assert look.where()[0][-1].endswith(" busy")
+    assert look.places()[0] == ("once.py:2 once", 2), "each line as it was seen"
+
+
+def test_a_loop_that_goes_to_sleep_is_in_no_place_that_stalled() -> None:
+    look = Look(0.0, None)
+    look.note_stack(called("/lib/asyncio/base_events.py", "run_forever", "_run_once"), "/a0/", None)
+    assert look.stacks.total() == 1, "between two callbacks"
+    space: dict[str, Any] = {"here": sys._getframe}
+    exec(compile("def select():\n    return here()", "/lib/selectors.py", "exec"), space)
+    exec(
+        compile("def _run_once():\n    return select()\nfound = _run_once()", "/lib/base_events.py", "exec"),
+        space,
+    )
+    look.note_stack(space["found"], "/a0/", None)
+    assert look.stacks.total() == 1
+    exec(compile("def waits():\n    return select()\nfound = waits()", "/a0/agent.py", "exec"), space)
+    look.note_stack(space["found"], "/a0/", None)
+    assert (("agent.py:3 <module>", "agent.py:2 waits"), "?.select") in look.stacks, (
+        "a selector of the host's"
+    )
+
+
+OTHER, SLEEPER = 21, 22
+
+
+def test_who_ran_instead_is_told_with_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    named = [SimpleNamespace(ident=OTHER, _name="indexer"), SimpleNamespace(ident=SLEEPER, _name="pool")]
+    monkeypatch.setattr(looks.threading, "enumerate", lambda: named)
+    frames = {
+        OTHER: frame_in("/a0/index.py", "crunch"),
+        SLEEPER: frame_in("/lib/queue.py", "get"),
+        THREAD: frame_in("/a0/agent.py", "mark_dirty"),
+    }
+    look = Look(10.0, Snapshot(9.9, 5.0, {OTHER: 0, SLEEPER: 0, THREAD: 0, 99: 0}))
+    for at, cpu in ((10.5, 400_000_000), (11.0, 900_000_000)):
+        now = Snapshot(at, 5.0 + cpu / 1e9 + 0.2, {OTHER: cpu, SLEEPER: 1_000_000, THREAD: 20_000_000})
+        look.note_others(now, frames, THREAD, "/a0/")
+    ran = look.ran()
+    assert ran[0] == ("indexer", "index.py:2 crunch", pytest.approx(0.9), False)
+    assert ran[1] == ("pool", "?.get", pytest.approx(0.001), True)
+    assert len(ran) == 2, "the loop's own thread did not run instead of itself"
+    assert (look.process, look.unknown) == (pytest.approx(1.1), pytest.approx(0.179))
+    look.judge(Measured(1.0, cpu=0.02, waits=190), 0.005)
+    assert (look.cause, look.holder) == ("lock", "indexer in index.py:2 crunch")
+    assert look.measured == {"cpu": 0.02, "waits": 190}
+
+
+def test_a_counter_that_was_read_from_within_a_stall_is_taken_to_have_grown_alike() -> None:
+    look = Look(10.0, None)
+    look.counted = {"delayed": (9.9, 1.0), "stolen": (10.5, 3.0), "throttled": (10.98, 0.0)}
+    now = {"delayed": 1.6, "stolen": 3.2, "throttled": 0.01, "other": 5.0}
+    grown = look.grown(11.0, now)
+    assert grown["delayed"] == pytest.approx(0.6)
+    assert grown["stolen"] == pytest.approx(0.4), "0.2 s in half of the time"
+    assert grown["throttled"] is None, "too short a time"
+    assert grown["other"] is None
+    assert look.grown(11.0, {"delayed": 9.0})["delayed"] == pytest.approx(1.0), "no more than the stall"
+
+
+@pytest.mark.parametrize(("asked", "key", "other"), [(60, "held", "stood"), (3, "stood", "held")])
+def test_the_monitor_itself_tells_the_lock_from_the_machine(
+    hand: Hand, monkeypatch: pytest.MonkeyPatch, asked: int, key: str, other: str
+) -> None:
+    waits = iter([100, 100 + asked])
+    monkeypatch.setattr(module, "own_usage", lambda: Usage(1.0, 0.0, next(waits), 0, 0))
+    hand.stalls.watch(0.0)
+    hand.turn()
+    hand.now += 0.7
+    hand.turn()
+    (ended,) = hand.stalls.watch(0.5)
+    assert ended.measured[key] == pytest.approx(0.5)
+    assert ended.measured[other] == 0.0
+
+
+def test_at_rest_nothing_is_read_unless_a_loop_stalls(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    for where, name in ((module, "snapshot"), (module, "own_usage"), (module, "usage_of"), (loops, "delay")):
+        monkeypatch.setattr(where, name, lambda *_, name=name: read.append(name))
+    hand.watched(0.09, 0.03)
+    for _ in range(20):
+        hand.turn()
+        hand.now += 0.05
+        assert hand.stalls.watch() == []
+    assert read == []
+    hand.stalls.watch(0.0)
+    assert read == ["own_usage", "snapshot", "delay"]
+
+
+def test_the_loops_thread_reads_what_it_used_once_in_eight_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    now = [100.0]
+
+    def own_usage() -> Usage:
+        read.append(1)
+        return Usage(now[0], 0.0, 1, 0, 0)
+
+    monkeypatch.setattr(loops, "own_usage", own_usage)
+    loop = SimpleLoop()
+    busy = Busy(loop, None, THREAD, lambda: now[0])
+    for _ in range(80):
+        loop._selector.select(0)
+    assert len(read) == 10
+    now[0] += 0.005
+    loop._selector.select(0)
+    assert busy.before is not None
+    assert busy.before.cpu == pytest.approx(100.005), "after as much work as 5 ms at once"
+    now[0] += 0.25
+    loop._selector.select(0)
+    (over,) = busy.over
+    assert (over.before.cpu, over.after.cpu) == (pytest.approx(100.005), pytest.approx(100.255))
+
+
+def test_a_system_that_counts_no_waits_accuses_nobody(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    for where in (module, loops):
+        monkeypatch.setattr(where, "own_usage", lambda: Usage(1.0, 0.0, 0, 0, 0))
+    hand.stalls.watch(0.0)
+    for _ in range(8):
+        hand.turn()
+    hand.now += 0.7
+    hand.turn()
+    (ended,) = hand.stalls.watch(0.0)
+    assert (ended.cause, ended.measured["cpu"], "waits" in ended.measured) == ("", 0.0, False)

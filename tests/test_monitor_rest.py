@@ -19,9 +19,9 @@ def test_while_nothing_is_under_way_its_thread_sleeps_and_a_tick_does_what_is_du
     looks: list[str] = []
     look = monitor._look
 
-    def counted(*args: float) -> None:
+    def counted(*args: float, **late: float) -> None:
         looks.append(threading.current_thread().name)
-        look(*args)
+        look(*args, **late)
 
     monitor._look = counted
     monitor.start()
@@ -53,7 +53,7 @@ def test_a_stall_that_lasts_at_a_tick_wakes_the_thread(tmp_path: Path) -> None:
     try:
         wait_for(lambda: not monitor._awake.is_set() and monitor._parts is not None)
         stalls = monitor._parts[1]
-        stalls.watch = list
+        stalls.watch = lambda late: []
         monitor.tick()
         assert not monitor._awake.is_set()
         stalls.lasting = [Stall(1.0, 0.5, "AgentContext")]

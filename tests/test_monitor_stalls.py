@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import importlib.util
+import sys
 import threading
 import time
 import weakref
@@ -16,7 +17,8 @@ from typing import Any
 import pytest
 
 from autoperf.monitor import stalls as module
-from autoperf.monitor.stalls import Busy, Stalls
+from autoperf.monitor.loops import Busy
+from autoperf.monitor.stalls import Stalls
 
 HOST = """
 import time
@@ -154,6 +156,29 @@ def test_a_stall_in_a_library_names_where_it_was(
     (stall,) = until_told(stalls, run(loop, blocked()))
     assert stall.stack == ()
     assert stall.inside.endswith("test_monitor_stalls.block")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system does not tell")
+@pytest.mark.parametrize(("work", "causes"), [("blocking", {"wait"}), ("spinning", {"code", "starved"})])
+def test_a_stall_says_what_its_thread_used(
+    host: ModuleType,
+    loop: asyncio.AbstractEventLoop,
+    watching: Callable[..., Stalls],
+    work: str,
+    causes: set[str],
+) -> None:
+    stalls = watching()
+    run(loop, asyncio.sleep(0)).result(5)
+
+    async def working() -> None:
+        getattr(host, work)(0.5)
+
+    (stall,) = until_told(stalls, run(loop, working()))
+    assert stall.cause in causes, stall
+    assert stall.looks[0][0].endswith(f" {work}")
+    # On a busy machine a loop that computes has less CPU time, but more than one that sleeps.
+    assert (stall.measured["cpu"] > 0.02) is (work == "spinning")
+    assert stall.measured.keys() >= {"cpu", "waits", "faults", "reads", "process", "load"}
 
 
 def test_released_the_selector_is_as_it_was(

@@ -23,6 +23,7 @@ SAMPLE = {
 }
 STALL = {
     "seconds": 1.26,
+    "cause": "code",
     "stack": ["agent.py:1 f", "tools/a|b.py:7 grind"],
     "inside": "",
     "tool": "code",
@@ -82,7 +83,7 @@ def test_the_whole_of_it(process: Runtime, monkeypatch: pytest.MonkeyPatch) -> N
         "1,617 intervention checks, 2 interventions; 618 spans recorded",
         "monitor every 5 s: CPU 0.26 cores, 1,033 threads, 82 open files, memory 354 MiB, limit 2,048 MiB, "
         "longest time a loop was busy 726.4 ms",
-        "9 stalls, 1 of them recorded; the last, 1.3 s, in tools/a/b.py:7 grind, tool code, chat c",
+        "9 stalls, 1 of them recorded; the last, 1.3 s: tools/a/b.py:7 grind, tool code, chat c",
         "failures of autoperf, each passed over: seam 0 (0), seam 1 (1), seam 2 (2), seam 3 (3), seam 4 (4); "
         "to leave it out: OFF=0, OFF=1",
         "! 1 spans reached no store",
@@ -125,7 +126,7 @@ def test_the_monitor(
 def test_a_stall_of_which_less_is_known(process: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     library = {**STALL, "stack": [], "inside": "time.sleep", "tool": ""}
     lines = told(process, monkeypatch, monitor=monitor(stalls=1, last_stall=library))
-    assert lines[-1] == "1 stall; the last, 1.3 s, in time.sleep, chat c"
+    assert lines[-1] == "1 stall; the last, 1.3 s: time.sleep, chat c"
     unknown = {**library, "inside": ""}
     assert told(process, monkeypatch, monitor=monitor(stalls=1, last_stall=unknown))[-1].endswith(
         "an unknown place, chat c"

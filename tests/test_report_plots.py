@@ -59,9 +59,19 @@ def test_curves_lie_where_the_numbers_say() -> None:
     assert "100 MiB" in markup
 
 
+WAITED = {"cause": "wait", "measured": {"cpu": 0.04}}
+
+
 def test_stalls_stand_at_their_time_and_length_with_what_stalled() -> None:
     stalls = [
-        {"at": S0 + 5, "seconds": 1.0, "stack": ["tools/x.py:3 <slow>"], "tool": "search", "pid": 1},
+        {
+            "at": S0 + 5,
+            "seconds": 1.0,
+            "stack": ["tools/x.py:3 <slow>"],
+            "tool": "search",
+            "pid": 1,
+            **WAITED,
+        },
         {"at": S0 + 99, "seconds": 2.0, "stack": [], "pid": 1},
     ]
     markup = process(report([sample(0, lag={"A": 0.001}), sample(10, lag={"A": 0.1})], stalls))
@@ -69,7 +79,10 @@ def test_stalls_stand_at_their_time_and_length_with_what_stalled() -> None:
     # From 1 ms to 10 s: four powers of ten.
     assert line == [(0.0, 100.0), (1000.0, 50.0)]
     assert [one[0] for one in points(markup, "stall")] == [(500.0, 25.0)]  # the other lies outside
-    assert "<title>1.0 s in tools/x.py:3 &lt;slow&gt;, tool search</title>" in markup
+    assert (
+        "<title>1.0 s, 4.0 % of it on a CPU: a wait in tools/x.py:3 &lt;slow&gt;, tool search</title>"
+        in markup
+    )
     assert "250 ms: 2, as dots" in Page(markup).text
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from autoperf.agentzero.optimizer import Call
-from autoperf.monitor import sampling
+from autoperf.monitor import sampling, threads
 from autoperf.monitor.sampling import Function, Sampler, Standing, described
 from autoperf.optimizer.profiling import Messages, Profiling, shown
 from tests.test_optimizer import made
@@ -177,11 +177,11 @@ def test_an_event_loop_that_stands_is_looked_at() -> None:
 
 
 def test_cpu_time_of_a_thread_where_the_system_tells() -> None:
-    first = sampling._cpu_ns(threading.get_native_id())
-    assert sampling._cpu_ns(-1) is None
+    first = threads.cpu_ns(threading.get_native_id())
+    assert threads.cpu_ns(-1) is None
     if first is not None:
         sum(range(300_000))
-        assert (sampling._cpu_ns(threading.get_native_id()) or 0) > first
+        assert (threads.cpu_ns(threading.get_native_id()) or 0) > first
 
 
 def codes(frame: FrameType | None) -> list[object]:

@@ -14,6 +14,8 @@ RECORD = {
         "stalls": 3,
         "last_stall": {
             "seconds": 1.26,
+            "cause": "wait",
+            "measured": {"cpu": 0.039},
             "stack": ["agent.py:1 monologue", "helpers/git.py:9 release"],
             "tool": "code",
             "chat": "c1",
@@ -37,8 +39,8 @@ def test_the_newest_sample_the_loops_and_the_last_stall() -> None:
     assert "chrome 3 (500 MiB)" in text
     assert "AgentContext 0.031 s" in text
     assert (
-        "3 stalls, 1 of them recorded; the last, 1.3 s, in helpers/git.py:9 release, tool code, chat c1"
-        in text
+        "3 stalls, 1 of them recorded; the last, 1.3 s, 3.1 % of it on a CPU: a wait in helpers/git.py:9 "
+        "release, tool code, chat c1" in text
     )
     assert all(len(line) <= WIDTH for line in snapshot(Process(RECORD, ALIVE, 0.0)))
 

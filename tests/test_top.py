@@ -92,8 +92,16 @@ SAMPLES = tuple(
     for i in range(8)
 )
 STALLS = (
-    {"at": NOW - 100, "seconds": 0.4, "stack": ["a.py:1 f"], "loop": "A", "chat": "c1", "tool": "slow"},
-    {"at": NOW - 50, "seconds": 1.26, "stack": [], "inside": "time.sleep", "loop": "A"},
+    {
+        "at": NOW - 100,
+        "seconds": 0.4,
+        "cause": "code",
+        "stack": ["a.py:1 f"],
+        "loop": "A",
+        "chat": "c1",
+        "tool": "slow",
+    },
+    {"at": NOW - 50, "seconds": 1.26, "cause": "code", "stack": [], "inside": "time.sleep", "loop": "A"},
 )
 EIGHTY = """\
 process 7 runs since 10 min   Agent Zero v1.7                           08:00:00
@@ -117,7 +125,7 @@ slowest tools  calls  errors      p50     p95     max     total
 slow               2       1  10.0 ms   4.0 s   4.0 s     4.0 s
 often            900       0   1.0 ms  2.0 ms  3.0 ms  900.0 ms
 
-2 stalls  lasted  where
+2 stalls  lasted  cause
 07:59:10  1.26 s  time.sleep
 07:58:20  0.40 s  a.py:1 f, tool slow, chat c1"""
 SIXTY = """\
@@ -142,7 +150,7 @@ slowest tools  calls  errors      p50     p95
 slow               2       1  10.0 ms   4.0 s
 often            900       0   1.0 ms  2.0 ms
 
-2 stalls  lasted  where
+2 stalls  lasted  cause
 07:59:10  1.26 s  time.sleep
 07:58:20  0.40 s  a.py:1 f, tool slow, chat c1"""
 FORTY = """\
@@ -168,7 +176,7 @@ slowest tools  calls     p95
 slow               2   4.0 s
 often            900  2.0 ms
 
-2 stalls  lasted  where
+2 stalls  lasted  cause
 07:59:10  1.26 s  time.sleep
 07:58:20  0.40 s  a.py:1 f, tool slow"""
 
@@ -212,6 +220,7 @@ def test_one_screen_of_forty_columns_cuts_no_number_and_no_place() -> None:
 def test_where_a_stall_was_gives_way_last() -> None:
     long = {
         **STALLS[0],
+        "cause": "code",
         "stack": ["tools/code_execution_tool.py:7 grind"],
         "chat": "PquPwfVh",
         "tool": "code",
@@ -277,7 +286,14 @@ def test_what_is_wrong_comes_first() -> None:
     assert dashboard.frame(view({**ROW, "ended": NOW - 1}), 80)[0].startswith(
         "process 7 ended after 9 min   Ag"
     )
-    stuck = {"at": NOW - 12, "loop": "AgentContext", "stack": ["a.py:1 f"], "tool": "slow", "chat": "c1"}
+    stuck = {
+        "at": NOW - 12,
+        "loop": "AgentContext",
+        "stack": ["a.py:1 f"],
+        "tool": "slow",
+        "chat": "c1",
+        "cause": "code",
+    }
     blocked = {**ROW, "updated": NOW, "monitor": {**ROW["monitor"], "lasting": [stuck]}}
 
     def said(width: int, row: dict[str, Any] = blocked) -> str:

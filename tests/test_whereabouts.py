@@ -12,7 +12,7 @@ from autoperf.agentzero import executions
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.whereabouts import whereabouts
 from autoperf.errors import AutoperfError, Failures
-from autoperf.monitor.stalls import Stalls, _Look
+from autoperf.monitor.looks import Look
 
 SAID = "what the model made up: sk-123"
 
@@ -59,8 +59,8 @@ def test_a_tool_has_one_name_everywhere(kind: type[Tool], shown: str) -> None:
 def test_names_in_code_that_the_model_wrote_are_not_kept() -> None:
     space: dict[str, Any] = {"sys": sys, "__name__": "sk_123"}
     exec("def sk_123():\n    return sys._getframe()", space)
-    look, stalls = _Look(0.0), Stalls("/host")
-    stalls._look(look, space["sk_123"]())
+    look = Look(0.0, None)
+    look.note_stack(space["sk_123"](), "/host/", None)
     assert list(look.stacks) == [((), "(code without a file)")]
 
 
@@ -71,8 +71,8 @@ def test_a_modules_name_is_only_looked_at() -> None:
 
     space: dict[str, Any] = {"sys": sys, "__name__": Name()}
     exec(compile("def f():\n    return sys._getframe()", "/lib/module.py", "exec"), space)
-    look, stalls = _Look(0.0), Stalls("/host")
-    stalls._look(look, space["f"]())
+    look = Look(0.0, None)
+    look.note_stack(space["f"](), "/host/", None)
     assert list(look.stacks) == [((), "?.f")]
 
 

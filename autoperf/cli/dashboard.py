@@ -9,7 +9,7 @@ from typing import Any, Final
 from autoperf.cli.rendering import mebibytes
 from autoperf.cli.spark import PLAIN, line
 from autoperf.cli.terminal import columns, cut, fitted, squeezed
-from autoperf.insight.facts import stalls as stalled
+from autoperf.insight.facts.causes import told
 from autoperf.live import View
 from autoperf.telemetry import names
 from autoperf.wording import count, duration, is_number, milliseconds, percent, printable
@@ -252,13 +252,13 @@ def _stalls(view: View, width: int, most: int) -> list[str]:
     room = width - len("00:00:00") - max(len("lasted"), *map(len, lasted)) - 4
     places = [_first_fitting(_places(one), room) for one in recent]
     rows = list(zip(begun, lasted, places, strict=True))
-    head = (f"{count(found.total)} stalls", "lasted", "where")
+    head = (f"{count(found.total)} stalls", "lasted", "cause")
     return [*_table(head, rows[:most], width, give=2), *_more(found.total or 0, min(most, len(rows)))]
 
 
 def _places(stall: Mapping[str, Any]) -> list[str]:
-    """Where, in which tool and for which chat; then with less of it, for less room."""
-    found = [stalled.place(stall)]
+    """By what, in which tool and for which chat; then with less of it, for less room."""
+    found = [printable(told(stall))]
     for key in ("tool", "chat"):
         if stall.get(key):
             found.append(f"{found[-1]}, {key} {printable(str(stall[key]))}")

@@ -14,6 +14,7 @@ RULES: Final[tuple[Rule, ...]] = (
     process.memory_limit,
     process.memory_leak,
     stalls.blocked,
+    stalls.held_up,
     process.torch,
     process.leftover_browsers,
     process.handles,

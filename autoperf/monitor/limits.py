@@ -1,7 +1,8 @@
-"""What the control group of this process allows it: memory and CPU, version 1 and 2."""
+"""What the control group of this process allows it: memory and CPU, version 1 and 2; what is kept back."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,7 @@ _FILES: Final = Path("/sys/fs/cgroup")
 _MEMBERSHIP: Final = Path("/proc/self/cgroup")
 # Of the whole machine: the group's own is not to be had in version 1, nor in most containers.
 _PRESSURE: Final = Path("/proc/pressure/io")
+_STAT: Final = Path("/proc/stat")
 # Version 1 says "no limit" with the largest number of pages.
 _UNLIMITED: Final = 1 << 60
 
@@ -35,6 +37,25 @@ class Limits:
         ``io_waiting`` is the share of the last five minutes in which something waited for the disk.
         """
         return self._limits() | _waiting(self._pressure)
+
+    def withheld(self, stat: Path = _STAT) -> dict[str, float]:
+        """CPU time kept back since it is counted, in seconds; what there is of it.
+
+        ``stolen`` by the hypervisor, from the whole machine; ``throttled`` by the limit of the control group.
+        """
+        row = {}
+        # Source: proc_stat(5): "cpu", then ticks: user, nice, system, idle, iowait, irq, softirq, steal, ...
+        fields = _text(stat).partition("\n")[0].split()
+        if len(fields) > 8 and fields[0] == "cpu" and fields[8].isdecimal():
+            row["stolen"] = int(fields[8]) / os.sysconf("SC_CLK_TCK")
+        folder, name, unit = self._unified, "throttled_usec", 1e-6
+        if self._cpu is not None:
+            folder, name, unit = self._cpu, "throttled_time", 1e-9
+        for line in _text(folder / "cpu.stat").splitlines() if folder is not None else ():
+            key, _, value = line.partition(" ")
+            if key == name and value.isdecimal():
+                row["throttled"] = int(value) * unit
+        return row
 
     def _limits(self) -> dict[str, float]:
         if self._unified is not None:

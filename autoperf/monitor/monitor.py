@@ -155,11 +155,13 @@ class Monitor:
             self._parts = self._make_readings(), self._make_stalls()
             self._next_sample, self._next_discovery = time.monotonic(), 0.0
         try:
+            due = time.monotonic() + _WATCH_S
             while self._parts is not None and not stopping.wait(_WATCH_S):
                 with guarded("monitor"):
-                    self._look()
+                    self._look(late=max(0.0, time.monotonic() - due))
                     meters.thread()
                     self._rest(stopping)
+                due = time.monotonic() + _WATCH_S
         finally:
             meters.thread(ends=True)
             with self._looking:
@@ -177,14 +179,14 @@ class Monitor:
             self._awake.set()
         self._awake.wait()
 
-    def _look(self, seldom: float = 0.0) -> None:
+    def _look(self, seldom: float = 0.0, late: float | None = None) -> None:
         with self._looking, guarded("monitor"):
             if self._parts is None:
                 return
             before = time.thread_time()
             readings, stalls = self._parts
             now, interval = time.monotonic(), max(self.interval, seldom)
-            self._note(stalls.watch())
+            self._note(stalls.watch(late))
             self._note_lasting(stalls.lasting)
             if now >= self._next_discovery:
                 self._next_discovery = now + max(_DISCOVER_S, seldom)
@@ -220,6 +222,6 @@ def _begun(stall: Stall) -> dict[str, Any]:
     row = asdict(stall)
     # To a tenth: worked out anew each time, the same moment differs by some microseconds.
     return {
-        **{key: row[key] for key in ("loop", "stack", "inside", "chat", "tool")},
+        **{key: row[key] for key in ("loop", "stack", "inside", "chat", "tool", "cause", "holder")},
         "at": round(stall.at, 1),
     }

@@ -13,35 +13,18 @@ from types import CodeType, FrameType
 from typing import Final, Literal
 
 from autoperf.errors import guarded
+from autoperf.errors.frames import OURS
 from autoperf.errors.meters import meters
-from autoperf.monitor.frames import held
+from autoperf.monitor.frames import held, outwards, waits
+from autoperf.monitor.threads import cpu_ns
 
 INTERVAL_S: Final = 0.01
 # Of the time between two looks, so that many deep stacks are looked at less often instead.
 _SHARE: Final = 0.03
-_DEPTH: Final = 400
 _FUNCTIONS_KEPT: Final = 5000
 _PAUSED_S: Final = 0.2
 _PATIENCE_S: Final = 1800.0  # of pausing, all together: what was waited for may never come
 _WORKING: Final = 0.05  # of the time between two readings: a thread with less CPU time does next to nothing
-_OURS: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-# Where a thread's innermost Python function is one of these, it waits for something.
-_WAITING: Final = frozenset(
-    {
-        *(("selectors.py", name) for name in ("select", "_select")),
-        *(("threading.py", name) for name in ("wait", "join", "_wait_for_tstate_lock", "acquire")),
-        *(("queue.py", name) for name in ("get", "put")),
-        *(("thread.py", name) for name in ("_worker",)),
-        *(("socket.py", name) for name in ("accept", "readinto")),
-        *(("ssl.py", name) for name in ("read", "recv", "recv_into")),
-        *(("socketserver.py", name) for name in ("serve_forever",)),
-        *(("subprocess.py", name) for name in ("_wait", "_try_wait")),
-        *(("connection.py", name) for name in ("_poll", "_recv", "wait")),
-        *(("runners.py", name) for name in ("run", "run_until_complete")),
-        *(("base_events.py", name) for name in ("run_forever", "run_until_complete")),
-        *(("popen_fork.py", name) for name in ("poll",)),
-    }
-)
 Owner = Literal["host", "autoperf", "library"]
 Frames = Callable[[], Mapping[int, FrameType]]
 
@@ -82,12 +65,12 @@ class Standing:
     """Which threads stand still: no event loop runs on them, and they have had next to no CPU time lately.
 
     An event loop that stands is no thread that waits for work: everything on it waits. CPU time is read
-    from ``/proc`` by ``cpu_ns`` about five times a second; where the system does not tell, a thread that is
+    by ``cpu_ns`` about five times a second; where the system does not tell, a thread that is
     at the instruction of the last look stands.
     """
 
-    def __init__(self, cpu_ns: Callable[[int], int | None] | None = None) -> None:
-        self._cpu_ns = _cpu_ns if cpu_ns is None else cpu_ns
+    def __init__(self, cpu_ns: Callable[[int], int | None] = cpu_ns) -> None:
+        self._cpu_ns = cpu_ns
         self._places: dict[int, tuple[int, int]] = {}
         self._loops: dict[int, bool] = {}
         self._spent: dict[int, int] = {}
@@ -117,22 +100,8 @@ class Standing:
         return not loop and (before == place if working is None else not working)
 
 
-def _cpu_ns(native_id: int) -> int | None:
-    try:
-        with open(f"/proc/self/task/{native_id}/schedstat", "rb") as file:
-            return int(file.read().split()[0])
-    except (OSError, ValueError, IndexError):
-        return None
-
-
 def _in_loop(frame: FrameType | None) -> bool:
-    for _ in range(_DEPTH):
-        if frame is None:
-            return False
-        if frame.f_code.co_name == "run_forever":
-            return True
-        frame = frame.f_back
-    return False
+    return any(one.f_code.co_name == "run_forever" for one in outwards(frame))
 
 
 class Sampler:
@@ -225,7 +194,7 @@ class Sampler:
         profile = self.profile
         profile.looks += 1
         for thread, innermost in stacks:
-            if thread.startswith("autoperf") or _waits(innermost):
+            if thread.startswith("autoperf") or waits(innermost):
                 continue
             profile.busy[thread] += 1
             stack = self._stack(innermost)
@@ -238,11 +207,7 @@ class Sampler:
                     profile.within[function] += 1
 
     def _stack(self, frame: FrameType | None) -> list[Function]:
-        found: list[Function] = []
-        while frame is not None and len(found) < _DEPTH:
-            found.append(self._function(frame.f_code))
-            frame = frame.f_back
-        return found
+        return [self._function(one.f_code) for one in outwards(frame)]
 
     def _function(self, code: CodeType) -> Function:
         known = self._known.get(code)
@@ -255,8 +220,8 @@ def described(code: CodeType, root: str) -> Function:
     """Whose function it is; ``root`` ends with a separator."""
     path = code.co_filename
     name = getattr(code, "co_qualname", code.co_name)
-    if path.startswith(_OURS):
-        return Function("autoperf", f"autoperf/{path[len(_OURS) :]}:{code.co_firstlineno}", name)
+    if path.startswith(OURS):
+        return Function("autoperf", f"autoperf/{path[len(OURS) :]}:{code.co_firstlineno}", name)
     parts = path.replace("\\", "/").split("/")
     # An environment often lies in the host's folder.
     installed = next((i for i, part in enumerate(parts) if part in ("site-packages", "dist-packages")), None)
@@ -265,7 +230,3 @@ def described(code: CodeType, root: str) -> Function:
     if path.startswith(root):
         return Function("host", f"{path[len(root) :]}:{code.co_firstlineno}", name)
     return Function("library", f"{'/'.join(parts[-2:])}:{code.co_firstlineno}", name)
-
-
-def _waits(frame: FrameType) -> bool:
-    return (os.path.basename(frame.f_code.co_filename), frame.f_code.co_name) in _WAITING

@@ -1,40 +1,37 @@
-"""How long each event loop is busy without a break, and where the host is while one stalls."""
+"""Which event loops stall, where the host is while one does, and what the cause is."""
 
 from __future__ import annotations
 
-import asyncio
 import os
-import selectors
 import sys
 import threading
 import time
 import weakref
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import Any, Final
 
 from autoperf.errors import guarded
-from autoperf.errors.fence import fenced, inside
-from autoperf.errors.switch import ALWAYS
-from autoperf.monitor.frames import held, method_owner
+from autoperf.monitor.causes import Cause, Measured
+from autoperf.monitor.limits import Limits
+from autoperf.monitor.looks import Look, Stack, Whereabouts
+from autoperf.monitor.loops import THRESHOLD_S, Busy, Clock, Over, running
+from autoperf.monitor.threads import Snapshot, Usage, delay, own_usage, ready, snapshot, usage_of
 
-THRESHOLD_S: Final = 0.25
 # Earlier than what counts, so that the shortest stall is looked at too, several times a second.
 _LOOK_AFTER_S: Final = 0.1
 _LOOPS_KEPT: Final = 32
-_STALLS_KEPT: Final = 256
 _SAMPLES: Final = 12
-_DEPTH: Final = 400
-_NO_FILE: Final = "(code without a file)"
-_NAME_LENGTH: Final = 200
+_RAN_KEPT: Final = 3
 # Loops made for a single call come and go by the thousand.
 _LONG_LIVED_S: Final = 2.0
-_RUNNERS: Final = frozenset({"run_forever", "run_until_complete", "_run_once"})
-Clock = Callable[[], float]
-Whereabouts = Callable[[list[FrameType]], dict[str, str]]
-Stack = tuple[str, ...]
+# What was read so long before a stall says nothing of it.
+_STALE_S: Final = 1.0
+_LATE_S: Final = 0.02
+_LATE_KEPT: Final = 16
+# Who waits for the interpreter lock wakes at each switch interval, less often where the machine is busy.
+_ASKS: Final = 0.25
 
 
 @dataclass(frozen=True)
@@ -44,6 +41,9 @@ class Stall:
     ``stack`` names the host's own frames, outermost first, as ``path:line function`` relative to the host's
     folder; empty where the interpreter itself was held and nobody could look. ``inside`` is the function at
     the very end of the stack when it is not the host's; ``chat`` and ``tool`` are empty outside of a turn.
+    ``cause`` is one of `causes.Cause`, ``holder`` who held the interpreter lock where that was it.
+    ``measured`` are the fields of `causes.Measured` that are known, ``looks`` the lines seen, each with how
+    often, and ``ran`` the threads that ran meanwhile: name, place, CPU time (s).
     """
 
     at: float
@@ -53,76 +53,27 @@ class Stall:
     inside: str = ""
     chat: str = ""
     tool: str = ""
+    cause: Cause = ""
+    holder: str = ""
+    measured: Mapping[str, float] = field(default_factory=dict)
+    looks: tuple[tuple[str, int], ...] = ()
+    ran: tuple[tuple[str, str, float], ...] = ()
 
 
-@dataclass
-class _Look:
-    """What was seen of one stall while it lasted."""
+@dataclass(frozen=True)
+class _Late:
+    """A time in which `Stalls.watch` was to be called; whether the interpreter lock was what it lacked."""
 
     since: float
-    stacks: Counter[tuple[Stack, str]] = field(default_factory=Counter)
-    place: dict[str, str] = field(default_factory=dict)
-    next_at: float = 0.0
+    until: float
+    locked: bool
 
-
-class Busy:
-    """One loop: its selector tells when it goes to sleep and wakes. Written on the loop's own thread.
-
-    Holds neither: a selector leads to its loop, and a loop that nobody closes ends with its last reference.
-    """
-
-    def __init__(self, loop: Any, thread: threading.Thread | None, identity: int, clock: Clock) -> None:
-        self.thread = str(held(thread, "_name") or "?")
-        self.identity = identity
-        self.awake_since = 0.0
-        self.longest = 0.0
-        self.over: deque[tuple[float, float]] = deque(maxlen=_STALLS_KEPT)
-        self.look: _Look | None = None
-        self.loop = weakref.ref(loop)
-        self._instrument(loop._selector, clock)
-
-    def _instrument(self, selector: Any, clock: Clock) -> None:
-        def select(call: Any, timeout: float | None = None) -> Any:
-            since = self.awake_since
-            if since:
-                busy = clock() - since
-                if busy > self.longest:
-                    self.longest = busy
-                if busy >= THRESHOLD_S:
-                    self.over.append((since, busy))
-            self.awake_since = 0.0
-            try:
-                return call(timeout)
-            finally:
-                self.awake_since = clock()
-
-        # Whatever is raised here ends the host's loop.
-        selector.select = fenced("monitor", selector.select, ALWAYS, select)
-        self._select = select
-
-    def release(self) -> None:
-        """Leave the loop as it was found."""
-        selector: Any = getattr(self.loop(), "_selector", None)
-        found = None if selector is None else inside(vars(selector).get("select"))
-        # Somebody may have wrapped ours meanwhile.
-        if found is not None and found[0] is self._select:
-            del selector.select
-
-    def forget_unless_it_runs(self) -> None:
-        """A loop whose run has ended goes to sleep in no selector: it is not busy until it runs again."""
-        loop = self.loop()
-        if loop is None or not loop.is_running():
-            self.awake_since = 0.0
-
-    def take_longest(self, now: float) -> float:
-        """The longest time without a break since last asked, in seconds, one that still lasts included."""
-        longest, self.longest = self.longest, 0.0
-        since = self.awake_since
-        return max(longest, now - since) if since else longest
+    def within(self, since: float, until: float) -> float:
+        return max(0.0, min(self.until, until) - max(self.since, since))
 
 
 class Stalls:
-    """The long-lived loops of the process; everything but the noting itself happens on the caller's thread.
+    """The long-lived loops of the process; all but the noting itself happens on the caller's thread.
 
     ``root`` is the host's folder; ``whereabouts`` tells from the frames of a stack which chat and tool it is.
     """
@@ -140,13 +91,18 @@ class Stalls:
         self._wall_clock = wall_clock
         self._seen: dict[int, tuple[weakref.ref[Any], float]] = {}
         self._loops: dict[int, Busy] = {}
+        self._limits = Limits()
+        self._before: Snapshot | None = None
+        self._own: Usage | None = None
+        self._counts = True
+        self._late: deque[_Late] = deque(maxlen=_LATE_KEPT)
         self.lasting: list[Stall] = []
 
     def discover(self) -> None:
         """Look which loops run, and begin to watch those that have run for a while."""
         now, found = self._clock(), {}
         threads = {thread.ident: thread for thread in threading.enumerate()}
-        for identity, loop in _running():
+        for identity, loop in running():
             key = id(loop)
             ref, since = self._seen.get(key, (None, now))
             if ref is None or ref() is not loop:
@@ -161,29 +117,29 @@ class Stalls:
             if loop is None or loop.is_closed():
                 del self._loops[key]
 
-    def watch(self) -> list[Stall]:
+    def watch(self, late: float | None = None) -> list[Stall]:
         """Look at every loop that stalls right now; the stalls that have ended since last time.
 
-        ``lasting`` then holds those that have not.
+        ``lasting`` then holds those that have not. ``late`` is how much later this is called than it was to
+        be, in seconds: the caller's thread needs a CPU and the interpreter lock too. None where that is not
+        known, as at rest; then nothing is read but of a loop that stalls.
         """
         ended, lasting = [], []
-        frames: dict[int, FrameType] | None = None
+        before, now = self._before, self._clock()
+        self._note_late(late, now)
+        self._before = snapshot(now) if late is not None and self._loops else None
         for busy in list(self._loops.values()):
             busy.forget_unless_it_runs()
             since = busy.awake_since
             now = self._clock()
             while busy.over:
-                ended.append(self._described(busy, *busy.over.popleft()))
+                ended.append(self._ended(busy, busy.over.popleft(), before))
             if since and now - since >= _LOOK_AFTER_S and since == busy.awake_since:
-                if busy.look is None or busy.look.since != since:
-                    busy.look = _Look(since)
-                look = busy.look
-                if now >= look.next_at and look.stacks.total() < _SAMPLES:
-                    look.next_at = now + (now - since) / 2
-                    frames = frames or sys._current_frames()
-                    self._look(look, frames.get(busy.identity))
+                look = self._look(busy, since, now, before)
                 if now - since >= THRESHOLD_S:
-                    lasting.append(self._described(busy, since, now - since))
+                    lasting.append(self._described(busy, look, now - since))
+            elif late is not None:
+                busy.note_delay(now)
         self.lasting = lasting
         return ended
 
@@ -202,59 +158,81 @@ class Stalls:
         self._loops.clear()
         self._seen.clear()
 
-    def _described(self, busy: Busy, since: float, seconds: float) -> Stall:
+    def _note_late(self, late: float | None, now: float) -> None:
+        before, self._own = self._own, None if late is None else own_usage()
+        asked = None if self._own is None else self._own.since(before).waits
+        if self._own is not None:
+            # This thread has waited all its life; a system that says it never did does not count.
+            self._counts = bool(self._own.waits)
+        if late is not None and late >= _LATE_S and asked is not None:
+            locked = asked * sys.getswitchinterval() >= _ASKS * late
+            self._late.append(_Late(now - late, now, locked))
+
+    def _look(self, busy: Busy, since: float, now: float, before: Snapshot | None) -> Look:
         look = busy.look
-        at = self._wall_clock() - (self._clock() - since)
-        if look is None or look.since != since or not look.stacks:
-            return Stall(at, round(seconds, 4), busy.thread)
-        ((stack, inside), _), *_ = look.stacks.most_common(1)
-        place = look.place
+        if look is None or look.since != since:
+            look = busy.look = self._begun(busy, since, now, before)
+        if now >= look.next_at and look.taken < _SAMPLES:
+            look.taken += 1
+            look.ready += ready(busy.native)
+            look.next_at = now + (now - since) / 2
+            frames = sys._current_frames()
+            look.note_stack(frames.get(busy.identity), self._root, self._whereabouts)
+            look.note_others(self._before or snapshot(now), frames, busy.identity, self._root)
+            self._judge(look, now, usage_of(busy.native), busy.before, delay(busy.native))
+        return look
+
+    def _ended(self, busy: Busy, over: Over, before: Snapshot | None) -> Stall:
+        look, now = busy.look, self._clock()
+        if look is None or look.since != over.since:
+            look = self._begun(busy, over.since, now, before)
+        look.note_others(self._before or snapshot(now), sys._current_frames(), busy.identity, self._root)
+        self._judge(look, over.since + over.seconds, over.after, over.before, over.delay)
+        return self._described(busy, look, over.seconds)
+
+    def _begun(self, busy: Busy, since: float, now: float, before: Snapshot | None) -> Look:
+        stale = since - _STALE_S
+        look = Look(since, before if before is not None and before.at >= stale else None)
+        if busy.delayed is None or busy.delayed[0] < stale:
+            busy.note_delay(now)
+        look.counted = {name: (now, value) for name, value in self._limits.withheld().items()}
+        if busy.delayed is not None:
+            look.counted["delayed"] = busy.delayed
+        return look
+
+    def _judge(
+        self, look: Look, until: float, used: Usage | None, before: Usage | None, delayed: float | None
+    ) -> None:
+        late = [
+            sum(one.within(look.since, until) for one in self._late if one.locked is of)
+            for of in (True, False)
+        ]
+        used = Usage() if used is None else used.since(before)
+        measured = Measured(
+            until - look.since,
+            *(used if self._counts else used._replace(waits=None)),
+            process=look.process,
+            ready=look.ready / look.taken if look.taken else None,
+            load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+            held=late[0],
+            stood=late[1],
+            **look.grown(until, {**self._limits.withheld(), "delayed": delayed}),
+        )
+        look.judge(measured, sys.getswitchinterval())
+
+    def _described(self, busy: Busy, look: Look, seconds: float) -> Stall:
+        stack, inside = look.where()
         return Stall(
-            at, round(seconds, 4), busy.thread, stack, inside, place.get("chat", ""), place.get("tool", "")
+            self._wall_clock() - (self._clock() - look.since),
+            round(seconds, 4),
+            busy.thread,
+            stack,
+            inside,
+            look.place.get("chat", ""),
+            look.place.get("tool", ""),
+            look.cause,
+            look.holder,
+            look.measured,
+            look.places(),
+            tuple((one.thread, one.place, round(one.cpu, 3)) for one in look.ran()[:_RAN_KEPT]),
         )
-
-    def _look(self, look: _Look, frame: FrameType | None) -> None:
-        frames = list(_outwards(frame))[::-1]
-        own = [one for one in frames if one.f_code.co_filename.startswith(self._root)]
-        stack = tuple(
-            f"{one.f_code.co_filename[len(self._root) :]}:{one.f_lineno} {one.f_code.co_name}" for one in own
-        )
-        inside = ""
-        if frames and (not own or frames[-1] is not own[-1]):
-            inside = _outside(frames[-1])
-        look.stacks[stack, inside] += 1
-        if self._whereabouts is not None and not look.place:
-            with guarded("monitor"):
-                look.place = self._whereabouts(own)
-
-
-def _outside(frame: FrameType) -> str:
-    """Module and name of a function that is not the host's; of code without a file, no more than that.
-
-    That may be written by the model, names and all.
-    """
-    code, module = frame.f_code, frame.f_globals.get("__name__")
-    if code.co_filename.startswith("<") and not code.co_filename.startswith("<frozen "):
-        return _NO_FILE
-    return f"{module if type(module) is str else '?'}.{code.co_name}"[:_NAME_LENGTH]
-
-
-def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
-    for _ in range(_DEPTH):
-        if frame is None:
-            return
-        yield frame
-        frame = frame.f_back
-
-
-def _running() -> Iterator[tuple[int, Any]]:
-    """Thread and loop of every event loop that runs: it stands in a frame below all that it does."""
-    for identity, frame in sys._current_frames().items():
-        loop = None
-        for one in _outwards(frame):
-            if one.f_code.co_name in _RUNNERS:
-                candidate = method_owner(one)
-                if issubclass(type(candidate), asyncio.AbstractEventLoop):
-                    loop = candidate
-        if loop is not None and issubclass(type(held(loop, "_selector")), selectors.BaseSelector):
-            yield identity, loop

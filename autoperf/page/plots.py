@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from autoperf.insight.facts.causes import on_cpu, told
 from autoperf.insight.plots import (
     Axis,
     Curve,
@@ -153,10 +154,9 @@ def _path(points: Sequence[tuple[float, float]]) -> str:
 
 
 def _stalled(row: Mapping[str, Any]) -> str:
-    frames = row.get("stack") or ()
-    where = f" in {frames[-1]}" if frames else ""
     tool = f", tool {row['tool']}" if row.get("tool") else ""
-    return f"{milliseconds(float(row['seconds']) * 1000)}{where}{tool}"
+    cpu = f", {share}" if (share := on_cpu([row])) else ""
+    return f"{milliseconds(float(row['seconds']) * 1000)}{cpu}: {told(row)}{tool}"
 
 
 def distributions(report: Report) -> str:

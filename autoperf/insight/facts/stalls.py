@@ -1,4 +1,4 @@
-"""The stalls of a process's event loops: how many, how long, and where."""
+"""The stalls of a process's event loops: how many, how long, and by what."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from autoperf.insight.facts.causes import on_cpu, told
 from autoperf.wording import count, is_number, printable
 
 
@@ -36,7 +37,8 @@ class Stalls:
         last = self.rows[-1]
         of = "".join(f", {key} {printable(str(last[key]))}" for key in ("tool", "chat") if last.get(key))
         goes_on = "going on" if last.get("lasting") else f"{float(last.get('seconds') or 0):.1f} s"
-        return f"{self.number}; the last, {goes_on}, in {place(last)}{of}"
+        cpu = f", {share}" if (share := on_cpu([last])) else ""
+        return f"{self.number}; the last, {goes_on}{cpu}: {printable(told(last))}{of}"
 
 
 def stalls(record: Mapping[str, Any], stored: Iterable[Mapping[str, Any]] = ()) -> Stalls:
@@ -57,12 +59,6 @@ def stalls(record: Mapping[str, Any], stored: Iterable[Mapping[str, Any]] = ()) 
     if not is_number(counted) and not rows:
         return Stalls(None, ())
     return Stalls(max(int(counted or 0) + len(lasting), len(rows)), tuple(rows))
-
-
-def place(stall: Mapping[str, Any]) -> str:
-    """Where a loop was held up, as the monitor saw it."""
-    stack = stall.get("stack") or []
-    return printable(str((stack[-1] if stack else stall.get("inside")) or "an unknown place"))
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from autoperf.insight.facts import Facts, Recommendation
+from autoperf.insight.facts.causes import MACHINE
 from autoperf.insight.rules.growing import growth
 from autoperf.telemetry import names
 
@@ -124,6 +125,7 @@ def _blocked_in_mcp(facts: Facts) -> str:
         float(stall["seconds"])
         for stall in facts.stalls
         if any(_IN_MCP.search(place) for place in (stall.get("stack") or ())[-1:])
+        and stall.get("cause") not in (*MACHINE, "lock")
     ]
     # Two calls can wait for each other, and then for ever.
     if len(times) < _CALLS and max(times, default=0.0) < _LONG_S:

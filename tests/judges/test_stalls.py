@@ -1,0 +1,23 @@
+"""Each kind of stall is put down to what it came from, 19 times of 20."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.judges.stalls import SCENARIOS, SHARE, UnfitError, judge
+
+TIMES = 20
+
+
+@pytest.mark.judge
+@pytest.mark.skipif(sys.platform != "linux", reason="the system does not tell")
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_a_stall_of_a_known_cause_is_named_rightly(scenario: str) -> None:
+    try:
+        right, said = judge(scenario, TIMES)
+    except UnfitError as error:
+        pytest.skip(str(error))
+    assert sum(said.values()) == TIMES
+    assert right >= SHARE * TIMES, said
