@@ -34,6 +34,7 @@ from autoperf.monitor.threads import delay
 
 SECONDS = 0.6
 MOST = 0.5
+PATIENCE = 20
 PAGES = 40_000
 SHARE = 0.95
 UNFIT = 3
@@ -54,7 +55,7 @@ class Scenario:
         self,
         cause: str,
         said: str | tuple[str, ...],
-        stall: Callable[[Any], None],
+        stall: Callable[[Any], float | None],
         setting: Any = None,
         *,
         calm: bool = True,
@@ -67,6 +68,11 @@ class Scenario:
         place = stall.holder if stall.cause == "lock" else (*stall.stack, "")[-1 if not stall.stack else -2]
         names = (self.said,) if isinstance(self.said, str) else self.said
         return stall.cause == self.cause and any(name in place for name in names)
+
+
+def without_cpu() -> float:
+    """For how long this thread was ready to run and had no CPU, in seconds."""
+    return delay(threading.get_native_id()) or 0.0
 
 
 @contextmanager
@@ -104,18 +110,24 @@ def mark_dirty(pipe: int) -> None:
     os.write(pipe, b"x")
 
 
-def notifies(holders: tuple[Callable[[], None], int], stays: float = 0.2) -> None:
-    """Writes a few bytes while others hold the interpreter lock, who stay for a while after that (s)."""
+def notifies(holders: tuple[Callable[[], None], int], stays: float = 0.2) -> float:
+    """Writes a few bytes while others hold the interpreter lock, who stay for a while after that (s).
+
+    Returns for how long one of them waited for a CPU (s).
+    """
     hold, number = holders
     over = threading.Event()
 
     def holds() -> None:
         begun.release()
+        before = without_cpu()
         hold()
+        delayed.append(without_cpu() - before)
         over.set()
         time.sleep(stays)
 
     begun = threading.Semaphore(0)
+    delayed = [0.0]
     for _ in range(number):
         threading.Thread(target=holds, name="indexer", daemon=True).start()
     reader, writer = os.pipe()
@@ -126,6 +138,7 @@ def notifies(holders: tuple[Callable[[], None], int], stays: float = 0.2) -> Non
         os.read(reader, 1)
     os.close(reader)
     os.close(writer)
+    return max(delayed)
 
 
 def in_c() -> None:
@@ -277,12 +290,12 @@ class Stalling:
             await asyncio.sleep(0.01)
 
     def once(self, scenario: Scenario, setting: Any) -> tuple[Stall, float]:
-        """One stall as the monitor tells it, and how long the loop waited for a CPU meanwhile (s)."""
+        """One stall as the monitor tells it, and how long the loop or its holder waited for a CPU (s)."""
 
         async def stalls() -> float:
-            before = delay(threading.get_native_id()) or 0.0
-            scenario.stall(setting)
-            return (delay(threading.get_native_id()) or 0.0) - before
+            before = without_cpu()
+            holder = scenario.stall(setting) or 0.0
+            return max(holder, without_cpu() - before)
 
         known = self.monitor.stalls
         delayed = self.run(stalls())
@@ -306,10 +319,10 @@ def inside(name: str, times: int) -> dict[str, Any]:
         stalling = Stalling()
         while len(told) < times:
             stall, delayed = stalling.once(scenario, setting)
-            if scenario.calm and (delayed > MOST * stall.seconds or stall.seconds > SECONDS * (1 + MOST)):
+            if scenario.calm and delayed > MOST * stall.seconds:
                 left_out += 1
-                if left_out > 4 * times:
-                    raise RuntimeError("this machine is too busy")
+                if left_out > PATIENCE + 4 * times:
+                    raise UnfitError("this machine is too busy")
                 continue
             told.append({**asdict(stall), "right": scenario.right(stall)})
         stalling.monitor.stop()
