@@ -10,6 +10,7 @@ import os
 import platform
 import re
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -20,7 +21,9 @@ from autoperf.config import INTERNAL_VARIABLES, OPTIONS, Config, Option, shown, 
 from autoperf.diagnosis import Finding
 from autoperf.errors.frames import OURS
 from autoperf.features import of_seam, way_out
+from autoperf.insight.facts.process import Process
 from autoperf.interpreter import Interpreter, versions
+from autoperf.processes import chosen, life
 from autoperf.version import __version__
 from autoperf.wording import is_number, printable
 
@@ -87,6 +90,11 @@ class Subject:
     config: Config
     environ: Mapping[str, str]
 
+    @property
+    def last(self) -> dict[str, Any] | None:
+        """The record that `doctor` speaks of as the last run."""
+        return chosen([dict(record) for record in self.processes])
+
 
 def report(subject: Subject) -> str:
     """The whole text; it starts the host's interpreter once, to ask for the versions of its packages."""
@@ -127,14 +135,17 @@ def _findings(subject: Subject) -> Iterator[str]:
 
 
 def _last_run(subject: Subject) -> Iterator[str]:
-    for record in subject.processes[:1]:
+    record = subject.last
+    if record is not None:
+        process = Process(record, life(record), time.time())
         yield f"began {_time(record.get('started'))}, last heard of {_time(record.get('updated'))}"
+        yield f"it {process.ending.text}; {process.patches.text}"
         yield f"autoperf {record.get('autoperf')}, Python {record.get('python')}"
         yield f"features: {', '.join(record.get('features') or ()) or 'none'}"
 
 
 def _seams(subject: Subject) -> Iterator[str]:
-    patches = subject.processes[0].get("patches") if subject.processes else None
+    patches = (subject.last or {}).get("patches")
     for row in patches or ():
         reason = f": {row['reason']}" if row.get("reason") else ""
         yield f"{row.get('state')}: {row.get('target')} ({row.get('feature')}){reason}"
@@ -159,7 +170,7 @@ def _failures(subject: Subject) -> Iterator[str]:
 
 def _options(subject: Subject) -> Iterator[str]:
     config, environ = subject.config, subject.environ
-    options = subject.processes[0].get("options") or {} if subject.processes else {}
+    options = (subject.last or {}).get("options") or {}
     for option in OPTIONS:
         source = config.sources[option.name]
         value = shown(getattr(config, option.name))

@@ -166,6 +166,12 @@ def test_a_program_that_was_replaced_in_its_process_ended(everything: dict[str, 
 @pytest.mark.parametrize("name", RECORDED)
 def test_patches(name: str, everything: dict[str, Told]) -> None:
     told = everything[name]
+    if "doctor" in told.texts and name != "two with one store":
+        file = told.prepared.home.parent / "report.md"
+        said("doctor", told.root, "--bundle", str(file), *told.home)
+        words = told.process.ending.text.split(" since ")[0].split(", started ")[0]
+        line = next(line for line in file.read_text().splitlines() if line.startswith(f"* it {words}"))
+        assert line.endswith(f"; {told.process.patches.text}"), "the bug report"
     for reader, text in told.texts.items():
         if reader not in ("top", "advise") and (reader != "status" or told.process.record.get("patches")):
             assert told.process.patches.text in text, reader
@@ -198,6 +204,20 @@ def test_hits(name: str, everything: dict[str, Told]) -> None:
         }
         kept = told.prepared.live["caches"]
         assert not any({"hits", "misses"} & set(row) for row in kept.values())
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_own_cost(name: str, everything: dict[str, Told]) -> None:
+    told = everything[name]
+    own = told.process.cost
+    assert (own is not None) == (name in prepared_processes.REAL or name == "two with one store")
+    if own is not None:
+        # A running process may have been described anew between two readers.
+        shown = own.line() if told.process.record.get("ended") else "autoperf itself, CPU: "
+        assert all(shown in told.texts[reader] for reader in ("status", "tool"))
+        if len(told.json("report")["processes"]) == 1 and told.process.record.get("ended"):
+            assert shown in told.texts["report"]
+            assert told.json("report")["cost"] == told.facts["cost"]
 
 
 def test_a_forked_child_has_hits_of_its_own_alone(everything: dict[str, Told]) -> None:

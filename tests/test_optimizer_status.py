@@ -47,7 +47,7 @@ def process(tmp_path: Path) -> Runtime:
 
 def told(process: Runtime, monkeypatch: pytest.MonkeyPatch, **parts: Any) -> list[str]:
     row = {**process.snapshot(), "started": time.time() - 45, "pid": 7, "python": "3.12.1", "autoperf": "1.2"}
-    row |= {"patches": [], "lookups": {}, "caches": {}, "tools": [], "failures": [], **parts}
+    row |= {"patches": [], "lookups": {}, "caches": {}, "tools": [], "failures": [], "cost": {}, **parts}
     monkeypatch.setattr(process, "snapshot", lambda: row)
     return overview.status(process, ask()).splitlines()
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from autoperf.cli.terminal import columns, fitted, squeezed
-from autoperf.insight.facts.cost import costs
 from autoperf.insight.facts.process import Process
 from autoperf.insight.facts.tool import tool_use
 from autoperf.wording import count, duration, milliseconds, percent, printable
@@ -66,7 +65,14 @@ def snapshot(process: Process) -> list[str]:
         features = ", ".join(process.patches.features) or "none"
         lines.append(f"{process.patches.text}; features: {features}")
     lines += [f"  ! {text}" for text in (*process.problems, *process.notes)]
-    parts = (_lookups(process), _kept(process), _counters(row), _monitor(process), _tools(row), _points(row))
+    parts = (
+        _lookups(process),
+        _kept(process),
+        _counters(process),
+        _monitor(process),
+        _tools(row),
+        _points(row),
+    )
     for section in parts:
         lines += ["", *section] if section else []
     return lines
@@ -110,12 +116,11 @@ def _kept(process: Process) -> list[str]:
     return table(head, rows, 7) if rows else []
 
 
-def _counters(row: Mapping[str, Any]) -> list[str]:
-    lines = []
+def _counters(process: Process) -> list[str]:
+    row, own, lines = process.record, process.cost, []
     for name in ("interventions", "mcp", "replies"):
         numbers = [f"{key} {count(value)}" for key, value in (row.get(name) or {}).items() if _number(value)]
         lines += [f"  {name}: {', '.join(numbers)}"] if numbers else []
-    own = costs(row)
     lines += [] if own is None else [f"  {line}" for line in textwrap.wrap(own.line(), WIDTH - 2)]
     lines += _wrapped(f"performance_optimizer: {tool_use(row)}") if tool_use(row) else []
     spans = row.get("telemetry") or {}

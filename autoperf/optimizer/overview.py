@@ -30,6 +30,7 @@ def lines_of(process: Process) -> list[str]:
     """The same of any process, for a model: no reason of a failure, which may quote what passed through."""
     row = process.record
     lines = [*_heading(process), *_process(process)]
+    lines += [] if process.cost is None else [process.cost.line()]
     lines += [f"performance_optimizer: {tool_use(row)}"] if tool_use(row) else []
     lines += _failures(row)
     lines += [f"! {cell(text, 200)}" for text in process.notes]

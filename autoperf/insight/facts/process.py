@@ -9,6 +9,7 @@ from typing import Any
 
 from autoperf.errors import told
 from autoperf.insight.facts.caches import Cache, caches
+from autoperf.insight.facts.cost import Cost, costs
 from autoperf.insight.facts.drops import drops
 from autoperf.insight.facts.ending import Ending, ending
 from autoperf.insight.facts.patches import Patches, patches
@@ -48,6 +49,11 @@ class Process:
     def stalls(self) -> Stalls:
         """The stalls of its event loops."""
         return stalls(self.record, self.stored_stalls)
+
+    @cached_property
+    def cost(self) -> Cost | None:
+        """What autoperf took of the CPU in it; None where it did not measure that."""
+        return costs(self.record)
 
     @cached_property
     def drops(self) -> list[str]:
@@ -93,6 +99,7 @@ class Process:
                 "patches": self.patches.as_row(),
                 "caches": {name: one.as_row() for name, one in self.caches.items()},
                 "stalls": self.stalls.total,
+                "cost": None if self.cost is None else self.cost.as_row(),
                 "drops": self.drops,
                 "failures": self.failures,
                 "problems": self.problems,
