@@ -80,12 +80,14 @@ class Watched:
 
     def __init__(self) -> None:
         self.looks = 0
+        self.late: list[float | None] = []
         self.released = False
         self.ended: list[Stall] = []
         self.lasting: list[Stall] = []
 
     def watch(self, late: float | None = None) -> list[Stall]:
         self.looks += 1
+        self.late.append(late)
         ended, self.ended = self.ended, []
         return ended
 
@@ -112,6 +114,30 @@ def test_between_two_samples_it_only_watches(monkeypatch: pytest.MonkeyPatch) ->
     monitor.stop()
     assert readings.count == 1
     assert stalls.released
+
+
+def test_how_late_its_thread_is_is_told_and_at_rest_that_is_not_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("autoperf.monitor.monitor.time.monotonic", lambda: now[0])
+    stalls = Watched()
+    monitor = Monitor(Counting, lambda: stalls, interval=3600)  # type: ignore[arg-type, return-value]
+    waits = [0.15, 0.95]
+
+    class Stopping(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            if waits:
+                now[0] += waits.pop(0)
+            else:
+                self.set()
+            return self.is_set()
+
+    monitor._run(Stopping())
+    assert stalls.late == [pytest.approx(0.0, abs=1e-9), pytest.approx(0.8)]
+    monitor._parts = monitor._make_readings(), monitor._make_stalls()
+    monitor.tick()
+    assert stalls.late[2:] == [None]
 
 
 def test_what_is_read_seldom_stays_in_the_latest_sample_alone(monkeypatch: pytest.MonkeyPatch) -> None:
