@@ -54,6 +54,42 @@ def test_nested_spans_reach_the_store_with_parents_and_attributes(
     assert spans["tool_lookup"]["end_ns"] - spans["tool_lookup"]["start_ns"] == 1000
 
 
+@pytest.mark.parametrize("limit", ["128", "2"])
+def test_a_span_after_the_fact_is_as_the_sdk_makes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", limit)
+    telemetry = begin(tmp_path)
+    attributes = {
+        "n": 1,
+        "none": None,
+        "t": "x" * 5_000,
+        "l": ["a", "b"],
+        names.ERROR_TYPE: "E",
+        "o": object(),
+    }
+    from autoperf.telemetry import spans
+
+    ours: Any = spans.record
+
+    def by_the_sdk(make: Any, start_ns: int, end_ns: int, keep: Any) -> None:
+        ours(make, start_ns, end_ns, keep)
+        renamed = make._replace(name="by the SDK")
+        spans.start_span(renamed, start_ns=start_ns).end(end_ns)
+
+    with telemetry.span("a message", new_trace=True):
+        monkeypatch.setattr(spans, "record", by_the_sdk)
+        with telemetry.span("short", from_ns=10**12):
+            telemetry.record("ours", 10, 20, attributes, names.CLIENT)
+    telemetry.shutdown()
+    found = {span.pop("name"): span for span in stored(tmp_path)}
+    assert len({found[name].pop("span_id") for name in ("ours", "by the SDK")}) == 2
+    assert found["ours"] == found["by the SDK"]
+    assert found["ours"]["parent_id"] == found["short"]["span_id"]
+    assert found["ours"]["status"] == "error"
+    assert len(found["ours"]["attributes"]) == min(5, int(limit))
+
+
 def test_a_host_exception_passes_unchanged_and_leaves_only_its_class(
     telemetry: Telemetry, tmp_path: Path
 ) -> None:

@@ -15,13 +15,15 @@ from opentelemetry import trace as trace_api
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, SpanProcessor, TracerProvider, sampling
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.sdk.version import __version__ as sdk_version
+from opentelemetry.trace import SpanContext, Status
 
 from autoperf.store import SpanRow
 from autoperf.tables import OPEN
 from autoperf.telemetry import exporters, names
-from autoperf.telemetry.attributes import put
-from autoperf.telemetry.spans import Source
+from autoperf.telemetry.attributes import bounded, clean, put
+from autoperf.telemetry.spans import ERROR, KINDS, NAME_LENGTH, Above, Make, Source, Times
 from autoperf.telemetry.variables import Variables
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
 SCOPE: Final = "autoperf"
+UNSET: Final = Status()
 _OPEN_TRACKED: Final = 10_000
 
 
@@ -105,6 +108,31 @@ def source(provider: TracerProvider, *, shared: bool) -> Source:
     if shared and type(getattr(tracer, "id_generator", None)) is RandomIdGenerator:
         setattr(tracer, "id_generator", Ids())  # noqa: B010 - of this tracer, which is ours alone
     return Source(tracer, shared, getattr(tracer, "_span_limits", None))
+
+
+def keeping(provider: TracerProvider, processor: Processor) -> Callable[[Make, Times, Above], None]:
+    """What makes a span that is over of what `spans.record` gives, and hands it to ``processor``."""
+    resource, scope, ids = provider.resource, InstrumentationScope(SCOPE), Ids()
+
+    def keep(make: Make, times: Times, above: Above) -> None:
+        made = SpanContext(
+            above.trace_id, ids.generate_span_id(), False, above.trace_flags, above.trace_state
+        )
+        span = ReadableSpan(
+            clean(make.name, NAME_LENGTH),
+            context=made,
+            parent=above,
+            resource=resource,
+            attributes=bounded(make.attributes, make.source.limits),
+            kind=KINDS[make.kind],
+            instrumentation_scope=scope,
+            status=ERROR if make.attributes and names.ERROR_TYPE in make.attributes else UNSET,
+            start_time=times[0],
+            end_time=times[1],
+        )
+        processor.on_end(span)
+
+    return keep
 
 
 def host_provider() -> TracerProvider | None:

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import Span, Tracer
 
-_NAME_LENGTH: Final = 200
-_KINDS: Final = {kind.name.lower(): kind for kind in SpanKind}
-_ERROR: Final = Status(StatusCode.ERROR)
+NAME_LENGTH: Final = 200
+KINDS: Final = {kind.name.lower(): kind for kind in SpanKind}
+ERROR: Final = Status(StatusCode.ERROR)
 # The SDK's spans know their parent's ids only; whether it has ended, its object tells.
 _PARENTS: Final[weakref.WeakKeyDictionary[Span, Span]] = weakref.WeakKeyDictionary()
 
@@ -77,7 +77,7 @@ class ActiveSpan:
             if self._span is not None and value is not None and not cut_off:
                 put(self._span, key, value)
                 if key == names.ERROR_TYPE:
-                    self._span.set_status(_ERROR)
+                    self._span.set_status(ERROR)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -103,6 +103,10 @@ class Source(NamedTuple):
     tracer: Tracer
     shared: bool
     limits: Any
+
+
+Times = tuple[int, int]
+Above = trace_api.SpanContext
 
 
 class Make(NamedTuple):
@@ -159,7 +163,7 @@ class _Pending(trace_api.NonRecordingSpan):
         if self._real is not None and self._real.is_recording():
             put(self._real, key, value)
             if key == names.ERROR_TYPE:
-                self._real.set_status(_ERROR)
+                self._real.set_status(ERROR)
 
     def made(self) -> Span:
         """The real span, made now if it was not."""
@@ -217,9 +221,7 @@ def start_span(
     """
     shared = make.source.shared
     current = context.current(shared=shared) if above is None else above
-    parent = current
-    while getattr(parent, "end_time", None) is not None:
-        parent = _above(parent)
+    parent = _going_on(current)
     new_trace = new_trace or (parent is not current and not parent.get_span_context().is_valid)
     links = []
     if new_trace:
@@ -228,9 +230,9 @@ def start_span(
     elif isinstance(parent, _Pending):
         parent = parent.made()
     span = make.source.tracer.start_span(
-        clean(make.name, _NAME_LENGTH),
+        clean(make.name, NAME_LENGTH),
         context=context_api.Context() if new_trace else context.below(parent, shared=shared),
-        kind=_KINDS[make.kind],
+        kind=KINDS[make.kind],
         attributes=bounded(make.attributes, make.source.limits),
         links=links,
         start_time=start_ns,
@@ -239,9 +241,28 @@ def start_span(
         set_status_on_exception=False,
     )
     if make.attributes and names.ERROR_TYPE in make.attributes:
-        span.set_status(_ERROR)
+        span.set_status(ERROR)
     if not new_trace and span.is_recording():
         _PARENTS[span] = parent
+    return span
+
+
+def record(make: Make, start_ns: int, end_ns: int, keep: Callable[[Make, Times, Above], None]) -> None:
+    """A span that is over; ``keep`` spares it what the SDK does for one that goes on, below a recorded."""
+    if not make.source.shared:
+        above = _going_on(context.current(shared=False))
+        if isinstance(above, _Pending):
+            above = above.made()
+        if above.is_recording():
+            keep(make, (start_ns, end_ns), above.get_span_context())
+            return
+    start_span(make, start_ns=start_ns).end(end_ns)
+
+
+def _going_on(span: Span) -> Span:
+    """The nearest that has not ended: ``span``, or what it was begun below."""
+    while getattr(span, "end_time", None) is not None:
+        span = _above(span)
     return span
 
 
@@ -273,6 +294,6 @@ def _record_error(span: Span, error: BaseException, stopped: bool) -> None:
     stopped = stopped or isinstance(error, concurrent.futures.CancelledError)
     if isinstance(error, Exception) and not stopped:
         put(span, names.ERROR_TYPE, name)
-        span.set_status(_ERROR)
+        span.set_status(ERROR)
     else:
         put(span, names.INTERRUPTED, name)

@@ -76,6 +76,7 @@ class Telemetry:
         self._store_dir = store_dir
         self._report: Callable[[str], None] = (lambda _: None) if config.quiet else _tell
         self._source: Source | None = None
+        self._keep: Any = None  # see `provider.keeping`
         self._processors: list[Processor] = []
         self._outlets: Outlets | None = None
         self._metrics: Metrics | None = None
@@ -135,6 +136,7 @@ class Telemetry:
         ours = provider.make_provider(resource, variables)
         outlets.resource = dict(ours.resource.attributes)
         ours.add_span_processor(self._processors[0])
+        self._keep = provider.keeping(ours, self._processors[0])
         self._source = provider.source(ours, shared=False)
         with guarded("telemetry:metrics"):
             outlets.add_metrics(resource, variables, again=self._again)
@@ -184,7 +186,7 @@ class Telemetry:
         if source is not None:
             with guarded("telemetry:record"):
                 make = self._spans.Make(source, name, attributes, kind)
-                self._spans.start_span(make, start_ns=start_ns).end(end_ns)
+                self._spans.record(make, start_ns, end_ns, self._keep)
 
     def measure(self, name: str, value: float, attributes: Mapping[str, Any] | None = None) -> None:
         """Add one value to a histogram of `instruments`, with the current span as its example.
