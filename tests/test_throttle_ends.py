@@ -6,6 +6,9 @@ import asyncio
 
 import pytest
 
+from autoperf.agentzero import throttle
+from autoperf.agentzero.heldback import Held
+from autoperf.agentzero.lookahead import Lookahead
 from autoperf.errors import failures
 from tests.throttle_host import Chunk, Host, hosts
 
@@ -163,4 +166,61 @@ def test_held_chunks_that_end_the_answer_end_it_before_one_of_another_kind(make)
     assert bare.ask(answer) == host.ask(answer) == "{held"
     assert bare.deliveries == host.deliveries == [("{", "{"), ("held", "{held")]
     assert host.throttle.off
+    failures._kinds.clear()
+
+
+class _Failing:
+    """In the place of a function of ours: fails at one call, before it does anything."""
+
+    def __init__(self, function, at: int) -> None:
+        self.function, self.left = function, at
+
+    def __get__(self, instance, owner=None):
+        return lambda *args, **kwargs: self(instance, *args, **kwargs)
+
+    def __call__(self, *args, **kwargs):
+        self.left -= 1
+        if self.left == 0:
+            raise ZeroDivisionError("ours")
+        return self.function(*args, **kwargs)
+
+
+@pytest.mark.parametrize("at", [1, 2, 4])
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (Held, "add"),
+        (Held, "deliveries"),
+        (Lookahead, "arrives"),
+        (throttle.Reading, "_interrupted"),
+        (throttle.Reading, "_deliver"),
+        (throttle.Reading, "_abandon"),
+        (throttle, "may_complete"),
+        (throttle, "_now"),
+    ],
+    ids=lambda part: getattr(part, "__name__", part),
+)
+def test_where_ours_fails_every_chunk_comes_once_and_the_end_is_the_hosts(make, monkeypatch, owner, name, at):
+    bare, host = make(throttled=False), make()
+    failing = _Failing(getattr(owner, name), at)
+    monkeypatch.setenv("AUTOPERF_FAIL_OPEN", "1")
+    monkeypatch.setattr(owner, name, failing)
+    for answer in (WORDS, WORDS + '"}}', "{}, and more of it"):
+        for one in (bare, host):
+            one.agent.seen = []
+        assert host.ask(pieces(answer)) == bare.ask(pieces(answer))
+        assert host.text("response") == bare.text("response")
+        fulls = [full for _, full in host.deliveries]
+        assert fulls == sorted(set(fulls), key=len), "each once, in order"
+        assert {full for _, full in bare.deliveries} >= set(fulls)
+    assert failing.left > 0 or sum(row["count"] for row in failures.as_rows()) == 1
+    failures._kinds.clear()
+
+
+def test_a_failure_of_ours_after_an_extensions_does_not_hide_it(host, monkeypatch):
+    monkeypatch.setenv("AUTOPERF_FAIL_OPEN", "1")
+    monkeypatch.setattr(throttle.Reading, "_abandon", _Failing(None, 1))
+    host.agent.fails_at = "word word"
+    found = host.ask(pieces(WORDS))
+    assert (type(found), str(found)) == (ValueError, "an extension")
     failures._kinds.clear()

@@ -6,8 +6,12 @@ import asyncio
 import types
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Generator
+from operator import methodcaller
 from typing import Any, Final
 
+from autoperf.errors.standins import passed_on, standing_in, standing_in_async
+
+SEAM: Final = "throttled stream"
 _NOT_WAITING: Final = object()
 _PATIENCE_SECONDS: Final = 1.0
 
@@ -26,26 +30,33 @@ class Lookahead:
         self._step: Coroutine[Any, Any, Any] | None = None
         self._waits: Any = _NOT_WAITING
         self._found: deque[tuple[Any, BaseException | None]] = deque()
+        self._raised: BaseException | None = None  # the stream's own, on its way to the reader
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
-    def __aiter__(self) -> Lookahead:
+    def _begin(self) -> Lookahead:
         self._iterator = self._stream.__aiter__()
         return self
 
-    def __anext__(self) -> Awaitable[Any]:
+    def _going_on(self) -> Awaitable[Any]:
         if self._found or self._step is not None or self._iterator is None:
-            return self._next()
+            found: Awaitable[Any] = self._after_what_was_found()
+            return found
         return self._iterator.__anext__()
 
     async def _next(self) -> Any:
         if not self._found:
             await self._read(None)
-        item, error = self._found.popleft()
-        if error is not None:
-            raise error
+        item, self._raised = self._found.popleft()
+        if self._raised is not None:
+            raise self._raised
         return item
+
+    # Where ours fails, the reader has the stream itself, or what comes next of it is read once more.
+    _after_what_was_found = standing_in_async(SEAM, _next, _next, lambda error, self: error is self._raised)
+    __aiter__ = standing_in(SEAM, _begin, passed_on("_stream", "__aiter__"))
+    __anext__ = standing_in(SEAM, _going_on, methodcaller("_after_what_was_found"))
 
     @property
     def ahead(self) -> Any:

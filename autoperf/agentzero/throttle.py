@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from autoperf.agentzero.deltas import Kind, may_complete, same_kind
-from autoperf.agentzero.heldback import Callback, Held
-from autoperf.agentzero.lookahead import Lookahead
+from autoperf.agentzero.heldback import Callback, Held, Untold
+from autoperf.agentzero.lookahead import SEAM, Lookahead
 from autoperf.agentzero.probe import Probe, restore
 from autoperf.agentzero.weakvar import WeakVar
 from autoperf.errors import AutoperfError, failures, guarded
 from autoperf.errors.fence import MISS, Shortcut
+from autoperf.errors.standins import standing_in_async
 from autoperf.patching import Bound, Switch, expect_parameters, wrapping
 
 Build = Callable[[Any, Switch], Any]
-SEAM: Final = "throttled stream"
 # The agent's own callbacks by their names; those of others (utility calls, plugins) get every chunk.
 _CALLBACKS: Final[dict[str, tuple[str, Kind]]] = {
     "response_callback": ("Agent.monologue.<locals>.stream_callback", "response"),
@@ -76,7 +76,7 @@ class Throttle:
         try:
             result = await wrapped(*args, **kwargs)
             if reading is not None:
-                await reading.flush()
+                await reading.finish()
             return result
         except Exception:
             # What the host never asked to go on from has been seen by its callbacks all the same.
@@ -140,6 +140,9 @@ class Reading:
         self._due = 0.0
         self._begun: set[Kind] = set()
         self._held: Held | None = None
+        self._untold = Untold()
+        self._raised: BaseException | None = None  # a callback's own, on its way to the host
+        self.finish = self._standing_in(self.flush)
 
     @classmethod
     def of(cls, throttle: Throttle, kwargs: Mapping[str, Any]) -> Reading | None:
@@ -161,8 +164,9 @@ class Reading:
     def end(self) -> None:
         """Let go of the stream: one that was left in the middle closes when nobody holds it any more."""
         self.over = True
-        self._stream = self._held = None
+        self._stream = self._held = self._raised = None
         self.callbacks.clear()
+        del self.finish  # a circle
 
     def reads_now(self) -> bool:
         """Whether the host is about to read the call's own answer, not another one inside a callback."""
@@ -175,6 +179,7 @@ class Reading:
 
     def _throttled(self, kind: Kind, callback: Callback) -> Callback:
         async def throttled(chunk: str, full: str) -> Any:
+            self._untold.take(callback, chunk, full)
             # Switched off by an answer that was read at the same time: what is held comes first here too.
             at_once = self._throttle.off or self._interrupted()
             if self._held is not None and (self._held.kind != kind or at_once):
@@ -201,16 +206,24 @@ class Reading:
                 self._throttle.disappointed()
             return result
 
-        return throttled
+        return self._standing_in(throttled, callback)
+
+    def _standing_in(self, ours: Callable[..., Any], *callback: Callback) -> Callable[..., Any]:
+        """Fenced; where ours fails, everything is delivered chunk by chunk, now and from then on."""
+
+        async def plainly(*chunk: str) -> Any:
+            self._throttle.off = True
+            self._held = None
+            return await self._untold.tell(*callback, *chunk)
+
+        return standing_in_async(SEAM, ours, plainly, lambda error, *_: error is self._raised)
 
     async def _goes_on(self, stream: Lookahead, kind: Kind) -> bool:
         """Whether the next chunk is for the same callback, and comes before the held ones are due."""
         started = time.perf_counter()
         try:
             arrived = await stream.arrives(self._due)
-            with guarded(SEAM):
-                return arrived and same_kind(stream.ahead, kind)
-            return False
+            return arrived and same_kind(stream.ahead, kind)
         except asyncio.CancelledError:
             # The chunks had come before it. It goes on its way whatever comes of them.
             await self.flush_quietly()
@@ -224,7 +237,7 @@ class Reading:
     async def flush_quietly(self) -> None:
         """Deliver what is held on the way of another exception, which is the one that the host is to see."""
         with contextlib.suppress(Exception):
-            await self.flush()
+            await self.finish()
 
     async def flush(self) -> Any:
         """Deliver what is held; neither message nor pause, both of which came later, stop it."""
@@ -244,17 +257,22 @@ class Reading:
             restore(self._throttle.late, token)
 
     async def _deliver(self, callback: Callback, chunk: str, full: str) -> Any:
+        self._untold.give(callback, full)
         self._inside = True
         try:
-            result = await callback(chunk, full)
-        except BaseException:
-            await self._abandon()
+            result = self._untold.result = await callback(chunk, full)
+        except BaseException as error:
+            self._raised = error
+            with guarded(SEAM):
+                await self._abandon()
             raise
         finally:
             self._inside = False
-            self._due = _now() + self._throttle.interval
+            with guarded(SEAM):
+                self._due = _now() + self._throttle.interval
         if result is not None:
-            await self._abandon()
+            with guarded(SEAM):
+                await self._abandon()
         return result
 
     async def _abandon(self) -> None:

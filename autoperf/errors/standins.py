@@ -25,6 +25,21 @@ def standing_in(seam: str, ours: Function, host: Function) -> Function:
     return stand_in
 
 
+def standing_in_async(seam: str, ours: Function, host: Function, owned: Function) -> Function:
+    """The same for coroutine functions; ``owned(error, *args)`` tells what the host raised, and passes."""
+
+    async def stand_in(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return await ours(*args, **kwargs)
+        except Exception as error:
+            if owned(error, *args):
+                raise
+            failed(seam, error)
+        return await host(*args, **kwargs)
+
+    return stand_in
+
+
 def giving(value: Any) -> Function:
     """In the place of a function whose answer is ``value`` where there is none."""
     return lambda *_args, **_kwargs: value
@@ -46,3 +61,8 @@ def looked_up(names: Mapping[str, Any], name: str) -> Function:
 def as_wrapped(proxy: Any, instance: Any, owner: Any = None) -> Any:
     """In the place of ``__get__`` of a proxy: what is behind it, bound as without us."""
     return proxy.__wrapped__.__get__(instance, owner)
+
+
+def passed_on(attribute: str, name: str) -> Function:
+    """In the place of a method of what stands for another object: the method ``name`` of that one."""
+    return lambda self, *args: getattr(getattr(self, attribute), name)(*args)
