@@ -21,7 +21,7 @@ from autoperf.insight.facts.caches import caches
 from autoperf.insight.facts.ending import GONE
 from autoperf.insight.facts.process import Process
 from autoperf.insight.facts.stalls import stalls
-from autoperf.insight.facts.tokens import Tokens
+from autoperf.insight.facts.tally import Tokens
 from autoperf.optimizer import overview
 from autoperf.processes import seen
 from tests import prepared_processes
@@ -341,11 +341,11 @@ def test_a_stall_that_nobody_stored_is_counted_all_the_same() -> None:
     stored = [{"at": 5.0 + n, "seconds": 1.0, "loop": "a", "stack": []} for n in range(2)]
     going = {"at": 9.04, "loop": "a", "stack": ["x.py:1 f"]}
     found = stalls({"updated": 20.0, "monitor": {**monitor, "lasting": [going]}}, stored)
-    assert found.text == "7 stalls, 3 of them recorded; the last, going on, in x.py:1 f"
+    assert found.text == "7 stalls, 3 of them recorded; the last, going on: seen in x.py:1 f"
     assert found.rows[-1]["seconds"] == 10.96
     # It has ended since, and lies in the store by its exact time.
     ended = stalls({"monitor": {"stalls": 1, "lasting": [going]}}, [{**going, "at": 9.0, "seconds": 3.0}])
-    assert ended.text == "1 stall; the last, 3.0 s, in x.py:1 f"
+    assert ended.text == "1 stall; the last, 3.0 s: seen in x.py:1 f"
 
 
 def test_a_process_of_which_nothing_is_wrong_is_well() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autoperf.insight.facts.tokens import Tokens
+from autoperf.insight.facts.tally import Tokens
 from autoperf.insight.periods import PROCESS, Key, Period
 from autoperf.insight.statistics import FIRST_CHUNK, OTHER
 from autoperf.tables import OPEN

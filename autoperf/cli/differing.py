@@ -10,7 +10,7 @@ from autoperf.cli.listing import columned
 from autoperf.comparing import Comparison
 from autoperf.insight.differences import ALIKE, ERRORS, TAIL, Difference
 from autoperf.insight.facts.measurements import NEEDED, TOO_FEW
-from autoperf.insight.facts.tokens import PARTLY
+from autoperf.insight.facts.tally import PARTLY
 from autoperf.insight.layers import LAYERS, OF_A_CALL
 from autoperf.insight.periods import PROCESS, Figures, Period
 from autoperf.telemetry import names

@@ -9,7 +9,7 @@ from typing import Final
 
 from autoperf.cli.terminal import columns, cut, fitted, squeezed
 from autoperf.insight.facts.measurements import NEEDED, TOO_FEW
-from autoperf.insight.facts.tokens import PARTLY
+from autoperf.insight.facts.tally import PARTLY
 from autoperf.insight.layers import LAYERS
 from autoperf.insight.reports import Report
 from autoperf.insight.statistics import Change, Timing

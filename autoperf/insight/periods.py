@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
-from autoperf.insight.facts.tally import Tally, timed, tokens_of
-from autoperf.insight.facts.tokens import Tokens
+from autoperf.insight.facts.tally import Tally, Tokens, timed, tokens_of
 from autoperf.insight.layers import operation
 from autoperf.insight.statistics import OTHER, PARTS
 from autoperf.series import ranked

@@ -10,7 +10,7 @@ from autoperf.insight.callbacks import Callbacks, details
 from autoperf.insight.facts.caches import Cache, caches
 from autoperf.insight.facts.cost import Cost, costs
 from autoperf.insight.facts.process import Process
-from autoperf.insight.facts.tokens import Tokens
+from autoperf.insight.facts.tally import Tokens
 from autoperf.insight.layers import LAYERS, cpu_by_layer, seconds_by_layer
 from autoperf.insight.statistics import Change, Timing, Timings, changes
 from autoperf.insight.summary import Summary

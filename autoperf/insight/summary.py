@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from autoperf.insight.facts.tally import Tally
-from autoperf.insight.facts.tokens import Tokens
+from autoperf.insight.facts.tally import Tally, Tokens
 from autoperf.insight.layers import operation
 from autoperf.telemetry import names
 

@@ -26,8 +26,9 @@ class Stalls:
         """How many, as a clause; "" where that is unknown."""
         if self.total is None:
             return ""
-        told = f"{count(self.total)} stall{'s' * (self.total != 1)}"
-        return f"{told}, {count(len(self.rows))} of them recorded" if len(self.rows) < self.total else told
+        all_of_them = f"{count(self.total)} stall{'s' * (self.total != 1)}"
+        known = len(self.rows)
+        return f"{all_of_them}, {count(known)} of them recorded" if known < self.total else all_of_them
 
     @property
     def text(self) -> str:
