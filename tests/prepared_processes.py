@@ -39,6 +39,7 @@ REAL: dict[str, dict[str, str]] = {
     "drops": {"OTEL_EXPORTER_OTLP_ENDPOINT": CLOSED_PORT, "OTEL_BSP_MAX_QUEUE_SIZE": "1"},
     "no inotify": {"AUTOPERF_INOTIFY": "0"},
     "no monitor": {"AUTOPERF_FEATURES": "-monitor"},
+    "advice": {"PYTHONDONTWRITEBYTECODE": "1"},
     "no store": {},
     "forked children": {},
 }
