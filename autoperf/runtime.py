@@ -92,7 +92,7 @@ class Runtime:
         source = Source(root)
         rows = [row for row in rows if row.foreign or not row.optional or source.shows(row.target)]
         self.patches = PatchSet(rows, on_change=self._announce_when_settled)
-        failures.features = {row.target: row.feature for row in rows}
+        failures.features = {row.target: row.feature for row in reversed(rows)}  # the first row of a target
         self.monitor = Monitor(
             lambda: Readings(config.state_dir),
             lambda: Stalls(str(root), whereabouts),
