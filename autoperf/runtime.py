@@ -27,7 +27,7 @@ from autoperf.agentzero.seams import patches
 from autoperf.agentzero.whereabouts import whereabouts
 from autoperf.caching import Cache
 from autoperf.config import OPTIONS, Config
-from autoperf.errors import failures, guarded, say
+from autoperf.errors import emptyfences, failures, guarded, say
 from autoperf.errors.frames import host
 from autoperf.errors.meters import meters
 from autoperf.monitor import Archive, Monitor, Readings, Stall, Stalls
@@ -120,6 +120,7 @@ class Runtime:
         """
         global _current
         meters.restart()
+        emptyfences.make()
         runtime = cls(root, layout, config)
         try:
             runtime._begin()

@@ -101,7 +101,7 @@ def test_empty_points_are_counted_as_lookups_only(old, probe, tracing):
     call = calling(old, probe)
     for _ in range(3):
         call("nothing")
-    assert points(probe) == {"nothing": (0, 0)}
+    assert points(probe) == {}
     assert probe.extension_lookups.as_row() == {"lookups": 3, "hits": 3, "misses": 0, "hit_rate": 1.0}
     assert (tracing.recorded, set(tracing.from_ns)) == ([], {1_000_000}), "a span only if it took that long"
 
@@ -134,7 +134,7 @@ def test_what_ran_is_timed_where_no_loader_of_ours_told_of_it(old, probe):
     old.load = old._load
     calling(old, probe)("start")
     calling(old, probe)("nothing")
-    assert points(probe) == {"start": (1, 0), "nothing": (0, 0)}
+    assert points(probe) == {"start": (1, 0)}
 
 
 @pytest.mark.parametrize(("error", "errors"), [(ValueError("x"), 1), (InterventionException("x"), 0)])
@@ -199,7 +199,7 @@ def test_calls_at_once_are_told_apart(old, probe):
         await asyncio.gather(*(wrapped(old, point) for point in ("start", "empty") * 5))
 
     asyncio.run(both())
-    assert points(probe) == {"start": (5, 0), "empty": (0, 0)}
+    assert points(probe) == {"start": (5, 0)}
 
 
 @pytest.mark.parametrize("build", [extensions.of_agent, extensions.of_module, extensions.folder_classes])

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from autoperf.errors import emptyfences
 from autoperf.errors import meters as module
 from autoperf.errors.around import SKIP, Around
 from autoperf.errors.fence import MISS, Shortcut, method
@@ -38,6 +39,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     made = Clock()
     monkeypatch.setattr(module, "clock", made)
+    monkeypatch.setattr(module, "empty_fences", {})
     meters.of(SEAM).restart()
     yield made
     meters.of(SEAM).restart()
@@ -161,6 +163,29 @@ def test_a_point_without_work_is_timed_and_the_host_not_called(clock: Clock) -> 
     assert patched() is None
     assert host.ran == 0
     assert meters.of(SEAM).seconds()[0] == pytest.approx(BEFORE / 1e9, rel=0.02)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_the_fence_itself_takes_is_told_by_an_empty_one(
+    clock: Clock, shape: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fence, (name, build) = 700_000, SHAPES[shape]
+    for kind in (module.LIGHT, module.FULL, module.ASYNC):
+        monkeypatch.setitem(module.empty_fences, kind, lambda: clock.pass_by(fence))
+    patched = replacement(getattr(Host(clock), name), lambda *_: build(clock), Switch(), SEAM)
+    for _ in range(3):
+        asyncio.run(patched()) if name == "coroutine" else patched()
+    assert meters.of(SEAM).seconds()[0] == pytest.approx(3 * (fence + BEFORE + AFTER) / 1e9, rel=0.01)
+
+
+def test_an_empty_fence_is_called_and_never_timed() -> None:
+    emptyfences.make()
+    for kind in (module.LIGHT, module.FULL, module.ASYNC):
+        assert module.fence_ns(kind) >= 0
+    assert meters.of(module.EMPTY).timed == 0
+    meters.restart()
+    module.fence_ns(module.FULL)
+    assert meters.of(module.EMPTY).timed == 0
 
 
 def test_a_call_that_goes_on_in_another_thread_is_left_out(clock: Clock) -> None:

@@ -211,9 +211,9 @@ class Cached:
                 full += 1
                 return None
             classes = known(extension_point, agent)
-            if fast and classes is not None and not classes and not (traced and extension_point in edges):
+            if classes is not None and not classes and not (traced and extension_point in edges):
                 empty += 1
-                return SKIP
+                return SKIP if fast else None  # nothing runs, so there is nothing to be timed either
             if classes is not None and not traced:
                 full += 1
                 if classes and len(busy) < _KNOWN:

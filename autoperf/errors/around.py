@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 
 from autoperf.errors.calls import Function
 from autoperf.errors.frames import without_ours
-from autoperf.errors.meters import meters
+from autoperf.errors.meters import NONE, meters
 from autoperf.errors.switch import Acting, failed
 
 
@@ -51,7 +51,7 @@ def around(seam: str, original: Function, switch: Acting, wrapper: Around, *, is
             if meter.left >= 0:
                 begun.end(error)
             else:
-                meter.run(begun.end, (error,), {})
+                meter.run(begun.end, (error,), {}, NONE)
         except Exception as ours:
             failed(seam, ours, switch)
 

@@ -23,7 +23,25 @@ _FACTOR: Final = 6364136223846793005
 _TERM: Final = 1442695040888963407
 _MASK: Final = (1 << 64) - 1
 
+LIGHT: Final = "light"
+FULL: Final = "full"
+ASYNC: Final = "async"
+NONE: Final = "none"
+EMPTY: Final = "an empty fence"  # the seam of those
+
 clock: Callable[[], int] = time.thread_time_ns
+# By kind, a fence with nothing in it around nothing; see `autoperf.errors.emptyfences`.
+empty_fences: Final[dict[str, Callable[[], None]]] = {}
+
+
+def fence_ns(kind: str) -> int:
+    """What a fence of this ``kind`` takes around what is timed, here and now: an empty one is called."""
+    empty = empty_fences.get(kind)
+    if empty is None:
+        return 0
+    begun, since = clock(), clock()
+    empty()
+    return max(0, clock() - since - (since - begun))
 
 
 class Meter:
@@ -35,6 +53,10 @@ class Meter:
         self.seam = seam
         self._state = 0
         self.restart()
+
+    def never(self) -> None:
+        """Time no call, as none of an empty fence that is called to be timed itself."""
+        self.left = 1 << 62
 
     def restart(self) -> None:
         """Begin anew."""
@@ -49,23 +71,24 @@ class Meter:
     def call(self, function: Function) -> Call:
         """One call that is timed."""
         made = _TimedCall(function)
-        made.begin(self, self._draw())
+        made.begin(self, self._draw(), fence_ns(FULL))
         return made
 
     def async_call(self, function: Function) -> AsyncCall:
         """The same of a coroutine function."""
         made = _TimedAsyncCall(function)
-        made.begin(self, self._draw())
+        made.begin(self, self._draw(), fence_ns(ASYNC))
         return made
 
-    def run(self, function: Function, args: Any, kwargs: Any) -> Any:
+    def run(self, function: Function, args: Any, kwargs: Any, fence: str = LIGHT) -> Any:
         """Call ``function``, all of which is ours, timed."""
         weight = self._draw()
+        beside = fence_ns(fence)
         begun, since = clock(), clock()
         try:
             return function(*args, **kwargs)
         finally:
-            self.add(clock() - since - (since - begun), weight)
+            self.add(clock() - since - (since - begun) + beside, weight)
 
     @contextmanager
     def block(self) -> Iterator[None]:
@@ -114,10 +137,10 @@ class _Timed:
 
     timed = True
 
-    def begin(self, meter: Meter, weight: int) -> None:
-        """The wrapper is about to be called, for ``weight`` calls."""
+    def begin(self, meter: Meter, weight: int, beside: int) -> None:
+        """The wrapper is about to be called, for ``weight`` calls; ``beside`` ns are the fence's own."""
         self._meter, self._weight = meter, weight
-        self._spent = 0
+        self._spent = beside
         self._thread = threading.get_ident()
         begun = clock()
         self._since = clock()
@@ -179,8 +202,9 @@ class Meters:
     def restart(self) -> None:
         """Begin anew: another start, or a child made by fork."""
         self._threads, self._ended = {}, {}
-        for meter in list(self._by_seam.values()):
-            meter.restart()
+        for seam, meter in list(self._by_seam.items()):
+            if seam != EMPTY:
+                meter.restart()
 
     def thread(self, *, ends: bool = False) -> None:
         """Note what the calling thread, which is ours, has taken of the CPU so far."""
