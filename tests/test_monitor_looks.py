@@ -309,3 +309,18 @@ def test_a_system_that_counts_no_waits_accuses_nobody(hand: Hand, monkeypatch: p
     hand.turn()
     (ended,) = hand.stalls.watch(0.0)
     assert (ended.cause, ended.measured["cpu"], "waits" in ended.measured) == ("", 0.0, False)
+
+
+def test_a_stall_is_told_without_a_cause_where_that_cannot_be_found(
+    hand: Hand, monkeypatch: pytest.MonkeyPatch, fail_open: None
+) -> None:
+    def fails(*_: Any) -> None:
+        raise OSError("not now")
+
+    monkeypatch.setattr(module, "snapshot", fails)
+    monkeypatch.setattr(module, "usage_of", fails)
+    hand.frame = frame_in("/a0/agent.py", "blocks")
+    hand.watched(0.7, 0.35)
+    hand.turn()
+    (ended,) = hand.stalls.watch()
+    assert (ended.stack[-1].partition(" ")[2], ended.cause, ended.seconds) == ("blocks", "", 0.7)

@@ -34,10 +34,11 @@ class Measured:
 
     Of the loop's thread: ``cpu`` and the kernel's part of it, ``system`` (s), ``waits`` (how often it gave
     its CPU away by itself), ``faults`` and those read from a disk, ``reads``, and ``delayed`` (s), ready to
-    run without a CPU. ``process`` is CPU time of all threads (s), ``load`` the machine's, of one minute,
-    ``stolen`` and ``throttled`` the CPU time that hypervisor and control group kept back (s). ``held`` (s) is
-    how long the monitor itself waited for the interpreter lock, ``stood`` how long it did not run for another
-    reason. At so many of the looks the loop's thread was ``ready``: on a CPU, or waiting for one (0 - 1).
+    run without a CPU. ``process`` is CPU time of all threads since the look before it (s), ``load`` the
+    machine's, ``stolen`` and ``throttled`` the CPU time that hypervisor and control group kept back (s).
+    ``held`` (s) is how long the monitor itself waited for the interpreter lock, ``stood`` how long it did not
+    run for another reason. At so many of the looks the loop's thread was ``ready``: on a CPU, or waiting for
+    one (0 - 1).
     """
 
     seconds: float

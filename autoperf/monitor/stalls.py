@@ -178,16 +178,18 @@ class Stalls:
             look.next_at = now + (now - since) / 2
             frames = sys._current_frames()
             look.note_stack(frames.get(busy.identity), self._root, self._whereabouts)
-            look.note_others(self._before or snapshot(now), frames, busy.identity, self._root)
-            self._judge(look, now, usage_of(busy.native), busy.before, delay(busy.native))
+            with guarded("monitor"):
+                look.note_others(self._before or snapshot(now), frames, busy.identity, self._root)
+                self._judge(look, now, usage_of(busy.native), busy.before, delay(busy.native))
         return look
 
     def _ended(self, busy: Busy, over: Over, before: Snapshot | None) -> Stall:
         look, now = busy.look, self._clock()
         if look is None or look.since != over.since:
             look = self._begun(busy, over.since, now, before)
-        look.note_others(self._before or snapshot(now), sys._current_frames(), busy.identity, self._root)
-        self._judge(look, over.since + over.seconds, over.after, over.before, over.delay)
+        with guarded("monitor"):
+            look.note_others(self._before or snapshot(now), sys._current_frames(), busy.identity, self._root)
+            self._judge(look, over.since + over.seconds, over.after, over.before, over.delay)
         return self._described(busy, look, over.seconds)
 
     def _begun(self, busy: Busy, since: float, now: float, before: Snapshot | None) -> Look:
