@@ -23,7 +23,7 @@ _KINDS: Final[Mapping[str, tuple[type, ...]]] = {
     TEXT: (str,),
     SCALAR: (int, float, str, bool),
 }
-_COUNTERS: Final = {"hit_rate": NUMBER, ...: NUMBER}
+_COUNTERS: Final = {"hit_rate": NUMBER, "why": {...: NUMBER}, ...: NUMBER}
 _EXPORTER: Final = {"kind": TEXT, "endpoint": TEXT, "dropped": NUMBER, "problem": TEXT, ...: ANY}
 _TIMING: Final = {"name": TEXT, ...: NUMBER}
 _STALLED: Final = {
@@ -49,6 +49,7 @@ SHAPE: Final[Any] = {
     "patches": [{"target": TEXT, "feature": TEXT, "state": TEXT, "reason": TEXT, ...: ANY}],
     "lookups": {...: _COUNTERS},
     "caches": {...: _COUNTERS},
+    "inherited": {"lookups": {...: _COUNTERS}, "caches": {...: _COUNTERS}},
     "changed": {...: _COUNTERS},
     "interventions": {...: ANY},
     "replies": {...: ANY},

@@ -24,6 +24,7 @@ from autoperf.insight.facts.stalls import stalls
 from autoperf.insight.facts.tally import Tokens
 from autoperf.optimizer import overview
 from autoperf.processes import seen
+from autoperf.records import decoded
 from tests import prepared_processes
 from tests.prepared_processes import HOSTS, Prepared
 
@@ -334,6 +335,16 @@ def test_too_few_measurements_are_too_few_everywhere(everything: dict[str, Told]
     assert few
     assert all(one["too_few"] and one["ratio_p50"] is None for one in few)
     assert "too few to tell" in said("report", "--baseline", str(baseline), *told.home)[1]
+
+
+def test_why_there_is_no_hit_is_stored_and_told() -> None:
+    git = {"lookups": 464, "hits": 0, "misses": 464, "why": {"git did not tell all": 400, "it had changed": 64}}
+    found = decoded(json.dumps({"lookups": {"git": git, "host": {"lookups": 3, "hits": None}}}))
+    assert found is not None
+    assert caches(found)["git"].why == "git did not tell all (400), it had changed (64)"
+    assert caches(found)["host"].why == "not measured: the host loads there by itself"
+    some = {"lookups": {"git": {**git, "hits": 1, "misses": 463}}}
+    assert caches(some)["git"].why == ""
 
 
 def test_a_stall_that_nobody_stored_is_counted_all_the_same() -> None:

@@ -304,7 +304,17 @@ def test_two_repositories_do_not_mix(host: Host) -> None:
     for _ in range(3):
         host.asks()
         host.asks(other)
-    assert host.probe.memos["git"].as_row()["hits"] == 4
+    row = host.probe.memos["git"].as_row()
+    assert (row["hits"], row["why"]) == (4, {"asked for the first time, or changed since": 2})
+
+
+def test_why_git_is_asked_every_time_is_counted(host: Host, tmp_path: Path) -> None:
+    folder = tmp_path / "no repository"
+    folder.mkdir()
+    for _ in range(3):
+        host.asks(folder)
+    row = host.probe.memos["git"].as_row()
+    assert (row["hits"], row["why"]) == (0, {"no repository whose files are known": 3})
 
 
 def test_a_global_setting_counts(host: Host, tmp_path: Path) -> None:

@@ -36,6 +36,8 @@ FULL: dict[str, Any] = {
     "resource": {"service.name": "n", "service.version": "v1.7"},
     "options": {"tool_cache_size": 100, "quiet": False, "detail": "step"},
     "changed": {"tools": {"hits": 3}},
+    "lookups": {**RECORD["lookups"], "git": {"lookups": 2, "hits": 0, "misses": 2, "why": {"w": 2}}},
+    "inherited": {"lookups": {"tools": {"lookups": 1, "hits": 1}}, "caches": {"tools": {"loads": 1}}},
     "replies": {"resumed": 1},
     "mcp": {"lookups": 1, "found": 1},
     "host": {**RECORD["host"], "chats": 2, "torch_loaded": False, "bytecode": True},
