@@ -338,7 +338,8 @@ def test_too_few_measurements_are_too_few_everywhere(everything: dict[str, Told]
 
 
 def test_why_there_is_no_hit_is_stored_and_told() -> None:
-    git = {"lookups": 464, "hits": 0, "misses": 464, "why": {"git did not tell all": 400, "it had changed": 64}}
+    reasons = {"git did not tell all": 400, "it had changed": 64}
+    git = {"lookups": 464, "hits": 0, "misses": 464, "why": reasons}
     found = decoded(json.dumps({"lookups": {"git": git, "host": {"lookups": 3, "hits": None}}}))
     assert found is not None
     assert caches(found)["git"].why == "git did not tell all (400), it had changed (64)"
