@@ -209,7 +209,7 @@ def test_a_loop_that_goes_to_sleep_is_in_no_place_that_stalled() -> None:
     )
 
 
-OTHER, SLEEPER = 21, 22
+OTHER, SLEEPER, GONE = 21, 22, 23
 
 
 def test_who_ran_instead_is_told_with_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,12 +222,15 @@ def test_who_ran_instead_is_told_with_where_it_was(monkeypatch: pytest.MonkeyPat
     }
     look = Look(10.0, Snapshot(9.9, 5.0, {OTHER: 0, SLEEPER: 0, THREAD: 0, 99: 0}))
     for at, cpu in ((10.5, 400_000_000), (11.0, 900_000_000)):
-        now = Snapshot(at, 5.0 + cpu / 1e9 + 0.2, {OTHER: cpu, SLEEPER: 1_000_000, THREAD: 20_000_000})
+        now = Snapshot(
+            at, 5.0 + cpu / 1e9 + 0.2, {OTHER: cpu, SLEEPER: 1_000_000, THREAD: 20_000_000, GONE: 100_000_000}
+        )
         look.note_others(now, frames, THREAD, "/a0/")
     ran = look.ran()
     assert ran[0] == ("indexer", "index.py:2 crunch", pytest.approx(0.9), False)
     assert ran[1] == ("pool", "?.get", pytest.approx(0.001), True)
     assert len(ran) == 2, "the loop's own thread did not run instead of itself"
+    # Of the one that has no frame any more, and of threads that are not Python's.
     assert (look.process, look.unknown) == (pytest.approx(1.1), pytest.approx(0.179))
     look.judge(Measured(1.0, cpu=0.02, waits=190), 0.005)
     assert (look.cause, look.holder) == ("lock", "indexer in index.py:2 crunch")
