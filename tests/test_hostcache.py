@@ -66,6 +66,27 @@ def test_only_what_the_host_looked_up_is_known(host, classes):
     assert classes.of("other", None) is None
 
 
+def test_a_cache_without_switches_is_always_on(host, classes):
+    del host.cache._enabled_areas, host.cache._enabled_global
+    classes.bind(host.globals)
+    for point in ("start", "end"):
+        host.put(point, [])
+        assert classes.of(point, None) == []
+    assert classes.both_empty("start", "end", None)
+    assert classes.pair("start", "end")(None)
+
+
+@pytest.mark.parametrize("there", ["_is_enabled", "_enabled_areas", "_enabled_global"])
+def test_one_with_other_switches_is_not_read(host, classes, there):
+    """Whatever it has of them may be off."""
+    del host.cache._enabled_areas, host.cache._enabled_global
+    setattr(host.cache, there, {} if there == "_enabled_areas" else True)
+    classes.bind(host.globals)
+    host.put("point", [])
+    assert classes.of("point", None) is None
+    assert not classes.pair("point", "point")(None)
+
+
 def test_the_host_is_asked_once_before_anything_is_believed(host, classes):
     host.put("start", [])
     host.put("end", [])
