@@ -98,7 +98,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_every_action_is_answered(told: Any, host: str) -> None:
     one = told(host, "callable")
     answers = dict(zip((*ORDER, "profiled", "unknown", "method"), results(one), strict=True))
-    assert re.match(r"\*\*autoperf \S+\*\*, .+ in process \d+; Agent Zero v0", answers["status"])
+    assert re.match(r"\*\*autoperf \S+\*\*; process \d+ runs since .+; Agent Zero v0", answers["status"])
     assert "| echo | 3 | 0 |" in answers["status"]
     assert answers["undo"].startswith("Nothing to take back")
     assert (
@@ -150,8 +150,6 @@ def test_what_the_benchmark_calls_is_in_no_statistics(told: Any, host: str) -> N
     # It makes ten thousands of calls in its second and a half, the conversation itself some hundreds.
     lookups = told(host, "callable")["status"]["lookups"]
     assert all(row["lookups"] < 2000 for row in lookups.values()), lookups
-    caches = told(host, "callable")["status"]["caches"]
-    assert all(row["hits"] + row["misses"] < 2000 for row in caches.values()), caches
 
 
 @pytest.mark.parametrize("host", HOSTS)
