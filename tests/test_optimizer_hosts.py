@@ -114,7 +114,7 @@ def test_every_action_is_answered(told: Any, host: str) -> None:
     assert re.match(r"\d+ looks in |No sample", answers["profiled"])
     assert "| echo | 3 | 0.0 % |" in answers["history"]
     assert re.search(
-        r"Written: \S+/state/report.html\n0 messages, 1 traces that still go on", answers["report"]
+        r"Written: \S+/state/report.html\n1 messages, 0 other traces, 1 of all go on", answers["report"]
     )
     assert answers["unknown"].startswith("There is no action `rm__rf_/`. Give one of these")
     assert all(f"- `{action}`" in answers["unknown"] for action in ACTIONS)
