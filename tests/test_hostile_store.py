@@ -56,7 +56,7 @@ def poisoned(value: Any, *, key: str = "") -> Any:
         }
     if isinstance(value, list):
         return [poisoned(item, key=key) for item in value]
-    if not isinstance(value, str) or key in ("kind", "state"):
+    if not isinstance(value, str) or key in ("kind", "state", "cause"):
         return value
     return value + (EVIL.replace("\x00", "") if key == "root" else EVIL)
 
@@ -65,7 +65,14 @@ def record(pid: int, features: list[str], started: float) -> dict[str, Any]:
     patch = {"target": "agent:Agent.get_tool", "state": "failed", "reason": "reason", "feature": "tools"}
     failure = {"seam": "seam", "reason": "reason", "count": 3}
     sample = {"cpu": 0.5, "memory": 1 << 30, "lag": {"loop": 0.4}, "children": {"chrome": [3, 1 << 28]}}
-    stall = {"at": started, "seconds": 2.0, "loop": "AgentContext", "stack": ["agent.py:1 x"], "tool": "t"}
+    stall = {
+        "at": started,
+        "seconds": 2.0,
+        "loop": "AgentContext",
+        "stack": ["agent.py:1 x"],
+        "tool": "t",
+        "cause": "code",
+    }
     exporter = {"kind": "otlp-http", "endpoint": "http://c", "problem": "reason", "dropped": 2}
     row = {
         **process(pid, features=features),
