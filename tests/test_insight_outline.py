@@ -144,15 +144,20 @@ def test_a_note_names_the_trace_that_set_this_one_going() -> None:
     assert waterfall(build(trace.rows), fit=99).notes == ("Set going by trace abababab.",)
 
 
-def test_notes_say_what_is_missing() -> None:
+def test_notes_say_what_is_missing_and_what_was_too_short() -> None:
     trace = Trace(1)
-    trace.span("step", 0, 10, "00000000000000ff", attributes={names.SPANS_OMITTED: 7})
+    short = {
+        names.SHORT_NAMES: ["extensions a", "extensions b"],
+        names.SHORT_COUNTS: [7, 2],
+        names.SHORT_SECONDS: [0.25, 0.5],
+    }
+    trace.span("step", 0, 10, "00000000000000ff", attributes=short)
     for at in range(5):
         trace.span("chat", at, at + 10, trace.rows[0].span_id)
     notes = " ".join(waterfall(build(trace.rows), fit=99, limit=3).notes)
     assert "root is not recorded" in notes
     assert "parent is not recorded: 1" in notes
-    assert "had its share: 7" in notes
+    assert "added up by name: 2 x extensions b 500.0 ms, 7 x extensions a 250.0 ms." in notes
     assert "without a line here: 4" in notes
 
 

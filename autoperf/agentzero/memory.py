@@ -36,7 +36,8 @@ def compression(probe: Probe) -> Callable[..., Any]:
         attributes: dict[str, Any] = {}
         with guarded("History.compress"):
             attributes = agent_attributes(getattr(instance, "agent", None), _KEYS)
-        with probe.span(names.COMPRESS_HISTORY, attributes, from_ns=_COUNTING_NS) as span:
+        least = min(_COUNTING_NS, probe.threshold(_COUNTING_NS))
+        with probe.span(names.COMPRESS_HISTORY, attributes, from_ns=least) as span:
             compressed = await wrapped(*args, **kwargs)
             if compressed is True:
                 span.set(names.COMPRESSED, True)

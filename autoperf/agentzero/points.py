@@ -15,7 +15,6 @@ from autoperf.telemetry import names
 
 # Called for every streamed chunk, or implicitly around single functions: counted, a span only when slow.
 _FREQUENT: Final = ("stream", "_functions", "tool_output_update")
-_FREQUENT_SLOW_NS: Final = 10_000_000
 _SLOW_NS: Final = 1_000_000
 # The tasks that extensions of these points create outlive the step.
 _BACKGROUND: Final = frozenset(("monologue_start", "monologue_end", "message_loop_end", "process_chain_end"))
@@ -92,6 +91,7 @@ class Call:
     _open_extension: AbstractContextManager[Any] | None = None
     _origin: Origin | None = None
     _origin_token: Token[Any] | None = None
+    _least_ns = _least_of_one_ns = 0
     _ran = 0
     _since = 0.0
     _spent: list[tuple[str, float]] | None = None
@@ -121,7 +121,8 @@ class Call:
             self._origin_token = self._sets_going(point.name)
         if not point.frequent and (self._classes is None or self._classes):
             with guarded("extension calls"):
-                opened = probe.span(point.label, point.attributes, from_ns=probe.threshold(_SLOW_NS))
+                self._least_ns = probe.threshold(_SLOW_NS)
+                opened = probe.span(point.label, point.attributes, from_ns=self._least_ns)
                 opened.__enter__()
                 self._open = opened
         self._started = _clock()
@@ -145,7 +146,8 @@ class Call:
         with guarded("extension calls"):
             label = f"{names.EXTENSION} {extension.__name__}"
             attributes = {**self._point.attributes, names.EXTENSION_CLASS: extension.__name__}
-            opened = self._probe.span(label, attributes, from_ns=self._probe.threshold(2 * _SLOW_NS))
+            self._least_of_one_ns = self._probe.threshold(2 * _SLOW_NS)
+            opened = self._probe.span(label, attributes, from_ns=self._least_of_one_ns)
             opened.__enter__()
             self._open_extension = opened
 
@@ -165,7 +167,8 @@ class Call:
         opened, self._open_extension = self._open_extension, None
         if opened is not None:
             opened.__exit__(type(error) if error else None, error, None)
-            self._spend(seconds, 2 * _SLOW_NS)
+            if seconds * 1e9 >= self._least_of_one_ns:
+                self._spend("", seconds, self._least_of_one_ns)
         self._extension = None
 
     def end(self, error: BaseException | None) -> None:
@@ -180,7 +183,7 @@ class Call:
                 self._extension_ended(now, error)
             if self._open is not None:
                 self._open.__exit__(None if error is None else type(error), error, None)
-                self._spend(seconds, _SLOW_NS)
+                self._spend(point.label, seconds, self._least_ns)
             self._count(seconds, error)
             self._open = None
             if lookup is not None:
@@ -214,26 +217,30 @@ class Call:
         found = self._ran or (self._classes if lookup is None else lookup.classes)
         if failed or found or self._unsure:
             execution.series.add(seconds)
-            if self._point.frequent and (failed or seconds * 1e9 >= _FREQUENT_SLOW_NS):
+            if self._point.frequent and (failed or seconds * 1e9 >= _SLOW_NS):
                 self._record(int(seconds * 1e9), error if failed else None)
 
     def _record(self, length_ns: int, error: BaseException | None) -> None:
-        from_ns = 0 if error is not None else _FREQUENT_SLOW_NS
-        turn = self._probe.turn.get()
-        # Failures too, and all details, have only their share: this may be called for every chunk. Outside of
-        # a turn it would be a trace of one span.
-        wanted = turn is not None and length_ns >= turn.threshold(from_ns)
-        if turn is not None and length_ns >= from_ns:
-            turn.spend()
-        if not wanted and (error is None or turn is not None):
+        probe, label = self._probe, self._point.label
+        turn = probe.turn.get()
+        if turn is None:
+            if error is None:
+                return  # it would be a trace of one span
+        # Of short failures a step has only its share: this may be called for every chunk.
+        elif length_ns < turn.least_ns() and (error is None or not turn.spend()):
+            turn.add_up(label, length_ns)
             return
         attributes = self._point.attributes
         if error is not None:
             attributes = {**attributes, names.ERROR_TYPE: class_name(error)}
         now = time.time_ns()
-        self._probe.record(self._point.label, now - length_ns, now, attributes)
+        probe.record(label, now - length_ns, now, attributes)
 
-    def _spend(self, seconds: float, from_ns: int) -> None:
+    def _spend(self, label: str, seconds: float, least_ns: int) -> None:
         turn = self._probe.turn.get()
-        if turn is not None and seconds * 1e9 >= from_ns and self._probe.detail != "all":
+        if turn is None or self._probe.detail == "all":
+            return
+        if seconds * 1e9 >= least_ns:
             turn.spend()
+        elif self._ran:
+            turn.add_up(label, int(seconds * 1e9))

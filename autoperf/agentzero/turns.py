@@ -49,7 +49,7 @@ def monologue(probe: Probe) -> Callable[..., Any]:
 
     async def run_monologue(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
         attributes = {names.OPERATION_NAME: names.INVOKE_AGENT, **agent_attributes(instance, _KEYS)}
-        turn = _turn(attributes)
+        turn = _turn(attributes, probe.turn.get())
         label = f"{names.INVOKE_AGENT} {turn.agent}".rstrip()
         started = time.perf_counter()
         failed: dict[str, Any] = {}
@@ -83,8 +83,8 @@ def _measured_as(agent: str, known: set[str]) -> dict[str, Any]:
     return {**operation, names.AGENT_NAME: agent}
 
 
-def _turn(attributes: dict[str, Any]) -> Turn:
-    return Turn(attributes.get(names.AGENT_NAME, ""), attributes.get(names.CONVERSATION_ID, ""))
+def _turn(attributes: dict[str, Any], within: Turn | None = None) -> Turn:
+    return Turn(attributes.get(names.AGENT_NAME, ""), attributes.get(names.CONVERSATION_ID, ""), within)
 
 
 def prompt(probe: Probe) -> Callable[..., Any]:

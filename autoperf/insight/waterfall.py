@@ -15,6 +15,8 @@ from autoperf.wording import milliseconds
 
 # No screen tells more pieces of one bar apart.
 _RESOLUTION: Final = 1000
+_SHORT: Final = (names.SHORT_NAMES, names.SHORT_COUNTS, names.SHORT_SECONDS)
+_SHORT_TOLD: Final = 5
 
 Piece = tuple[float, float]
 
@@ -120,13 +122,22 @@ def _notes(tree: Tree, left_out: int) -> tuple[str, ...]:
         notes.append(f"Spans whose parent is not recorded: {tree.orphans:,}; they are shown at the top.")
     if tree.odd_clocks:
         notes.append(f"Spans that lie partly outside their parent: {tree.odd_clocks:,}.")
-    omitted = sum(
-        number
-        for node in tree.spans()
-        if isinstance(number := node.row.attributes.get(names.SPANS_OMITTED), int)
-    )
-    if omitted:
-        notes.append(f"Spans that a step did not record because it had its share: {omitted:,}.")
+    short = _short(tree)
+    if short:
+        told = ", ".join(f"{n:,} x {name} {milliseconds(s * 1e3)}" for name, (n, s) in short[:_SHORT_TOLD])
+        notes.append(f"Too short for spans, added up by name: {told}.")
     if left_out:
         notes.append(f"Spans without a line here: {left_out:,}.")
     return tuple(notes)
+
+
+def _short(tree: Tree) -> list[tuple[str, tuple[int, float]]]:
+    """What had no spans of its own, by name: how often and how many seconds, most time first."""
+    sums: dict[str, tuple[int, float]] = {}
+    for node in tree.spans():
+        told = [node.row.attributes.get(key) for key in _SHORT]
+        if all(isinstance(one, (list, tuple)) for one in told):
+            for name, number, seconds in zip(*told, strict=False):
+                count, total = sums.get(str(name), (0, 0.0))
+                sums[str(name)] = count + int(number), total + float(seconds)
+    return sorted(sums.items(), key=lambda item: -item[1][1])

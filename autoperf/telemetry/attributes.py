@@ -57,6 +57,8 @@ def plain(value: Any) -> Any:
         return value
     if kind is int:
         return value if -(2**63) <= value < 2**63 else "int"
+    if kind is list and {type(item) for item in value} in ({int}, {float}):
+        return value
     if kind in (list, tuple, set, frozenset):
         return [clean(str(plain(item)), _TEXT_LENGTH) for item in value]
     if isinstance(value, Enum):

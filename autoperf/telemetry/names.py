@@ -109,7 +109,10 @@ INTERRUPTED: Final = (
 CACHE_HIT: Final = "autoperf.cache.hit"  # bool: found without loading
 SOURCE_FILE: Final = "autoperf.source.file"  # relative to the host's folder, or to the home directory as ~
 STEP_NUMBER: Final = "autoperf.step.number"  # counted from 0 in each monologue, as the host does
-SPANS_OMITTED: Final = "autoperf.spans.omitted"  # spans a step did not get because it had its share
+# On a step: extension points whose calls were too short for spans, in three lists of the same length.
+SHORT_NAMES: Final = "autoperf.short.names"
+SHORT_COUNTS: Final = "autoperf.short.counts"
+SHORT_SECONDS: Final = "autoperf.short.seconds"
 EXTENSION_POINT: Final = "autoperf.extension.point"
 EXTENSION_CLASS: Final = "autoperf.extension.class"
 EXTENSION_COUNT: Final = "autoperf.extension.count"  # how many ran

@@ -54,21 +54,72 @@ def test_the_extension_that_fails_is_the_one_marked(host: Host, told: Any, tmp_p
     assert failed == {"extensions prompts", "extension Failing"}
 
 
-def test_a_step_has_a_share_of_short_spans_and_says_how_many_it_left_out(
+def short(tmp_path: Path) -> list[dict[str, tuple[int, float]]]:
+    """For each step, by name: how many pieces were too short for spans, and their seconds."""
+    keys = (names.SHORT_NAMES, names.SHORT_COUNTS, names.SHORT_SECONDS)
+    steps = [s["attributes"] for s in stored(tmp_path) if s["name"] == "step"]
+    rows = [zip(*(step.get(key, ()) for key in keys), strict=True) for step in steps]
+    return [{name: (count, seconds) for name, count, seconds in row} for row in rows]
+
+
+def aged(host: Host, seconds: float) -> None:
+    """The message has gone on for so long already."""
+    turn = host.probe.turn.get()
+    assert turn is not None
+    turn._begun -= seconds
+
+
+def test_a_step_has_a_share_of_short_spans_and_adds_up_the_others_by_name(
     host: Host, told: Any, tmp_path: Path
 ) -> None:
     host.extend("point", "Slow", sleeping(0.0011))
 
     async def step() -> None:
+        aged(host, 100.0)
         for _ in range(25):
             await host.call("point")
 
     asyncio.run(host.monologue(step, nothing))
     # A point and its extension may both begin while there is one left.
-    assert sum("extension" in path for path in told()) in (20, 21)
-    omitted = [s["attributes"].get(names.SPANS_OMITTED, 0) for s in stored(tmp_path) if s["name"] == "step"]
-    assert min(omitted) == 0, "a step that leaves nothing out says nothing"
-    assert max(omitted) >= 4
+    spans = [path for path in told() if "extension" in path]
+    assert len(spans) in (20, 21)
+    points = sum(path.endswith("extensions point") for path in spans)
+    first, second = sorted(short(tmp_path), key=len, reverse=True)
+    assert second == {}, "a step that leaves nothing out says nothing"
+    count, seconds = first["extensions point"]
+    assert count == 25 - points
+    assert seconds >= count * 0.0011
+
+
+@pytest.mark.parametrize("point", ["late", "response_stream"])
+def test_what_took_fifty_milliseconds_has_a_span_however_late_in_the_step_it_comes(
+    host: Host, told: Any, point: str
+) -> None:
+    host.extend("point", "Slow", sleeping(0.0011))
+    host.extend(point, "Long", sleeping(0.055))
+
+    async def step() -> None:
+        aged(host, 100.0)
+        for _ in range(25):
+            await host.call("point")
+        await host.call(point)
+
+    asyncio.run(host.monologue(step))
+    assert f"invoke_agent A0 > step > extensions {point}" in told()
+
+
+def test_what_took_one_percent_of_its_message_has_one_too(host: Host, told: Any) -> None:
+    host.extend("point", "Slow", sleeping(0.0011))
+    host.extend("late", "Long", sleeping(0.012))
+
+    async def step() -> None:
+        for _ in range(25):
+            await host.call("point")
+        aged(host, 0.5)
+        await host.call("late")
+
+    asyncio.run(host.monologue(step))
+    assert "invoke_agent A0 > step > extensions late > extension Long" in told()
 
 
 def test_with_all_details_every_call_that_ran_is_a_span_and_none_is_left_out(
@@ -97,7 +148,7 @@ def test_and_nothing_is_said_to_be_left_out(telemetry: Telemetry, told: Any, tmp
 
     asyncio.run(host.monologue(step))
     assert told().count("invoke_agent A0 > step > extensions point") == 25
-    assert not any(names.SPANS_OMITTED in s["attributes"] for s in stored(tmp_path))
+    assert short(tmp_path) == [{}]
 
 
 @pytest.mark.parametrize("detail", ["step", "all"])
@@ -108,13 +159,15 @@ def test_slow_callbacks_are_no_span_for_every_chunk(
     host.extend("response_stream", "Slow", sleeping(0.011))
 
     async def step() -> None:
+        aged(host, 100.0)
         for _ in range(25):
             await host.call("response_stream")
 
     asyncio.run(host.monologue(step))
-    assert told().count("invoke_agent A0 > step > extensions response_stream") == 20
-    (inside,) = (s for s in stored(tmp_path) if s["name"] == "step")
-    assert inside["attributes"][names.SPANS_OMITTED] == 5
+    spans = told().count("invoke_agent A0 > step > extensions response_stream")
+    (inside,) = short(tmp_path)
+    assert spans + inside["extensions response_stream"][0] == 25
+    assert spans < 5, "only where the machine made 50 ms of 11"
 
 
 def test_outside_of_a_turn_they_are_no_traces(telemetry: Telemetry, told: Any) -> None:
@@ -133,14 +186,16 @@ def test_failures_that_the_host_swallows_for_every_chunk_are_no_span_for_every_c
     host.extend("response_stream", "Failing", failing)
 
     async def step() -> None:
+        aged(host, 100.0)
         for _ in range(100):
             with contextlib.suppress(KeyError):
                 await host.call("response_stream")
 
     asyncio.run(host.monologue(step))
     assert told().count("invoke_agent A0 > step > extensions response_stream") == 20
-    (inside,) = (s for s in stored(tmp_path) if s["name"] == "step")
-    assert inside["attributes"][names.SPANS_OMITTED] == 80
+    # Those that took less than a millisecond are added up as well.
+    (inside,) = short(tmp_path)
+    assert inside["extensions response_stream"][0] == 80
     failed = [s for s in stored(tmp_path) if s["name"] == "extensions response_stream"]
     assert {s["status"] for s in failed} == {"error"}
 
