@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from autoperf import processes
 from autoperf.errors import AutoperfError
 from autoperf.history import History
+from autoperf.insight.callbacks import Callbacks
 from autoperf.insight.facts import Facts, Host, PromptSize, Recommendation, Use
 from autoperf.insight.facts.process import Process
 from autoperf.insight.facts.recorder import recorder
@@ -71,6 +72,7 @@ def facts(directory: Path, seen: Process) -> Facts:
         messages=turns.messages,
         message_seconds=turns.seconds,
         layers=turns.layers,
+        callbacks=turns.callbacks.most(),
         prompts=turns.prompts,
         chats=int((process.get("host") or {}).get("chats") or 0),
         options=process.get("options") or {},
@@ -86,6 +88,7 @@ class _Turns:
         self.timings, self.by_role = Timings(), Timings()
         self.messages, self.spans, self.seconds = 0, 0, 0.0
         self.layers: dict[str, float] = {}
+        self.callbacks = Callbacks()
         self.prompts: list[PromptSize] = []
         self.uses: dict[tuple[str, str], Use] = {}
 
@@ -116,6 +119,7 @@ class _Turns:
         if by_user:
             self.messages += 1
             self.seconds += tree.root.duration_ns / 1e9
+            self.callbacks.add(nodes)
             for layer, seconds in seconds_by_layer(tree).items():
                 self.layers[layer] = self.layers.get(layer, 0.0) + seconds
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
     from autoperf.insight.statistics import Timing
 
 Weight = Literal["high", "medium", "low"]
+# Of fewer nothing is concluded.
+_MESSAGES: Final = 5
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,8 @@ class Facts:
 
     ``process`` is the record of the process (`autoperf status --json`), ``samples`` and ``stalls`` are oldest
     first, ``timings`` are those of ``messages`` user messages that took ``message_seconds`` in all, and
-    ``options`` holds the values in force by name. ``uses`` tells of kinds and names of ``timings`` when each
-    was last used.
+    ``callbacks`` names what took most of the framework's time on streams. ``options`` holds the values in
+    force by name. ``uses`` tells of kinds and names of ``timings`` when each was last used.
     """
 
     process: Mapping[str, Any] = field(default_factory=dict)
@@ -82,6 +84,7 @@ class Facts:
     messages: int = 0
     message_seconds: float = 0.0
     layers: Mapping[str, float] = field(default_factory=dict)
+    callbacks: str = ""
     prompts: Sequence[PromptSize] = ()
     chats: int = 0
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -106,6 +109,12 @@ class Facts:
         """The name of the last of its kind that was used; None where nothing is known of that."""
         times = {name: use.at for (of, name), use in self.uses.items() if of == kind}
         return max(times, key=times.__getitem__, default=None)
+
+    def share(self, layer: str) -> float:
+        """What part of the time of messages one layer took, 0 to 1; 0 where too few were measured."""
+        if self.messages < _MESSAGES or not self.message_seconds:
+            return 0.0
+        return self.layers.get(layer, 0.0) / self.message_seconds
 
     def timed(self, kind: str) -> list[Timing]:
         """The timings of one kind, most time first."""

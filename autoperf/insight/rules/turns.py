@@ -8,7 +8,7 @@ from statistics import median
 from typing import Final
 
 from autoperf.insight.facts import Facts, Recommendation
-from autoperf.insight.layers import PROVIDER
+from autoperf.insight.layers import CLIENT, PROVIDER, STREAM
 from autoperf.insight.trends import trend
 from autoperf.telemetry import names
 
@@ -58,21 +58,58 @@ def tools(facts: Facts) -> Iterator[Recommendation]:
 
 
 def models(facts: Facts) -> Iterator[Recommendation]:
-    """Messages that mostly wait for the model."""
-    waited = facts.layers.get(PROVIDER, 0.0)
-    if facts.messages < _MESSAGES or not facts.message_seconds or waited / facts.message_seconds < 0.8:
+    """Messages that mostly wait for the provider, by what was measured of each call."""
+    share = facts.share(PROVIDER)
+    if share < 0.8:
         return
     for timing in facts.timed(names.CHAT)[:1]:
         if timing.count >= _CALLS and facts.newest(f"{names.CHAT} chat") in (None, timing.name):
             yield Recommendation(
                 "model dominates",
                 "low",
-                f"{waited / facts.message_seconds:.0%} of the time of messages is spent waiting for models",
+                f"{share:.0%} of the time of messages is spent waiting for models",
                 f"{timing.name}: {timing.count} calls, median {timing.p50_ms / 1e3:.1f} s, p95 "
                 f"{timing.p95_ms / 1e3:.1f} s",
                 "nothing that runs on this machine can save more than the rest",
                 f"a faster model or provider for {timing.name}, or fewer steps a message",
             )
+
+
+def streams(facts: Facts) -> Iterator[Recommendation]:
+    """Messages that mostly go into the host's own callbacks on the stream: no faster model helps there."""
+    share = facts.share(STREAM)
+    if share < 0.5:
+        return
+    missing = sorted(feature for feature in ("streaming", "output") if not facts.on(feature))
+    if missing:
+        action = f"AUTOPERF_FEATURES={','.join('+' + name for name in missing)}"
+    elif not facts.on("throttle"):
+        action = "AUTOPERF_FEATURES=+throttle (extensions of a stream run less often)"
+    else:
+        action = "see which extension it is: autoperf traces show ID"
+    yield Recommendation(
+        "framework on the stream dominates",
+        "medium",
+        f"{share:.0%} of the time of messages is Agent Zero's own work on the streams of models",
+        f"{facts.layers[STREAM]:.1f} of {facts.message_seconds:.1f} s in {facts.messages} messages"
+        + (f"; most: {facts.callbacks}" if facts.callbacks else ""),
+        "a part of that; a faster model saves none of it",
+        action,
+    )
+
+
+def clients(facts: Facts) -> Iterator[Recommendation]:
+    """Messages that mostly go into litellm and openai, while the feature that spares them is off."""
+    share = facts.share(CLIENT)
+    if share >= 0.5 and not facts.on("client"):
+        yield Recommendation(
+            "model client dominates",
+            "medium",
+            f"{share:.0%} of the time of messages goes into the model client (litellm, openai, sockets)",
+            f"{facts.layers[CLIENT]:.1f} of {facts.message_seconds:.1f} s in {facts.messages} messages",
+            "a part of that; a faster model saves none of it",
+            "AUTOPERF_FEATURES=+client",
+        )
 
 
 def prompts(facts: Facts) -> Iterator[Recommendation]:
