@@ -14,6 +14,7 @@ from autoperf.errors import AutoperfError
 from autoperf.history import History
 from autoperf.insight.callbacks import Callbacks
 from autoperf.insight.facts import Facts, Host, PromptSize, Recommendation, Use
+from autoperf.insight.facts.host import version
 from autoperf.insight.facts.process import Process
 from autoperf.insight.facts.recorder import recorder
 from autoperf.insight.layers import operation, seconds_by_layer
@@ -150,7 +151,7 @@ def _host(directory: Path, process: Mapping[str, Any]) -> Host:
     root = Path(str(host.get("root") or ""))
     root_kind = file_system(root) if root.is_absolute() and root.is_dir() else ""
     return Host(
-        version=(process.get("resource") or {}).get(names.SERVICE_VERSION),
+        version=version(process),
         torch_loaded=host.get("torch_loaded"),
         local_models=host.get("local_models"),
         bytecode=host.get("bytecode"),

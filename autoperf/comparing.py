@@ -12,6 +12,7 @@ from typing import Any, Final
 from autoperf.errors import AutoperfError
 from autoperf.history import History
 from autoperf.insight.differences import Difference, differences
+from autoperf.insight.facts.host import version
 from autoperf.insight.facts.process import Process
 from autoperf.insight.facts.recorder import Record, recorder
 from autoperf.insight.periods import Period
@@ -63,7 +64,7 @@ def _facts(record: Record) -> dict[str, Any]:
     return {
         "pid": record.get("pid"),
         "started": record.get("started"),
-        "version": (record.get("resource") or {}).get(names.SERVICE_VERSION),
+        "version": version(record) or None,
         "autoperf": record.get("autoperf"),
         "features": frozenset(record.get("features") or ()),
     }

@@ -32,7 +32,10 @@ _TELLING = ("agent.py", "{}/extension.py", "{}/extract_tools.py", "{}/modules.py
 
 @dataclass(frozen=True)
 class Finding:
-    """One line for a person; ``level`` is "ok", "note" or "problem", and only a problem needs attention."""
+    """One line for a person; ``level`` is "ok", "note", "loss" or "problem".
+
+    A problem needs attention, and so does the loss of an optimisation unless losses are allowed.
+    """
 
     level: str
     topic: str
@@ -106,14 +109,21 @@ def host(root: Path) -> tuple[Layout | None, list[Finding], list[dict[str, Any]]
         reasons = [Finding("note", "host", line) for line in explain(root)]
         return None, [Finding("problem", "host", text), *reasons], []
     seams = [vars(seam) for seam in survey(root, layout)]
-    findings = [Finding("ok", "host", f"Agent Zero, layout of {layout.generation}  {root}")]
-    # One layout serves several versions, so a seam that this one lacks is no trouble.
+    known = f"Agent Zero {host_version(root, layout)}, layout of {layout.generation}"
+    findings = [Finding("ok", "host", f"{known}  {root}")]
     findings += [
-        Finding("note", "host", f"{seam['target']} is left alone: {seam['reason']}")
-        for seam in seams
-        if not seam["present"]
+        Finding("loss" if row["lost"] else "note", "host", f"{row['target']} is left alone: {row['reason']}")
+        for row in seams
+        if row["lost"] or not row["present"]
     ]
     return layout, findings, seams
+
+
+def host_version(root: Path, layout: Layout) -> str:
+    """The version of the host that lies in ``root``, as it is shown everywhere."""
+    from autoperf.agentzero import version
+
+    return version(root, layout)
 
 
 def other_interpreter(root: Path, python: Interpreter | None) -> Iterator[Finding]:
@@ -245,6 +255,7 @@ def experience(
         return None, []
     process = processes.as_seen(directory, found)
     lines = [Finding("ok", "last run", process.lines[0])]
+    lines += [Finding("loss", "last run", text) for text in process.patches.lost]
     lines += [Finding("problem", "last run", text) for text in process.problems]
     return process, lines + [Finding("note", "last run", text) for text in process.notes]
 

@@ -19,14 +19,23 @@ from autoperf.finding import Finder
 _MISSING: Final = object()
 
 
-class Switch:
-    """Tells a wrapper whether it is to act; off, it must pass straight through to the original."""
+class UnneededError(AutoperfError):
+    """Raised by a `Patch.build` where something else already does what the patch is for."""
 
-    __slots__ = ("failed", "on")
+
+class Switch:
+    """Tells a wrapper whether it is to act; off, it must pass straight through to the original.
+
+    A wrapper that finds out only when it is called that it does not know the code it stands in front of
+    says so in ``unrecognised``: it passes straight through as well, and its row counts as lost.
+    """
+
+    __slots__ = ("failed", "on", "unrecognised")
 
     def __init__(self) -> None:
         self.on = True
         self.failed = 0  # how often ours failed behind it
+        self.unrecognised = ""
 
 
 @dataclass(frozen=True)
@@ -37,9 +46,11 @@ class Patch:
     plain attribute look-up on the owner would give for a function, or for a static or class method the
     function inside it, and returns what acts in its place: ``wrapper(call, *args, **kwargs)``, a `Shortcut`,
     a `Bound`, a `View` of a module, or the function `Recompiled`. `replacement` puts the fence around it: no
-    patch is without. ``feature`` is the option that switches the row on. A row that is ``optional`` and
-    absent from the host is no news: it is in no count. One that is ``foreign`` is for a package beside the
-    host, which may never be imported: nobody waits for it.
+    patch is without. ``feature`` is the option that switches the row on. A row that is ``optional`` may have
+    its module imported late or never, and one that is ``foreign`` is for a package beside the host: nobody
+    waits for either. ``expected`` is false where this version of the host has nothing there that the patch
+    is for: what cannot be applied is absent then, else it is unrecognised. A row whose ``state`` is known
+    from the start, with its ``reason``, is never applied.
     """
 
     target: str
@@ -47,6 +58,9 @@ class Patch:
     build: Callable[[Any, Switch], Any]
     optional: bool = False
     foreign: bool = False
+    expected: bool = True
+    state: str = "waiting"
+    reason: str = ""
 
     @property
     def module(self) -> str:
@@ -93,10 +107,15 @@ def wrapping(wrapper: Callable[..., Any]) -> Callable[[Any, Switch], Any]:
 
 @dataclass
 class Applied:
-    """What became of one row: ``state`` is waiting, applied, missing, failed, inert or undone."""
+    """What became of one row.
+
+    ``state`` is waiting (for its module), applied, off (by option, or something else does it), absent (this
+    version has no such function), unrecognised (other code than is known) or failed (ours); after `stop`
+    undone or inert.
+    """
 
     patch: Patch
-    state: str = "waiting"
+    state: str = ""
     reason: str = ""
     switch: Switch = field(default_factory=Switch)
     owner: Any = None
@@ -104,15 +123,21 @@ class Applied:
     replacement: Any = None
     inherited: bool = False
 
+    def __post_init__(self) -> None:
+        self.state, self.reason = self.state or self.patch.state, self.reason or self.patch.reason
+
     def as_row(self) -> dict[str, Any]:
-        """A plain mapping for ``status`` and ``doctor``."""
+        """A plain mapping for ``status`` and ``doctor``; what its wrapper found out meanwhile included."""
+        state, reason = self.state, self.reason
+        if state == "applied" and self.switch.unrecognised:
+            state, reason = "unrecognised", self.switch.unrecognised
         return {
             "optional": self.patch.optional,
             "foreign": self.patch.foreign,
             "target": self.patch.target,
             "feature": self.patch.feature,
-            "state": self.state,
-            "reason": self.reason,
+            "state": state,
+            "reason": reason,
         }
 
 
@@ -125,12 +150,13 @@ class PatchSet:
         self._order: list[Applied] = []
         self._lock = threading.RLock()
         self.seconds = 0.0  # CPU, of patching what was imported so far
-        self._finder = Finder({row.patch.module for row in self.rows}, self._imported)
+        self._modules = {row.patch.module for row in self.rows if row.state == "waiting"}
+        self._finder = Finder(self._modules, self._imported)
 
     def start(self) -> None:
         """Patch what is already imported and wait for the rest."""
         sys.meta_path.insert(0, self._finder)
-        for name in sorted({row.patch.module for row in self.rows}):
+        for name in sorted(self._modules):
             module = sys.modules.get(name)
             # A module still being executed is patched by nobody: its names are not all there yet.
             if module is not None and not _initializing(module):
@@ -159,7 +185,7 @@ class PatchSet:
                     continue
                 if row.state in ("applied", "inert"):
                     _forget_reloaded(row, self._order)
-                if row.state != "undone":
+                if row.state != "undone" and row.patch.state == "waiting":
                     self._apply(row, module)
             self.seconds += time.thread_time() - begun
         if self._on_change is not None:
@@ -171,7 +197,7 @@ class PatchSet:
         with guarded(row.patch.target):
             found = _resolve(module, row.patch.path)
             if found is None:
-                row.state, row.reason = "missing", "the host does not define it"
+                row.state, row.reason = _lacking(row.patch, "the host does not define it")
                 return
             row.owner, name, row.raw, row.inherited = found
             del found  # it counts as somebody who holds the function
@@ -179,8 +205,11 @@ class PatchSet:
             row.switch = Switch()
             try:
                 row.replacement = replacement(row.raw, row.patch.build, row.switch, row.patch.target)
+            except UnneededError as error:
+                row.state, row.reason = "off", str(error)
+                return
             except AutoperfError as error:
-                row.state, row.reason = "missing", str(error)
+                row.state, row.reason = _lacking(row.patch, str(error))
                 return
             try:
                 setattr(row.owner, name, row.replacement)
@@ -200,19 +229,12 @@ class PatchSet:
 
     @property
     def usable(self) -> bool:
-        """Whether only such rows wait as some versions lack: their modules are imported late or never."""
+        """Whether only such rows wait as nobody waits for: their modules are imported late or never."""
         return all(row.state != "waiting" or row.patch.foreign or row.patch.optional for row in self.rows)
 
-    def counts(self) -> tuple[int, int]:
-        """How many rows are applied, and how many there are."""
-        wanted = [row for row in self.rows if not _unmissed(row)]
-        return sum(row.state == "applied" for row in wanted), len(wanted)
 
-
-def _unmissed(row: Applied) -> bool:
-    if row.state == "waiting":
-        return row.patch.foreign or row.patch.optional
-    return row.patch.optional and row.state == "missing"
+def _lacking(patch: Patch, reason: str) -> tuple[str, str]:
+    return ("unrecognised" if patch.expected else "absent"), reason
 
 
 def _initializing(module: ModuleType) -> bool:

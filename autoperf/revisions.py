@@ -11,6 +11,8 @@ _SHA: Final = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _SHORT: Final = 12
 _LONGEST_FILE: Final = 8 << 20
 _REFERENCES_FOLLOWED: Final = 5
+_TAG: Final = re.compile(r"v?(\d+(?:\.\d+)+)", re.ASCII)
+Number = tuple[int, ...]
 
 
 def revision(root: Path) -> str | None:
@@ -29,6 +31,17 @@ def revision(root: Path) -> str | None:
         return None
     tags = refs.tags_of(commit)
     return max(tags, key=_by_number) if tags else commit[:_SHORT]
+
+
+def number(version: str | None) -> Number | None:
+    """``v0.9.8.1`` as numbers; None for a commit, a pre-release, or anything else that is no plain tag."""
+    found = _TAG.fullmatch(version or "")
+    if found is None:
+        return None
+    parts = [int(part) for part in found[1].split(".")]
+    while parts and not parts[-1]:
+        parts.pop()
+    return tuple(parts)
 
 
 def _git_folder(root: Path) -> Path | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from autoperf import launches, statedir
-from autoperf.agentzero import Layout, localmodels
+from autoperf.agentzero import Layout, localmodels, seams, versions
 from autoperf.agentzero.aheadloading import AheadLoading
 from autoperf.agentzero.codecache import CodeCache
 from autoperf.agentzero.content import Content
@@ -23,16 +23,15 @@ from autoperf.agentzero.layout import Source
 from autoperf.agentzero.loading import ClassLoading, Loaded
 from autoperf.agentzero.mcplimits import Limits
 from autoperf.agentzero.probe import Probe, is_intervention
-from autoperf.agentzero.seams import patches
 from autoperf.agentzero.whereabouts import whereabouts
 from autoperf.caching import Cache
 from autoperf.config import OPTIONS, Config
 from autoperf.errors import emptyfences, failures, guarded, say
 from autoperf.errors.frames import host
 from autoperf.errors.meters import meters
+from autoperf.insight.facts.patches import patches
 from autoperf.monitor import Archive, Monitor, Readings, Stall, Stalls
 from autoperf.patching import PatchSet
-from autoperf.revisions import revision
 from autoperf.telemetry import Telemetry, names
 from autoperf.version import __version__
 
@@ -88,9 +87,13 @@ class Runtime:
         self.probe.content = Content(config.content_limit, on=config.capture_content)
         loading = ClassLoading(self.caches, self.code)
         self.probe.ahead = AheadLoading(loading)
-        rows = patches(layout, config.features, self.probe, self.code, loading)
         source = Source(root)
-        rows = [row for row in rows if row.foreign or not row.optional or source.shows(row.target)]
+        self.version = versions.host_version(root, layout, source)
+        rows = seams.patches(layout, config.features, self.probe, self.code, loading)
+        rows = list(versions.placed(rows, layout, source, self.version))
+        if config.on("tools"):
+            rows += versions.unreviewed(layout, source)
+        rows += versions.switched_off(seams.places(layout), source, config.features)
         self.patches = PatchSet(rows, on_change=self._announce_when_settled)
         failures.features = {row.target: row.feature for row in reversed(rows)}  # the first row of a target
         self.monitor = Monitor(
@@ -101,7 +104,7 @@ class Runtime:
         self._archive: Archive | None = None
         self.telemetry: Telemetry | None = None
         self._announced = config.quiet
-        self._counted = (0, 0)
+        self._states: list[str] = []
         self._expired_at = time.monotonic()
         self._pulse: tuple[int, ...] = ()
         self._patched = 0
@@ -169,7 +172,7 @@ class Runtime:
     def _start_telemetry(self, *, spans: bool) -> None:
         self.telemetry = Telemetry.start(
             self.config,
-            resource={names.SERVICE_VERSION: self._host_version()},
+            resource={names.SERVICE_VERSION: self.version.text},
             snapshot=self._tick,
             store_dir=self.config.state_dir,
             spans=spans,
@@ -178,12 +181,6 @@ class Runtime:
         self._undo.callback(self.telemetry.shutdown)
         if spans:
             self.probe.tracing = self.telemetry
-
-    def _host_version(self) -> str:
-        version = None
-        with guarded("service.version"):
-            version = revision(self.root)
-        return version or self.layout.generation
 
     def _tick(self) -> dict[str, Any]:
         # Telemetry's thread asks every second; what is idle work for us happens here, off the host's loop.
@@ -255,6 +252,7 @@ class Runtime:
             "host": {
                 "layout": self.layout.name,
                 "generation": self.layout.generation,
+                "version": self.probe.host_version or self.version.text,
                 "root": str(self.root),
                 "torch_loaded": "torch" in sys.modules,
                 "local_models": localmodels.used(self.probe),
@@ -267,7 +265,7 @@ class Runtime:
                 if isinstance(value := getattr(self.config, option.name), (bool, int, float, str))
             },
             "features": sorted(self.config.features),
-            "patches": [row.as_row() for row in self.patches.rows],
+            "patches": self._rows(),
             "lookups": self._lookups(),
             "caches": self._stored(),
             **({"inherited": self._inherited} if self._inherited else {}),
@@ -315,11 +313,15 @@ class Runtime:
 
     def _cost(self) -> dict[str, Any]:
         """CPU seconds of autoperf in this process, and of all of it; the seams by the feature they serve."""
-        features = {row.patch.target: row.patch.feature for row in self.patches.rows}
+        rows = (row.patch for row in self.patches.rows if row.patch.state == "waiting")
+        features = {patch.target: patch.feature for patch in rows}
         told = meters.as_row()
         seams = [{**row, "feature": features.get(row["seam"], "trace")} for row in told["seams"]]
         starting = round(self.starting + self.patches.seconds, 6)
         return {**told, "seams": seams, "start": starting, "cpu": round(time.process_time(), 3)}
+
+    def _rows(self) -> list[dict[str, Any]]:
+        return [row.as_row() for row in self.patches.rows]
 
     def _announce_when_settled(self) -> None:
         self._patched += 1
@@ -330,18 +332,18 @@ class Runtime:
         # Some modules of the host are imported late, some never: the line does not wait for those.
         if self._announced:
             return
-        counts = self.patches.counts()
-        if counts == self._counted and self.patches.usable:
+        states = [row.state for row in self.patches.rows]
+        if states == self._states and self.patches.usable:
             self._announce()
-        self._counted = counts
+        self._states = states
 
     def _announce(self) -> None:
         if self._announced:
             return
         self._announced = True
         with guarded("start line"):
-            applied, wanted = self.patches.counts()
-            say(f"Agent Zero {self.layout.generation}, {applied} of {wanted} patches, {self._destination()}")
+            record = {"patches": self._rows(), "features": sorted(self.config.features)}
+            say(f"Agent Zero {self.version.text}, {patches(record).text}, {self._destination()}")
 
     def _destination(self) -> str:
         if self.telemetry is None or self.probe.tracing is None:

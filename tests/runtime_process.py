@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+UNPATCHED = ("off", "absent")  # may share a target with a row that is applied
 
 
 class Conversation:
@@ -143,7 +144,9 @@ def after(name: str, autoperf: Any, targets: list[str]) -> dict[str, Any]:
         told["changed"].append(len(same(bare, owners(targets))))
         told["answers"].append(talk.say(REPLIES))
         snapshot = autoperf.status()
-        told["counts"].append([snapshot["lookups"]["tools"]["lookups"], runtime.patches.counts()])
+        from autoperf.insight.facts.patches import patches
+
+        told["counts"].append([snapshot["lookups"]["tools"]["lookups"], patches(snapshot).wanted])
         told["snapshot"] = json.loads(json.dumps(snapshot))
         told["again"] = autoperf.instrument(os.getcwd()) is runtime
         autoperf.uninstrument()
@@ -162,7 +165,7 @@ def before(name: str, autoperf: Any, targets: list[str]) -> dict[str, Any]:
     talk = Conversation(name)
     answer = talk.say(REPLIES)
     # Packages beside a look-alike are not there.
-    rows = [row for row in runtime.patches.rows if not row.patch.foreign]
+    rows = [row for row in runtime.patches.rows if not row.patch.foreign and row.state not in UNPATCHED]
     for target in targets:  # what the host imports only now and then
         with contextlib.suppress(ImportError):
             importlib.import_module(target.partition(":")[0])
@@ -216,7 +219,7 @@ def removed(name: str, autoperf: Any, targets: list[str]) -> dict[str, Any]:
     removed = vars(errors).pop("format_error")
     answers.append(talk.say(REPLIES))
     runtime.stop()
-    states = {row.patch.target: row.state for row in runtime.patches.rows}
+    states = {row.patch.target: row.state for row in runtime.patches.rows if row.state not in UNPATCHED}
     return {
         "answers": answers,
         "kept": vars(agent)["handle_intervention"] is own,

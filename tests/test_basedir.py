@@ -54,7 +54,7 @@ def test_where_it_depends_on_the_process_it_is_left_alone(host: Any, file: str |
     original = host.get_base_dir
     with patched(host, "get_base_dir", basedir.keeping) as patches:
         assert host.get_base_dir is original
-        assert [row.state for row in patches.rows] == ["missing"]
+        assert [row.state for row in patches.rows] == ["unrecognised"]
 
 
 def test_another_version_is_left_alone(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:

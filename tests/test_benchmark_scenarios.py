@@ -137,12 +137,12 @@ def test_patches_that_were_not_applied_and_failures_are_told() -> None:
     row = shown(0, 0, failures=[{"seam": "x"}])
     row["patches"] += [
         {"state": "failed", "optional": False, "foreign": False},
-        {"state": "missing", "optional": True, "foreign": False},
+        {"state": "absent", "optional": True, "foreign": False},
         {"state": "waiting", "optional": False, "foreign": True},
     ]
     sample = Sample()
     ownaccount.add(sample, [row])
-    assert sample.notes == ["1 of 2 patches applied"]
+    assert sample.notes == ["1 of 2 patches"]
     assert sample.failures == [{"seam": "x"}]
     assert sample.hit_rates == {}
     ownaccount.add(sample, [shown(5, None), shown(9, None)])

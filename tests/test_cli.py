@@ -190,7 +190,9 @@ def test_status_shows_what_was_measured(
     for expected in (
         "process 4194304 ended after 3 min",
         "v0.9.9 - v2.6",
-        "1 of 2 patches applied",
+        "1 of 2 patches: mcp is off (autoperf doctor)",
+        "on: tools, trace",
+        "off: mcp",
         "helpers.x:y is failed: AttributeError: y",
         "1,234",
         "97.2 %",

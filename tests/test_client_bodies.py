@@ -177,7 +177,7 @@ def test_where_a_part_was_replaced_openai_does_it(
 def test_another_version_is_left_alone(host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(known.RELIED_ON["openai requests"], "openai._utils._transform:is_given", "0" * 16)
     host.patches.start()
-    assert [row.state for row in host.patches.rows] == ["missing"]
+    assert [row.state for row in host.patches.rows] == ["unrecognised"]
     assert host.module._async_transform_recursive.__code__.co_filename != bodies.__file__
 
 

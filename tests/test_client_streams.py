@@ -200,7 +200,7 @@ def test_another_version_is_left_alone(patches: PatchSet, monkeypatch: pytest.Mo
     monkeypatch.setitem(known.RELIED_ON["litellm"], lookalike.NAMES["litellm"][0], "0123456789abcdef")
     monkeypatch.setitem(known.RELIED_ON["openai"], lookalike.NAMES["openai"][1], "0123456789abcdef")
     patches.start()
-    assert [row.state for row in patches.rows] == ["applied", "missing", "applied"]
+    assert [row.state for row in patches.rows] == ["applied", "unrecognised", "applied"]
     asyncio.run(take(*WORDS))
     assert calls["json"] == calls["chunk"] == len(WORDS)
 

@@ -43,14 +43,17 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (root / "helpers").mkdir(parents=True)
     (root / "agent.py").write_text("class Agent: ...\n")
     seams = [
-        SimpleNamespace(target="agent:Agent.get_tool", present=True, reason=""),
-        SimpleNamespace(target="helpers.mcp:X.get", present=False, reason="no class X"),
+        SimpleNamespace(target="agent:Agent.get_tool", present=True, reason="", lost=False),
+        SimpleNamespace(target="helpers.mcp:X.get", present=False, reason="no class X", lost=False),
     ]
     agentzero = types.ModuleType("autoperf.agentzero")
     layout = SimpleNamespace(name="v0_9_9", generation="v0.9.9 - v2.6")
     known = {"detect": lambda root: layout if "Agent" in (root / "agent.py").read_text() else None}
     vars(agentzero).update(
-        known, survey=lambda root, layout: seams, explain=lambda root: ["not v1: no class"]
+        known,
+        survey=lambda root, layout: seams,
+        explain=lambda root: ["not v1: no class"],
+        version=lambda root, layout: "v1.7",
     )
     monkeypatch.setitem(sys.modules, "autoperf.agentzero", agentzero)
     return root
@@ -222,14 +225,19 @@ def test_the_last_run_with_that_root_is_told(host: Path) -> None:
     last, found = diagnosis.experience(host, [RECORD, row], host)
     assert last is not None
     assert last.record is row
-    assert levels(found, "ok") == ["process 4194304 ended after 3 min; 1 of 2 patches applied"]
+    assert levels(found, "ok") == [
+        "process 4194304 ended after 3 min; 1 of 2 patches: mcp is off (autoperf doctor)"
+    ]
     assert levels(found, "note") == [
         "spans to http://h:4318/v1/traces: 3 lost",
         "metrics to http://h:4318/v1/metrics: takes no metrics",
         "1 collections of metrics were dropped",
     ]
-    assert levels(found) == [
+    assert levels(found, "loss") == [
+        "mcp is off; not so here: MCP tool names are looked up in an index instead of a scan",
         "helpers.x:y is failed: AttributeError: y",
+    ]
+    assert levels(found) == [
         "agent:Agent.get_tool failed 2 times: KeyError: 1; to leave it out: AUTOPERF_DISABLED=1",
     ]
     assert diagnosis.experience(host, [RECORD], host) == (None, [])

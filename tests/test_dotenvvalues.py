@@ -72,4 +72,4 @@ def test_names_are_not_kept_without_end(dotenv: ModuleType, monkeypatch: pytest.
 def test_another_way_of_looking_up_is_left_alone() -> None:
     module = module_of("dotenv_other", HOST)
     with patched(module, "get_dotenv_value", dotenvvalues.looking_up) as patches:
-        assert patches.rows[0].state == "missing"
+        assert patches.rows[0].state == "unrecognised"

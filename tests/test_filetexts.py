@@ -129,4 +129,4 @@ def test_long_texts_are_not_kept(files: ModuleType, monkeypatch: pytest.MonkeyPa
 def test_another_reader_than_the_known_one_is_left_alone(probe: Probe) -> None:
     module = module_of("filetexts_other", SOURCE)
     with patched(module, "read_file", filetexts.reading(probe)) as patches:
-        assert patches.rows[0].state == "missing"
+        assert patches.rows[0].state == "unrecognised"

@@ -173,7 +173,7 @@ def test_a_coroutine_that_is_closed_ends_at_once(host: Host) -> None:
 def test_another_decorator_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(implicit, "KNOWN", set())
     made = Host(monkeypatch, True)
-    assert made.patches.rows[-1].state == "missing"
+    assert made.patches.rows[-1].state == "unrecognised"
     assert "implicit.py" not in made.user.plain.__code__.co_filename
     made.stop()
 

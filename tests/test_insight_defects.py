@@ -11,6 +11,7 @@ from autoperf.insight.facts import Facts, Host, Recommendation
 from autoperf.insight.recommendations import recommend
 from autoperf.insight.rules import defects
 from autoperf.insight.statistics import Timing
+from autoperf.revisions import number
 from autoperf.telemetry import names
 
 
@@ -177,6 +178,6 @@ def test_what_it_took_to_start_is_no_growth(thread: str) -> None:
 
 
 def test_versions_as_numbers() -> None:
-    assert defects.number("v0.9.8.1") == (0, 9, 8, 1)
-    assert defects.number("v1.0") == defects.number("1.0.0") == (1,)
+    assert number("v0.9.8.1") == (0, 9, 8, 1)
+    assert number("v1.0") == number("1.0.0") == (1,)
     assert (0, 9, 8) < (0, 9, 8, 1) < (1,) < (1, 10) < (1, 12)

@@ -34,7 +34,7 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         rows = logvalues.rows({"copy": COPY, "cut": CUT}, Probe(None))
         patches = PatchSet([Patch(target, "output", build) for target, build in rows])
         patches.start()
-        assert patches.counts() == (2, 2), [row.reason for row in patches.rows]
+        assert {row.state for row in patches.rows} == {"applied"}, [row.reason for row in patches.rows]
         yield host.log
         patches.stop()
         assert host.log.copy is copy

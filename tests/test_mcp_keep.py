@@ -212,7 +212,7 @@ def test_with_both_on_sessions_are_kept(diary):
     client = mcp_host.Client(diary.server())
     with feature("both") as probe:
         answers = [asyncio.run(client.call_tool("count")) for _ in range(2)]
-        reasons = [row.reason for row in probe.rows if row.state == "missing"]
+        reasons = [row.reason for row in probe.rows if row.state == "off"]
     assert len({pid_of(answer) for answer in answers}) == 1
     assert reasons == ["mcp-keep is on: its sessions are open already"]
 

@@ -78,8 +78,8 @@ def test_the_whole_of_it(process: Runtime, monkeypatch: pytest.MonkeyPatch) -> N
         ],
     )
     assert lines == [
-        "**autoperf 1.2**; process 7 runs since 45 s; Agent Zero v0.9.3 - v0.9.8, Python 3.12.1; "
-        "0 of 0 patches applied",
+        "**autoperf 1.2**; process 7 runs since 45 s; Agent Zero ~v0.9.3 - v0.9.8.3, Python 3.12.1; "
+        "0 of 0 patches",
         "1,617 intervention checks, 2 interventions; 618 spans recorded",
         "monitor every 5 s: CPU 0.26 cores, 1,033 threads, 82 open files, memory 354 MiB, limit 2,048 MiB, "
         "longest time a loop was busy 726.4 ms",

@@ -14,7 +14,7 @@ import pytest
 from autoperf import patching
 from autoperf.errors import AutoperfError, failures
 from autoperf.errors.fence import View
-from autoperf.patching import Patch, PatchSet, Switch, expect_parameters
+from autoperf.patching import Patch, PatchSet, Switch, UnneededError, expect_parameters
 
 SOURCE = """
 import json
@@ -185,16 +185,50 @@ def test_two_rows_on_one_function_are_undone_last_first(host, patched):
 def test_a_missing_function_is_data_and_the_rest_is_applied(host, patched):
     patches = patched(Patch(f"{host}:gone", "x", plus_one), Patch(f"{host}:double", "x", plus_one))
     importlib.import_module(host)
-    assert [row.state for row in patches.rows] == ["missing", "applied"]
-    assert patches.counts() == (1, 2)
+    assert [row.state for row in patches.rows] == ["unrecognised", "applied"]
 
 
-def test_an_optional_row_that_is_absent_is_in_no_count(host, patched):
+def test_what_this_version_need_not_have_is_absent_and_what_others_do_is_off(host, patched):
+    def unneeded(original, switch):
+        raise UnneededError("a plugin does this")
+
+    def unfit(original, switch):
+        raise AutoperfError("other code")
+
     patches = patched(
-        Patch(f"{host}:gone", "x", plus_one, optional=True), Patch(f"{host}:double", "x", plus_one)
+        Patch(f"{host}:gone", "x", plus_one, expected=False),
+        Patch(f"{host}:double", "x", unfit, expected=False),
+        Patch(f"{host}:double", "x", unfit),
+        Patch(f"{host}:double", "x", unneeded),
     )
     importlib.import_module(host)
-    assert patches.counts() == (1, 1)
+    assert [row.state for row in patches.rows] == ["absent", "absent", "unrecognised", "off"]
+    assert patches.rows[3].reason == "a plugin does this"
+
+
+def test_a_row_whose_state_is_known_is_never_applied_nor_waited_for(host, patched):
+    patches = patched(Patch(f"{host}:double", "x", plus_one, state="off", reason="by option"))
+    assert patches.settled
+    assert importlib.import_module(host).double(3) == 6
+    assert patches.rows[0].as_row()["state"] == "off"
+    assert patches.rows[0].as_row()["reason"] == "by option"
+
+
+def test_a_wrapper_that_recognises_nothing_any_more_counts_as_lost(host, patched):
+    switches = []
+
+    def build(original, switch):
+        switches.append(switch)
+        return lambda call, x: call(x)
+
+    patches = patched(Patch(f"{host}:double", "x", build))
+    importlib.import_module(host)
+    assert patches.rows[0].as_row()["state"] == "applied"
+    switches[0].unrecognised = "other code below it"
+    row = patches.rows[0].as_row()
+    assert (row["state"], row["reason"]) == ("unrecognised", "other code below it")
+    patches.stop()
+    assert patches.rows[0].as_row()["state"] == "undone"
 
 
 def test_a_wrapper_that_cannot_be_built_leaves_the_host_alone(host, patched, fail_open, capsys):
@@ -214,7 +248,7 @@ def test_another_signature_is_a_reason_not_a_failure(host, patched):
 
     patches = patched(Patch(f"{host}:double", "x", build))
     importlib.import_module(host)
-    assert patches.rows[0].state == "missing"
+    assert patches.rows[0].state == "unrecognised"
     assert "another signature" in patches.rows[0].reason
 
 

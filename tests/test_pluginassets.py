@@ -183,4 +183,4 @@ def test_a_pattern_is_searched_by_the_host(host: Host) -> None:
 def test_another_search_is_left_alone() -> None:
     module = module_of("assets_other", HOST)
     with patched(module, "find_plugin_assets", pluginassets.finding(Vigil())) as patches:
-        assert patches.rows[0].state == "missing"
+        assert patches.rows[0].state == "unrecognised"

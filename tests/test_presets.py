@@ -170,4 +170,4 @@ def test_another_module_than_the_known_one_is_left_alone(tmp_path: Path) -> None
     module = _module(tmp_path, "presets_other")
     assert digest(module.get_presets)
     with patched(module, "get_presets", presets.getting(Probe(None))) as patches:
-        assert patches.rows[0].state == "missing"
+        assert patches.rows[0].state == "unrecognised"

@@ -44,7 +44,7 @@ def test_undone_to_the_identical_objects_as_often_as_one_likes(host: str, tmp_pa
     assert [lookups for lookups, _ in told["counts"]] == [4, 4], "each runtime counts from nothing"
     starts = [line for line in lines if "patches" in line]
     assert len(starts) == len(lines) == 2, lines
-    assert told["snapshot"]["host"]["generation"] in lines[0]
+    assert told["snapshot"]["host"]["version"] in lines[0]
     assert not told["snapshot"]["failures"]
 
 

@@ -266,7 +266,7 @@ def test_a_method_that_someone_replaces_is_used(made: Any, monkeypatch: pytest.M
 
 def test_another_source_is_not_patched(made: Any) -> None:
     parsers = made("v2", known=False)
-    assert parsers.state == "missing"
+    assert parsers.state == "unrecognised"
     assert parsers.cls.parse is parsers.bare
 
 

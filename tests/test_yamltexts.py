@@ -178,4 +178,4 @@ def test_another_reader_than_the_known_ones_is_left_alone(library: ModuleType) -
     module = module_of("yamltexts_other", HOST, yaml=library)
     ((_, loads),) = yamltexts.rows({"yaml": "yamltexts_other:loads"}, Probe(None))
     with patched(module, "loads", loads) as patches:
-        assert patches.rows[0].state == "missing"
+        assert patches.rows[0].state == "unrecognised"

@@ -7,17 +7,19 @@ from pathlib import Path
 
 from autoperf.agentzero.layout import Layout, Source
 from autoperf.agentzero.layouts import LAYOUTS
+from autoperf.agentzero.versions import host_version, unreviewed
 
-__all__ = ["Layout", "Seam", "detect", "explain", "survey"]
+__all__ = ["Layout", "Seam", "detect", "explain", "survey", "version"]
 
 
 @dataclass(frozen=True)
 class Seam:
-    """One place we would patch, as the source on disk shows it."""
+    """One place we would patch, as the source shows it; ``lost`` where this version should have it."""
 
     target: str
     present: bool
     reason: str
+    lost: bool = False
 
 
 def detect(root: Path) -> Layout | None:
@@ -30,16 +32,21 @@ def detect(root: Path) -> Layout | None:
 
 
 def survey(root: Path, layout: Layout) -> list[Seam]:
-    """Every seam of ``layout`` and whether the source in ``root`` has it; optional ones only where it has."""
+    """Every seam of ``layout`` that the source in ``root`` has, or should have by its version."""
     source = Source(root)
+    version = host_version(root, layout, source)
     seams = []
     for target in layout.targets():
         present = source.defines(target)
-        if not present and layout.may_lack(target):
-            continue
-        reason = "" if present else _absence(source, target)
-        seams.append(Seam(target, present, reason))
-    return seams
+        lost = not present and version.exact and version.has(layout, target)
+        if present or lost or not layout.may_lack(target):
+            seams.append(Seam(target, present, "" if present else source.absence(target), lost))
+    return [*seams, *(Seam(row.target, True, row.reason, True) for row in unreviewed(layout, source))]
+
+
+def version(root: Path, layout: Layout) -> str:
+    """The version of the host in ``root`` for a person: see `HostVersion`."""
+    return host_version(root, layout, Source(root)).text
 
 
 def explain(root: Path) -> list[str]:
@@ -54,10 +61,3 @@ def explain(root: Path) -> list[str]:
     return [
         f"{module}.py cannot be read by this Python, {why}" for module, why in source.unreadable.items()
     ] + lines
-
-
-def _absence(source: Source, target: str) -> str:
-    module, _, name = target.partition(":")
-    if module in source.unreadable:
-        return f"{module} cannot be read by this Python: {source.unreadable[module]}"
-    return f"{module} does not define {name}" if source.has_module(target) else f"there is no module {module}"

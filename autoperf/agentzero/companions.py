@@ -6,8 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any, Final
 
-from autoperf.errors import AutoperfError
-from autoperf.patching import Switch
+from autoperf.patching import Switch, UnneededError
 
 # https://github.com/linkliti/a0-plugin-runtime_cache keeps files, skills, presets, environment, token counts.
 _CACHING: Final = "runtime_cache"
@@ -22,7 +21,7 @@ def unless_cached(root: str, build: Build) -> Build:
     def build_unless_cached(original: Any, switch: Switch) -> Any:
         plugin = caching_plugin(root)
         if plugin:
-            raise AutoperfError(f"the plugin {plugin} does this")
+            raise UnneededError(f"the plugin {plugin} does this")
         return build(original, switch)
 
     return build_unless_cached

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from autoperf.agentzero.definitions import parsed
+from autoperf.revisions import Number, number
 
 # The base class asked for, and the cache that keeps its subclasses: the same in every generation.
 CACHE_OF_BASE: Final = {"Tool": "tools", "Extension": "extensions", "VariablesPlugin": "prompts"}
@@ -22,17 +23,25 @@ _DEFINED: Final = re.compile(
 _IMPORTED: Final = rb"^(?:from|import)\b(?:[^\n(]*\([^)]*|[^\n]*)\b%b\b"
 
 
+_NO_TARGETS: Final = ("name", "generation", "releases", "since", "until", "reshaped", "reviewed", "newest")
+
+
 @dataclass(frozen=True)
 class Layout:
     """Targets (``"module:qualified.name"``) of one generation; None where it has no such function.
 
-    ``marks`` are the targets whose definitions, all of them, tell this generation from the others;
-    ``optional`` are targets that only some versions of it have, and so are all of ``more``: for each feature
-    the places it touches, under names of the feature's own.
+    ``marks`` are the targets whose definitions, all of them, tell this generation from the others. ``more``
+    has for each feature the places it touches, under names of the feature's own. Their modules, and those of
+    ``optional``, are imported late or never, or a fork lacks them. ``releases`` are the tags of the original,
+    oldest first, with spaces between; ``since`` and ``until`` name the first and the last of them that
+    define a target, where not all do. What is in ``reshaped`` was another function, which ours is not for,
+    before that release. ``reviewed`` are modules of tools whose classes are kept only where their source is
+    known. Of the ``newest`` generation later releases may come.
     """
 
     name: str
     generation: str
+    releases: str
     marks: tuple[str, ...]
     get_tool: str | None
     process_message: str | None
@@ -68,13 +77,18 @@ class Layout:
     utility_calls: tuple[str, ...] = ()
     retry: str | None = None
     optional: tuple[str, ...] = ()
+    since: Mapping[str, str] = field(default_factory=dict)
+    until: Mapping[str, str] = field(default_factory=dict)
+    reshaped: Mapping[str, str] = field(default_factory=dict)
+    reviewed: tuple[str, ...] = ()
+    newest: bool = False
     more: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def targets(self) -> Iterator[str]:
         """Every target, marks included, each once."""
         seen: dict[str, None] = {}
         for item in fields(self):
-            if item.name in ("name", "generation"):
+            if item.name in _NO_TARGETS:
                 continue
             value = getattr(self, item.name)
             if isinstance(value, Mapping):
@@ -86,7 +100,29 @@ class Layout:
 
     def may_lack(self, target: str) -> bool:
         """Whether some version of this generation does without ``target``, or it is none of the host's."""
-        return target in self.optional or any(target in places.values() for places in self.more.values())
+        return (
+            target in self.optional
+            or target in self.since
+            or target in self.until
+            or any(target in places.values() for places in self.more.values())
+        )
+
+    def defines(self, target: str, version: Number) -> bool:
+        """Whether ``version`` of the original defines ``target``."""
+        first, last = number(self.since.get(target)), number(self.until.get(target))
+        return (first is None or first <= version) and (last is None or version <= last)
+
+    def has(self, target: str, version: Number) -> bool:
+        """Whether ``version`` of the original has ``target`` in a shape that ours is for."""
+        first = number(self.reshaped.get(target))
+        return self.defines(target, version) and (first is None or first <= version)
+
+    def spans(self, version: Number) -> bool:
+        """Whether ``version`` can be one of this generation's; nothing comes after the newest but its own."""
+        first, last = number(self.releases.split()[0]), number(self.releases.split()[-1])
+        return (
+            first is not None and last is not None and first <= version and (self.newest or version <= last)
+        )
 
 
 class Source:
@@ -106,14 +142,9 @@ class Source:
 
     def shows(self, target: str) -> bool:
         """`defines`, read from the text of the module where that is plain: most are not parsed for it."""
-        module, _, name = target.partition(":")
-        if module not in self._texts:
-            try:
-                text = self._path(module).read_bytes()
-            except (OSError, ValueError):
-                text = b""
-            self._texts[module] = text, _shown(text)
-        text, shown = self._texts[module]
+        name = target.partition(":")[2]
+        text = self.text(target)
+        shown = self._texts[target.partition(":")[0]][1]
         words = name.encode().split(b".")
         if not all(word in text for word in words):
             return False
@@ -123,9 +154,24 @@ class Source:
         )
         return bool(plain) or self.defines(target)
 
-    def has_module(self, target: str) -> bool:
-        """Whether there is a source file for the module of ``target``."""
-        return self._of(target.partition(":")[0]) is not None
+    def text(self, target: str) -> bytes:
+        """The source of the module of ``target``; empty where there is none to read."""
+        module = target.partition(":")[0]
+        if module not in self._texts:
+            try:
+                text = self._path(module).read_bytes()
+            except (OSError, ValueError):
+                text = b""
+            self._texts[module] = text, _shown(text)
+        return self._texts[module][0]
+
+    def absence(self, target: str) -> str:
+        """Why ``target``, which is not defined, is not."""
+        module, _, name = target.partition(":")
+        there = self._of(module) is not None
+        if module in self.unreadable:
+            return f"{module} cannot be read by this Python: {self.unreadable[module]}"
+        return f"{module} does not define {name}" if there else f"there is no module {module}"
 
     def _of(self, module: str) -> set[str] | None:
         if module not in self._names:

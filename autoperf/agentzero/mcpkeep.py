@@ -13,7 +13,7 @@ from autoperf.agentzero.mcpsessions.schemas import VALIDATE, checking
 from autoperf.agentzero.probe import Probe
 from autoperf.errors import AutoperfError, guarded
 from autoperf.errors.fence import inside
-from autoperf.patching import Switch, wrapping
+from autoperf.patching import Switch, UnneededError, wrapping
 
 if TYPE_CHECKING:  # what is behind it is imported only where it is asked for
     from autoperf.agentzero.mcpsessions.sessions import Sessions
@@ -60,7 +60,7 @@ def _session(sessions: Sessions, original: Any, _switch: Switch) -> Any:
 
     expect_known()
     if getattr((inside(original) or [None])[0], _MARK, False):
-        raise AutoperfError("mcp-keep is on: its sessions are open already")
+        raise UnneededError("mcp-keep is on: its sessions are open already")
     code = getattr(inspect.unwrap(original), "__code__", None)
     if _TRANSPORT not in getattr(code, "co_names", ()):
         raise AutoperfError("this host opens the transport of a session in another way")

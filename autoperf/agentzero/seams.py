@@ -118,6 +118,34 @@ _ALONE: Final[dict[str, tuple[Rows, ...]]] = {
 }
 
 
+# Fields of the layout that a feature patches, beside what stands under its own name in ``more``.
+_FIELDS: Final[dict[str, tuple[str, ...]]] = {
+    "tools": ("get_tool", "importlib", "load_from_file", "load_from_folder"),
+    "extensions": ("call_extensions", "call_extensions_sync", "folder_extensions"),
+    "interventions": ("handle_intervention",),
+    "mcp": ("mcp_get_tool", "mcp_has_tool"),
+    "streaming": ("parse_reply", "root_starts"),
+    "trace": (
+        *("process_message", "monologue", "prepare_prompt", "system_prompt", "scheduled_task", "retry"),
+        *("process_tools", "make_extension", "mcp_session", "compress_history", "recall_memory"),
+        *("model_calls", "model_requests", "model_chunks", "model_events", "langchain_chunks"),
+        *("chat_calls", "utility_calls"),
+    ),
+}
+
+
+def places(layout: Layout) -> Iterator[tuple[str, str]]:
+    """Each feature with each target of the host's that it would patch."""
+    for feature in dict.fromkeys([*_FIELDS, *layout.more]):
+        for name in _FIELDS.get(feature, ()):
+            value = getattr(layout, name)
+            for target in value if isinstance(value, tuple) else (value,):
+                if target is not None:
+                    yield feature, target
+        for target in layout.more.get(feature, {}).values():
+            yield feature, target
+
+
 def _more(
     layout: Layout, features: frozenset[str], probe: Probe
 ) -> Iterator[tuple[str, Callable[[], Iterable[Row]]]]:

@@ -11,7 +11,6 @@ from autoperf.cli.spark import PLAIN, line
 from autoperf.cli.terminal import columns, cut, fitted, squeezed
 from autoperf.insight.facts.causes import told
 from autoperf.live import View
-from autoperf.telemetry import names
 from autoperf.wording import count, duration, is_number, milliseconds, percent, printable
 
 _LABEL: Final = 8
@@ -65,13 +64,11 @@ def _lines(view: View, width: int, marks: str, rows: tuple[int, int, int]) -> li
 
 def _heading(view: View, width: int) -> list[str]:
     row, now, ending = view.process.record, view.process.now, view.process.ending
-    host = row.get("host") or {}
-    version = (row.get("resource") or {}).get(names.SERVICE_VERSION) or host.get("generation") or ""
     clock = time.strftime("%H:%M:%S", time.localtime(now))
     begun = f"process {row.get('pid', '?')}"
     short = "" if ending.seconds is None else f" {duration(ending.seconds)}"
     titles = (
-        f"{begun} {ending.text}   Agent Zero {printable(str(version))}",
+        f"{begun} {ending.text}   Agent Zero {view.process.version}",
         f"{begun} {ending.text}",
         f"{begun} {ending.state}{short}",
     )
@@ -79,6 +76,8 @@ def _heading(view: View, width: int) -> list[str]:
     lines = [f"{fitted(_first_fitting(titles, room).rstrip(), room)}  {clock}"]
     if ending.trouble:
         lines.append(f"! {ending.trouble}")
+    if view.process.patches.losses:
+        lines.append(f"! {view.process.patches.text}")
     seen = float(row.get("updated") or 0)
     if ending.running:
         seen = max(seen, now - _RECORDED_S)

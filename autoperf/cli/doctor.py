@@ -1,7 +1,8 @@
 """Say what works, what does not, and what to do about it.
 
 Looks at the interpreter, the host in PATH (read, never imported), the options, the exporter and the last run.
-Exit code 0 when all is well, 1 when something needs attention.
+Exit code 0 when all is well, 1 when something needs attention: so does an optimisation that is lost, because
+this version of the host has other code there than is known; with --allow-losses that is only told.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from autoperf.interpreter import this_python
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """``[PATH] [--python PY] [--home DIR] [--bundle FILE] [--json]``."""
+    """``[PATH] [--python PY] [--home DIR] [--bundle FILE] [--allow-losses] [--json]``."""
     parser.add_argument(
         "path", metavar="PATH", nargs="?", type=Path, help="Agent Zero's folder; default: this one"
     )
@@ -35,6 +36,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         type=Path,
         help="write a bug report to read and to send: no content, no secret",
+    )
+    parser.add_argument(
+        "--allow-losses", action="store_true", help="exit 0 though optimisations are lost (health checks)"
     )
     parser.add_argument("--json", action="store_true", help="the same as one JSON object")
 
@@ -64,9 +68,10 @@ def run(args: argparse.Namespace) -> int:
         found += [] if last is None else diagnosis.advice(config.state_dir, last)
     found += diagnosis.unanswered(config.state_dir, recorded)
     found += [*diagnosis.configuration(config, os.environ), *diagnosis.telemetry(os.environ)]
-    well = not any(finding.level == "problem" for finding in found)
+    lost = any(finding.level == "loss" for finding in found)
+    well = not any(finding.level == "problem" for finding in found) and (args.allow_losses or not lost)
     if args.bundle is not None:
-        version = layout.generation if layout else ""
+        version = diagnosis.host_version(root, layout) if root and layout else ""
         ran = list(diagnosis.ran_with(recorded, root)) if root else []
         subject = bundle.Subject(python, root, version, ran, seams, found, config, os.environ)
         args.bundle.write_text(bundle.report(subject), encoding="utf-8")
@@ -85,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         report = {
             "ok": well,
+            "lost": lost,
             "findings": [vars(finding) for finding in found],
             "interpreter": None if python is None else vars(python),
             "host": {
@@ -97,13 +103,22 @@ def run(args: argparse.Namespace) -> int:
         }
         show_json(report)
     else:
-        show([*findings(found), *_facts(seams, last, options), "", _conclusion(found, last)])
+        show(
+            [
+                *findings(found),
+                *_facts(seams, last, options),
+                "",
+                _conclusion(found, last, well=well, lost=lost),
+            ]
+        )
     return 0 if well else 1
 
 
-def _conclusion(found: list[diagnosis.Finding], last: Process | None) -> str:
-    if any(finding.level == "problem" for finding in found):
+def _conclusion(found: list[diagnosis.Finding], last: Process | None, *, well: bool, lost: bool) -> str:
+    if not well:
         return "something needs attention: see the lines marked with !"
+    if lost:
+        return "nothing is broken; optimisations are lost: see the lines marked with !"
     # The last run has had its losses, or there is something to gain: no failure, but not all is well.
     told = sum(one.topic == "advice" for one in found) + (0 if last is None else len(last.notes))
     return f"nothing is broken; {told} to look at: last run, advice" if told else "all is well"
@@ -111,7 +126,8 @@ def _conclusion(found: list[diagnosis.Finding], last: Process | None) -> str:
 
 def _facts(seams: list[dict[str, Any]], last: Process | None, options: list[dict[str, str]]) -> list[str]:
     rows_of_last = [] if last is None else last.record.get("patches") or []
-    patches = {patch.get("target"): patch for patch in rows_of_last}
+    # A feature that is on comes before one that is off and would patch the same.
+    patches = {patch.get("target"): patch for patch in reversed(rows_of_last)}
     lines: list[str] = []
     if seams:
         rows = []

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from autoperf.cli.terminal import columns, fitted, squeezed
+from autoperf.insight.facts.patches import STATES
 from autoperf.insight.facts.process import Process
 from autoperf.insight.facts.tool import tool_use
 from autoperf.wording import count, duration, milliseconds, percent, printable
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 _ROWS = 12
-_MARKS = {"ok": "+", "note": "-", "problem": "!"}
+_MARKS = {"ok": "+", "note": "-", "loss": "!", "problem": "!"}
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: int = 0) -> list[str]:
@@ -60,11 +61,13 @@ def snapshot(process: Process) -> list[str]:
     host = row.get("host") or {}
     lines = [_heading(process)]
     if host:
-        lines.append(f"Agent Zero {host.get('generation', '')}  {host.get('root', '')}".rstrip())
+        lines.append(f"Agent Zero {process.version}  {host.get('root', '')}".rstrip())
     if row.get("patches"):
-        features = ", ".join(process.patches.features) or "none"
-        lines.append(f"{process.patches.text}; features: {features}")
-    lines += [f"  ! {text}" for text in (*process.problems, *process.notes)]
+        lines += _wrapped(process.patches.text, "")
+        for state in STATES:
+            names = process.patches.of(state)
+            lines += _wrapped(f"{state}: {', '.join(names)}") if names else []
+    lines += [f"  ! {text}" for text in (*process.patches.lost, *process.problems, *process.notes)]
     parts = (
         _lookups(process),
         _kept(process),
@@ -164,8 +167,8 @@ _VITALS: Final[tuple[tuple[str, str, Callable[[Any], str]], ...]] = (
 )
 
 
-def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="    ")
+def _wrapped(text: str, indent: str = "  ") -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ")
 
 
 def _exporter(one: Any) -> str:

@@ -41,10 +41,10 @@ def lines_of(process: Process) -> list[str]:
 
 def _heading(process: Process) -> Iterator[str]:
     row = process.record
-    host, checks, telemetry = (row.get(key) or {} for key in ("host", "interventions", "telemetry"))
+    checks, telemetry = (row.get(key) or {} for key in ("interventions", "telemetry"))
     yield (
         f"**autoperf {row.get('autoperf')}**; process {row.get('pid')} {process.ending.text}; "
-        f"Agent Zero {host.get('generation')}, Python {row.get('python')}; {process.patches.text}"
+        f"Agent Zero {process.version}, Python {row.get('python')}; {process.patches.text}"
     )
     spans = f"{count(telemetry.get('spans'))} spans recorded" if telemetry else "no spans"
     raised = f"{count(checks.get('raised'))} interventions"

@@ -47,8 +47,7 @@ def page(report: Report) -> Iterator[str]:
 def _header(report: Report) -> str:
     first = min(trace.summary.start_ns for trace in report.traces) / 1e9
     last = max(trace.summary.end_ns for trace in report.traces) / 1e9
-    known = [process.record.get("host") or {} for process in report.processes]
-    hosts = {str(host.get("generation", "")) for host in known} - {""}
+    hosts = {process.version for process in report.processes} - {""}
     words = [
         f"{_moment(first)} to {_moment(last)}",
         *(f"Agent Zero {host}" for host in sorted(hosts)),

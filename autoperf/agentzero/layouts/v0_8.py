@@ -11,6 +11,10 @@ _MCP = {
 V0_8 = Layout(
     name="v0_8",
     generation="v0.8 - v0.9.2",
+    releases=(
+        "v0.8 v0.8.1 v0.8.1.1 v0.8.1.2 v0.8.2 v0.8.2.1 v0.8.3 v0.8.3.1 v0.8.4 v0.8.4.1 v0.8.4.2 "
+        "v0.8.5 v0.8.5.1 v0.8.6 v0.8.7 v0.9.0 v0.9.1 v0.9.1.1 v0.9.1.2 v0.9.2"
+    ),
     marks=(
         "agent:Agent.monologue",
         "agent:Agent.call_extensions",
@@ -51,13 +55,27 @@ V0_8 = Layout(
         "python.helpers.dirty_json:DirtyJson.parse",
         "python.helpers.history:History.compress",
         "python.helpers.memory:Memory.search_similarity_threshold",
-        "python.helpers.task_scheduler:TaskScheduler._run_task",
-        "models:LiteLLMChatWrapper.unified_call",
-        "models:acompletion",
-        "models:_parse_chunk",
-        "models:parse_chunk",
         "agent:Agent.call_utility_model",
     ),
+    since={
+        "python.helpers.task_scheduler:TaskScheduler._run_task": "v0.8.3",
+        "python.helpers.mcp_handler:MCPConfig.get_tool": "v0.8.5",
+        "python.helpers.mcp_handler:MCPClientBase.has_tool": "v0.8.5",
+        "python.helpers.mcp_handler:MCPClientBase._execute_with_session": "v0.8.5",
+        "python.helpers.mcp_handler:MCPConfig.update": "v0.8.5",
+        "models:LiteLLMChatWrapper.unified_call": "v0.9.1",
+        "models:acompletion": "v0.9.1",
+        "models:_parse_chunk": "v0.9.1",
+        "models:LocalSentenceTransformerWrapper.__init__": "v0.9.1",
+        "python.helpers.log:copy": "v0.9.2",
+        "python.helpers.log:_truncate_value": "v0.9.2",
+    },
+    until={
+        "models:parse_chunk": "v0.9.0",
+    },
+    reshaped={
+        "python.helpers.dirty_json:DirtyJson.parse": "v0.8.5",
+    },
     more={
         "tool": {
             "prompt": "agent:Agent.read_prompt",

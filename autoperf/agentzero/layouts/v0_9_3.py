@@ -11,6 +11,7 @@ _MCP = {
 V0_9_3 = Layout(
     name="v0_9_3",
     generation="v0.9.3 - v0.9.8",
+    releases=("v0.9.3 v0.9.4 v0.9.5 v0.9.5.1 v0.9.6 v0.9.7 v0.9.8 v0.9.8.1 v0.9.8.2 v0.9.8.3"),
     marks=(
         "agent:Agent.monologue",
         "python.helpers.extension:call_extensions",
@@ -48,7 +49,6 @@ V0_9_3 = Layout(
     utility_calls=("agent:Agent.call_utility_model",),
     retry="agent:Agent.retry_critical_exception",
     optional=(
-        "agent:Agent.retry_critical_exception",
         "python.helpers.dirty_json:DirtyJson.parse",
         "python.helpers.history:History.compress",
         "python.helpers.memory:Memory.search_similarity_threshold",
@@ -57,6 +57,30 @@ V0_9_3 = Layout(
         "models:_parse_chunk",
         "agent:Agent.call_utility_model",
     ),
+    since={
+        "agent:Agent.retry_critical_exception": "v0.9.8",
+        "python.helpers.subagents:get_paths": "v0.9.8",
+        "python.helpers.subagents:get_agents_dict": "v0.9.8",
+        "python.helpers.files:find_existing_paths_by_pattern": "v0.9.8",
+        "python.helpers.skills:parse_frontmatter": "v0.9.8",
+        "python.helpers.skills:discover_skill_md_files": "v0.9.8",
+        "python.helpers.skills:skill_from_markdown": "v0.9.8",
+        "python.helpers.files:read_prompt_file": "v0.9.4",
+        "python.helpers.log:Log._mask_recursive": "v0.9.7",
+        "python.helpers.log:_mask_recursive": "v0.9.5",
+        "python.helpers.strings:replace_file_includes": "v0.9.5",
+    },
+    until={
+        "python.helpers.log:_mask_recursive": "v0.9.6",
+    },
+    reshaped={
+        "python.helpers.files:read_prompt_file": "v0.9.5",
+        "python.helpers.files:parse_file": "v0.9.5",
+        "python.helpers.files:find_file_in_dirs": "v0.9.5",
+        "python.helpers.files:load_plugin_variables": "v0.9.5",
+        "python.helpers.files:read_file": "v0.9.7",
+    },
+    reviewed=("python.tools.code_execution_tool",),
     more={
         "tool": {
             "prompt": "agent:Agent.read_prompt",

@@ -12,6 +12,11 @@ _MCP = {
 V0_9_9 = Layout(
     name="v0_9_9",
     generation="v0.9.9 - v2.6",
+    releases=(
+        "v0.9.9 v0.9.9.1 v0.9.9.2 v0.9.9.3 v0.9.9.4 v0.9.9.5 v1.0 v1.1 v1.2 v1.3 v1.4 v1.5 v1.6 "
+        "v1.7 v1.9 v1.10 v1.12 v1.13 v1.14 v1.15 v1.17 v1.18 v1.19 v1.20 v2.0 v2.1 v2.2 v2.3 v2.4 "
+        "v2.5 v2.6"
+    ),
     marks=(
         "agent:Agent.monologue",
         "helpers.extension:call_extensions_async",
@@ -58,26 +63,41 @@ V0_9_9 = Layout(
     utility_calls=("agent:Agent.call_utility_model",),
     optional=(
         "helpers.dirty_json:DirtyJson.parse",
-        "helpers.extract_tools:_json_root_object_starts",
-        "agent:Agent._execute_tool_request",
         "helpers.history:History.compress",
         "plugins._memory.helpers.memory:Memory.search_similarity_threshold",
-        "plugins._memory.helpers.memory:Memory.search_similarity_threshold_with_scores",
         "helpers.task_scheduler:TaskScheduler._run_task",
         "models:LiteLLMChatWrapper.unified_call",
-        "models:LiteLLMChatWrapper.unified_turn",
-        "models:acompletion",
-        "models:_parse_chunk",
-        "helpers.litellm_transport:acompletion",
-        "helpers.litellm_transport:aresponses",
-        "helpers.litellm_transport:ChatCompletionsTransport.parse",
-        "helpers.litellm_transport:ResponsesEventParser.parse",
-        "helpers.litellm_transport:ResponsesEventParser._remember_function_call",
-        "helpers.litellm_transport:ChatCompletionsStreamParser._append_function_delta",
         "agent:Agent.call_chat_model",
-        "agent:Agent.call_chat_model_turn",
         "agent:Agent.call_utility_model",
     ),
+    since={
+        "plugins._memory.helpers.memory:Memory.search_similarity_threshold_with_scores": "v1.9",
+        "plugins._oauth.helpers.codex:status": "v1.10",
+        "agent:Agent._execute_tool_request": "v2.0",
+        "agent:Agent.call_chat_model_turn": "v2.0",
+        "models:LiteLLMChatWrapper.unified_turn": "v2.0",
+        "helpers.litellm_transport:acompletion": "v2.0",
+        "helpers.litellm_transport:aresponses": "v2.0",
+        "helpers.litellm_transport:ChatCompletionsTransport.parse": "v2.0",
+        "helpers.litellm_transport:ResponsesEventParser.parse": "v2.0",
+        "helpers.litellm_transport:ResponsesEventParser._remember_function_call": "v2.0",
+        "helpers.litellm_transport:LiteLLMTransport.astream": "v2.0",
+        "helpers.responses_tools:build_responses_function_tools": "v2.0",
+        "helpers.mcp_handler:MCPConfig.get_project_instance": "v2.0",
+        "helpers.extract_tools:_json_root_object_starts": "v2.2",
+        "helpers.litellm_transport:ChatCompletionsStreamParser._append_function_delta": "v2.2",
+    },
+    until={
+        "models:acompletion": "v1.20",
+        "models:_parse_chunk": "v1.20",
+        "helpers.print_style:PrintStyle._log_html": "v2.4",
+    },
+    reshaped={
+        "plugins._model_config.helpers.model_config:get_presets": "v2.5",
+        "plugins._oauth.helpers.codex:status": "v2.4",
+    },
+    reviewed=("plugins._code_execution.tools.code_execution_tool",),
+    newest=True,
     more={
         "tool": {
             "prompt": "agent:Agent.read_prompt",

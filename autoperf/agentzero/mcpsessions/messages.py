@@ -12,6 +12,7 @@ import sys
 from typing import Any, Final
 
 from autoperf.errors import AutoperfError
+from autoperf.patching import UnneededError
 
 INITIALIZE: Final = "initialize"
 INITIALIZED: Final = "notifications/initialized"
@@ -26,7 +27,7 @@ def expect_known() -> None:
     """Raise `AutoperfError` unless the `mcp` package in this process has messages of the shape we know."""
     message, types = sys.modules.get("mcp.shared.message"), sys.modules.get("mcp.types")
     if message is None or types is None:
-        raise AutoperfError("the mcp package is not in use here")
+        raise UnneededError("the mcp package is not in use here")
     try:
         fields = [field.name for field in dataclasses.fields(message.SessionMessage)]
         known = fields == ["message", "metadata"] and "root" in types.JSONRPCMessage.model_fields

@@ -1,49 +1,173 @@
-"""What of autoperf's patches is in the host, and which features that leaves."""
+"""What of autoperf's patches is in the host, what is lost, what that costs, and which features that leaves.
+
+A row of a record has ``target``, ``feature``, ``state``, ``reason``, ``optional`` and ``foreign``: see
+`patching.Applied`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Final
 
+from autoperf.features import FEATURES
 from autoperf.wording import printable
 
-_TROUBLED = ("failed", "inert")
+Row = Mapping[str, Any]
+# There, but other code than is known; ours failed. The host's own code runs in its place.
+LOST: Final = frozenset({"unrecognised", "failed"})
+_UNWANTED: Final = frozenset({"off", "absent"})
+# Of a feature; absent: this version of the host has nothing that it is for.
+STATES: Final = ("on", "partly off", "off", "absent", "off by option")
+# CPU time, bare beside autoperf, v0.9.8 to v2.6: README, "Single seams"; docs/measurements.md, "Parts".
+COSTS: Final = {
+    "tools": "tool classes are executed again at each use: get_tool takes 7 to 47 times as long",
+    "extensions": "extension calls look all up again: one without extensions takes 3 to 14 times as long",
+    "interventions": "an idle check for interventions takes 11 times as long from v0.9.9 on",
+    "streaming": "each chunk parses the whole reply again: 350 to 400 times the work at 64 KB",
+    "prompts": "prompt files are read again for each prompt: a main prompt takes 3 to 6 times as long",
+    "paths": "an agent's folders are worked out at each call: get_paths takes 16 to 125 times as long",
+    "client": "the model's client takes 5 to 10 times as long for each chunk",
+    "mcp-keep": "each MCP call opens a session: it takes 74 to 112 times as long",
+    "mcp-standby": "each MCP call starts its server: it takes 47 to 71 times as long",
+    "trace": "nothing of it is in traces and statistics",
+    "monitor": "use of local models is not told",
+    "tool": "the agent's tool performance_optimizer is not offered here",
+    "always": "our frames may show in error texts",
+}
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One patch that is wanted and does nothing: ``state`` is unrecognised or failed."""
+
+    target: str
+    feature: str
+    state: str
+    reason: str
+
+    @property
+    def text(self) -> str:
+        """One line for a person."""
+        return printable(f"{self.target} is {self.state}: {self.reason}")
+
+    @property
+    def cost(self) -> str:
+        """What it means for the host."""
+        return COSTS.get(self.feature) or f"not so here: {FEATURES.get(self.feature, self.feature)}"
+
+
+@dataclass(frozen=True)
+class Feature:
+    """What a feature does in one process; ``state`` is one of `STATES`."""
+
+    name: str
+    state: str
+    losses: tuple[Loss, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """What is lost of it, for a person."""
+        return printable(f"{self.name} is {self.state}; {self.losses[0].cost}") if self.losses else ""
 
 
 @dataclass(frozen=True)
 class Patches:
-    """``applied`` of the ``wanted`` rows are in place; ``features`` are those that were switched on."""
+    """``applied`` of the ``wanted`` rows are in place; ``features`` are all there are, in their order."""
 
     applied: int
     wanted: int
-    features: tuple[str, ...]
+    features: tuple[Feature, ...]
     problems: tuple[str, ...]
+
+    @cached_property
+    def losses(self) -> tuple[Loss, ...]:
+        """What is wanted and does nothing."""
+        return tuple(loss for feature in self.features for loss in feature.losses)
 
     @property
     def text(self) -> str:
-        """How many of them are in place: the same words everywhere."""
-        return f"{self.applied} of {self.wanted} patches applied"
+        """How many are in place, and which features are off for it: the same words everywhere."""
+        parts = []
+        for state in ("off", "partly off"):
+            names = self.of(state)
+            parts += [f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} {state}"] if names else []
+        if not parts:
+            return f"{self.applied} of {self.wanted} patches"
+        where = " in this version" if all(loss.state == "unrecognised" for loss in self.losses) else ""
+        return f"{self.applied} of {self.wanted} patches: {', '.join(parts)}{where} (autoperf doctor)"
+
+    @property
+    def lost(self) -> list[str]:
+        """Each feature of which something is lost with what that costs, and its patches, a line each."""
+        return [
+            line
+            for feature in self.features
+            if feature.losses
+            for line in (feature.text, *(loss.text for loss in feature.losses))
+        ]
+
+    def of(self, state: str) -> list[str]:
+        """The names of the features in a state, for a person."""
+        return [printable(feature.name) for feature in self.features if feature.state == state]
 
     def as_row(self) -> dict[str, Any]:
         """As ``--json`` prints it."""
-        return {"applied": self.applied, "wanted": self.wanted, "problems": list(self.problems)}
+        return {
+            "applied": self.applied,
+            "wanted": self.wanted,
+            "features": {feature.name: feature.state for feature in self.features},
+            "losses": [
+                {
+                    "target": loss.target,
+                    "feature": loss.feature,
+                    "state": loss.state,
+                    "reason": loss.reason,
+                    "cost": loss.cost,
+                }
+                for loss in self.losses
+            ],
+            "problems": list(self.problems),
+        }
 
 
 def patches(record: Mapping[str, Any]) -> Patches:
     """Of the process of ``record``: rows that nobody waits for are in no count."""
     rows = record.get("patches") or []
     problems = tuple(
-        printable(f"{row.get('target')} is {row['state']}: {row.get('reason') or 'no reason recorded'}")
+        printable(f"{row.get('target')} is inert: {row.get('reason') or 'no reason recorded'}")
         for row in rows
-        if row.get("state") in _TROUBLED
+        if row.get("state") == "inert"
     )
     applied = sum(row.get("state") == "applied" for row in rows)
-    wanted = sum(not _unmissed(row) for row in rows)
-    return Patches(applied, wanted, tuple(record.get("features") or ()), problems)
+    features = tuple(_features(rows, record.get("features") or ()))
+    return Patches(applied, sum(map(_wanted, rows)), features, problems)
 
 
-def _unmissed(row: Mapping[str, Any]) -> bool:
-    waits, missing = (row.get("state") == state for state in ("waiting", "missing"))
-    optional, foreign = (bool(row.get(key)) for key in ("optional", "foreign"))
-    return (optional and (waits or missing)) or (foreign and waits)
+def _features(rows: list[Row], switched_on: Iterable[str]) -> Iterable[Feature]:
+    others = [str(row.get("feature")) for row in rows if row.get("state") in LOST]
+    on = {*switched_on, *others}
+    for name in dict.fromkeys([*FEATURES, *switched_on, *others]):
+        if name in on:
+            yield _feature(name, [row for row in rows if row.get("feature") == name])
+        else:
+            yield Feature(name, "off by option")
+
+
+def _feature(name: str, rows: list[Row]) -> Feature:
+    lost = tuple(
+        Loss(str(row.get("target")), name, str(row["state"]), str(row.get("reason") or "no reason recorded"))
+        for row in rows
+        if row.get("state") in LOST
+    )
+    if lost:
+        return Feature(name, "off" if len(lost) == sum(map(_wanted, rows)) else "partly off", lost)
+    absent = rows and all(row.get("state") == "absent" for row in rows)
+    return Feature(name, "absent" if absent else "on")
+
+
+def _wanted(row: Row) -> bool:
+    if row.get("state") == "waiting":
+        return not (row.get("optional") or row.get("foreign"))
+    return row.get("state") not in _UNWANTED

@@ -12,6 +12,7 @@ from autoperf.insight.facts.caches import Cache, caches
 from autoperf.insight.facts.cost import Cost, costs
 from autoperf.insight.facts.drops import drops
 from autoperf.insight.facts.ending import Ending, ending
+from autoperf.insight.facts.host import version
 from autoperf.insight.facts.patches import Patches, patches
 from autoperf.insight.facts.stalls import Stalls, stalls
 from autoperf.wording import printable
@@ -40,6 +41,11 @@ class Process:
         """What was put into the host, and which features work."""
         return patches(self.record)
 
+    @property
+    def version(self) -> str:
+        """The host's version, as it is shown everywhere."""
+        return printable(version(self.record))
+
     @cached_property
     def caches(self) -> dict[str, Cache]:
         """What each cache and memo did."""
@@ -67,7 +73,7 @@ class Process:
 
     @cached_property
     def problems(self) -> list[str]:
-        """What needs attention: `autoperf doctor` ends with 1 where there is any."""
+        """What needs attention beside lost patches: `autoperf doctor` ends with 1 where there is any."""
         hangs = [self.ending.trouble] if self.ending.running and self.ending.trouble else []
         return [*self.patches.problems, *self.failures, *hangs]
 
@@ -80,13 +86,13 @@ class Process:
     @property
     def well(self) -> bool:
         """Whether there is nothing to tell but that all is well."""
-        return not self.problems and not self.notes
+        return not self.patches.losses and not self.problems and not self.notes
 
     @property
     def lines(self) -> list[str]:
         """One line on it, and one for each problem and note."""
         said = f"process {self.record.get('pid', '?')} {self.ending.text}; {self.patches.text}"
-        return [said, *(f"! {text}" for text in (*self.problems, *self.notes))]
+        return [said, *(f"! {text}" for text in (*self.patches.lost, *self.problems, *self.notes))]
 
     def as_row(self) -> dict[str, Any]:
         """The record, with what is decided from it under ``facts``."""
@@ -95,6 +101,7 @@ class Process:
             "running": self.ending.running,
             "facts": {
                 "state": self.ending.state,
+                "version": self.version,
                 "seconds": self.ending.seconds,
                 "patches": self.patches.as_row(),
                 "caches": {name: one.as_row() for name, one in self.caches.items()},

@@ -15,9 +15,9 @@ from typing import Final
 from autoperf.insight.facts import Facts, Recommendation
 from autoperf.insight.facts.causes import MACHINE
 from autoperf.insight.rules.growing import growth
+from autoperf.revisions import number
 from autoperf.telemetry import names
 
-Version = tuple[int, ...]
 _MIB: Final = 1 << 20
 _CALLS: Final = 3
 _LONG_S: Final = 30.0
@@ -42,17 +42,6 @@ class Defect:
     meanwhile: str = ""
     place: re.Pattern[str] | None = None
     grows: str = ""
-
-
-def number(version: str | None) -> Version | None:
-    """``v0.9.8.1`` as numbers; None for a commit, a pre-release, or anything else that is no plain tag."""
-    found = re.fullmatch(r"v?(\d+(?:\.\d+)+)", version or "", re.ASCII)
-    if found is None:
-        return None
-    parts = [int(part) for part in found[1].split(".")]
-    while parts and not parts[-1]:
-        parts.pop()
-    return tuple(parts)
 
 
 def affected(defect: Defect, version: str | None) -> bool:
