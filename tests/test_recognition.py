@@ -28,7 +28,7 @@ import sys, types
 agentzero, runtime = types.ModuleType("autoperf.agentzero"), types.ModuleType("autoperf.runtime")
 running = []
 class Runtime:
-    telemetry, probe = None, types.SimpleNamespace(at_stop=[])
+    telemetry, probe, starting = None, types.SimpleNamespace(at_stop=[]), 0.0
     @staticmethod
     def start(root, layout, config):
         print("start", root.name, layout, config.quiet)
