@@ -22,10 +22,6 @@ QUIET: Final = 5
 QUIET_SHARE: Final = 0.1
 # Objects that Python itself has frozen before anything runs: 375 in 3.12, none in 3.10, 3.11 and 3.13.
 PYTHONS_OWN: Final = 2_000
-# Seconds from one look at everything to the next, where the interpreter has made full collections meanwhile.
-AGAIN_S: Final = 600.0
-# The same where the host has let go of something that was frozen.
-FREED_S: Final = 60.0
 
 
 class HeldCollection:
@@ -33,9 +29,10 @@ class HeldCollection:
 
     What was imported is then kept out of every later collection (``gc.freeze``), as servers that fork do: of
     300,000 objects a few dozen are garbage, and looking at all of them takes half a second. That look is owed
-    until a time at which the process does nothing and, by ``busy``, waits for nothing either. What dies later
-    goes in such a time too, after a full collection has left it out: nothing stays for ever. One of
-    ``listed``, the identities of the host's chats, that is missing is reason enough.
+    until a time at which the process does nothing and, by ``busy``, waits for nothing either.
+
+    ``listed`` are the identities of the host's chats. When one that was frozen is missing, everything is
+    collected in the next such time, and from then on as ever: frozen again, what work leaves behind stays.
 
     What the process itself decides stands: a collector that is off stays off, a threshold that somebody else
     has set meanwhile is left alone, and where something is frozen already, or later by somebody else, nothing
@@ -57,7 +54,6 @@ class HeldCollection:
         self._frozen = 0  # objects, when we froze them
         self._owed = False
         self._with: frozenset[int] = frozenset()  # what was listed then
-        self._full = 0  # collections of the oldest generation until then
         self._quiet = 0
         self._last = (0.0, 0.0)
         self._before: tuple[int, int, int] | None = None
@@ -130,27 +126,26 @@ class HeldCollection:
             passed, spent = now - self._last[0], worked - self._last[1]
             self._last = now, worked
             self._quiet = self._quiet + 1 if spent < passed * QUIET_SHARE and not self._busy() else 0
-            if not self._owed and now - self._since >= FREED_S:
-                again = now - self._since >= AGAIN_S and _full_collections() != self._full
-                self._owed = again or not self._with <= self._listed()
-            if self._owed and self._quiet >= QUIET:
+            if self._quiet >= QUIET and (self._owed or not self._with <= self._listed()):
                 self._settle()
 
     def _settle(self) -> None:
         with self._lock:
             if not self._is_ours():
                 self.undo()
-            elif self._owed and gc.isenabled():
+            elif gc.isenabled():
                 gc.unfreeze()
                 gc.collect()
                 _trim()
-                self._freeze()
+                self._frozen = 0
+                if self._with <= self._listed():
+                    self._freeze()
             self._owed = False
 
     def _freeze(self) -> None:
         self._with = self._listed()
         gc.freeze()
-        self._frozen, self._full = gc.get_freeze_count(), _full_collections()
+        self._frozen = gc.get_freeze_count()
         self._since = self._clock()
         self._last = self._since, self._worked()
 
@@ -174,7 +169,3 @@ def _trim() -> None:
         import ctypes  # some Pythons are built without
 
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def _full_collections() -> int:
-    return int(gc.get_stats()[-1]["collections"])

@@ -14,8 +14,6 @@ import pytest
 from autoperf.agentzero import startup
 from autoperf.agentzero.probe import Probe
 from autoperf.collection import (
-    AGAIN_S,
-    FREED_S,
     LIMIT_S,
     PYTHONS_OWN,
     QUIET,
@@ -110,46 +108,51 @@ class Chat:
         self.itself = self
 
 
-def test_what_dies_later_goes_in_a_later_quiet_moment(held, clock):
-    """A chat that was loaded at the start and is deleted a day later must not stay in memory for ever."""
-    chat = Chat()
-    gone = weakref.ref(chat)
-    held.finish()
-    looks(held, clock, QUIET)
-    del chat
-    gc.collect()
-    assert gone() is not None  # left out, as all that was frozen
-    looks(held, clock, QUIET)
-    assert gone() is not None
-    clock.now += AGAIN_S
-    looks(held, clock, QUIET + 1)
-    assert gone() is None
-    assert gc.get_freeze_count() > 0
-    before = collections()
-    clock.now += AGAIN_S
-    looks(held, clock, 3 * QUIET)
-    assert collections() == before  # nobody has collected since: there is nothing to make up for
+@pytest.fixture
+def chats():
+    return [Chat(), Chat()]
 
 
-def test_a_chat_that_the_host_has_let_go_of_goes_in_the_next_quiet_moment(clock, worker):
-    chats = [Chat(), Chat()]
+@pytest.fixture
+def held_with(clock, worker, chats):
     held = HeldCollection(clock, worker.worked, listed=lambda: frozenset(map(id, chats)))
     held.hold()
     held.finish()
-    looks(held, clock, QUIET)
+    return held
+
+
+def test_a_chat_of_the_start_that_is_deleted_goes_in_the_next_quiet_moment(held_with, clock, chats):
+    looks(held_with, clock, QUIET)
     before = collections()
-    clock.now += FREED_S
-    looks(held, clock, QUIET)
+    looks(held_with, clock, QUIET)
     assert collections() == before  # all of them are listed
     gone = weakref.ref(chats.pop())
-    assert gone() is not None
-    looks(held, clock, 1)
+    gc.collect()
+    assert gone() is not None  # left out, as all that was frozen
+    looks(held_with, clock, 1)
     assert gone() is None
-    chats.append(Chat())
+    assert gc.get_freeze_count() <= PYTHONS_OWN
     before = collections()
-    clock.now += FREED_S
-    looks(held, clock, QUIET)
-    assert collections() == before  # a new one was not frozen
+    looks(held_with, clock, 3 * QUIET)
+    assert collections() == before
+
+
+def test_what_work_leaves_behind_is_not_frozen(held_with, clock, chats):
+    looks(held_with, clock, QUIET)
+    chats.append(Chat())
+    gone = weakref.ref(chats.pop())
+    looks(held_with, clock, 3 * QUIET)
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_chat_opened_before_the_first_quiet_moment_goes_when_it_is_deleted(held_with, clock, chats):
+    chats.append(Chat())
+    looks(held_with, clock, QUIET)
+    assert gc.get_freeze_count() > 0
+    gone = weakref.ref(chats.pop())
+    looks(held_with, clock, QUIET)
+    assert gone() is None
 
 
 def test_a_failure_of_ours_leaves_the_collector_as_it_was(clock, worker):
