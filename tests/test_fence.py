@@ -280,6 +280,31 @@ def test_no_function_of_a_patch_stands_in_for_one_that_failed():
                 assert not isinstance(node.args[2], ast.Lambda), f"{file}:{node.lineno}"
 
 
+def test_no_wrapper_does_anything_while_its_call_is_under_way():
+    """`settle` has nothing to give for a call that has not ended: each is awaited where it is made."""
+    package = Path(frames.OURS)
+    found = 0
+    for file in package.rglob("*.py"):
+        if file.parent.name in ("errors", "benchmark"):
+            continue
+        tree = ast.parse(file.read_text("utf-8"))
+        above = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+        for function in (node for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef)):
+            names = {arg.arg for arg in function.args.posonlyargs + function.args.args} & {"call", "wrapped"}
+            for node in ast.walk(function):
+                if not isinstance(node, ast.Name) or node.id not in names:
+                    continue
+                found += 1
+                inside_of: list[ast.AST] = [node]
+                while not isinstance(inside_of[-1], (ast.Await, ast.stmt)):
+                    inside_of.append(above[inside_of[-1]])
+                here = f"{file}:{node.lineno}"
+                assert isinstance(inside_of[-1], ast.Await), f"{here}: it is not awaited"
+                text = ast.unparse(inside_of[-1])
+                assert "asyncio." not in text, f"{here}: it is awaited with something else"
+    assert found > 30
+
+
 def test_the_wrapper_in_a_replacement_is_known():
     def wrapper(call: Any) -> Any:
         return call()
