@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import stat
 import time
@@ -100,7 +101,8 @@ def as_seen(directory: Path, record: dict[str, Any], clock: Callable[[], float] 
 
     begun, pid = float(record.get("started") or 0.0), record.get("pid")
     # A pid is given out again: what is older than the process, or younger than its end, is another's.
-    until = record.get("ended")
+    ended = record.get("ended")
+    until = None if ended is None else math.nextafter(ended, math.inf)  # it may have ended by that stall
     stored = stalls_of(Store.open(directory), pid, begun, until) if isinstance(pid, int) else []
     return Process(record, life(record), clock(), tuple(stored))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -202,7 +201,7 @@ def test_status_shows_what_the_tool_did(process: Runtime) -> None:
     optimizer.answer(ask("stop_monitoring"))
     assert process.probe.pulse() != pulse, "the record is written anew"
     process.probe.note_tool_use({"options": {"tool_cache_size": "200"}, "seconds": 0.0})
-    told = [line.strip() for line in snapshot(process.snapshot(), True, time.time())]
+    told = [line.strip() for line in snapshot(process.facts())]
     shown = " ".join(told)
     assert "performance_optimizer: 2 calls (clear_cache 1, stop_monitoring 1), 0.0 s of its own" in shown
     assert "monitor off by it until" in shown

@@ -36,18 +36,21 @@ def test_a_forked_child_that_execs_or_leaves_at_once_touches_nothing(tmp_path: P
 
 def test_a_child_forked_while_a_span_is_being_made_still_ends(tmp_path: Path) -> None:
     code = """
-        with telemetry.span("turn"), telemetry.span("maybe", from_ns=1) as maybe:
-            maybe._span._lock.acquire()  # as by a thread that is not there in the child
+        import threading; from autoperf.telemetry import spans
+        with telemetry.span("turn"), telemetry.span("maybe", from_ns=1):
+            threading.Thread(target=lambda: spans._making.acquire()).start()  # never let go of in the child
+            time.sleep(0.2)
             child = os.fork()
             if child == 0:
-                with telemetry.span("in child", new_trace=True): pass
+                with telemetry.span("in child", new_trace=True), telemetry.span("maybe not", from_ns=1):
+                    with telemetry.span("below"): pass
                 telemetry.shutdown()
                 os._exit(0)
             os.waitpid(child, 0)
-            maybe._span._lock.release()
+            spans._making = threading.RLock()
     """
     assert run(code, tmp_path).returncode == 0
-    assert set(attributes(tmp_path)) == {"turn", "maybe", "in child"}
+    assert set(attributes(tmp_path)) == {"turn", "maybe", "in child", "maybe not", "below"}
 
 
 def test_long_work_that_was_only_to_be_a_span_if_long_is_cut_off_too(tmp_path: Path) -> None:

@@ -77,7 +77,8 @@ def layer_lines(
     longest = max(0, min(_BAR, width - 46))
     lines = []
     for layer, seconds in sorted(layers.items(), key=lambda item: -item[1]):
-        line = f"  {LAYERS[layer]:<24}{milliseconds(seconds * 1000):>9}{percent(seconds / total):>8}  "
+        name = fitted(LAYERS[layer], min(24, width - 19))
+        line = f"  {name}{milliseconds(seconds * 1000):>9}{percent(seconds / total):>8}  "
         lines.append((line + "#" * round(longest * seconds / total)).rstrip())
         more = printable(told(layer))
         lines += textwrap.wrap(more, width, initial_indent="    ", subsequent_indent="    ") if more else []
