@@ -193,7 +193,8 @@ def test_status_shows_what_was_measured(
         "1 of 2 patches: mcp is off (autoperf doctor)",
         "on: tools, trace",
         "off: mcp",
-        "helpers.x:y is failed: AttributeError: y",
+        "helpers.x:y is failed: AttributeError: y; "
+        "to leave it out: AUTOPERF_FEATURES=-mcp or AUTOPERF_DISABLED=1",
         "1,234",
         "97.2 %",
         "31/100",

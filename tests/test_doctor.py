@@ -235,7 +235,8 @@ def test_the_last_run_with_that_root_is_told(host: Path) -> None:
     ]
     assert levels(found, "loss") == [
         "mcp is off; not so here: MCP tool names are looked up in an index instead of a scan",
-        "helpers.x:y is failed: AttributeError: y",
+        "helpers.x:y is failed: AttributeError: y; "
+        "to leave it out: AUTOPERF_FEATURES=-mcp or AUTOPERF_DISABLED=1",
     ]
     assert levels(found) == [
         "agent:Agent.get_tool failed 2 times: KeyError: 1; to leave it out: AUTOPERF_DISABLED=1",

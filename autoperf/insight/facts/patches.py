@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from autoperf.features import FEATURES
+from autoperf.features import FEATURES, way_out
 from autoperf.wording import printable
 
 Row = Mapping[str, Any]
@@ -49,8 +49,9 @@ class Loss:
 
     @property
     def text(self) -> str:
-        """One line for a person."""
-        return printable(f"{self.target} is {self.state}: {self.reason}")
+        """One line for a person; a failure of ours names what leaves it out."""
+        out = f"; to leave it out: {way_out(self.feature)}" if self.state == "failed" else ""
+        return printable(f"{self.target} is {self.state}: {self.reason}{out}")
 
     @property
     def cost(self) -> str:
