@@ -21,7 +21,7 @@ _DISCOVER_S: Final = 2.0
 # Samples at a shorter interval cannot wait for a tick.
 _TICK_S: Final = 1.0
 # While nothing is under way, loops are looked for and samples taken no more often than this.
-_RESTING_S: Final = 15.0
+_RESTING_S: Final = 60.0
 _KEPT: Final = 720
 _STALLS_KEPT: Final = 256
 
@@ -39,7 +39,7 @@ class Monitor:
     here runs on a thread or a loop of the host's. A child made by fork has no monitor until it starts one.
 
     With ``at_rest`` the thread sleeps while that is true, until `wake`; meanwhile somebody calls `tick` about
-    once a second, on a thread of ours that wakes up anyway. There is a sample every 15 seconds at most then,
+    once a second, on a thread of ours that wakes up anyway. There is a sample a minute at most then,
     and the stack of a stall is only seen if it lasts for a second or so.
     """
 
