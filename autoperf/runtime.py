@@ -252,7 +252,7 @@ class Runtime:
             "host": {
                 "layout": self.layout.name,
                 "generation": self.layout.generation,
-                "version": self.probe.host_version or self.version.text,
+                "version": self.version.text,
                 "root": str(self.root),
                 "torch_loaded": "torch" in sys.modules,
                 "local_models": localmodels.used(self.probe),

@@ -203,6 +203,9 @@ def test_another_version_is_left_alone(patches: PatchSet, monkeypatch: pytest.Mo
     assert [row.state for row in patches.rows] == ["applied", "unrecognised", "applied"]
     asyncio.run(take(*WORDS))
     assert calls["json"] == calls["chunk"] == len(WORDS)
+    told = patches.rows[0].as_row()
+    assert told["state"] == "unrecognised", "what it calls is of another version"
+    assert lookalike.NAMES["openai"][1] in told["reason"]
 
 
 def test_off_in_mid_stream(patches: PatchSet) -> None:

@@ -76,7 +76,9 @@ def test_each_known_function_that_was_changed_is_told(
     others = {(file, name) for file, name in KNOWN if changed(helpers / f"{file}.py", name)}
     assert ("dirty_json", "parse") in others
     modules = {f"{package}.{file}" for file, _ in others}
-    before, _ = status(host, TESTS / "hosts" / host, tmp_path / "before", modules)
+    unchanged = tmp_path / "this"  # a message writes into the folder that the host runs in
+    shutil.copytree(TESTS / "hosts" / host, unchanged)
+    before, _ = status(host, unchanged, tmp_path / "before", modules)
     after, stderr = status(host, folder, tmp_path / "home", modules)
 
     applied = {row["target"] for row in before["patches"] if row["state"] == "applied"}

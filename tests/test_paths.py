@@ -231,6 +231,8 @@ def test_code_that_asks_for_more_than_is_known_is_asked_every_time(host):
     for _ in range(3):
         host.ask(agent("p"), *TOOL)
     assert host.hits == 0
+    states = {row.patch.path[-1]: row.as_row()["state"] for row in host.patches.rows}
+    assert states["get_paths"] == "unrecognised", "it answers nothing, and that is told"
 
 
 def test_a_folder_beyond_a_link_is_looked_at_every_time(host):

@@ -47,6 +47,11 @@ class Parsers:
         self.patches.start()
 
     @property
+    def told(self) -> str:
+        """What the record says of the row, what was found out meanwhile included."""
+        return str(self.patches.rows[0].as_row()["state"])
+
+    @property
     def state(self) -> str:
         (row,) = self.patches.rows
         return row.state
@@ -284,6 +289,7 @@ def test_a_parser_that_reads_in_another_way_is_found_out(
         for size in (300, 400, 500):
             assert parsers.same(LONG[:size])
         assert failures.of(streaming.SEAM) == before + 1
+        assert parsers.told == "unrecognised"
         assert parsers.texts.resumed == parsers.texts.handed_on == 0
 
 

@@ -85,6 +85,7 @@ class PathAnswers:
         self._lists: PluginLists | None = None
         self._noting: list[Any] = []
         self._together = Together("exists", "by_pattern")
+        self._switch = Switch()  # of get_paths, which keeps the answers
         probe.clears("paths", self._clear)
         probe.after_fork.append(self._forked)
         probe.at_stop.append(self._watch.close)
@@ -121,8 +122,9 @@ class PathAnswers:
         self._together.joins("by_pattern", switch)
         return find_existing_paths_by_pattern
 
-    def get_paths(self, original: Paths, _switch: Switch) -> Shortcut:
+    def get_paths(self, original: Paths, switch: Switch) -> Shortcut:
         """For ``get_paths(agent, *subpaths, ...)`` (v0.9.8 on), asked at every tool and extension call."""
+        self._switch = switch
         if "include_plugins" in (original.__kwdefaults__ or {}):
             flags: tuple[str, ...] = (*_FLAGS, "include_plugins")
             self._lists = PluginLists(original.__globals__)
@@ -178,6 +180,8 @@ class PathAnswers:
     def _remember(self, agent: Any, subpaths: Any, options: Any, found: Any, asked: Asked) -> None:
         if self._functions is None:
             self._functions = self._known_functions()
+            if not self._functions:
+                self._switch.unrecognised = "it, or what it calls, asks for more than is known"
         if not self._functions or (True, "") in asked:
             return
         lists = None

@@ -130,7 +130,6 @@ class Probe:
         self.mcp_found = 0
         self.mcp_limits = Limits()
         self.root = ""  # the host's folder
-        self.host_version = ""  # as the host's own function told it
         self.code: CodeCache | None = None
         self.ahead: Ahead | None = None
         self.stream_hz = 20.0  # deliveries a second to stream callbacks that are throttled

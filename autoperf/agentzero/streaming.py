@@ -50,14 +50,14 @@ def parsing(texts: GrowingTexts, bounds: Bounds = BOUNDS) -> Callable[[Parse, Sw
     through the host's own code.
     """
 
-    def build(original: Parse, _switch: Switch) -> Shortcut:
+    def build(original: Parse, switch: Switch) -> Shortcut:
         expect_parameters(original, "self", "json_string")
         module = sys.modules[original.__module__]
         variant = VARIANTS.get(digest(module))
         if variant is None:
             raise AutoperfError("another parser than the ones whose grammar is known")
         cls = vars(module)["DirtyJson"]
-        host = _Host(cls, original)
+        host = _Host(cls, original, switch)
         readings = _Readings(texts, variant, bounds)
 
         def parse(self: Any, json_string: Any) -> Any:
@@ -89,7 +89,8 @@ def parsing(texts: GrowingTexts, bounds: Bounds = BOUNDS) -> Callable[[Parse, Sw
 class _Host:
     """The host's class: whether it still is what was looked at, and does what our reading of it does."""
 
-    def __init__(self, cls: type, original: Parse) -> None:
+    def __init__(self, cls: type, original: Parse, switch: Switch) -> None:
+        self._switch = switch
         self._methods = vars(cls)
         self._names = [name for name in vars(cls) if callable(getattr(cls, name)) and name != "parse"]
         self._as_found = self._now()
@@ -105,6 +106,8 @@ class _Host:
             self._checked = False
             with guarded(SEAM):
                 self._check(variant)
+            if not self._checked:
+                self._switch.unrecognised = "it reads in another way than its source says"
         return self._checked is True and self._now() == self._as_found
 
     def _check(self, variant: Variant) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from autoperf.digests import digest
 from autoperf.errors import AutoperfError
+from autoperf.patching import Switch
 
 _WRAPPER: Final = "litellm.litellm_core_utils.streaming_handler:CustomStreamWrapper."
 _PROCESSED: Final = _WRAPPER + "return_processed_chunk_logic"
@@ -75,9 +76,13 @@ def require(name: str, function: Any) -> None:
 
 
 class Recognised:
-    """Whether all functions of a table are there in a known version; asked again once one was replaced."""
+    """Whether all functions of a table are there in a known version; asked again once one was replaced.
 
-    def __init__(self, functions: Mapping[str, str]) -> None:
+    Of those that are not, the row of ``switch`` tells.
+    """
+
+    def __init__(self, functions: Mapping[str, str], switch: Switch) -> None:
+        self._switch = switch
         self._wanted = {name: known.split() for name, known in functions.items()}
         self._seen: list[Any] = []
         self._known = False
@@ -88,7 +93,13 @@ class Recognised:
         if len(found) != len(self._seen) or any(a is not b for a, b in zip(found, self._seen, strict=True)):
             self._seen = found
             pairs = zip(found, self._wanted.values(), strict=True)
-            self._known = all(_digest(function) in known for function, known in pairs)
+            others = [
+                name
+                for name, (function, known) in zip(self._wanted, pairs, strict=True)
+                if _digest(function) not in known
+            ]
+            self._known = not others
+            self._switch.unrecognised = f"other versions of {', '.join(others)}" if others else ""
         return self._known
 
 

@@ -44,7 +44,7 @@ def rows(_targets: Mapping[str, str], probe: Counters) -> Iterator[tuple[str, Bu
 def _events(memo: Counter) -> Build:
     def build(original: Any, switch: Switch) -> Any:
         require(f"{_OPENAI}.__stream__", original)
-        known = Recognised(RELIED_ON["openai"])
+        known = Recognised(RELIED_ON["openai"], switch)
 
         def begin(stream: Any) -> Any:
             events = vars(stream)[SLOT] = Events(stream, switch, memo, known)
@@ -58,9 +58,9 @@ def _events(memo: Counter) -> Build:
 
 
 def _chunks(memo: Counter) -> Build:
-    def build(original: Any, _switch: Switch) -> Any:
+    def build(original: Any, switch: Switch) -> Any:
         require(f"{_WRAPPER}.__anext__", original)
-        chunks = Chunks(Recognised(RELIED_ON["litellm"]), memo)
+        chunks = Chunks(Recognised(RELIED_ON["litellm"], switch), memo)
         edit = edits.WrapperEdit()
         made = recompiled(
             original,
