@@ -67,7 +67,7 @@ def ours(done: subprocess.CompletedProcess[str]) -> list[str]:
     """The lines on stderr beside the start line; all of stderr must be ours."""
     lines = done.stderr.splitlines()
     assert all(line.startswith("autoperf: ") for line in lines), done.stderr
-    starts = [line for line in lines if line.startswith("autoperf: Agent Zero v")]
+    starts = [line for line in lines if line.startswith("autoperf: Agent Zero ")]
     assert len(starts) == 1, done.stderr
     return [line for line in lines if line not in starts]
 

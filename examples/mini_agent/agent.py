@@ -9,8 +9,8 @@ from typing import Any, cast
 from helpers import extension, extract_tools, files, history, subagents
 from helpers.chat import AgentConfig, Chat, LoopData, UserMessage
 from helpers.defer import DeferredTask
-from helpers.dirty_json import DirtyJson
 from helpers.errors import InterventionException
+from helpers.lenient_json import LenientJson
 from helpers.llm_result import LLMResult
 from helpers.memory import Memory
 
@@ -135,7 +135,7 @@ class Agent(Memory):
         await self.handle_intervention()
         if len(stream) < 25:
             return
-        parsed = DirtyJson.parse_string(stream)
+        parsed = LenientJson.parse_string(stream)
         if isinstance(parsed, dict):
             details = {"loop_data": self.loop_data, "text": stream, "parsed": parsed}
             await extension.call_extensions_async("response_stream", self, **details)
@@ -168,13 +168,13 @@ class Agent(Memory):
     @extension.extensible
     def read_prompt(self, file: str, **kwargs: Any) -> str:
         """Return the text of a prompt file."""
-        return files.read_prompt_file(file, subagents.get_paths(self, "prompts"), **kwargs)
+        return files.fill_prompt(file, subagents.places(self, "prompts"), **kwargs)
 
     @extension.extensible
     def parse_prompt(self, _prompt_file: str, **kwargs: Any) -> history.MessageContent:
         """Return the value of a prompt file that is a JSON template."""
-        dirs = subagents.get_paths(self, "prompts")
-        return cast(history.MessageContent, files.parse_file(_prompt_file, dirs, **kwargs))
+        dirs = subagents.places(self, "prompts")
+        return cast(history.MessageContent, files.parse_prompt_file(_prompt_file, dirs, **kwargs))
 
     @extension.extensible
     def get_chat_model(self) -> Any:
@@ -296,7 +296,7 @@ class Agent(Memory):
         from tools.unknown import Unknown
 
         tool_class: type[Tool] = Unknown
-        for path in subagents.get_paths(self, "tools", name + ".py"):
+        for path in subagents.places(self, "tools", name + ".py"):
             try:
                 tool_class = extract_tools.load_classes_from_file(path, Tool)[0]  # type: ignore[type-abstract]
                 break

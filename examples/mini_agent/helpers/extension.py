@@ -128,7 +128,7 @@ def _get_extension_classes(
 
     # A file of the same name in a more specific folder replaces the default one.
     by_file: dict[str, type[Extension]] = {}
-    for path in subagents.get_paths(agent, "extensions/python", extension_point):
+    for path in subagents.places(agent, "extensions/python", extension_point):
         for cls in _get_extensions(path):
             by_file.setdefault(cls.__module__.split(".")[-1], cls)
     classes = [by_file[name] for name in sorted(by_file)]

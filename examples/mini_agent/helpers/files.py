@@ -26,13 +26,13 @@ def exists(*relative_paths: str) -> bool:
     return os.path.exists(get_abs_path(*relative_paths))
 
 
-def read_file(relative_path: str) -> str:
+def read_text(relative_path: str) -> str:
     """Return a text file's content."""
     with open(get_abs_path(relative_path), encoding="utf-8") as stream:
         return stream.read()
 
 
-def read_prompt_file(_file: str, _directories: list[str], **variables: Any) -> str:
+def fill_prompt(_file: str, _directories: list[str], **variables: Any) -> str:
     """Return a prompt with includes and variables filled in; raise FileNotFoundError if no folder has it."""
     for folder in _directories:
         path = os.path.join(folder, _file)
@@ -42,12 +42,12 @@ def read_prompt_file(_file: str, _directories: list[str], **variables: Any) -> s
         raise FileNotFoundError(f"Prompt '{_file}' not found")
 
     # Includes search all the folders again, so a profile can replace one part of a prompt.
-    text = read_file(path).strip()
-    text = _INCLUDE.sub(lambda found: read_prompt_file(found[1], _directories, **variables), text)
+    text = read_text(path).strip()
+    text = _INCLUDE.sub(lambda found: fill_prompt(found[1], _directories, **variables), text)
     return _VARIABLE.sub(lambda found: str(variables.get(found[1], found[0])), text)
 
 
-def parse_file(_file: str, _directories: list[str], **variables: Any) -> Any:
+def parse_prompt_file(_file: str, _directories: list[str], **variables: Any) -> Any:
     """Return the value of a prompt that is a JSON template; variables are put in as JSON."""
     encoded = {name: json.dumps(value) for name, value in variables.items()}
-    return json.loads(read_prompt_file(_file, _directories, **encoded))
+    return json.loads(fill_prompt(_file, _directories, **encoded))

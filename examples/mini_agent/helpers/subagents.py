@@ -14,7 +14,7 @@ USER_DIR = "usr"
 AGENTS_DIR = "agents"
 
 
-def get_paths(
+def places(
     agent: Agent | None,
     *subpaths: str,
     must_exist_completely: bool = True,

@@ -13,7 +13,7 @@ class TextStatistics(Tool):
 
     async def execute(self, file: str = "", word: str = "", **kwargs: Any) -> Response:
         try:
-            text = files.read_file(file)
+            text = files.read_text(file)
         except OSError as error:
             raise RepairableException(f"Cannot read '{file}': {error.strerror}") from error
         words = re.findall(r"\w+", text.lower())

@@ -8,7 +8,7 @@ _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _WORDS = {"true": True, "false": False, "null": None}
 
 
-class DirtyJson:
+class LenientJson:
     """Reads the first value in a text; prose before it and anything after it are ignored.
 
     After `parse`, `completed` says whether the root object or list was closed, `index` where reading stopped.
@@ -27,7 +27,7 @@ class DirtyJson:
     @staticmethod
     def parse_string(json_string: str) -> Any:
         """Return the value in a text, as far as it goes; None if there is none."""
-        return DirtyJson().parse(json_string)
+        return LenientJson().parse(json_string)
 
     def parse(self, json_string: str) -> Any:
         """Read a whole text from its beginning; a longer one needs another call, not a continuation."""
