@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from types import FunctionType
 from typing import Any, Final
 
-from autoperf.agentzero.implicitreplay import Replay
 from autoperf.agentzero.implicitundo import Decorated
 from autoperf.agentzero.probe import Probe
 from autoperf.agentzero.reliance import without_ours
 from autoperf.agentzero.sources import digest
 from autoperf.errors import AutoperfError
 from autoperf.errors.fence import fenced
+from autoperf.errors.replay import Replay
 from autoperf.patching import Switch, expect_parameters
 
 # helpers.extension.extensible by source.
@@ -69,7 +69,7 @@ class _Direct:
         self._space: dict[str, Any] = decorator.__globals__
         self._calls = [self._space.get(name) for name in _CALLS]
         self._classes = probe.extension_classes
-        self._replay = Replay(decorator)
+        self._replay = Replay(decorator, "call_extensions_sync", "call_extensions_async")
         self._switch = switch
         self._count = 0
         probe.extension_lookups.count_hits_with(lambda: 2 * self._count)
@@ -107,7 +107,7 @@ class _Direct:
             if error is None and usual() and empty(agent):
                 shared._count += 1
                 return None if result is unset else result
-            return call.via(replay.synchronous(func, agent, result, error))(*args, **kwargs)
+            return call.via(replay.synchronous(func, result, error, agent=agent))(*args, **kwargs)
 
         return direct
 
@@ -134,7 +134,7 @@ class _Direct:
             if error is None and usual() and empty(agent):
                 shared._count += 1
                 return None if result is unset else result
-            return await call.via(replay.asynchronous(func, agent, result, error))(*args, **kwargs)
+            return await call.via(replay.asynchronous(func, result, error, agent=agent))(*args, **kwargs)
 
         return direct
 

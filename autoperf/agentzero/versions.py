@@ -8,7 +8,7 @@ from pathlib import Path
 
 from autoperf.agentzero import reviewed
 from autoperf.agentzero.layout import Layout, Source
-from autoperf.errors import asked
+from autoperf.errors import guarded
 from autoperf.patching import Patch
 from autoperf.revisions import Number, number, revision
 
@@ -31,7 +31,9 @@ class HostVersion:
 
 def host_version(root: Path, layout: Layout, source: Source) -> HostVersion:
     """By the tag or commit of its git; without, by which functions its source defines."""
-    text = asked(lambda: revision(root))
+    text: str | None = None
+    with guarded("host version"):
+        text = revision(root)
     tagged = number(text)
     if text and tagged is not None and layout.spans(tagged):
         return HostVersion(text, (tagged,), exact=True)
