@@ -1,4 +1,4 @@
-"""Each kind of stall is put down to what it came from, 19 times of 20."""
+"""Each kind of stall is put down to what it came from: five of each; `stalls.py` alone judges twenty."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from tests.judges.stalls import SCENARIOS, SHARE, UnfitError, judge
+from tests.judges.stalls import SCENARIOS, UnfitError, judge
 
-TIMES = 20
+TIMES = 5
 
 
 @pytest.mark.judge
@@ -20,4 +20,4 @@ def test_a_stall_of_a_known_cause_is_named_rightly(scenario: str) -> None:
     except UnfitError as error:
         pytest.skip(str(error))
     assert sum(said.values()) == TIMES
-    assert right >= SHARE * TIMES, said
+    assert right >= TIMES - 1, said
