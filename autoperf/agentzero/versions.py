@@ -32,7 +32,7 @@ class HostVersion:
 def host_version(root: Path, layout: Layout, source: Source) -> HostVersion:
     """By the tag or commit of its git; without, by which functions its source defines."""
     text: str | None = None
-    with guarded("host version"):
+    with guarded("service.version"):
         text = revision(root)
     tagged = number(text)
     if text and tagged is not None and layout.spans(tagged):
