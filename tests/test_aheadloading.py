@@ -306,6 +306,20 @@ def test_an_edit_at_the_very_last_moment_is_not_executed(host, base):
     assert len(base.RUNS) == 1
 
 
+def test_a_file_removed_while_it_is_executed_ahead_is_no_failure_of_ours(host, base, ahead, monkeypatch):
+    path = host.write("t.py", PURE.format("one"))
+    host.file(path, base.Tool)
+    find = host.module.get_abs_path
+
+    def get_abs_path(path):
+        (host.root / "t.py").unlink()
+        return find(path)
+
+    monkeypatch.setattr(host.module, "get_abs_path", get_abs_path)
+    assert not ahead.load(full(host, path))
+    assert not failures.as_rows()
+
+
 def test_what_fails_ahead_is_the_hosts_to_find(host, base, ahead, monkeypatch):
     monkeypatch.setattr(frames.host, "root", os.path.dirname(__file__))
     path = host.write("t.py", PURE.format("one"))

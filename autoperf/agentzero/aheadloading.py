@@ -100,8 +100,8 @@ class AheadLoading:
                 seconds = time.thread_time() - started
                 guards = self._loading.guards(executed)
                 return None if guards is None else (list(classes), guards, seconds)
-        except ImportError:
-            return None  # another source by now
+        except (ImportError, OSError):
+            return None  # another source by now, or none: the file was edited or removed meanwhile
         except Exception as error:
             failed("preload", error)
             return None
