@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from autoperf.insight.facts import Recommendation
-    from autoperf.runtime import Runtime
+    from autoperf.process.runtime import Runtime
 
 __all__ = [
     "__version__",
@@ -29,20 +29,20 @@ def instrument(root: str | PathLike[str] | None = None, **options: Any) -> Runti
     """Instrument the Agent Zero in folder ``root`` within this process and return the running `Runtime`.
 
     Without ``root`` the folder is looked for on ``sys.path`` and in the working directory. ``options`` are
-    the attributes of `autoperf.config.Config`, already typed, and win over the environment. Call it before
-    the host's modules are imported. A second call returns the first runtime; with ``AUTOPERF_DISABLED=1``
-    it is None.
+    the attributes of `autoperf.process.config.Config`, already typed, and win over the environment. Call it
+    before the host's modules are imported. A second call returns the first runtime; with
+    ``AUTOPERF_DISABLED=1`` it is None.
 
     Raises ``AutoperfError`` when there is no Agent Zero, ``TypeError`` for an unknown option.
     """
-    from autoperf import bootstrap
+    from autoperf.process import bootstrap
 
     return bootstrap.instrument(root, **options)
 
 
 def uninstrument() -> None:
     """Undo every patch of this process, to the identical original objects; harmless when there is none."""
-    from autoperf.runtime import current
+    from autoperf.process.runtime import current
 
     if (runtime := current()) is not None:
         runtime.stop()
@@ -53,7 +53,7 @@ def status() -> dict[str, Any] | None:
 
     None when the process is not instrumented.
     """
-    from autoperf.runtime import current
+    from autoperf.process.runtime import current
 
     runtime = current()
     return None if runtime is None else runtime.facts().as_row()
@@ -64,12 +64,12 @@ def recommendations() -> list[Recommendation]:
 
     It reads the local store, which can take seconds: not for an event loop.
     """
-    from autoperf.runtime import current
+    from autoperf.process.runtime import current
 
     runtime = current()
     if runtime is None:
         return []
-    from autoperf.advising import recommendations_for
+    from autoperf.insight.advice.collect import recommendations_for
 
     return recommendations_for(runtime)
 
@@ -82,12 +82,12 @@ def clear_cache(which: str | Iterable[str] | None = None) -> dict[str, int]:
     ``yaml``, ``tokens``, ... as far as their features are on. The next uses read again, nothing else changes.
     Raises ``ValueError``, which tells the names there are, for another one.
     """
-    from autoperf.runtime import current
+    from autoperf.process.runtime import current
 
     runtime = current()
     if runtime is None:
         return {}
-    from autoperf.controls import clear
+    from autoperf.process.controls import clear
 
     return clear(runtime, *([which] if isinstance(which, str) else which or ()))
 
@@ -98,7 +98,7 @@ def start_monitoring(interval: float | None = None) -> bool:
     Without ``interval`` the one that is configured. Raises ``ValueError`` for one that is not above 0.
     """
     from autoperf.monitor.monitor import checked
-    from autoperf.runtime import current
+    from autoperf.process.runtime import current
 
     checked(interval)
     runtime = current()
@@ -109,7 +109,7 @@ def start_monitoring(interval: float | None = None) -> bool:
 
 def stop_monitoring() -> None:
     """Take no more samples; harmless when none are taken."""
-    from autoperf.runtime import current
+    from autoperf.process.runtime import current
 
     if (runtime := current()) is not None:
         runtime.monitor.stop()

@@ -9,7 +9,7 @@ def main() -> int:
     """Run one command line from ``sys.argv`` and return the exit code."""
     arguments = sys.argv[1:]
     if arguments[:1] == ["run"] and arguments[1:2] not in (["-h"], ["--help"]):
-        from autoperf.launcher import run
+        from autoperf.process.launcher import run
 
         return run(arguments[1:])
     from autoperf.cli import main as command_line

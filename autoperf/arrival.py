@@ -73,7 +73,7 @@ def recognised(folder: str, packages: str) -> bool:
         sys.path.append(packages)
     found = False
     try:
-        from autoperf.bootstrap import recognise
+        from autoperf.process.bootstrap import recognise
 
         found = recognise(folder)
     finally:
@@ -110,8 +110,9 @@ def report(error: BaseException) -> None:
     """Only the launched process says that its interpreter cannot load autoperf; all others stay silent."""
     if os.environ.get("AUTOPERF_LAUNCH_PID") != str(os.getpid()):
         return
-    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "advice.py")
-    scope = {"__file__": source, "__name__": "autoperf_advice"}  # type: dict[str, Any]
+    package = os.path.dirname(os.path.abspath(__file__))
+    source = os.path.join(package, "process", "installation", "install_hint.py")
+    scope = {"__file__": source, "__name__": "autoperf_install_hint"}  # type: dict[str, Any]
     with open(source, "rb") as stream:
         exec(compile(stream.read(), source, "exec"), scope)
     scope["report"](error)

@@ -43,4 +43,4 @@ def fail_open(monkeypatch: pytest.MonkeyPatch) -> None:
 def both_ways(request, monkeypatch):
     """Files are looked at every time, as they are at first; or watched from the first time on."""
     if request.param == "watched":
-        monkeypatch.setattr("autoperf.vigil._PATIENCE", -1)
+        monkeypatch.setattr("autoperf.memo.watch._PATIENCE", -1)

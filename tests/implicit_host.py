@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from autoperf.agentzero import extensions, implicit
-from autoperf.agentzero.probe import Probe
-from autoperf.agentzero.tracebacks import without_our_frames
-from autoperf.patching import Patch, PatchSet
+from autoperf.instrumentation.agentzero.context import Probe
+from autoperf.instrumentation.agentzero.dispatch import extensible, extension_calls
+from autoperf.patching.patch import Patch, PatchSet
+from autoperf.patching.tracebacks import without_our_frames
 from tests.seam import module_of
 
 LOOKALIKE = Path(__file__).parent / "hosts/v0_9_9/helpers/extension.py"
@@ -190,11 +190,11 @@ class Host:
         self.probe = Probe(None)
         rows = []
         if instrumented:
-            calls = extensions.Cached(self.probe, self.probe.extension_classes, fast=True)
+            calls = extension_calls.Cached(self.probe, self.probe.extension_classes, fast=True)
             rows = [
                 Patch("implicit_extension:call_extensions_async", "extensions", calls.asynchronous),
                 Patch("implicit_extension:call_extensions_sync", "extensions", calls.synchronous),
-                Patch("implicit_extension:extensible", "extensions", implicit.decorating(self.probe)),
+                Patch("implicit_extension:extensible", "extensions", extensible.decorating(self.probe)),
             ]
         self.patches = PatchSet(rows)
         self.patches.start()

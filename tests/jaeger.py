@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from autoperf.store import Store
 from autoperf.telemetry import names
+from autoperf.telemetry.store.store import Store
 from tests.conventions import operation
 
 NAMES = ("jaeger-all-in-one", "all-in-one")

@@ -8,11 +8,11 @@ import time
 import types
 from pathlib import Path
 
-from autoperf.agentzero.codecache import CodeCache
-from autoperf.agentzero.loading import ClassLoading
-from autoperf.agentzero.sharedclasses import SharedLoading
-from autoperf.caching import Cache
-from autoperf.patching import Switch, replacement
+from autoperf.instrumentation.agentzero.loading.classes import ClassLoading
+from autoperf.instrumentation.agentzero.loading.code import CodeCache
+from autoperf.instrumentation.agentzero.loading.shared_classes import SharedLoading
+from autoperf.memo.cache import Cache
+from autoperf.patching.patch import Switch, replacement
 
 BY_PATH = """
 import importlib.util, inspect, os

@@ -14,12 +14,12 @@ from typing import Any
 
 import psutil
 
-from autoperf.agentzero import mcp, mcpkeep
-from autoperf.agentzero.mcplimits import Limits
-from autoperf.agentzero.mcpsessions.sessions import Sessions
-from autoperf.agentzero.probe import Probe
-from autoperf.agentzero.tracebacks import without_our_frames
-from autoperf.patching import Patch, PatchSet, wrapping
+from autoperf.instrumentation.agentzero.context import Probe
+from autoperf.instrumentation.agentzero.mcp import keep, lookup
+from autoperf.instrumentation.agentzero.mcp.limits import Limits
+from autoperf.instrumentation.agentzero.mcp.pool import Sessions
+from autoperf.patching.patch import Patch, PatchSet, wrapping
+from autoperf.patching.tracebacks import without_our_frames
 from tests import mcp_host
 
 SERVERS = Path(__file__).parent / "mcp_servers"
@@ -38,10 +38,10 @@ def feature(name: str, limits: Limits = Limits(), tracing: Any = None) -> Iterat
     """The host with ``mcp-keep``, ``mcp-standby`` or, as ``bare``, without; all servers gone afterwards."""
     probe = Probe(tracing)
     probe.mcp_limits = limits
-    rows = {"keep": [mcpkeep.keep], "standby": [mcpkeep.standby], "both": [mcpkeep.keep, mcpkeep.standby]}
+    rows = {"keep": [keep.keep], "standby": [keep.standby], "both": [keep.keep, keep.standby]}
     found = [row for make in rows.get(name, ()) for row in make(TARGETS, probe)]
     if tracing is not None:
-        found.insert(0, (TARGETS["session"], wrapping(mcp.session(probe))))
+        found.insert(0, (TARGETS["session"], wrapping(lookup.session(probe))))
     patches = PatchSet([Patch(target, name, build) for target, build in found])
     patches.start()
     probe.rows = patches.rows  # type: ignore[attr-defined]

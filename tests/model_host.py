@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
-from autoperf.agentzero import models
-from autoperf.agentzero.probe import Probe
-from autoperf.patching import Patch, PatchSet, wrapping
+from autoperf.instrumentation.agentzero.context import Probe
+from autoperf.instrumentation.agentzero.tracing import model_calls
+from autoperf.patching.patch import Patch, PatchSet, wrapping
 from tests.recording import RecordedSpan, Recording
 
 HOST = """
@@ -104,11 +104,11 @@ def patched(tracing: Recording) -> Iterator[Any]:
     sys.modules["a_small_host"] = module
     module.probe = probe = Probe(tracing)
     rows = {
-        "LiteLLMChatWrapper.unified_call": wrapping(models.call(probe)),
-        "acompletion": wrapping(models.request(probe)),
-        "_parse_chunk": models.chunk(probe),
-        "Agent.call_chat_model": wrapping(models.calling(probe, "chat")),
-        "Agent.call_utility_model": wrapping(models.calling(probe, "utility")),
+        "LiteLLMChatWrapper.unified_call": wrapping(model_calls.call(probe)),
+        "acompletion": wrapping(model_calls.request(probe)),
+        "_parse_chunk": model_calls.chunk(probe),
+        "Agent.call_chat_model": wrapping(model_calls.calling(probe, "chat")),
+        "Agent.call_utility_model": wrapping(model_calls.calling(probe, "utility")),
     }
     module.patches = PatchSet([Patch(f"a_small_host:{name}", "trace", build) for name, build in rows.items()])
     module.patches.start()

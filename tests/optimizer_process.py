@@ -37,7 +37,7 @@ def main(host_dir: Path, spec: dict, out: Path) -> None:
     })  # fmt: skip
     told = play(host, scenario)
     status = None
-    if "autoperf.runtime" in sys.modules:
+    if "autoperf.process.runtime" in sys.modules:
         import autoperf
 
         status = autoperf.status()

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from autoperf.agentzero import paths
-from autoperf.agentzero.probe import Probe
-from autoperf.patching import Patch, PatchSet
+from autoperf.instrumentation.agentzero.context import Probe
+from autoperf.instrumentation.agentzero.memos import paths
+from autoperf.patching.patch import Patch, PatchSet
 
 HOSTS = Path(__file__).resolve().parent / "hosts"
 PARTS = ("cache", "files", "projects", "plugins", "subagents")

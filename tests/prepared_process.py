@@ -79,16 +79,16 @@ def wait_for_the_second_call() -> None:
 
 
 def break_a_patch() -> None:
-    from autoperf import patching
+    from autoperf.patching import patch
 
-    original = patching.replacement
+    original = patch.replacement
 
     def replacement(raw: Any, build: Any, switch: Any, seam: str = "") -> Any:
         if seam == "agent:Agent.get_tool":
             raise RuntimeError("broken for this test")
         return original(raw, build, switch, seam)
 
-    patching.replacement = replacement
+    patch.replacement = replacement
 
 
 def fork(runtime: Any) -> None:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autoperf.processes import newest, unreported
-from autoperf.store import Store
+from autoperf.telemetry.store.processes import newest, unreported
+from autoperf.telemetry.store.store import Store
 from tests.interpreters import REPOSITORY
 from tests.trace_rows import keep, process, turn
 

@@ -11,11 +11,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from autoperf.agentzero import foldernames, promptfiles, promptsources, skillfiles
-from autoperf.agentzero.counters import Lookups
-from autoperf.agentzero.reliance import group_digest
-from autoperf.folders import Folders
-from autoperf.patching import Patch, PatchSet
+from autoperf.instrumentation.agentzero import known_sources
+from autoperf.instrumentation.agentzero.memos import folder_names, prompt_files
+from autoperf.instrumentation.agentzero.memos import skills as skillfiles
+from autoperf.memo.counters import Lookups
+from autoperf.memo.filesystems import Folders
+from autoperf.patching.patch import Patch, PatchSet
+from autoperf.patching.reliance import group_digest
 
 FILES = """
 import glob, importlib.util, json, os, re
@@ -151,11 +153,11 @@ class PromptHost:
         self.bare_skills = _module(f"bare_skills_{number}", SKILLS, base)
         self.counts = {name: Lookups() for name in ("prompts", "folders", "skills")}
         folders = Folders()
-        files = promptfiles.PromptFiles(
-            folders, self.counts["prompts"], _known(self.ours, promptsources.RELIES_ON)
+        files = prompt_files.PromptFiles(
+            folders, self.counts["prompts"], _known(self.ours, known_sources.RELIES_ON)
         )
-        names = foldernames.FolderNames(
-            folders, self.counts["folders"], _known(self.ours, foldernames.RELIES_ON)
+        names = folder_names.FolderNames(
+            folders, self.counts["folders"], _known(self.ours, folder_names.RELIES_ON)
         )
         skills = skillfiles.SkillFiles(
             folders,

@@ -113,7 +113,7 @@ def copies(objects: dict[str, Any]) -> dict[str, Any]:
 
 def main(host: Path, case: str) -> dict[str, Any]:
     import autoperf
-    from autoperf.agentzero import detect
+    from autoperf.instrumentation.agentzero import detect
 
     layout = detect(Path.cwd())
     assert layout is not None

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-from autoperf.patching import Patch, PatchSet
+from autoperf.patching.patch import Patch, PatchSet
 
 
 def module_of(name: str, source: str, **names: Any) -> ModuleType:

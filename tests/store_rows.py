@@ -8,7 +8,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-from autoperf.store import SpanRow
+from autoperf.telemetry.store.store import SpanRow
 
 
 def row(trace: int, span: int = 1, *, at: int = 0, parent: str | None = None, size: int = 10) -> SpanRow:
@@ -20,7 +20,8 @@ def row(trace: int, span: int = 1, *, at: int = 0, parent: str | None = None, si
 
 def python(code: str, *arguments: object, **options: object) -> subprocess.Popen[str]:
     prelude = (
-        "import os, sys, time, sqlite3\nfrom pathlib import Path\nfrom autoperf.store import Store, SpanRow\n"
+        "import os, sys, time, sqlite3\nfrom pathlib import Path\n"
+        "from autoperf.telemetry.store.store import Store, SpanRow\n"
         "home = Path(sys.argv[1])\n"
         "def row(trace, span=1):\n"
         "    return SpanRow(f'{trace:032x}', f'{span:016x}', None, 'n', 'internal', trace, trace + 5,\n"

@@ -9,14 +9,14 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from autoperf.config import Config
-from autoperf.store import Store
+from autoperf.process.config import Config
 from autoperf.telemetry import Telemetry
+from autoperf.telemetry.store.store import Store
 
 PRELUDE = """
 import os, sys, time, signal
 from pathlib import Path
-from autoperf.config import Config
+from autoperf.process.config import Config
 from autoperf.telemetry import Telemetry
 telemetry = Telemetry.start(Config(), resource={"service.version": "v9"}, snapshot=lambda: {"local": 3},
                             store_dir=Path(sys.argv[1]))

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from autoperf.agentzero.probe import Probe
-from autoperf.agentzero.throttle import Throttle
-from autoperf.patching import Switch, replacement, wrapping
+from autoperf.instrumentation.agentzero.context import Probe
+from autoperf.instrumentation.agentzero.streaming.throttle import Throttle
+from autoperf.patching.patch import Switch, replacement, wrapping
 
 SOURCE = """
 import asyncio, json

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from autoperf.store import Store
-from autoperf.tables import SpanRow
 from autoperf.telemetry import names
+from autoperf.telemetry.store.store import Store
+from autoperf.telemetry.store.tables import SpanRow
 
 T0 = 1_790_000_000_000_000_000
 MS = 1_000_000

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from autoperf.benchmark.rounds import BARE
-from autoperf.wording import is_number, printable
+from autoperf.benchmark.measure.rounds import BARE
+from autoperf.errors.wording import is_number, printable
 
 _WIDTH, _LEFT, _RIGHT, _TOP = 880, 300, 90, 90
 _ROW, _HEADING, _BAR = 24, 34, 12

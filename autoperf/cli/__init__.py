@@ -13,7 +13,7 @@ from typing import NoReturn, Protocol, cast
 
 from autoperf import __version__
 from autoperf.errors import AutoperfError, say
-from autoperf.launcher import LaunchError
+from autoperf.process.launcher import LaunchError
 
 # In the order in which people need them.
 VERBS = (
@@ -81,7 +81,7 @@ def _let_go() -> None:
 
 def command(verb: str) -> Command:
     """The module of ``verb``, one of `VERBS`."""
-    return cast(Command, import_module(f"autoperf.cli.{verb}"))
+    return cast(Command, import_module(f"autoperf.cli.verbs.{verb}"))
 
 
 def parser_of(verb: str) -> argparse.ArgumentParser:

@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import Any, Final, TypeVar
 
 from autoperf.errors.frames import OURS, described
-from autoperf.features import of_seam, way_out
-from autoperf.wording import printable
+from autoperf.errors.wording import printable
+from autoperf.process.features import of_seam, way_out
 
 _FRAMES_SHOWN: Final = 4
 _DISTINCT_FAILURES_KEPT: Final = 50

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import psutil
 
-from autoperf.monitor.limits import Limits
+from autoperf.monitor.cgroup import Limits
 
 INTERVAL_S: Final = 5.0
 # Of one core, for each thing that is read at that interval; only what is dear comes seldom, and what moves

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from autoperf.errors import guarded
 from autoperf.monitor.causes import Cause, Measured
-from autoperf.monitor.limits import Limits
+from autoperf.monitor.cgroup import Limits
 from autoperf.monitor.looks import Look, Stack, Whereabouts
 from autoperf.monitor.loops import THRESHOLD_S, Busy, Clock, Over, running
 from autoperf.monitor.threads import Snapshot, Usage, delay, own_usage, ready, snapshot, usage_of

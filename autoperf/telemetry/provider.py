@@ -19,11 +19,12 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.sdk.version import __version__ as sdk_version
 from opentelemetry.trace import SpanContext, Status
 
-from autoperf.store import SpanRow
-from autoperf.tables import OPEN
-from autoperf.telemetry import exporters, names
+from autoperf.telemetry import names
 from autoperf.telemetry.attributes import bounded, clean, put
+from autoperf.telemetry.export import exporters
 from autoperf.telemetry.spans import ERROR, KINDS, NAME_LENGTH, Above, Make, Source, Times
+from autoperf.telemetry.store.store import SpanRow
+from autoperf.telemetry.store.tables import OPEN
 from autoperf.telemetry.variables import Variables
 
 if TYPE_CHECKING:

@@ -7,20 +7,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from autoperf.config import Config
 from autoperf.errors import guarded, say
-from autoperf.features import way_out
+from autoperf.process.config import Config
+from autoperf.process.features import way_out
 from autoperf.telemetry import names
 from autoperf.telemetry.exits import Exits, finish_with_multiprocessing, tell_of_forks
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import Span
 
-    from autoperf.store import Store
-    from autoperf.telemetry.metrics import Metrics
-    from autoperf.telemetry.outlets import Outlets
+    from autoperf.telemetry.export.outlets import Outlets
+    from autoperf.telemetry.metrics.metrics import Metrics
     from autoperf.telemetry.provider import Processor
     from autoperf.telemetry.spans import ActiveSpan, Source
+    from autoperf.telemetry.store.store import Store
 
 EXIT_SECONDS: Final = 2.0
 
@@ -109,7 +109,7 @@ class Telemetry:
         return telemetry
 
     def _begin(self) -> None:
-        from autoperf.telemetry.outlets import Outlets
+        from autoperf.telemetry.export.outlets import Outlets
 
         outlets = Outlets(self._store_dir, self._config.store_max_mb << 20, self._report, self._snapshot)
         if self._with_spans:

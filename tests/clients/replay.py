@@ -276,9 +276,9 @@ async def _refused(litellm: Any, server: Server, one: Run) -> Any:
 
 def instrument() -> Any:
     """Put in place what the feature has, and nothing else."""
-    from autoperf.agentzero.probe import Probe
-    from autoperf.clients.streams import rows
-    from autoperf.patching import Patch, PatchSet
+    from autoperf.instrumentation.agentzero.context import Probe
+    from autoperf.instrumentation.clients.seams import rows
+    from autoperf.patching.patch import Patch, PatchSet
 
     probe = Probe(None, "turn")
     patches = PatchSet([Patch(target, "client", build, foreign=True) for target, build in rows({}, probe)])

@@ -35,8 +35,8 @@ told = {}
 counted = [0, 0]
 if waits:
     from types import SimpleNamespace
-    from autoperf.clients import modelclasses
-    from autoperf.patching import Patch, PatchSet
+    from autoperf.instrumentation.clients import model_classes as modelclasses
+    from autoperf.patching.patch import Patch, PatchSet
     kept = []
     class Seen(modelclasses.ModelClasses):
         def __init__(self, *args):

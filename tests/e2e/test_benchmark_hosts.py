@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from autoperf.benchmark import holding
-from autoperf.benchmark.conversation import tools
-from autoperf.benchmark.holding import Setting
-from autoperf.benchmark.pace import TENTHS
-from autoperf.benchmark.rounds import BARE
-from autoperf.benchmark.samples import CLIENT, FRAMEWORK, GROWTH, PEAK, START_CPU
-from autoperf.benchmark.scenarios import SCENARIOS
+from autoperf.benchmark.measure import run
+from autoperf.benchmark.measure.rounds import BARE
+from autoperf.benchmark.measure.run import Setting
+from autoperf.benchmark.measure.samples import CLIENT, FRAMEWORK, GROWTH, PEAK, START_CPU
+from autoperf.benchmark.model.pace import TENTHS
+from autoperf.benchmark.scenarios.conversation import tools
+from autoperf.benchmark.scenarios.scenario import SCENARIOS
 
 FOLDER = os.environ.get("AUTOPERF_AGENT_ZERO", "")
 CHECKOUTS = sorted(path.parent for path in Path(FOLDER).glob("*/run_ui.py")) if FOLDER else []
@@ -37,7 +37,7 @@ def test_short_and_start_in_every_api_of_the_model(checkout: Path, tmp_path: Pat
     done = subprocess.run(words, capture_output=True, text=True, timeout=1200, check=False)
     assert done.returncode == 0, done.stderr
     data = json.loads(done.stdout)["scenarios"]
-    providers = ["other", "openai"] if holding.speaks_responses(checkout) else ["other"]
+    providers = ["other", "openai"] if run.speaks_responses(checkout) else ["other"]
     assert [(one["scenario"], one["provider"]) for one in data] == [
         *(("short", provider) for provider in providers),
         ("start", "other"),
@@ -58,7 +58,7 @@ def test_short_and_start_in_every_api_of_the_model(checkout: Path, tmp_path: Pat
 @pytest.mark.parametrize("checkout", CHECKOUTS, ids=lambda path: path.name)
 def test_tenths_of_a_long_answer_and_the_client_alone(checkout: Path, tmp_path: Path) -> None:
     scenario = dataclasses.replace(SCENARIOS["huge"], conversation=lambda: tools(0, 1, 9_000))
-    sample = holding.hold(scenario, Setting(checkout, tmp_path), BARE)
+    sample = run.hold(scenario, Setting(checkout, tmp_path), BARE)
     assert len(sample.tenths) == TENTHS
     assert min(sample.tenths) > 0
     assert sample.values[GROWTH] > 1, "every generation parses the growing reply from its beginning"

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from autoperf.benchmark import toolfiles
-from autoperf.benchmark.checkout import run
-from autoperf.benchmark.conversation import Conversation, Turn, answer, call, echo
-from autoperf.benchmark.instrumented import prefix
+from autoperf.benchmark.host.run import run
+from autoperf.benchmark.parts.instrumented import prefix
+from autoperf.benchmark.scenarios import tool_files
+from autoperf.benchmark.scenarios.conversation import Conversation, Turn, answer, call, echo
 from autoperf.telemetry import names
 from tests.conventions import operation, violations
 from tests.jaeger import Jaeger, Traces, collected, needs_jaeger
@@ -41,7 +41,7 @@ def conversation() -> Conversation:
         answer("The private half is done."),
         answer("All done."),
     )
-    files = {toolfiles.ECHO_FILE: toolfiles.ECHO, toolfiles.FAILS_FILE: toolfiles.FAILS}
+    files = {tool_files.ECHO_FILE: tool_files.ECHO, tool_files.FAILS_FILE: tool_files.FAILS}
     turns = (Turn("Something private.", replies), Turn("Thank you.", (answer("You are welcome."),)))
     return Conversation("traced", turns, files)
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from autoperf.benchmark import completions, responses
-from autoperf.benchmark.conversation import tools
-from autoperf.benchmark.instrumented import measure
-from autoperf.store import Store
+from autoperf.benchmark.model import completions, responses
+from autoperf.benchmark.parts.instrumented import measure
+from autoperf.benchmark.scenarios.conversation import tools
 from autoperf.telemetry import names
+from autoperf.telemetry.store.store import Store
 
 FOLDER = os.environ.get("AUTOPERF_AGENT_ZERO", "")
 CHECKOUTS = sorted(path.parent for path in Path(FOLDER).glob("*/run_ui.py")) if FOLDER else []

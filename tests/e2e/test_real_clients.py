@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from autoperf.benchmark.checkout import interpreter
+from autoperf.benchmark.host.run import interpreter
 from tests.clients.corpus import ANSWERS
 
 FOLDER = os.environ.get("AUTOPERF_AGENT_ZERO", "")

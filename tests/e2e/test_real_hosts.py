@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from autoperf.benchmark.changes import CHANGES
-from autoperf.benchmark.checkout import interpreter
-from autoperf.benchmark.conversation import CONVERSATIONS, tools
-from autoperf.benchmark.instrumented import measure
-from autoperf.benchmark.situations import SECRET, SITUATIONS
+from autoperf.benchmark.host.run import interpreter
+from autoperf.benchmark.parts.instrumented import measure
+from autoperf.benchmark.scenarios.conversation import CONVERSATIONS, tools
+from autoperf.benchmark.scenarios.situations import SECRET, SITUATIONS
+from tests.benchmarks.conversations.changes import CHANGES
 
 FOLDER = os.environ.get("AUTOPERF_AGENT_ZERO", "")
 CHECKOUTS = sorted(path.parent for path in Path(FOLDER).glob("*/run_ui.py")) if FOLDER else []

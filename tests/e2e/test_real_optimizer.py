@@ -17,13 +17,14 @@ from typing import Any
 
 import pytest
 
-from autoperf.agentzero.optimizer import ACTIONS, DESCRIPTION, NAME, function_tool
-from autoperf.benchmark import instrumented, toolfiles
-from autoperf.benchmark.checkout import Run, interpreter, run
-from autoperf.benchmark.conversation import Conversation, Turn, answer, call, echo
-from autoperf.benchmark.process import HostProcess
-from autoperf.benchmark.server import is_chat
-from autoperf.benchmark.transcript import transcript
+from autoperf.benchmark.host.process import HostProcess
+from autoperf.benchmark.host.run import Run, interpreter, run
+from autoperf.benchmark.measure.transcript import transcript
+from autoperf.benchmark.model.server import is_chat
+from autoperf.benchmark.parts import instrumented
+from autoperf.benchmark.scenarios import tool_files
+from autoperf.benchmark.scenarios.conversation import Conversation, Turn, answer, call, echo
+from autoperf.instrumentation.agentzero.tool import ACTIONS, DESCRIPTION, NAME, function_tool
 
 FOLDER = os.environ.get("AUTOPERF_AGENT_ZERO", "")
 CHECKOUTS = sorted(path.parent for path in Path(FOLDER).glob("*/run_ui.py")) if FOLDER else []
@@ -84,7 +85,7 @@ def conversation() -> Conversation:
                 ),
             ),
         ),
-        {toolfiles.ECHO_FILE: toolfiles.ECHO},
+        {tool_files.ECHO_FILE: tool_files.ECHO},
     )
 
 

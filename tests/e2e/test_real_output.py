@@ -12,24 +12,25 @@ from pathlib import Path
 
 import pytest
 
-from autoperf.agentzero import detect, includes, logvalues, masking, printing
-from autoperf.agentzero.layout import Source
-from autoperf.agentzero.sources import text_digest
+from autoperf.instrumentation.agentzero import detect
+from autoperf.instrumentation.agentzero.layout import Source
+from autoperf.instrumentation.agentzero.logging import console, log_text, log_values, masking
+from autoperf.patching.sources import text_digest
 
 FOLDER = os.environ.get("AUTOPERF_AGENT_ZERO", "")
 CHECKOUTS = sorted(path.parent for path in Path(FOLDER).glob("*/run_ui.py")) if FOLDER else []
 KNOWN: dict[str, Container[str]] = {
     "mask_method": masking.METHODS,
     "mask_function": masking.FUNCTIONS,
-    "cut": logvalues.CUTS,
-    "colour": printing.COLOURS,
-    "html": printing.WRITERS,
-    "includes": includes.KNOWN,
+    "cut": log_values.CUTS,
+    "colour": console.COLOURS,
+    "html": console.WRITERS,
+    "includes": log_text.KNOWN,
 }
 BESIDE: dict[str, Container[str]] = {
     "secrets:get_secrets_manager": masking.LOOKUPS,
-    "log:_truncate_key": logvalues.KEYS,
-    "strings:sanitize_string": printing.SANITIZERS,
+    "log:_truncate_key": log_values.KEYS,
+    "strings:sanitize_string": console.SANITIZERS,
     **{f"secrets:SecretsManager.{name}": known for name, known in masking.MANAGERS.items()},
 }
 
@@ -39,7 +40,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def source_of(root: Path, target: str) -> str:
-    """The digest of a function's source, decorators included; as `autoperf.agentzero.sources.digest`."""
+    """The digest of a function's source, decorators included; as `autoperf.patching.sources.digest`."""
     module, _, name = target.partition(":")
     text = root.joinpath(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8")
     body, found = ast.parse(text).body, None

@@ -17,15 +17,15 @@ from typing import Any
 
 import pytest
 
-from autoperf.agentzero import roots, streaming
-from autoperf.agentzero.growing import GrowingTexts
-from autoperf.agentzero.sources import text_digest
-from autoperf.agentzero.streaming import Bounds
-from autoperf.patching import Patch, PatchSet
+from autoperf.instrumentation.agentzero.streaming import object_starts, reply_parsing
+from autoperf.instrumentation.agentzero.streaming.reply_parsing import Bounds
+from autoperf.memo.prefix import GrowingTexts
+from autoperf.patching.patch import Patch, PatchSet
+from autoperf.patching.sources import text_digest
 from tests.growing_replies import interleaved, load, outcome, request, soup
 
 FOLDER = os.environ.get("AUTOPERF_AGENT_ZERO", "")
-BOUNDS = (Bounds(1, 10, 1), Bounds(1, 11, 7), Bounds(4, 24, 16), streaming.BOUNDS)
+BOUNDS = (Bounds(1, 10, 1), Bounds(1, 11, 7), Bounds(4, 24, 16), reply_parsing.BOUNDS)
 SCAN = "_json_root_object_starts"
 
 pytestmark = pytest.mark.skipif(
@@ -47,7 +47,7 @@ def fuzz(path: Path, prefixes: int, seed: Any) -> tuple[int, int, int]:
         module = load(path)
         cls, bare, texts = module.DirtyJson, module.DirtyJson.parse, GrowingTexts(key_size=bounds.smallest)
         target = f"{module.__name__}:DirtyJson.parse"
-        patches = PatchSet([Patch(target, "streaming", streaming.parsing(texts, bounds))])
+        patches = PatchSet([Patch(target, "streaming", reply_parsing.parsing(texts, bounds))])
         patches.start()
         assert {row.state for row in patches.rows} == {"applied"}, patches.rows[0].reason
         while done < prefixes * (number + 1) // len(BOUNDS):
@@ -86,7 +86,9 @@ def fuzz_scan(path: Path, prefixes: int, seed: Any) -> int:
         if module is None:
             return 0
         bare, texts, rng = getattr(module, SCAN), GrowingTexts(key_size=1), random.Random(seed)
-        patches = PatchSet([Patch(f"{module.__name__}:{SCAN}", "streaming", roots.scanning(texts, 1))])
+        patches = PatchSet(
+            [Patch(f"{module.__name__}:{SCAN}", "streaming", object_starts.scanning(texts, 1))]
+        )
         patches.start()
         assert {row.state for row in patches.rows} == {"applied"}, patches.rows[0].reason
         done = 0

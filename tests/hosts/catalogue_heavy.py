@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from generations import Generation
 from scenario import Scenario, call, simple
 
-# One package a scenario: what was imported stays so. All are names that `autoperf.agentzero.imports` knows.
+# One package a scenario: what was imported stays so. All are names that `autoperf.instrumentation.agentzero.startup.lazy_imports` knows.
 WHOLE = "class Model:\n    def __init__(self, name='m'):\n        self.name = name\n"
 BROKEN = {
     "import_error": "raise ImportError('libcudart.so.12: cannot open shared object file')\n",

@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
-from autoperf.agentzero import extensions, interventions, tools
-from autoperf.agentzero.probe import Probe
-from autoperf.agentzero.turn import Turn
-from autoperf.config import Config
-from autoperf.patching import Switch, replacement
+from autoperf.instrumentation.agentzero.context import Probe
+from autoperf.instrumentation.agentzero.dispatch import extension_calls as extensions
+from autoperf.instrumentation.agentzero.dispatch import interventions
+from autoperf.instrumentation.agentzero.tracing import tool_lookup
+from autoperf.instrumentation.agentzero.tracing.turn import Turn
+from autoperf.patching.patch import Switch, replacement
+from autoperf.process.config import Config
 from autoperf.telemetry import Telemetry
 
 pytest.importorskip("pytest_benchmark")
@@ -131,7 +133,7 @@ def test_get_tool_with_tracing(multiples, probe):
             return Tool()
 
     bare, agent = Agent.get_tool, Agent()
-    ours = replacement(bare, tools.lookup(probe, None), Switch(), "get_tool")
+    ours = replacement(bare, tool_lookup.lookup(probe, None), Switch(), "get_tool")
 
     async def calling(get_tool: Callable[..., Any]) -> None:
         get_tool(agent, name="a_tool")

@@ -10,15 +10,17 @@ from typing import Any
 
 import pytest
 
-from autoperf.agentzero import interventions, streaming
-from autoperf.agentzero.growing import GrowingTexts
-from autoperf.agentzero.probe import Probe
-from autoperf.agentzero.sources import digest
-from autoperf.patching import Switch, replacement
-from tests import loaders, test_extension_points
+from autoperf.instrumentation.agentzero.context import Probe
+from autoperf.instrumentation.agentzero.dispatch import interventions
+from autoperf.instrumentation.agentzero.streaming import reply_parsing
+from autoperf.memo.prefix import GrowingTexts
+from autoperf.patching.patch import Switch, replacement
+from autoperf.patching.sources import digest
+from tests import loaders
 from tests.growing_replies import load
+from tests.instrumentation.agentzero.dispatch import test_extension_spans
+from tests.instrumentation.agentzero.streaming.test_reply_parsing import PARSERS, Parsers
 from tests.path_hosts import Pair, agent
-from tests.test_streaming import PARSERS, Parsers
 
 TOOL = "import the_base\nimport os, re, json\nfrom typing import Any\n" + "".join(
     f"def helper_{n}(text: str) -> Any:\n    return re.sub('a', 'b', text)\n" for n in range(8)
@@ -68,7 +70,7 @@ def test_get_tool(compare, base, tmp_path):
 
 def test_extension_call_without_extensions(compare, tmp_path, monkeypatch):
     pair = Pair("v0_9_8", tmp_path, monkeypatch)
-    host = test_extension_points.Host(pair)
+    host = test_extension_spans.Host(pair)
     who = agent("p")
 
     def calling(call: Callable[..., Any]) -> Callable[[], Any]:
@@ -113,9 +115,9 @@ def test_handle_intervention_idle(compare):
 def test_streaming_parse_per_chunk(compare, monkeypatch):
     path, variant = PARSERS[sorted(PARSERS)[0]]
     module = load(path)
-    monkeypatch.setitem(streaming.VARIANTS, digest(module), variant)
+    monkeypatch.setitem(reply_parsing.VARIANTS, digest(module), variant)
     chunks = ['{"thoughts": ["' + "some words " * n for n in range(40, 240, 4)]
-    parsers = Parsers(module, GrowingTexts(), streaming.BOUNDS)
+    parsers = Parsers(module, GrowingTexts(), reply_parsing.BOUNDS)
     assert parsers.state == "applied"
 
     def parsing(parse: Callable[..., Any]) -> Callable[[], Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from autoperf.agentzero.probe import Probe
+from autoperf.instrumentation.agentzero.context import Probe
 from autoperf.telemetry import Telemetry
 from tests.telemetry_process import begin, stored
 from tests.turns.host import Host

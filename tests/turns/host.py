@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
-from autoperf.agentzero import extensions, turns
-from autoperf.agentzero.points import Points
-from autoperf.agentzero.probe import Probe
-from autoperf.patching import Switch, replacement
+from autoperf.instrumentation.agentzero.context import Probe
+from autoperf.instrumentation.agentzero.dispatch import extension_calls
+from autoperf.instrumentation.agentzero.dispatch.extension_spans import Points
+from autoperf.instrumentation.agentzero.tracing import turns
+from autoperf.patching.patch import Switch, replacement
 
 Body = Callable[[], Awaitable[Any]]
 
@@ -29,7 +30,7 @@ class Host:
             def __init__(self, agent: Any) -> None:
                 self.agent = agent
 
-        made = replacement(Extension.__init__, extensions.instances(probe), Switch())
+        made = replacement(Extension.__init__, extension_calls.instances(probe), Switch())
         Extension.__init__ = made  # type: ignore[method-assign]
         self.base: Any = Extension
 

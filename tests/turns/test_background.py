@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from autoperf.agentzero import models, turns
-from autoperf.agentzero.probe import Step
-from autoperf.agentzero.streams import Stream
+from autoperf.instrumentation.agentzero.context import Step
+from autoperf.instrumentation.agentzero.tracing import model_calls, turns
+from autoperf.instrumentation.agentzero.tracing.stream_stats import Stream
 from autoperf.telemetry import Telemetry, names
 from tests.telemetry_process import stored
 from tests.turns.host import Host, nothing, sleeping
@@ -169,7 +169,7 @@ def test_the_first_thing_such_a_task_does_knows_who_does_it(host: Host, told: An
         callers.append(host.probe.caller.get())
 
     async def execute(self: Any) -> None:
-        tasks.append(asyncio.create_task(models.calling(host.probe, "utility")(utility, None, (), {})))
+        tasks.append(asyncio.create_task(model_calls.calling(host.probe, "utility")(utility, None, (), {})))
 
     host.extend("monologue_end", "Memorize", execute)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from autoperf.agentzero.probe import Probe
+from autoperf.instrumentation.agentzero.context import Probe
 from autoperf.telemetry import Telemetry, names
 from tests.telemetry_process import stored
 from tests.turns.host import Host, nothing, sleeping

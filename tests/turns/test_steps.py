@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from autoperf.agentzero import turns
-from autoperf.agentzero.probe import Probe
+from autoperf.instrumentation.agentzero.context import Probe
+from autoperf.instrumentation.agentzero.tracing import turns
 from autoperf.telemetry import names
 from tests.telemetry_process import stored
 from tests.turns.host import Host, nothing

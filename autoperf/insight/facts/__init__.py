@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
-    from autoperf.insight.statistics import Timing
+    from autoperf.insight.traces.timings import Timing
 
 Weight = Literal["high", "medium", "low"]
 # Of fewer nothing is concluded.

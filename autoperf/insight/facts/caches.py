@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from autoperf.wording import count, is_number
+from autoperf.errors.wording import count, is_number
 
 # Of several processes the newest one's.
 _LAST_ONLY: Final = frozenset({"currsize", "maxsize", "ttl"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from autoperf.wording import percent
+from autoperf.errors.wording import percent
 
 # Of the causes that `monitor.causes` knows, those in which no code of anybody's blocked the loop.
 MACHINE: Final[Mapping[str, str]] = {

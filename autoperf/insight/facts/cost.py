@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from autoperf.wording import is_number
+from autoperf.errors.wording import is_number
 
 _SHOWN: Final = 3
 

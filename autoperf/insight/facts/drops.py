@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from autoperf.wording import count, is_number, printable
+from autoperf.errors.wording import count, is_number, printable
 
 
 def drops(record: Mapping[str, Any]) -> list[str]:

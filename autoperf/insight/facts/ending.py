@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from autoperf.wording import duration, is_number
+from autoperf.errors.wording import duration, is_number
 
-# What the system says of a pid: see `autoperf.processes.life`.
+# What the system says of a pid: see `autoperf.telemetry.store.processes.life`.
 ALIVE: Final = "alive"
 STOPPED: Final = "stopped"
 GONE: Final = "gone"

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from autoperf.features import FEATURES, way_out
-from autoperf.wording import printable
+from autoperf.errors.wording import printable
+from autoperf.process.features import FEATURES, way_out
 
 Row = Mapping[str, Any]
 # There, but other code than is known; ours failed. The host's own code runs in its place.

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from autoperf.errors import told
+from autoperf.errors.wording import printable
 from autoperf.insight.facts.caches import Cache, caches
 from autoperf.insight.facts.cost import Cost, costs
 from autoperf.insight.facts.drops import drops
@@ -15,7 +16,6 @@ from autoperf.insight.facts.ending import Ending, ending
 from autoperf.insight.facts.host import version
 from autoperf.insight.facts.patches import Patches, patches
 from autoperf.insight.facts.stalls import Stalls, stalls
-from autoperf.wording import printable
 
 
 @dataclass(frozen=True)

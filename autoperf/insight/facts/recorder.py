@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from autoperf.wording import is_number
+from autoperf.errors.wording import is_number
 
 # The record of a process is begun beside its first span, not before it.
 _SLACK_S: Final = 2.0

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from autoperf.errors.wording import count, is_number, printable
 from autoperf.insight.facts.causes import on_cpu, told
-from autoperf.wording import count, is_number, printable
 
 
 @dataclass(frozen=True)

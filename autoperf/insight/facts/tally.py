@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from autoperf.errors.wording import count, short_count
 from autoperf.telemetry import names
-from autoperf.wording import count, short_count
 
 # A span with one of these says nothing of how long its work takes.
 _UNTIMED: Final = (names.CUT_OFF, names.OPEN, names.INTERRUPTED)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from autoperf.wording import count, is_number
+from autoperf.errors.wording import count, is_number
 
 
 def tool_use(record: Mapping[str, Any]) -> str:

@@ -1,7 +1,0 @@
-"""The known generations, newest first."""
-
-from autoperf.agentzero.layouts.v0_8 import V0_8
-from autoperf.agentzero.layouts.v0_9_3 import V0_9_3
-from autoperf.agentzero.layouts.v0_9_9 import V0_9_9
-
-LAYOUTS = (V0_9_9, V0_9_3, V0_8)

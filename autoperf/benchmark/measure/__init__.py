@@ -1,0 +1,1 @@
+"""Rounds, samples, results."""

@@ -1,0 +1,1 @@
+"""What is said to the host, and what it must answer."""

@@ -1,0 +1,1 @@
+"""Recommendations from the facts of a process."""

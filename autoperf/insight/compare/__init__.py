@@ -1,0 +1,1 @@
+"""Two periods or processes side by side."""

@@ -1,0 +1,1 @@
+"""One report of a process: text, JSON, page."""

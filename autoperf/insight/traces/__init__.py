@@ -1,0 +1,1 @@
+"""Spans as trees: shares, layers, the critical path."""

@@ -1,0 +1,1 @@
+"""What is patched, package by package."""

@@ -1,0 +1,1 @@
+"""What the host is doing: turns, tools and models under way."""

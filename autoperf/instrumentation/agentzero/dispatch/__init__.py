@@ -1,0 +1,1 @@
+"""Extension points, interventions, and what the host calls by name."""

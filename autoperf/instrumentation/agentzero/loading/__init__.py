@@ -1,0 +1,1 @@
+"""Classes and modules that the host loads at every call."""

@@ -1,0 +1,1 @@
+"""What the host writes to its console, its log and its secrets filter."""

@@ -1,0 +1,1 @@
+"""Results of the host that are kept while their inputs are unchanged."""

@@ -1,0 +1,205 @@
+"""What branch, commit, tags and remote of a git repository depend on, and whether it has changed."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from autoperf.memo.stamps import ABSENT, Stamp, newest, signature
+
+_HEAD: Final = re.compile(r"(?:ref: refs/heads/(?P<branch>[^\s\0]+)|(?P<commit>[0-9a-f]{40}))\n?")
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}\n?")
+_INCLUDE: Final = re.compile(r"^\s*\[\s*include", re.IGNORECASE | re.MULTILINE)
+# A repository with one of these is read by rules of its own: other stores of refs or objects.
+_UNUSUAL: Final = ("reftable", "refs/replace", "objects/info/alternates", "info/grafts")
+_LISTED: Final = ("config", "packed-refs", "shallow", "objects/pack", *_UNUSUAL)
+_SYSTEM: Final = ("/etc/gitconfig", "/usr/local/etc/gitconfig", "/opt/homebrew/etc/gitconfig")
+_ZONE: Final = "/etc/localtime"
+_TAGS_AT_MOST: Final = 2_000
+# Variables of git for its transports, its editors and its own log; any other may change what a repository is.
+_HARMLESS: Final = (
+    "ASKPASS", "AUTHOR_", "COMMITTER_", "CURL_", "EDITOR", "HTTP_", "LFS_", "PAGER", "PYTHON_REFRESH",
+    "SEQUENCE_EDITOR", "SSH", "SSL_", "TERMINAL_PROMPT", "TRACE",
+)  # fmt: skip
+
+
+class Repository:
+    """The files that ``root``'s git state depends on; see gitrepository-layout(5).
+
+    What they hold is read once, when the repository is looked at for the first time: as long as `stamp`
+    stays the same, so does it.
+    """
+
+    def __init__(self, root: str, paths: list[str], folder: str, common: str) -> None:
+        self._root = root
+        self._paths = paths
+        self._folder = folder
+        self._tags = f"{common}/refs/tags"
+
+    @classmethod
+    def at(cls, root: str) -> Repository | None:
+        """The repository whose work tree is ``root``; None for one that is not of the usual kind."""
+        folder = _folder(root)
+        if folder is None:
+            return None
+        common = _common(folder)
+        head = _HEAD.fullmatch(_text(f"{folder}/HEAD"))
+        if head is None:
+            return None
+        paths = [f"{folder}/HEAD", f"{folder}/commondir"]
+        if os.path.isfile(f"{root}/.git"):
+            paths.append(f"{root}/.git")
+        configs = [f"{common}/config", f"{folder}/config.worktree", *_user_configs()]
+        paths += [f"{common}/{name}" for name in _LISTED] + configs + [_ZONE]
+        commit = head["commit"]
+        if head["branch"]:
+            reference = f"{common}/refs/heads/{head['branch']}"
+            paths.append(reference)
+            commit = _text(reference).strip() or _packed(common, f"refs/heads/{head['branch']}")
+        if commit is None or not _COMMIT.fullmatch(commit):
+            return None
+        # How far a hash is shortened depends on the other objects that begin like it.
+        paths.append(f"{common}/objects/{commit[:2]}")
+        if any(os.path.exists(f"{common}/{name}") for name in _UNUSUAL):
+            return None
+        if any(_INCLUDE.search(_text(config)) for config in configs):
+            return None
+        return cls(root, paths, folder, common)
+
+    def paths(self) -> list[str] | None:
+        """Everything that `stamp` depends on; None when there is too much of it to look at."""
+        tags = [path for path, _ in _tags(self._tags)]
+        if len(tags) > _TAGS_AT_MOST:
+            return None
+        return [self._root, self._folder, *self._paths, *tags]
+
+    def stamp(self) -> Stamp | None:
+        """How all of it looks now; None when there are too many tags to look at.
+
+        Besides times, sizes and inodes this is who owns what: git refuses the repositories of others.
+        """
+        marks: list[Any] = [_owner(self._root), _owner(self._folder)]
+        latest = 0
+        for path in self._paths:
+            mark = _mark(path)
+            marks.append(mark)
+            if mark is not None:
+                latest = max(latest, newest(mark))
+        for path, mark in _tags(self._tags):
+            marks.append((path, mark))
+            if mark is not None:
+                latest = max(latest, newest(mark))
+            if len(marks) > _TAGS_AT_MOST:
+                return None
+        return Stamp(tuple(marks), latest)
+
+
+class Surroundings:
+    """What of this process git's answers depend on, worked out again when the environment is another."""
+
+    def __init__(self) -> None:
+        self._known: tuple[Any, bool] = (None, False)
+
+    def now(self) -> tuple[Any, ...] | None:
+        """Values to compare; None where git's answers may depend on anything else."""
+        environ = os.environ
+        table = getattr(environ, "_data", environ)
+        # A copy shares its values with the table, so equal ones are found so without being read.
+        before, usual = self._known
+        if before != table:
+            usual = _usual(table)
+            self._known = dict(table), usual
+        if not usual:
+            return None
+        look = environ.get
+        return (
+            look("HOME"), look("XDG_CONFIG_HOME"), look("PATH"), look("TZ"), time.tzname, time.timezone,
+            os.geteuid() if hasattr(os, "geteuid") else 0,
+        )  # fmt: skip
+
+
+def _usual(table: Iterable[Any]) -> bool:
+    for name in table:
+        text = name if isinstance(name, str) else os.fsdecode(name)
+        if text.startswith("GIT_") and not text[4:].startswith(_HARMLESS):
+            return False
+    return True
+
+
+def _folder(root: str) -> str | None:
+    place = f"{root}/.git"
+    if os.path.isdir(place):
+        return place
+    pointer = _text(place)
+    if not pointer.startswith("gitdir:"):
+        return None
+    return os.path.normpath(os.path.join(root, pointer.partition(":")[2].strip()))
+
+
+def _common(folder: str) -> str:
+    named = _text(f"{folder}/commondir").strip()
+    return os.path.normpath(os.path.join(folder, named)) if named else folder
+
+
+def _packed(common: str, reference: str) -> str | None:
+    for line in _text(f"{common}/packed-refs").splitlines():
+        commit, _, name = line.partition(" ")
+        if name.strip() == reference:
+            return commit
+    return None
+
+
+def _user_configs() -> Iterator[str]:
+    home = os.environ.get("HOME", "")
+    for folder in dict.fromkeys((home, os.path.expanduser("~"))):
+        yield f"{folder}/.gitconfig"
+        yield f"{folder}/.config/git/config"
+    if os.environ.get("XDG_CONFIG_HOME"):
+        yield f"{os.environ['XDG_CONFIG_HOME']}/git/config"
+    yield from _SYSTEM
+
+
+def _tags(folder: str) -> Iterator[tuple[str, tuple[int, ...] | None]]:
+    # Folders too: git replaces files by renaming, which shows there even where a file looks the same.
+    yield folder, _mark(folder)
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        if entry.is_dir():
+            yield from _tags(entry.path)
+        else:
+            yield entry.path, _mark(entry.path)
+
+
+def _mark(path: str) -> tuple[int, ...] | None:
+    try:
+        seen = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return (*signature(seen), seen.st_uid)
+
+
+def _owner(path: str) -> tuple[int, ...] | None:
+    try:
+        seen = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return seen.st_dev, seen.st_ino, seen.st_uid, seen.st_mode
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8", "surrogateescape")
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return ""
+
+
+def settled(stamp: Stamp) -> bool:
+    """Whether a change from now on is sure to show."""
+    return stamp is not ABSENT and stamp.settled(time.time_ns())

@@ -1,0 +1,132 @@
+"""YAML that was read before: the same text gives a fresh copy of the same result."""
+
+from __future__ import annotations
+
+import inspect
+import marshal
+import pickle
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from types import ModuleType
+from typing import Any, Final
+
+from autoperf.errors import AutoperfError, guarded
+from autoperf.instrumentation.agentzero.conflicts import unless_cached
+from autoperf.instrumentation.agentzero.context import Probe
+from autoperf.memo.lru import Recent
+from autoperf.patching.patch import Switch, expect_parameters
+from autoperf.patching.sources import digest
+
+SEAM: Final = "yaml"
+_CHARACTERS: Final = 4_000_000
+_ENTRY: Final = 500
+# By source: functions that hand their one text to PyYAML's safe_load, and the tags of the original.
+KNOWN: Final = {
+    # helpers.yaml.loads, v0.9.9 - v2.6
+    "b83bc247a1ae611122c990944fcc0ce04cd52bc1d1a5710bdeaa333199ffbccd",
+    # parse_frontmatter of skills, v0.9.8 - v1.13 and v1.14 - v2.6
+    "3d04f6d993bacd4c4a5e84700bc55ba7b3879ff3632b86dca6b8c3122072dfce",
+    "050a1c90c01bdd2c4d4b523f7beee34206c4a291065f286885b34778f10180da",
+}
+
+Read = Callable[[str], Any]
+Copy = Callable[[], Any]
+Build = Callable[[Any, Switch], Any]
+
+
+def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]]:
+    """For functions of one YAML text: ``yaml`` returns what it says, ``frontmatter`` that and its errors."""
+    if "yaml" in targets:
+        yield targets["yaml"], _reading("text", lambda _result: True, probe)
+    if "frontmatter" in targets:
+        frontmatter = _reading("frontmatter_text", lambda result: not result[1], probe)
+        yield targets["frontmatter"], unless_cached(probe.root, frontmatter)
+
+
+def _reading(
+    parameter: str, sound: Callable[[Any], bool], probe: Probe
+) -> Callable[[Read, Switch], Callable[..., Any]]:
+    """Replaces a function of one text; only what is ``sound`` is kept, what is raised passes."""
+    counter = probe.memo(SEAM)
+
+    def build(original: Read, _switch: Switch) -> Callable[..., Any]:
+        expect_parameters(original, parameter)
+        if digest(original) not in KNOWN:
+            raise AutoperfError("another way of reading YAML than the ones that are known")
+        grammar = _Grammar(original)
+        kept: Recent[str, Copy] = Recent(_CHARACTERS, lambda text, _copy: len(text) + _ENTRY)
+        probe.clears(SEAM, kept.clear)
+
+        def read(call: Any, text: Any) -> Any:
+            if type(text) is not str:
+                return call(text)
+            copy = None
+            with guarded(SEAM):
+                copy = kept.get(text) if grammar.is_itself() else None
+            counter.count(hit=copy is not None)
+            if copy is not None:
+                return copy()
+            result = call(text)
+            with guarded(SEAM):
+                if sound(result) and grammar.is_itself():
+                    frozen = _frozen(result)
+                    if frozen is not None:
+                        kept.put(text, frozen)
+            return result
+
+        if parameter == "text":
+            return read
+
+        def read_frontmatter(call: Any, frontmatter_text: Any) -> Any:
+            return read(call, frontmatter_text)
+
+        return read_frontmatter
+
+    return build
+
+
+def _frozen(value: Any) -> Copy | None:
+    """What makes a fresh copy of ``value``, shared parts shared again; None where there is no such thing."""
+    try:
+        return partial(marshal.loads, marshal.dumps(value))
+    except ValueError:
+        pass
+    # Dates are all that PyYAML's safe constructors make beyond that.
+    try:
+        return partial(pickle.loads, pickle.dumps(value))
+    except (pickle.PicklingError, TypeError, AttributeError):
+        return None
+
+
+class _Grammar:
+    """PyYAML as the function found it: whoever adds a constructor or resolver changes what a text means."""
+
+    def __init__(self, reader: Any) -> None:
+        self._globals: dict[str, Any] = inspect.unwrap(reader).__globals__
+        yaml = self._globals.get("yaml")
+        if not isinstance(yaml, ModuleType):
+            raise AutoperfError("no PyYAML to read with")
+        self._yaml = yaml
+        self._functions = (yaml.safe_load, yaml.load, yaml.SafeLoader)
+        self._tables = self._now()
+
+    def _now(self) -> tuple[Any, ...]:
+        loader = self._yaml.SafeLoader
+        resolvers = {first: list(pairs) for first, pairs in loader.yaml_implicit_resolvers.items()}
+        constructors = (loader.yaml_constructors, loader.yaml_multi_constructors, loader.yaml_path_resolvers)
+        return (*map(dict, constructors), resolvers)
+
+    def is_itself(self) -> bool:
+        yaml = self._yaml
+        if self._globals.get("yaml") is not yaml:
+            return False
+        if (yaml.safe_load, yaml.load, yaml.SafeLoader) != self._functions:
+            return False
+        loader = yaml.SafeLoader
+        constructors, multi, paths, resolvers = self._tables
+        return bool(
+            loader.yaml_constructors == constructors
+            and loader.yaml_multi_constructors == multi
+            and loader.yaml_path_resolvers == paths
+            and loader.yaml_implicit_resolvers == resolvers
+        )

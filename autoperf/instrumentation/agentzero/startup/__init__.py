@@ -1,0 +1,1 @@
+"""The start of the host: imports, watchers, garbage collection."""

@@ -1,0 +1,1 @@
+"""A reply that grows chunk by chunk."""

@@ -1,0 +1,1 @@
+"""Keep a result while what it was made from is unchanged."""

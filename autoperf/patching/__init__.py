@@ -1,0 +1,1 @@
+"""Wrap a function, know whose code it is, take it back."""

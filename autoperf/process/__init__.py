@@ -1,0 +1,1 @@
+"""One instrumented process: options, features, start and end."""

@@ -1,0 +1,1 @@
+"""Put autoperf into an environment, take it out, check it."""

@@ -1,0 +1,360 @@
+"""Owns everything of ours in one instrumented process: configuration, caches, telemetry, patches."""
+
+from __future__ import annotations
+
+import atexit
+import importlib.util
+import os
+import platform
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from autoperf.errors import emptyfences, failures, guarded, say
+from autoperf.errors.frames import host
+from autoperf.errors.meters import meters
+from autoperf.insight.facts.patches import patches
+from autoperf.instrumentation.agentzero import Layout, seams, versions
+from autoperf.instrumentation.agentzero.activity import host_facts
+from autoperf.instrumentation.agentzero.activity.stack_owner import whereabouts
+from autoperf.instrumentation.agentzero.context import Probe, is_intervention
+from autoperf.instrumentation.agentzero.layout import Source
+from autoperf.instrumentation.agentzero.loading.ahead import AheadLoading
+from autoperf.instrumentation.agentzero.loading.classes import ClassLoading, Loaded
+from autoperf.instrumentation.agentzero.loading.code import CodeCache
+from autoperf.instrumentation.agentzero.mcp.limits import Limits
+from autoperf.instrumentation.agentzero.tracing.content import Content
+from autoperf.memo.cache import Cache
+from autoperf.memo.counters import Rates
+from autoperf.monitor import Archive, Monitor, Readings, Stall, Stalls
+from autoperf.patching.patch import PatchSet
+from autoperf.process import launches
+from autoperf.process.config import OPTIONS, Config
+from autoperf.telemetry import Telemetry, names
+from autoperf.telemetry.store import state_directory
+from autoperf.version import __version__
+
+if TYPE_CHECKING:
+    from autoperf.insight.facts.process import Process
+
+_EXPIRY_INTERVAL_S: Final = 30.0
+_current: Runtime | None = None
+
+
+def _after_fork() -> None:
+    if _current is not None:
+        _current.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def current() -> Runtime | None:
+    """The runtime of this process, if it is instrumented."""
+    return _current
+
+
+# What a recommendation on a cache is made from.
+_COUNTED: Final = ("lookups", "hits", "evictions", "expirations", "invalidations", "seconds_loading")
+
+
+class Runtime:
+    """One per process. Made with `start`; `stop` puts every original back and forgets it."""
+
+    def __init__(self, root: Path, layout: Layout, config: Config) -> None:
+        self.root = root
+        host.root = os.path.join(root, "")
+        self.layout = layout
+        self.config = config
+        self.started = time.time()
+        self.caches: dict[str, Cache[Loaded]] = {}
+        if config.on("tools"):
+            self.caches["tools"] = Cache(config.tool_cache_size, config.tool_cache_ttl)
+        if config.on("extensions"):
+            self.caches["extensions"] = Cache(config.extension_cache_size, config.extension_cache_ttl)
+        if config.on("prompts"):
+            self.caches["prompts"] = Cache(config.tool_cache_size, config.tool_cache_ttl)
+        self.code = CodeCache(max(config.tool_cache_ttl, config.extension_cache_ttl))
+        self.probe = Probe(None, config.detail, config.inotify)
+        self.probe.root = str(root)
+        self._rates = Rates(self.probe.tool_lookups, self.probe.extension_lookups)
+        self.probe.mcp_limits = Limits(config.mcp_idle, config.mcp_sessions, config.mcp_standby_mb << 20)
+        self.probe.code = self.code
+        self.probe.stream_hz = config.stream_hz
+        self.probe.tool_mode = config.tool
+        self.probe.content = Content(config.content_limit, on=config.capture_content)
+        loading = ClassLoading(self.caches, self.code)
+        self.probe.ahead = AheadLoading(loading)
+        source = Source(root)
+        self.version = versions.host_version(root, layout, source)
+        rows = seams.patches(layout, config.features, self.probe, self.code, loading)
+        rows = list(versions.placed(rows, layout, source, self.version))
+        if config.on("tools"):
+            rows += versions.unreviewed(layout, source)
+        rows += versions.switched_off(seams.places(layout), source, config.features)
+        self.patches = PatchSet(rows, on_change=self._announce_when_settled)
+        failures.features = {row.target: row.feature for row in reversed(rows)}  # the first row of a target
+        self.monitor = Monitor(
+            lambda: Readings(config.state_dir),
+            lambda: Stalls(str(root), whereabouts),
+            config.monitor_interval,
+        )
+        self._archive: Archive | None = None
+        self.telemetry: Telemetry | None = None
+        self._announced = config.quiet
+        self._states: list[str] = []
+        self._expired_at = time.monotonic()
+        self._pulse: tuple[int, ...] = ()
+        self._patched = 0
+        self._changed: dict[str, dict[str, Any]] = {}
+        self._described: dict[str, Any] = {}
+        self._reported = False
+        self._inherited: dict[str, Any] = {}
+        self._undo = ExitStack()
+        self.starting = 0.0  # CPU seconds of loading autoperf and starting it, past which it is ready
+
+    @classmethod
+    def start(cls, root: Path, layout: Layout, config: Config) -> Runtime:
+        """Instrument this process: telemetry first, then the patches, each as its module is imported.
+
+        When telemetry cannot start, the patches work without it; that is recorded and shown by ``status``.
+        """
+        global _current
+        meters.restart()
+        emptyfences.make()
+        runtime = cls(root, layout, config)
+        try:
+            runtime._begin()
+        except BaseException:
+            runtime._undo.close()  # what cannot be set up completely is not set up at all
+            raise
+        _current = runtime
+        return runtime
+
+    def _begin(self) -> None:
+        config = self.config
+        if importlib.util.find_spec("_ctypes") is None and not config.quiet:
+            say("this Python was built without ctypes: files are looked at whenever they are asked for")
+        with guarded("telemetry"):
+            self._start_telemetry(spans=config.on("trace"))
+        if self.telemetry is None and config.on("trace"):
+            # An OpenTelemetry of the host's that ours cannot stand on: the record of the process needs none.
+            with guarded("telemetry"):
+                self._start_telemetry(spans=False)
+        self._undo.callback(self._leave)
+        if config.on("monitor"):
+            self._undo.callback(self.monitor.stop)
+            with guarded("monitor"):
+                if self.probe.tracing is not None:  # else nobody tells what is under way, nor ticks perhaps
+                    self.monitor.at_rest = self.probe.underway.at_rest
+                    self.probe.underway.wakes = self.monitor.wake
+                self.monitor.start()
+        self._undo.callback(self.patches.stop)
+        self.patches.start()
+        atexit.register(self._announce)
+        self._undo.callback(atexit.unregister, self._announce)
+        self._undo.callback(self._announce)
+
+    def stop(self) -> None:
+        """Undo every patch, last first, and end telemetry within its bound."""
+        global _current
+        if _current is self:
+            _current = None
+        self._undo.close()
+
+    def _leave(self) -> None:
+        for work in self.probe.at_stop:
+            with guarded("stop"):
+                work()
+
+    def _start_telemetry(self, *, spans: bool) -> None:
+        self.telemetry = Telemetry.start(
+            self.config,
+            resource={names.SERVICE_VERSION: self.version.text},
+            snapshot=self._tick,
+            store_dir=self.config.state_dir,
+            spans=spans,
+            control_flow=is_intervention,
+        )
+        self._undo.callback(self.telemetry.shutdown)
+        if spans:
+            self.probe.tracing = self.telemetry
+
+    def _tick(self) -> dict[str, Any]:
+        # Telemetry's thread asks every second; what is idle work for us happens here, off the host's loop.
+        if self._described and not self._reported:
+            self._reported = True
+            launches.remove(os.environ)  # what was described a second ago is recorded by now
+        self.probe.replies.expire()
+        self.probe.roots.expire()
+        for work in self.probe.idle_work:
+            with guarded("idle work"):
+                work()
+        self.monitor.tick()
+        samples, stalls = self.monitor.take()
+        if samples:
+            samples[-1] = {**samples[-1], **self._rates.since_last()}
+        self._keep(samples, stalls)
+        if time.monotonic() - self._expired_at >= _EXPIRY_INTERVAL_S:
+            self._expired_at = time.monotonic()
+            for cache in self.caches.values():
+                cache.expire()
+            self.code.cache.expire()
+            self._pulse = ()
+        self._announce_when_at_rest()
+        # A host at rest is not described anew every second.
+        pulse = (self.monitor.pulse, *self.probe.pulse(), self._patched, len(failures.as_rows()))
+        if pulse != self._pulse:
+            self._pulse, self._described = pulse, self.snapshot()
+        return self._described
+
+    def _keep(self, samples: list[dict[str, Any]], stalls: list[Stall]) -> None:
+        store = None if self.telemetry is None else self.telemetry.store
+        if store is not None and (self._archive is None or self._archive.store is not store):
+            self._archive = Archive(store)  # of this process: a forked child has another
+        if self._archive is not None:
+            self._archive.keep(samples, stalls)
+
+    def note_change(self, cache: str) -> None:
+        """A cache has another size or age from now on: what it counts is told apart from before."""
+        if cache in self.caches:
+            lookups = self.probe.tool_lookups if cache == "tools" else self.probe.extension_lookups
+            counted = self.caches[cache].info().as_row() | lookups.as_row()
+            self._changed[cache] = {key: value for key, value in counted.items() if key in _COUNTED}
+
+    def forked(self) -> None:
+        """In a child made by fork: nothing of ours may wait for a thread that stayed behind.
+
+        What was counted before is the parent's.
+        """
+        for cache in self.caches.values():
+            cache.forked()
+        self.code.cache.forked()
+        self.monitor.forked()
+        self.probe.forked()
+        meters.restart()
+        failures.forked()
+        with guarded("fork"):
+            self.started = time.time()
+            self._inherited = {}
+            self._inherited = {"lookups": self._lookups(), "caches": self._stored()}
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything measured so far, as plain data; ``autoperf status --json`` prints it."""
+        probe = self.probe
+        return {
+            "pid": os.getpid(),
+            "started": self.started,
+            "autoperf": __version__,
+            "python": platform.python_version(),
+            "host": {
+                "layout": self.layout.name,
+                "generation": self.layout.generation,
+                "version": self.version.text,
+                "root": str(self.root),
+                "torch_loaded": "torch" in sys.modules,
+                "local_models": host_facts.used(self.probe),
+                "bytecode": host_facts.finds_compiled(self.root),
+                "chats": host_facts.chats(),
+            },
+            "options": {
+                option.name: value
+                for option in OPTIONS
+                if isinstance(value := getattr(self.config, option.name), (bool, int, float, str))
+            },
+            "features": sorted(self.config.features),
+            "patches": self._rows(),
+            "lookups": self._lookups(),
+            "caches": self._stored(),
+            **({"inherited": self._inherited} if self._inherited else {}),
+            "changed": dict(self._changed),
+            "interventions": probe.interventions.as_row(),
+            "replies": self.probe.replies.as_row(),
+            "monitor": self.monitor.as_row(),
+            "mcp": {"lookups": probe.mcp_lookups, "found": probe.mcp_found},
+            "underway": probe.underway.as_rows(),
+            "tools": probe.tools.as_rows(),
+            "optimizer": dict(probe.tool_use),
+            "extension_points": probe.points.as_rows(),
+            "telemetry": {} if self.telemetry is None else self.telemetry.counts(),
+            "cost": self._cost(),
+            "failures": failures.as_rows(),
+        }
+
+    def _lookups(self) -> dict[str, dict[str, Any]]:
+        """What was asked, and found, by name: the hits of a process stand here and nowhere else."""
+        probe = self.probe
+        found = {"tools": probe.tool_lookups.as_row(), "extensions": probe.extension_lookups.as_row()}
+        found |= {name: memo.as_row() for name, memo in list(probe.memos.items())}
+        if self.caches:
+            info = self.code.cache.info()
+            found["code"] = {"lookups": info.hits + info.misses, "hits": info.hits, "misses": info.misses}
+        return found
+
+    def _stored(self) -> dict[str, dict[str, Any]]:
+        """What is kept, by name. How often a class was found is no look-up: a call may ask for many."""
+        found: dict[str, Cache[Any]] = {**self.caches, **({"code": self.code.cache} if self.caches else {})}
+        rows = {name: cache.info().as_row() for name, cache in found.items()}
+        return {
+            name: {key: value for key, value in row.items() if key not in ("hits", "misses")}
+            for name, row in rows.items()
+        }
+
+    def facts(self) -> Process:
+        """This process as it is now, with everything that is said of it."""
+        from autoperf.insight.facts.ending import ALIVE
+        from autoperf.insight.facts.process import Process
+
+        now = time.time()
+        stalls = tuple(asdict(stall) for stall in list(self.monitor.recent_stalls))
+        return Process({**self.snapshot(), "updated": now}, ALIVE, now, stalls)
+
+    def _cost(self) -> dict[str, Any]:
+        """CPU seconds of autoperf in this process, and of all of it; the seams by the feature they serve."""
+        rows = (row.patch for row in self.patches.rows if row.patch.state == "waiting")
+        features = {patch.target: patch.feature for patch in rows}
+        told = meters.as_row()
+        seams = [{**row, "feature": features.get(row["seam"], "trace")} for row in told["seams"]]
+        starting = round(self.starting + self.patches.seconds, 6)
+        return {**told, "seams": seams, "start": starting, "cpu": round(time.process_time(), 3)}
+
+    def _rows(self) -> list[dict[str, Any]]:
+        return [row.as_row() for row in self.patches.rows]
+
+    def _announce_when_settled(self) -> None:
+        self._patched += 1
+        if self.patches.settled:
+            self._announce()
+
+    def _announce_when_at_rest(self) -> None:
+        # Some modules of the host are imported late, some never: the line does not wait for those.
+        if self._announced:
+            return
+        states = [row.state for row in self.patches.rows]
+        if states == self._states and self.patches.usable:
+            self._announce()
+        self._states = states
+
+    def _announce(self) -> None:
+        if self._announced:
+            return
+        self._announced = True
+        with guarded("start line"):
+            record = {"patches": self._rows(), "features": sorted(self.config.features)}
+            say(f"Agent Zero {self.version.text}, {patches(record).text}, {self._destination()}")
+
+    def _destination(self) -> str:
+        if self.telemetry is None or self.probe.tracing is None:
+            return "no traces"
+        from autoperf.telemetry.export.otlp import switched_off
+
+        if switched_off():
+            return "no traces (OTEL_SDK_DISABLED)"
+        exporters = [str(e.get("endpoint") or e.get("kind")) for e in self.telemetry.counts()["exporters"]]
+        state = self.config.state_dir
+        where = ([] if state_directory.refusal(state) else [str(state)]) + exporters
+        return f"traces in {' and '.join(where)}" if where else "no traces kept"

@@ -1,0 +1,1 @@
+"""SQLite: spans, samples and records of processes."""
