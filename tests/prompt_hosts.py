@@ -17,7 +17,7 @@ from autoperf.instrumentation.agentzero.memos import skills as skillfiles
 from autoperf.memo.counters import Lookups
 from autoperf.memo.filesystems import Folders
 from autoperf.patching.patch import Patch, PatchSet
-from autoperf.patching.reliance import group_digest
+from autoperf.patching.sources import digest, group_digest
 
 FILES = """
 import glob, importlib.util, json, os, re
@@ -222,7 +222,9 @@ def outcome(module: ModuleType, file: str, folders: list[str], values: dict[str,
 
 
 def _known(module: ModuleType, names: tuple[str, ...]) -> frozenset[str]:
-    return frozenset({group_digest(vars(module), [name for name in names if name in vars(module)])})
+    return frozenset(
+        {group_digest({name: digest(vars(module)[name]) for name in names if name in vars(module)})}
+    )
 
 
 def _module(name: str, source: str, base: Path) -> ModuleType:

@@ -148,6 +148,7 @@ class Host:
         self.closed_at: float | None = None
         self.closed_by = ""
         self.error: BaseException | None = None
+        self.switch = Switch()  # of the row that throttles
         module.acompletion = self._acompletion()
 
     def _acompletion(self) -> Callable[..., Any]:
@@ -213,12 +214,15 @@ def hosts(hz: float = 20.0) -> Iterator[Callable[..., Host]]:
         sys.modules["agent"] = module
         probe = Probe(None)
         probe.stream_hz = hz
-        throttle = Throttle(probe) if throttled else None
+        throttle, switch = Throttle(probe) if throttled else None, Switch()
         if throttle is not None:
-            module.Model.unified_call = wrapped(module.Model.unified_call, throttle.call)
+            build = throttle.joined(throttle.call)
+            module.Model.unified_call = replacement(module.Model.unified_call, build, switch)
             check = module.Agent.handle_intervention
-            module.Agent.handle_intervention = replacement(check, throttle.check, Switch())
-        return Host(module, probe, throttle)
+            module.Agent.handle_intervention = replacement(check, throttle.check, switch)
+        host = Host(module, probe, throttle)
+        host.switch = switch
+        return host
 
     try:
         yield make

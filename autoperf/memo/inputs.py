@@ -8,6 +8,7 @@ from typing import Any, Final
 _PATHS_AREA: Final = "PATHS_CACHE_AREA"
 _ENABLED_PATHS_AREA: Final = "ENABLED_PLUGINS_PATHS_CACHE_AREA"
 _ENABLED_AREA: Final = "ENABLED_PLUGINS_LIST_CACHE_AREA"
+_LISTS: Final = (_ENABLED_PATHS_AREA, _ENABLED_AREA)
 
 
 class Consulted:
@@ -48,6 +49,17 @@ class PluginLists:
         off = module[_PATHS_AREA]
         found = Consulted(host, off, list(self._entries(agent)) if plugins else [])
         return found if found.hold() else None
+
+    def unread(self) -> tuple[str, str]:
+        """Why no answer can be kept here: the reason, and what state that is."""
+        host = vars(self._module["cache"])
+        areas = (self._module[_PATHS_AREA], *map(vars(self._module["plugins"]).get, _LISTS))
+        off, *lists = (host["_enabled_areas"].get(area, True) for area in areas)
+        if not host["_enabled_global"] or not all(lists):
+            return "the host's cache of its plugins is off", "off"
+        if off:
+            return "the host keeps them itself", "off"
+        return "the host keeps its lists of plugins in another way than is known", "unrecognised"
 
     def _entries(self, agent: Any) -> Any:
         names, cache = vars(self._module["plugins"]), vars(self._module["cache"])["_cache"]

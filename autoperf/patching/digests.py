@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from hashlib import sha256
 from types import CodeType, FunctionType
 from typing import Any
@@ -21,6 +22,11 @@ def digest(defined: Any) -> str:
 def text_digest(source: str) -> str:
     """SHA-256 of source code, whatever its line ends and trailing white space."""
     return sha256("\n".join(line.rstrip() for line in source.splitlines()).strip().encode()).hexdigest()
+
+
+def group_digest(digests: Mapping[str, str]) -> str:
+    """SHA-256 over the names and digests of several functions of one module, in the order given."""
+    return sha256("\n".join(f"{name}:{one}" for name, one in digests.items()).encode()).hexdigest()
 
 
 def source_lines(function: FunctionType) -> tuple[list[str], int]:

@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from autoperf.errors import AutoperfError, guarded
 from autoperf.errors.fence import Recompiled, View, binding, fenced
+from autoperf.errors.switch import Switch as Switch
+from autoperf.errors.switch import Together as Together
 from autoperf.patching.finder import Finder
 
 _MISSING: Final = object()
@@ -21,21 +23,6 @@ _MISSING: Final = object()
 
 class UnneededError(AutoperfError):
     """Raised by a `Patch.build` where something else already does what the patch is for."""
-
-
-class Switch:
-    """Tells a wrapper whether it is to act; off, it must pass straight through to the original.
-
-    A wrapper that finds out only when it is called that it does not know the code it stands in front of
-    says so in ``unrecognised``: it passes straight through as well, and its row counts as lost.
-    """
-
-    __slots__ = ("failed", "on", "unrecognised")
-
-    def __init__(self) -> None:
-        self.on = True
-        self.failed = 0  # how often ours failed behind it
-        self.unrecognised = ""
 
 
 @dataclass(frozen=True)
@@ -71,26 +58,6 @@ class Patch:
     def path(self) -> list[str]:
         """Attribute names from the module to the function."""
         return self.target.partition(":")[2].split(".")
-
-
-class Together:
-    """Rows of which one relies on what others note: what was noted holds only while none of them fails."""
-
-    def __init__(self, *names: str) -> None:
-        self._switches: dict[str, Switch | None] = dict.fromkeys(names)
-
-    def joins(self, name: str, switch: Switch) -> None:
-        """The row ``name`` is about to be applied."""
-        self._switches[name] = switch
-
-    def state(self) -> int | None:
-        """Another number once one of them has failed; None while one of them does not act."""
-        failed = 0
-        for switch in self._switches.values():
-            if switch is None or not switch.on:
-                return None
-            failed += switch.failed
-        return failed
 
 
 @dataclass(frozen=True)
@@ -129,8 +96,8 @@ class Applied:
     def as_row(self) -> dict[str, Any]:
         """A plain mapping for ``status`` and ``doctor``; what its wrapper found out meanwhile included."""
         state, reason = self.state, self.reason
-        if state == "applied" and self.switch.unrecognised:
-            state, reason = "unrecognised", self.switch.unrecognised
+        if state == "applied" and self.switch.aside is not None:
+            state, reason = self.switch.aside
         return {
             "optional": self.patch.optional,
             "foreign": self.patch.foreign,
@@ -221,6 +188,11 @@ class PatchSet:
                 raise
             row.state, row.reason = "applied", ""
             self._order.append(row)
+
+    @property
+    def aside(self) -> int:
+        """How many rows that were applied found out in use that they have to stand aside."""
+        return sum(row.switch.aside is not None for row in self.rows)
 
     @property
     def settled(self) -> bool:

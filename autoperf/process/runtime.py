@@ -207,7 +207,8 @@ class Runtime:
             self._pulse = ()
         self._announce_when_at_rest()
         # A host at rest is not described anew every second.
-        pulse = (self.monitor.pulse, *self.probe.pulse(), self._patched, len(failures.as_rows()))
+        patched = self._patched, self.patches.aside
+        pulse = (self.monitor.pulse, *self.probe.pulse(), *patched, len(failures.as_rows()))
         if pulse != self._pulse:
             self._pulse, self._described = pulse, self.snapshot()
         return self._described

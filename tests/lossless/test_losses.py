@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import ast
+import copy
 import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from autoperf import cli
+from autoperf.instrumentation.agentzero import detect, survey
+from autoperf.instrumentation.agentzero.memos import dotenv, git, tokens, yaml
+from autoperf.instrumentation.agentzero.streaming import object_starts, reply_parsing
 from tests.hosts.generations import GENERATIONS
+from tests.hosts.introduction import introduce
+from tests.known_functions import Known, change, known_functions
 
 TESTS = Path(__file__).resolve().parents[1]
-COMMENT = "# one line more, as a next release may have"
-# The function that is known, and the feature whose patch relies on it.
-KNOWN = {
-    ("dirty_json", "parse"): "streaming",
-    ("extract_tools", "_json_root_object_starts"): "streaming",
-    ("yaml", "loads"): "settings",
-    ("dotenv", "get_dotenv_value"): "settings",
-    ("git", "get_repo_release_info"): "settings",
-    ("git", "get_git_info"): "settings",
-    ("tokens", "count_tokens"): "tokens",
-}
+HOSTS = ["v0_8", "v0_9_3", "v0_9_8", "v0_9_9", "v2"]
+# At least so many known functions of each: one that is found no more would be tested no more.
+FEWEST = {"v0_8": 19, "v0_9_3": 19, "v0_9_8": 27, "v0_9_9": 25, "v2": 30}
+# What reads prompt files is known from v0.9.5 on, and this one is v0.9.4 by what it defines.
+ABSENT = {"v0_9_3": "python.helpers.files"}
 PROGRAM = """
 import json, sys
 sys.path[:0] = [".", sys.argv[1], sys.argv[1] + "/hosts"]
@@ -44,19 +44,6 @@ print("\\n" + json.dumps(autoperf.status()))
 """
 
 
-def changed(path: Path, name: str) -> bool:
-    """Put a comment into the function ``name`` of the file; False where there is none."""
-    text = path.read_text("utf-8") if path.exists() else ""
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef) and node.name == name:
-            first = node.body[0]
-            lines = text.splitlines()
-            lines.insert(first.lineno - 1, " " * first.col_offset + COMMENT)
-            path.write_text("\n".join(lines) + "\n", "utf-8")
-            return True
-    return False
-
-
 def status(host: str, folder: Path, home: Path, modules: set[str]) -> tuple[dict[str, Any], str]:
     """What a process of the host in ``folder`` says of itself after a message, and its stderr."""
     command = [sys.executable, "-c", PROGRAM, str(TESTS), str(TESTS / "hosts" / host), host, *sorted(modules)]
@@ -66,47 +53,117 @@ def status(host: str, folder: Path, home: Path, modules: set[str]) -> tuple[dict
     return json.loads(done.stdout.splitlines()[-1]), done.stderr
 
 
-@pytest.mark.parametrize("host", ["v0_8", "v0_9_3", "v0_9_8", "v0_9_9", "v2"])
+@pytest.fixture(params=HOSTS)
+def host(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The name of a look-alike whose sources are known in this process too."""
+    tables: list[Any] = [
+        *(reply_parsing.VARIANTS, object_starts.KNOWN, yaml.KNOWN, tokens.KNOWN, dotenv.KNOWN),
+        *(git.OF_A_PATH, git.OF_THE_HOST),
+    ]
+    before = [copy.copy(table) for table in tables]
+    introduce(TESTS / "hosts" / request.param, GENERATIONS[request.param].package)
+    yield request.param
+    for table, known in zip(tables, before, strict=True):
+        table.clear()
+        table.update(known)
+
+
+def copied(host: str, folder: Path) -> Path:
+    shutil.copytree(TESTS / "hosts" / host, folder)
+    return folder
+
+
+def known_of(host: str, folder: Path) -> list[Known]:
+    found = [one for one in known_functions(folder) if one.module != ABSENT.get(host)]
+    assert len(found) >= FEWEST[host]
+    return found
+
+
+def lost_by_source(root: Path) -> set[str]:
+    """What `autoperf doctor` says to be lost of a host that has not run."""
+    layout = detect(root)
+    assert layout is not None
+    return {seam.target for seam in survey(root, layout) if seam.lost}
+
+
+def lost_in(told: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Each target that a process lost, with what is said of it."""
+    return {loss["target"]: loss for loss in told["facts"]["patches"]["losses"]}
+
+
+def expect_told(known: Known, lost: set[str], applied: set[str]) -> None:
+    """The patch of the function itself, where it has one that looks at it, else one that relies on it."""
+    of_it = {target for target in applied if target == known.text}
+    if known.alone and of_it:
+        assert of_it <= lost, f"{known.text} has other code than is known, and nothing is told"
+    assert lost, f"{known.text} has other code than is known, and nothing is told"
+
+
 def test_each_known_function_that_was_changed_is_told(
     host: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder, package = tmp_path / "next", GENERATIONS[host].package
-    shutil.copytree(TESTS / "hosts" / host, folder)
-    helpers = folder / package.replace(".", "/")
-    others = {(file, name) for file, name in KNOWN if changed(helpers / f"{file}.py", name)}
-    assert ("dirty_json", "parse") in others
-    modules = {f"{package}.{file}" for file, _ in others}
-    unchanged = tmp_path / "this"  # a message writes into the folder that the host runs in
-    shutil.copytree(TESTS / "hosts" / host, unchanged)
-    before, _ = status(host, unchanged, tmp_path / "before", modules)
-    after, stderr = status(host, folder, tmp_path / "home", modules)
-
+    folder = copied(host, tmp_path / "next")
+    known = known_of(host, folder)
+    modules = {one.module for one in known}
+    before, _ = status(host, copied(host, tmp_path / "this"), tmp_path / "before", modules)
     applied = {row["target"] for row in before["patches"] if row["state"] == "applied"}
-    lost = {loss["target"]: loss for loss in after["facts"]["patches"]["losses"]}
-    for file, name in others:
-        of_it = [target for target in applied if target.startswith(f"{package}.{file}:")]
-        told = [lost[target] for target in of_it if target in lost]
-        assert told, f"nothing is told of {file}:{name}; {of_it} are applied to what is known"
-        assert {loss["state"] for loss in told} == {"unrecognised"}
-        assert KNOWN[file, name] in {loss["feature"] for loss in told}
-    assert set(lost) - {loss["target"] for loss in before["facts"]["patches"]["losses"]} <= applied
+    first = lost_by_source(folder)
+    assert first == {one for one in lost_in(before) if one in first}, "lost by its source, and in a run"
 
-    features = {loss["feature"] for loss in lost.values()}
+    changed = [one for one in known if change(folder, one)]
+    after, stderr = status(host, folder, tmp_path / "home", modules)
+    lost = lost_in(after)
+    new = set(lost) - set(lost_in(before))
+    for module in {one.module for one in changed}:
+        assert any(target.startswith(f"{module}:") for target in new), f"nothing is told of {module}"
+    for one in changed:
+        expect_told(one, new, applied)
+    assert new <= applied
+    assert {lost[target]["state"] for target in new} == {"unrecognised"}
+    assert lost_by_source(folder) - first == new, "a run tells what doctor tells without one"
+
     states = after["facts"]["patches"]["features"]
-    assert {name for name, state in states.items() if state in ("off", "partly off")} == features
+    assert {name for name, state in states.items() if state in ("off", "partly off")} == {
+        loss["feature"] for loss in lost.values()
+    }
     assert "autoperf doctor" in next(line for line in stderr.splitlines() if "patches" in line)
+    for home in ("home", "empty"):
+        capsys.readouterr()
+        assert cli.main(["doctor", str(folder), "--home", str(tmp_path / home)]) == 1
+        out = capsys.readouterr().out
+        assert all(target in out for target in new)
+        assert "all is well" not in out
 
-    capsys.readouterr()
-    assert cli.main(["doctor", str(folder), "--home", str(tmp_path / "home")]) == 1
-    out = capsys.readouterr().out
-    assert all(target in out for target in lost)
-    assert "all is well" not in out
+
+def test_each_known_function_alone_is_told_by_the_source(host: str, tmp_path: Path) -> None:
+    folder = copied(host, tmp_path / "next")
+    known, first = known_of(host, folder), lost_by_source(folder)
+    applied = {one.text for one in known}
+    for one in known:
+        path = folder.joinpath(*one.module.split(".")).with_suffix(".py")
+        text = path.read_text("utf-8")
+        if change(folder, one):
+            expect_told(one, lost_by_source(folder) - first, applied)
+            path.write_text(text, "utf-8")
+
+
+@pytest.mark.judge
+def test_each_known_function_alone_is_told_by_a_run(host: str, tmp_path: Path) -> None:
+    folder = tmp_path / "this"
+    known = known_of(host, copied(host, folder))
+    modules = {one.module for one in known}
+    before, _ = status(host, folder, tmp_path / "before", modules)
+    applied = {row["target"] for row in before["patches"] if row["state"] == "applied"}
+    for number, one in enumerate(known):
+        folder = copied(host, tmp_path / f"next{number}")
+        if change(folder, one):
+            after, _ = status(host, folder, tmp_path / f"home{number}", modules)
+            expect_told(one, set(lost_in(after)) - set(lost_in(before)), applied)
 
 
 def test_a_health_check_may_allow_losses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = tmp_path / "next"
-    shutil.copytree(TESTS / "hosts" / "v2", folder)
-    assert changed(folder / "helpers" / "yaml.py", "loads")
+    folder = copied("v2", tmp_path / "next")
+    assert change(folder, Known("helpers.yaml", "loads", True))
     status("v2", folder, tmp_path / "home", {"helpers.yaml"})
     doctor = ["doctor", str(folder), "--home", str(tmp_path / "home")]
     told = cli.main(doctor), cli.main([*doctor, "--allow-losses"])

@@ -224,7 +224,7 @@ def test_a_wrapper_that_recognises_nothing_any_more_counts_as_lost(host, patched
     patches = patched(Patch(f"{host}:double", "x", build))
     importlib.import_module(host)
     assert patches.rows[0].as_row()["state"] == "applied"
-    switches[0].unrecognised = "other code below it"
+    switches[0].stand_aside("other code below it")
     row = patches.rows[0].as_row()
     assert (row["state"], row["reason"]) == ("unrecognised", "other code below it")
     patches.stop()

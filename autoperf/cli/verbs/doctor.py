@@ -1,8 +1,8 @@
 """Say what works, what does not, and what to do about it.
 
 Looks at the interpreter, the host in PATH (read, never imported), the options, the exporter and the last run.
-Exit code 0 when all is well, 1 when something needs attention: so does an optimisation that is lost, because
-this version of the host has other code there than is known; with --allow-losses that is only told.
+Exit code 0 when nothing needs attention, else 1: so does an optimisation that is lost, because this version
+of the host has other code there than is known; with --allow-losses that is only told.
 """
 
 from __future__ import annotations
@@ -63,10 +63,10 @@ def run(args: argparse.Namespace) -> int:
             doctor.Finding("note", "host", "no Agent Zero here; name its folder: autoperf doctor PATH")
         )
     else:
-        layout, lines, seams = doctor.host(root)
-        found += [*lines, *doctor.other_interpreter(root, python)]
-        last, lines = doctor.experience(config.state_dir, recorded, root)
-        found += lines
+        last, ran = doctor.experience(config.state_dir, recorded, root)
+        told = [] if last is None else [loss.target for loss in last.patches.losses]
+        layout, lines, seams = doctor.host(root, config.features, told)
+        found += [*lines, *doctor.other_interpreter(root, python), *ran]
         found += [] if last is None else doctor.advice(config.state_dir, last)
     found += doctor.unanswered(config.state_dir, recorded)
     found += [*doctor.configuration(config, os.environ), *doctor.telemetry(os.environ)]
@@ -74,8 +74,8 @@ def run(args: argparse.Namespace) -> int:
     well = not any(finding.level == "problem" for finding in found) and (args.allow_losses or not lost)
     if args.bundle is not None:
         version = doctor.host_version(root, layout) if root and layout else ""
-        ran = list(doctor.ran_with(recorded, root)) if root else []
-        subject = bug_report.Subject(python, root, version, ran, seams, found, config, os.environ)
+        runs = list(doctor.ran_with(recorded, root)) if root else []
+        subject = bug_report.Subject(python, root, version, runs, seams, found, config, os.environ)
         args.bundle.write_text(bug_report.report(subject), encoding="utf-8")
         say(f"{args.bundle}: a bug report; read it before you send it")
     config = replace(config, home=config.state_dir)
@@ -121,8 +121,10 @@ def _conclusion(found: list[doctor.Finding], last: Process | None, *, well: bool
         return "something needs attention: see the lines marked with !"
     if lost:
         return "nothing is broken; optimisations are lost: see the lines marked with !"
+    if last is None:
+        return "nothing is known to be broken; no run of a host was looked at"
     # The last run has had its losses, or there is something to gain: no failure, but not all is well.
-    told = sum(one.topic == "advice" for one in found) + (0 if last is None else len(last.notes))
+    told = sum(one.topic == "advice" for one in found) + len(last.notes)
     return f"nothing is broken; {told} to look at: last run, advice" if told else "all is well"
 
 
@@ -135,7 +137,7 @@ def _facts(seams: list[dict[str, Any]], last: Process | None, options: list[dict
         rows = []
         for seam in seams:
             patch = patches.get(seam["target"], {})
-            source = "present" if seam["present"] else "missing"
+            source = "missing" if not seam["present"] else "other code" if seam["lost"] else "present"
             rows.append((seam["target"], source, patch.get("state", "-"), patch.get("feature", "-")))
         lines += ["", *table(("seam", "source", "last run", "feature"), rows)]
     lines += ["", "options"]

@@ -40,7 +40,7 @@ COSTS: Final = {
 
 @dataclass(frozen=True)
 class Loss:
-    """One patch that is wanted and does nothing: ``state`` is unrecognised or failed."""
+    """One patch that is wanted and does nothing, or not all of its work: unrecognised or failed."""
 
     target: str
     feature: str
@@ -66,11 +66,15 @@ class Feature:
     name: str
     state: str
     losses: tuple[Loss, ...] = ()
+    reason: str = ""
+    """Why it is off where nothing is lost by that: something else does what it is for."""
 
     @property
     def text(self) -> str:
-        """What is lost of it, for a person."""
-        return printable(f"{self.name} is {self.state}; {self.losses[0].cost}") if self.losses else ""
+        """What is lost of it, or why it is off, for a person."""
+        if self.losses:
+            return printable(f"{self.name} is {self.state}; {self.losses[0].cost}")
+        return printable(f"{self.name} is {self.state}: {self.reason}") if self.reason else ""
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ class Patches:
         """How many are in place, and which features are off for it: the same words everywhere."""
         parts = []
         for state in ("off", "partly off"):
-            names = self.of(state)
+            names = [printable(one.name) for one in self.features if one.losses and one.state == state]
             parts += [f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} {state}"] if names else []
         if not parts:
             return f"{self.applied} of {self.wanted} patches"
@@ -108,6 +112,11 @@ class Patches:
             if feature.losses
             for line in (feature.text, *(loss.text for loss in feature.losses))
         ]
+
+    @property
+    def notes(self) -> list[str]:
+        """Each feature that is off though nothing of it is lost, and why."""
+        return [feature.text for feature in self.features if feature.reason]
 
     def of(self, state: str) -> list[str]:
         """The names of the features in a state, for a person."""
@@ -164,8 +173,11 @@ def _feature(name: str, rows: list[Row]) -> Feature:
     )
     if lost:
         return Feature(name, "off" if len(lost) == sum(map(_wanted, rows)) else "partly off", lost)
-    absent = rows and all(row.get("state") == "absent" for row in rows)
-    return Feature(name, "absent" if absent else "on")
+    states = {str(row.get("state")) for row in rows}
+    if states and states <= _UNWANTED:
+        off = next((str(row.get("reason")) for row in rows if row.get("state") == "off"), "")
+        return Feature(name, "off", reason=off) if off else Feature(name, "absent")
+    return Feature(name, "on")
 
 
 def _wanted(row: Row) -> bool:

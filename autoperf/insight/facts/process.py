@@ -81,7 +81,7 @@ class Process:
     def notes(self) -> list[str]:
         """What is worth knowing and no fault of autoperf's: what was dropped, and an end that was none."""
         lost = [self.ending.trouble] if not self.ending.running and self.ending.trouble else []
-        return [*self.drops, *lost]
+        return [*self.patches.notes, *self.drops, *lost]
 
     @property
     def well(self) -> bool:

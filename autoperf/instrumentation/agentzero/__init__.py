@@ -5,21 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoperf.instrumentation.agentzero.conflicts import caching_plugin
 from autoperf.instrumentation.agentzero.layout import Layout, Source
 from autoperf.instrumentation.agentzero.layouts import LAYOUTS
-from autoperf.instrumentation.agentzero.versions import host_version, unreviewed
+from autoperf.instrumentation.agentzero.versions import host_version, unknown, unreviewed
 
+_OF_A_PLUGIN = ("prompts", "settings", "tokens")
 __all__ = ["Layout", "Seam", "detect", "explain", "survey", "version"]
 
 
 @dataclass(frozen=True)
 class Seam:
-    """One place we would patch, as the source shows it; ``lost`` where this version should have it."""
+    """One place that ``features`` would patch, as the source shows it.
+
+    ``lost`` where this version should have it and does not, or has other code there than is known.
+    """
 
     target: str
     present: bool
     reason: str
     lost: bool = False
+    features: tuple[str, ...] = ()
 
 
 def detect(root: Path) -> Layout | None:
@@ -32,16 +38,31 @@ def detect(root: Path) -> Layout | None:
 
 
 def survey(root: Path, layout: Layout) -> list[Seam]:
-    """Every seam of ``layout`` that the source in ``root`` has, or should have by its version."""
+    """Every seam of ``layout`` that the source in ``root`` has, or should have by its version.
+
+    Raises ``ImportError`` where this Python lacks what the patches need.
+    """
+    from autoperf.instrumentation.agentzero.seams import places
+
     source = Source(root)
     version = host_version(root, layout, source)
+    others = set(unknown(layout, source, version))
+    # Beside such a plugin most of these stay as they are.
+    left = _OF_A_PLUGIN if caching_plugin(str(root)) else ()
+    users: dict[str, list[str]] = {}
+    for feature, target in places(layout):
+        if feature not in left:
+            users.setdefault(target, []).append(feature)
     seams = []
     for target in layout.targets():
         present = source.defines(target)
-        lost = not present and version.exact and version.has(layout, target)
+        lost = target in others or (not present and version.exact and version.has(layout, target))
         if present or lost or not layout.may_lack(target):
-            seams.append(Seam(target, present, "" if present else source.absence(target), lost))
-    return [*seams, *(Seam(row.target, True, row.reason, True) for row in unreviewed(layout, source))]
+            reason = "" if present else source.absence(target)
+            reason = "other code than is known" if target in others else reason
+            seams.append(Seam(target, present, reason, lost, tuple(users.get(target, ()))))
+    rows = unreviewed(layout, source)
+    return [*seams, *(Seam(row.target, True, row.reason, True, (row.feature,)) for row in rows)]
 
 
 def version(root: Path, layout: Layout) -> str:

@@ -119,7 +119,7 @@ class Probe:
         self.optimizer: Callable[[], Any] | None = None  # makes what carries its actions out
         self.tool_use: dict[str, Any] = {}  # what it did in this process, for `status`
         self._tool_moves = 0
-        self.idle_work: list[Callable[[], None]] = []
+        self.idle_work: list[Callable[[], None]] = [self.extension_classes.judge]
         self.after_fork: list[Callable[[], None]] = []
         self.at_stop: list[Callable[[], None]] = []
         self.vigil = Vigil(inotify)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from autoperf.instrumentation.agentzero.loading.definitions import parsed
+from autoperf.patching.digests import text_digest
 from autoperf.telemetry.git_version import Number, number
 
 # The base class asked for, and the cache that keeps its subclasses: the same in every generation.
@@ -133,6 +134,7 @@ class Source:
         self.unreadable: dict[str, str] = {}
         self._names: dict[str, set[str] | None] = {}
         self._texts: dict[str, tuple[bytes, set[bytes]]] = {}
+        self._lines: dict[str, dict[str, tuple[int, int]]] = {}
 
     def defines(self, target: str) -> bool:
         """Whether the module of ``target`` defines that function, or imports that name."""
@@ -165,6 +167,20 @@ class Source:
             self._texts[module] = text, _shown(text)
         return self._texts[module][0]
 
+    def digest(self, target: str) -> str:
+        """`digests.digest` of a function, class or, without a name, module; empty where there is none."""
+        module, _, name = target.partition(":")
+        try:
+            text = self.text(target).decode("utf-8")
+            if not name:
+                return text_digest(text) if text else ""
+            if module not in self._lines:
+                self._lines[module] = dict(_lines(parsed(text.encode()).body, ""))
+        except (SyntaxError, ValueError, RecursionError):
+            return ""
+        first, last = self._lines[module].get(name, (0, 0))
+        return text_digest("\n".join(text.splitlines()[first - 1 : last])) if first else ""
+
     def absence(self, target: str) -> str:
         """Why ``target``, which is not defined, is not."""
         module, _, name = target.partition(":")
@@ -190,6 +206,16 @@ class Source:
         except (OSError, ValueError, RecursionError):
             return None
         return set(_definitions(tree.body, ""))
+
+
+def _lines(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, tuple[int, int]]]:
+    """The first and the last line, decorators included, of each function and class at the top of a module."""
+    for node in body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+            yield prefix + node.name, (first, node.end_lineno or first)
+            if isinstance(node, ast.ClassDef):
+                yield from _lines(node.body, f"{prefix}{node.name}.")
 
 
 def _shown(text: bytes) -> set[bytes]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from autoperf.errors import guarded
 from autoperf.instrumentation.agentzero.layout import Layout, Source
 from autoperf.instrumentation.agentzero.loading import reviewed
+from autoperf.patching.digests import group_digest
 from autoperf.patching.patch import Patch
 from autoperf.telemetry.git_version import Number, number, revision
 
@@ -71,6 +73,108 @@ def unreviewed(layout: Layout, source: Source) -> Iterator[Patch]:
         if text and not reviewed.stateless(text):
             reason = "other code than is known: executed again at each use"
             yield Patch(f"{module}:CodeExecution", "tools", _nothing, state="unrecognised", reason=reason)
+
+
+def unknown(layout: Layout, source: Source, version: HostVersion) -> Iterator[str]:
+    """Each target that this version should have, and has with other code than is known."""
+    for target, pins in _pins(layout):
+        if target is None or not source.shows(target) or not version.has(layout, target):
+            continue
+        if not all(pin.fits(source, target) for pin in pins):
+            yield target
+
+
+class Pin(NamedTuple):
+    """Code that a patch relies on: ``names`` in ``module`` beside the patched one, or in that itself.
+
+    Each has a digest among the ``known``, or with ``group`` all have one together. The name "" is the patched
+    function's; none stands for the whole module. A name that is not there counts for none.
+    """
+
+    known: Set[str]
+    names: tuple[str, ...] = ("",)
+    module: str = ""
+    group: bool = False
+
+    def fits(self, source: Source, target: str) -> bool:
+        """Whether it is the known code, for the patch of ``target``."""
+        module, _, own = target.partition(":")
+        if self.module:
+            module = ".".join([*module.split(".")[:-1], self.module])
+        names = [name or own for name in self.names] or [""]
+        found = {name: source.digest(f"{module}:{name}") for name in names}
+        there = {name: digest for name, digest in found.items() if digest}
+        return group_digest(there) in self.known if self.group else self.known >= set(there.values())
+
+
+def _pins(layout: Layout) -> Iterator[tuple[str | None, tuple[Pin, ...]]]:
+    """Each target whose patch looks at source code, and at which."""
+    from autoperf.instrumentation.agentzero import known_sources
+    from autoperf.instrumentation.agentzero.dispatch import extensible
+    from autoperf.instrumentation.agentzero.logging import console, log_text, log_values, masking
+    from autoperf.instrumentation.agentzero.memos import (
+        accounts,
+        base_directory,
+        dotenv,
+        files,
+        folder_names,
+        git,
+        plugins,
+        profiles,
+        settings,
+        skills,
+        tokens,
+        yaml,
+    )
+    from autoperf.instrumentation.agentzero.startup import watchdog
+    from autoperf.instrumentation.agentzero.streaming import object_starts, reply_parsing
+
+    yield layout.parse_reply, (Pin(set(reply_parsing.VARIANTS), ()),)
+    yield layout.root_starts, (Pin(object_starts.KNOWN),)
+    managers = [
+        Pin(known, (f"SecretsManager.{name}",), "secrets") for name, known in masking.MANAGERS.items()
+    ]
+    prompts = (Pin(known_sources.KNOWN, known_sources.RELIES_ON, group=True),)
+    listing = Pin(profiles.LISTING, profiles.LISTED_BY, group=True)
+    pins: dict[str, dict[str, tuple[Pin, ...]]] = {
+        "extensions": {"extensible": (Pin(extensible.KNOWN),)},
+        "paths": {"base": (Pin(base_directory.KNOWN),)},
+        "settings": {
+            "yaml": (Pin(yaml.KNOWN),),
+            "frontmatter": (Pin(yaml.KNOWN),),
+            "release": (Pin(git.OF_A_PATH),),
+            "version": (Pin(git.OF_THE_HOST),),
+            "file": (Pin(files.KNOWN),),
+            "environment": (Pin(dotenv.KNOWN),),
+            "asset": (Pin(plugins.KNOWN),),
+            "presets": (Pin(settings.KNOWN, ()),),
+            "account": (Pin(accounts.KNOWN, ()),),
+            "profiles": (listing, Pin(profiles.READING, profiles.READ_BY, "files", group=True)),
+        },
+        "tokens": {"count": (Pin(tokens.KNOWN),)},
+        "prompts": {
+            **dict.fromkeys(("read", "parse", "find", "variables"), prompts),
+            "names": (Pin(folder_names.KNOWN, folder_names.RELIES_ON, group=True),),
+            "discover_skills": (Pin(skills.DISCOVERY, skills.DISCOVERS_BY, group=True),),
+            "parse_skill": (Pin(skills.PARSING, skills.PARSES_BY, group=True),),
+        },
+        "output": {
+            "mask_method": (
+                Pin(masking.METHODS),
+                Pin(masking.LOOKUPS, ("get_secrets_manager",), "secrets"),
+                *managers,
+            ),
+            "mask_function": (Pin(masking.FUNCTIONS), *managers),
+            "cut": (Pin(set(log_values.CUTS)), Pin(log_values.KEYS, ("_truncate_key",))),
+            "colour": (Pin(console.COLOURS),),
+            "html": (Pin(set(console.WRITERS)), Pin(console.SANITIZERS, ("sanitize_string",), "strings")),
+            "includes": (Pin(log_text.KNOWN),),
+        },
+        "startup": {"refresh": (Pin(watchdog.KNOWN),)},
+    }
+    for feature, places in pins.items():
+        for name, wanted in places.items():
+            yield layout.more.get(feature, {}).get(name), wanted
 
 
 def switched_off(

@@ -99,7 +99,10 @@ class Recognised:
                 if _digest(function) not in known
             ]
             self._known = not others
-            self._switch.unrecognised = f"other versions of {', '.join(others)}" if others else ""
+            if others:
+                self._switch.stand_aside(f"other versions of {', '.join(others)}")
+            else:
+                self._switch.act_again()
         return self._known
 
 

@@ -99,7 +99,7 @@ class ModelClasses:
 
         return _model_schema
 
-    def completing(self, original: Any, _switch: Switch) -> Any:
+    def completing(self, original: Any, switch: Switch) -> Any:
         """For the last thing that pydantic does when it makes a class."""
         self._require(original, _CONSTRUCTION)
         if not self._nesting:
@@ -112,7 +112,11 @@ class ModelClasses:
             # Between the two stands the fence.
             if sys._getframe(2).f_code is making:
                 with guarded("model classes"):
-                    if self._may_wait(cls, config, args, kwargs):
+                    waits = self._may_wait(cls, config, args, kwargs)
+                    if self._packages.others:
+                        others = ", ".join(sorted(self._packages.others))
+                        switch.stand_aside(f"other releases of {others}: their classes are completed at once")
+                    if waits:
                         self._put_off(cls, lambda: original(cls, config, *args, **kwargs))
                         return False  # what makes classes does not look at it
             return call(cls, config, *args, **kwargs)

@@ -46,7 +46,7 @@ def transforming(memo: Counter) -> Callable[[Transform, Switch], Shortcut]:
     anew, or it is handed back. Everything else goes through openai's own code, down to what is plain.
     """
 
-    def build(original: Transform, _switch: Switch) -> Shortcut:
+    def build(original: Transform, switch: Switch) -> Shortcut:
         expect_parameters(original, "data", "annotation", "inner_type")
         space: dict[str, Any] = original.__globals__
         for name in RELIED_ON["openai requests"]:
@@ -69,7 +69,13 @@ def transforming(memo: Counter) -> Callable[[Transform, Switch], Shortcut]:
             return data if shape.same else dict(zip(shape.names or (), data.values(), strict=True))
 
         def trusts() -> bool:
-            return all(space.get(name) is function for name, function in trusted)
+            for name, function in trusted:
+                if space.get(name) is not function:
+                    switch.stand_aside(f"{name}, which it relies on, was replaced")
+                    return False
+            if switch.aside is not None:
+                switch.act_again()
+            return True
 
         async def _async_transform_recursive(
             call: Any, data: Any, *, annotation: Any, inner_type: Any = None

@@ -23,6 +23,7 @@ class Releases:
         self._known = known
         self._lists: dict[str, bytes] = {}
         self._answers: dict[str, bool] = {}
+        self.others: set[str] = set()  # packages of which a module was none of those
 
     def hold(self, module: str) -> bool:
         """Whether ``module``, imported or being so, belongs to a known release; cheap from then on."""
@@ -34,6 +35,8 @@ class Releases:
                 self._answers[module] = self._listed(package, module)
             except OSError:
                 self._answers[module] = False
+            if not self._answers[module]:
+                self.others.add(package)
         return self._answers[module]
 
     def _listed(self, package: str, module: str) -> bool:

@@ -151,7 +151,8 @@ def _seams(subject: Subject) -> Iterator[str]:
         yield f"{row.get('state')}: {row.get('target')} ({row.get('feature')}){reason}"
     if not patches:
         for row in subject.seams:
-            yield f"{'present' if row['present'] else 'missing'} in the source: {row['target']}"
+            reason = f": {row['reason']}" if row["reason"] else ""
+            yield f"{'present' if row['present'] else 'missing'} in the source: {row['target']}{reason}"
 
 
 def _failures(subject: Subject) -> Iterator[str]:

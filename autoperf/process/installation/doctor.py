@@ -9,16 +9,18 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from autoperf.errors import AutoperfError
 from autoperf.insight.advice.collect import recommendations_of
+from autoperf.insight.facts.patches import patches
 from autoperf.insight.facts.process import Process
 from autoperf.process import bootstrap
 from autoperf.process.config import INTERNAL_VARIABLES, OPTIONS, Config, unknown_variables
+from autoperf.process.features import DEFAULT
 from autoperf.process.installation import install
 from autoperf.process.installation.bundle import PACKAGES
 from autoperf.process.installation.interpreter import Interpreter, how_to_install, probe
@@ -31,6 +33,12 @@ if TYPE_CHECKING:
 
 # The files whose definitions make a layout; others may use any syntax.
 _TELLING = ("agent.py", "{}/extension.py", "{}/extract_tools.py", "{}/modules.py", "{}/mcp_handler.py")
+
+
+NOT_RUN: Final = (
+    "no run with this host is known: only its source was read; what its packages and plugins change shows in "
+    "a run"
+)
 
 
 @dataclass(frozen=True)
@@ -96,8 +104,13 @@ def _way_in(python: Interpreter, environ: Mapping[str, str]) -> Iterator[Finding
         )
 
 
-def host(root: Path) -> tuple[Layout | None, list[Finding], list[dict[str, Any]]]:
-    """What lies in ``root``: its layout, findings, and every seam as a row of facts read from the source."""
+def host(
+    root: Path, features: Collection[str] = DEFAULT, told: Collection[str] = ()
+) -> tuple[Layout | None, list[Finding], list[dict[str, Any]]]:
+    """What lies in ``root``: its layout, findings, and every seam as a row of facts read from the source.
+
+    A loss is one of the ``features`` that are on; of the targets ``told`` the last run tells.
+    """
     from autoperf.instrumentation.agentzero import detect, explain, survey
 
     if not bootstrap.is_candidate(root):
@@ -111,15 +124,37 @@ def host(root: Path) -> tuple[Layout | None, list[Finding], list[dict[str, Any]]
         text = f"{root} has an agent.py, but its source defines no layout that is known here"
         reasons = [Finding("note", "host", line) for line in explain(root)]
         return None, [Finding("problem", "host", text), *reasons], []
-    seams = [vars(seam) for seam in survey(root, layout)]
     known = f"Agent Zero {host_version(root, layout)}, layout of {layout.generation}"
     findings = [Finding("ok", "host", f"{known}  {root}")]
+    try:
+        seams = [vars(seam) for seam in survey(root, layout)]
+    except ImportError as error:
+        text = f"its functions are not compared with those known: {error}"
+        return layout, [*findings, Finding("problem", "host", text)], []
+    findings += [Finding("loss", "host", text) for text in _losses(seams, features, told)]
     findings += [
-        Finding("loss" if row["lost"] else "note", "host", f"{row['target']} is left alone: {row['reason']}")
+        Finding("note", "host", f"{row['target']} is left alone: {row['reason']}")
         for row in seams
-        if row["lost"] or not row["present"]
+        if not row["lost"] and not row["present"]
     ]
     return layout, findings, seams
+
+
+def _losses(seams: list[dict[str, Any]], features: Collection[str], told: Collection[str]) -> Iterator[str]:
+    """What a run of the host would lose by its source, in the words that it is told with after a run."""
+    rows = [
+        {
+            **seam,
+            "feature": feature,
+            "state": "unrecognised" if seam["lost"] else "waiting" if seam["present"] else "absent",
+        }
+        for seam in seams
+        for feature in seam["features"]
+        if feature in features
+    ]
+    for one in patches({"patches": rows, "features": features}).features:
+        losses = [loss.text for loss in one.losses if loss.target not in told]
+        yield from ([one.text, *losses] if losses else ())
 
 
 def host_version(root: Path, layout: Layout) -> str:
@@ -255,7 +290,7 @@ def experience(
     """The process that ran with ``root``, the newest that runs before those that ended, and how it went."""
     found = processes.chosen(list(ran_with(recorded, root)))
     if found is None:
-        return None, []
+        return None, [Finding("note", "last run", NOT_RUN)]
     process = processes.as_seen(directory, found)
     lines = [Finding("ok", "last run", process.lines[0])]
     lines += [Finding("loss", "last run", text) for text in process.patches.lost]

@@ -217,3 +217,17 @@ def test_a_type_that_is_known_lives_on(host: SimpleNamespace) -> None:
     del kind
     gc.collect()
     assert known() is not None
+
+
+def test_what_was_replaced_since_is_told_as_long_as_it_is(host: SimpleNamespace) -> None:
+    host.patches.start()
+    row = host.patches.rows[0].as_row
+    for _ in range(2):
+        made(host.module, conversation(3))
+    assert row()["state"] == "applied"
+    known_one, host.module.is_given = host.module.is_given, lambda _value: True
+    made(host.module, conversation(3))
+    assert row()["state"] == "unrecognised"
+    host.module.is_given = known_one
+    made(host.module, conversation(3))
+    assert row()["state"] == "applied"

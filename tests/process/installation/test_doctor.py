@@ -45,8 +45,12 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (root / "helpers").mkdir(parents=True)
     (root / "agent.py").write_text("class Agent: ...\n")
     seams = [
-        SimpleNamespace(target="agent:Agent.get_tool", present=True, reason="", lost=False),
-        SimpleNamespace(target="helpers.mcp:X.get", present=False, reason="no class X", lost=False),
+        SimpleNamespace(
+            target="agent:Agent.get_tool", present=True, reason="", lost=False, features=("tools",)
+        ),
+        SimpleNamespace(
+            target="helpers.mcp:X.get", present=False, reason="no class X", lost=False, features=("mcp",)
+        ),
     ]
     agentzero = types.ModuleType("autoperf.instrumentation.agentzero")
     layout = SimpleNamespace(name="v0_9_9", generation="v0.9.9 - v2.6")
@@ -243,7 +247,9 @@ def test_the_last_run_with_that_root_is_told(host: Path) -> None:
     assert levels(found) == [
         "agent:Agent.get_tool failed 2 times: KeyError: 1; to leave it out: AUTOPERF_DISABLED=1",
     ]
-    assert doctor.experience(host, [RECORD], host) == (None, [])
+    last, found = doctor.experience(host, [RECORD], host)
+    assert last is None
+    assert levels(found, "note") == [doctor.NOT_RUN]
 
 
 GENERATIONS = {"v0_8": "v0_8", "v0_9_3": "v0_9_3", "v0_9_8": "v0_9_3", "v0_9_9": "v0_9_9", "v2": "v0_9_9"}
@@ -282,7 +288,9 @@ def test_the_whole_report(
 
     recorded.clear()
     assert cli.main(["doctor", str(host), "--home", home]) == 0
-    assert capsys.readouterr().out.endswith("all is well\n")
+    out = capsys.readouterr().out
+    assert out.endswith("nothing is known to be broken; no run of a host was looked at\n")
+    assert "no run with this host is known" in out
     assert not Path(home).exists()
 
 

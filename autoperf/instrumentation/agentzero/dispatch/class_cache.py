@@ -7,6 +7,8 @@ from collections.abc import Callable
 from time import time
 from typing import Any, Final
 
+from autoperf.errors.switch import Together
+
 _LOG_VARIABLE: Final = "EXTENSIONS_LOG"
 _NOBODY: Final = ("none", "none")
 _OWNERS_KEPT: Final = 256
@@ -33,6 +35,7 @@ class ExtensionClasses:
     """
 
     def __init__(self) -> None:
+        self.together = Together()  # the rows that rely on it
         self._bound = False
         self._verified = False
         self._environment, self._log_variable = _environment()
@@ -56,6 +59,28 @@ class ExtensionClasses:
         entries, area = self._cache_globals.get("_cache"), host_globals.get("_CLASSES_CACHE_AREA")
         if isinstance(entries, dict) and isinstance(area, str) and callable(self._lookup):
             self._cache, self._area, self._bound = entries, area, True
+
+    def judge(self) -> None:
+        """Let the rows that rely on it stand aside while the cache cannot be read; called once a second."""
+        unread = self._unread() if self._globals else None
+        if unread is None:
+            self.together.act_again()
+        else:
+            self.together.stand_aside(*unread)
+
+    def _unread(self) -> tuple[str, str] | None:
+        """Why only the host can tell of any point: the reason, and what state that is."""
+        if self._globals.get("_get_extension_classes") is not self._lookup or not self._its_own():
+            return "what looks extension classes up was replaced", "unrecognised"
+        area = self._cache.get(self._area) or {}
+        entries = list(area.values())[:1] if isinstance(area, dict) else [None]
+        if not self._bound or not all(hasattr(one, "timestamp") and hasattr(one, "value") for one in entries):
+            return "the host keeps extension classes in another way than is known", "unrecognised"
+        if self.logs():
+            return f"{_LOG_VARIABLE} is set: the host looks at each call", "off"
+        if self._readable() is None and self._area in self._cache:
+            return "the host's cache of extension classes is off", "off"
+        return None
 
     def bound(self) -> bool:
         """Whether the host's cache can be read here at all."""

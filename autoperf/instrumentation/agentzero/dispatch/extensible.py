@@ -67,10 +67,12 @@ class _Direct:
     def __init__(self, probe: Probe, decorator: Any, switch: Switch) -> None:
         self.decorated = Decorated()
         self._space: dict[str, Any] = decorator.__globals__
-        self._calls = [self._space.get(name) for name in _CALLS]
+        self._known = [self._space.get(name) for name in _CALLS]
+        self._calls = list(self._known)
         self._classes = probe.extension_classes
         self._replay = Replay(decorator, "call_extensions_sync", "call_extensions_async")
         self._switch = switch
+        self._classes.together.joins("", switch)
         self._count = 0
         probe.extension_lookups.count_hits_with(lambda: 2 * self._count)
 
@@ -155,8 +157,11 @@ class _Direct:
 
     def _trust(self) -> bool:
         now = [self._space.get(name) for name in _CALLS]
-        if any(without_ours(a) is not without_ours(b) for a, b in zip(now, self._calls, strict=True)):
+        if any(without_ours(a) is not without_ours(b) for a, b in zip(now, self._known, strict=True)):
+            self._switch.stand_aside(f"{' or '.join(_CALLS)}, which it relies on, was replaced")
+            self._calls[:] = _CALLS  # no function is one of these: asked again each time
             return False
+        self._switch.act_again()
         self._calls[:] = now
         return True
 

@@ -40,10 +40,10 @@ def of_module(probe: Probe, *, fast: bool = False) -> Callable[[Call, Switch], A
     With ``fast``, a point whose folders are known to be absent or empty returns at once (v0.9.8).
     """
 
-    def build(original: Call, _switch: Switch) -> Around:
+    def build(original: Call, switch: Switch) -> Around:
         expect_parameters(original, "extension_point", "agent")
         points = Points(probe)
-        is_empty = _emptiness(probe, original) if fast else None
+        is_empty = _emptiness(probe, original, switch) if fast else None
         empty = 0
         if is_empty is not None:
             probe.extension_lookups.count_hits_with(lambda: empty)
@@ -73,16 +73,16 @@ _LOOKED_UP: Final = frozenset(
 _UNDER: Final = {"default_root": "python"}
 
 
-def _emptiness(probe: Probe, original: Call) -> Callable[[Any, Any], bool] | None:
+def _emptiness(probe: Probe, original: Call, switch: Switch) -> Callable[[Any, Any], bool] | None:
     """Whether a point has nothing to run: none of its folders exists, or the host found nothing in them."""
     host, code = original.__globals__, original.__code__
     parts = [code, *(part for part in code.co_consts if isinstance(part, CodeType))]
     constants = {c for part in parts for c in part.co_consts if isinstance(c, str)}
-    if not (
-        all(_LOOKED_UP.issuperset(part.co_names) for part in parts)
-        and "get_paths" in {name for part in parts for name in part.co_names}
-        and {"extensions", "python"} <= constants
-    ):
+    names = {name for part in parts for name in part.co_names}
+    if "get_paths" not in names:
+        return None  # before v0.9.8
+    if not (_LOOKED_UP.issuperset(names) and {"extensions", "python"} <= constants):
+        switch.stand_aside("it asks for more than is known: the host looks points up that have no extension")
         return None
     finds: Any = None
 
@@ -93,7 +93,8 @@ def _emptiness(probe: Probe, original: Call) -> Callable[[Any, Any], bool] | Non
             return False
         if host.get("_get_extensions") is not finds:
             if finds is not None:
-                return False  # somebody has put another one there
+                switch.stand_aside("_get_extensions, which it relies on, was replaced")
+                return False
             finds = host.get("_get_extensions")
         paths = answers.known(agent, ("extensions", point), _UNDER)
         if not paths:
@@ -186,15 +187,15 @@ class Cached:
         self._fast = fast
         self._points = Points(probe)
 
-    def asynchronous(self, original: Call, _switch: Switch) -> Around:
+    def asynchronous(self, original: Call, switch: Switch) -> Around:
         """Wrapper for the coroutine function."""
-        return self._around(original, edges=EDGES)
+        return self._around(original, switch, edges=EDGES)
 
-    def synchronous(self, original: Call, _switch: Switch) -> Around:
+    def synchronous(self, original: Call, switch: Switch) -> Around:
         """Wrapper for the plain function."""
-        return self._around(original, edges=frozenset())
+        return self._around(original, switch, edges=frozenset())
 
-    def _around(self, original: Call, edges: frozenset[str]) -> Around:
+    def _around(self, original: Call, switch: Switch, edges: frozenset[str]) -> Around:
         expect_parameters(original, "extension_point", "agent")
         self._bind(original)
         probe, known, fast = self._probe, self._classes.reader(), self._fast
@@ -221,7 +222,13 @@ class Cached:
                 return None
             return points.begin(extension_point, classes, unsure=not bound())
 
-        return Around(begin, extension_call(original, self._classes) if fast else None)
+        if not fast:
+            return Around(begin)
+        self._classes.together.joins("", switch)
+        answered = extension_call(original, self._classes)
+        if answered is original:
+            switch.stand_aside("it asks for more than is known: the host looks its classes up")
+        return Around(begin, answered)
 
     def _bind(self, original: Call) -> None:
         with guarded("extension calls"):

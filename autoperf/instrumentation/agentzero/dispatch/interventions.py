@@ -44,10 +44,11 @@ def extensible(probe: Probe, points: ExtensionClasses | None) -> Callable[[Check
     Without ``points`` nothing is cut short: the check is only counted, and a wait or a raise becomes a span.
     """
 
-    def build(original: Check, _switch: Switch) -> Any:
+    def build(original: Check, switch: Switch) -> Any:
         expect_parameters(original, "self", "progress")
         if points is None:
             return _busy(probe)
+        points.together.joins("", switch)
         idle = 0
         probe.interventions.count_idle_with(lambda: idle)
         inner: Any = unwrap(original)

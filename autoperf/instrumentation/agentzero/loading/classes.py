@@ -76,11 +76,11 @@ class ClassLoading:
         self._resolved: dict[str, str] = {}
         self.usual: Callable[[], bool] = bool  # whether files are executed as they were; false until known
 
-    def from_file(self, original: Callable[..., list[type]], _switch: Switch) -> Shortcut:
+    def from_file(self, original: Callable[..., list[type]], switch: Switch) -> Shortcut:
         """Wrapper for ``load_classes_from_file(file, base_class, one_per_file=True)``."""
 
         ready, absent = self._ready, self._absent
-        usual = self.usual = _executing_as_now(original)
+        usual = self.usual = _executing_as_now(original, switch)
 
         def known(*args: Any, **kwargs: Any) -> Any:
             found = ready(args) if usual() and not kwargs else None
@@ -95,10 +95,10 @@ class ClassLoading:
 
         return Shortcut(known, load_classes_from_file)
 
-    def from_folder(self, original: Callable[..., list[type]], _switch: Switch) -> Callable[..., Any]:
+    def from_folder(self, original: Callable[..., list[type]], switch: Switch) -> Callable[..., Any]:
         """Wrapper for ``load_classes_from_folder(folder, name_pattern, base_class, one_per_file=True)``."""
 
-        usual = _executing_as_now(original)
+        usual = _executing_as_now(original, switch)
 
         def load_classes_from_folder(call: Any, /, *args: Any, **kwargs: Any) -> Any:
             if not usual():
@@ -212,11 +212,20 @@ class ClassLoading:
         return guards or None
 
 
-def _executing_as_now(original: Callable[..., Any]) -> Callable[[], bool]:
+def _executing_as_now(original: Callable[..., Any], switch: Switch) -> Callable[[], bool]:
     """Whether a loader still executes files by what it does now; a plugin may put its own there."""
     space = getattr(original, "__globals__", {})
     execute = space.get("import_module")
-    return lambda: space.get("import_module") is execute
+
+    def usual() -> bool:
+        if space.get("import_module") is execute:
+            if switch.aside is not None:
+                switch.act_again()
+            return True
+        switch.stand_aside("import_module, which it relies on, was replaced")
+        return False
+
+    return usual
 
 
 def _absolute(original: Callable[..., Any], path: Any) -> str:

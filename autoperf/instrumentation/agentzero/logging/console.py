@@ -61,7 +61,7 @@ def colours(original: Call, _switch: Switch) -> Call:
 def html_log(probe: Probe) -> Callable[[Call, Switch], Call]:
     """The same bytes at the end of the same file, there when the call returns."""
 
-    def build(original: Call, _switch: Switch) -> Call:
+    def build(original: Call, switch: Switch) -> Call:
         expect_parameters(original, "self", "html")
         names = original.__globals__
         replaces = WRITERS.get(digest(original))
@@ -76,12 +76,12 @@ def html_log(probe: Probe) -> Callable[[Call, Switch], Call]:
 
         def _log_html(call: Any, self: Any, html: Any) -> Any:
             path = names["PrintStyle"].log_file_path
-            if (
-                type(html) is str
-                and type(path) is str
-                and names.get("open", open) is open
-                and names.get("sanitize_string") is sanitizer
-            ):
+            known = names.get("open", open) is open and names.get("sanitize_string") is sanitizer
+            if not known:
+                switch.stand_aside("open or sanitize_string, which it relies on, was replaced")
+            elif switch.aside is not None:
+                switch.act_again()
+            if known and type(html) is str and type(path) is str:
                 try:
                     rest = file.append(path, html.encode("utf-8", errors))
                 except UnicodeEncodeError:

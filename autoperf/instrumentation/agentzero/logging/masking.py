@@ -9,7 +9,7 @@ from inspect import unwrap
 from types import ModuleType
 from typing import Any, Final
 
-from autoperf.errors import AutoperfError, failures, guarded
+from autoperf.errors import AutoperfError, guarded
 from autoperf.errors.fence import MISS, Shortcut
 from autoperf.instrumentation.agentzero.context import Probe
 from autoperf.instrumentation.agentzero.dispatch.class_cache import ExtensionClasses
@@ -63,20 +63,22 @@ def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]
 
 
 def _of_method(probe: Probe, texts: GrowingTexts) -> Callable[[Mask, Switch], Shortcut]:
-    def build(original: Mask, _switch: Switch) -> Shortcut:
+    def build(original: Mask, switch: Switch) -> Shortcut:
         expect_parameters(original, "self", "obj")
         names = original.__globals__
         lookup = names["get_secrets_manager"]
         inner = unwrap(lookup)
         _expect(original, METHODS)
         _expect(inner, LOOKUPS)
-        masker = _Masker(sys.modules[inner.__module__], texts)
+        masker = _Masker(sys.modules[inner.__module__], texts, switch)
         undisturbed = _undisturbed(lookup, inner)
         managers = _Managers(inner, masker.managers)
         memo = probe.memo("masked values")
 
         def _mask_recursive(self: Any, obj: Any) -> Any:
-            if names.get("get_secrets_manager") is lookup and undisturbed():
+            if names.get("get_secrets_manager") is not lookup:
+                switch.stand_aside("get_secrets_manager, which it relies on, was replaced")
+            elif undisturbed():
                 agent = sys.modules.get("agent")
                 if agent is not None and hasattr(agent, "AgentContext"):
                     context = self.context or agent.AgentContext.current()
@@ -93,7 +95,7 @@ def _of_method(probe: Probe, texts: GrowingTexts) -> Callable[[Mask, Switch], Sh
 
 
 def _of_function(probe: Probe, texts: GrowingTexts) -> Callable[[Mask, Switch], Shortcut]:
-    def build(original: Mask, _switch: Switch) -> Shortcut:
+    def build(original: Mask, switch: Switch) -> Shortcut:
         expect_parameters(original, "obj")
         _expect(original, FUNCTIONS)
         secrets = f"{original.__module__.rpartition('.')[0]}.secrets"
@@ -106,7 +108,7 @@ def _of_function(probe: Probe, texts: GrowingTexts) -> Callable[[Mask, Switch], 
             if module is not None and hasattr(module, "SecretsManager"):
                 if module not in maskers:
                     maskers.clear()
-                    maskers[module] = _masker_or_none(module, texts)
+                    maskers[module] = _masker_or_none(module, texts, switch)
                 masker, masked = maskers[module], _UNKNOWN
                 if masker is not None:
                     masked = masker.masked(module.SecretsManager.get_instance(), obj)
@@ -178,8 +180,9 @@ class _Managers:
 class _Masker:
     """Does to a value what the host does, with the secrets read once."""
 
-    def __init__(self, module: ModuleType, texts: GrowingTexts) -> None:
+    def __init__(self, module: ModuleType, texts: GrowingTexts, switch: Switch) -> None:
         self._texts = texts
+        self._switch = switch
         self.managers: Any = vars(module)["SecretsManager"]
         self._methods = [vars(self.managers)[name] for name in MANAGERS]
         for method, known in zip(self._methods, MANAGERS.values(), strict=True):
@@ -191,7 +194,10 @@ class _Masker:
         """``obj`` as the host masks it, or `_UNKNOWN` where only the host can tell; host errors pass."""
         methods = vars(self.managers)
         if type(manager) is not self.managers or [methods[name] for name in MANAGERS] != self._methods:
+            self._switch.stand_aside("the manager of secrets, which it relies on, was replaced")
             return _UNKNOWN
+        if self._switch.aside is not None:
+            self._switch.act_again()
         secrets = manager.load_secrets()
         if type(secrets) is not dict:
             return _UNKNOWN
@@ -234,11 +240,11 @@ class _Masker:
         return False
 
 
-def _masker_or_none(module: ModuleType, texts: GrowingTexts) -> _Masker | None:
+def _masker_or_none(module: ModuleType, texts: GrowingTexts, switch: Switch) -> _Masker | None:
     try:
-        return _Masker(module, texts)
+        return _Masker(module, texts, switch)
     except AutoperfError as reason:
-        failures.record(SEAM, reason)
+        switch.stand_aside(str(reason))
         return None
 
 

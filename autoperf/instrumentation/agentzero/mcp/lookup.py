@@ -149,7 +149,7 @@ class _Indices:
 _indices: Final = _Indices()
 
 
-def has_tool(original: Callable[..., bool], _switch: Switch) -> Shortcut:
+def has_tool(original: Callable[..., bool], switch: Switch) -> Shortcut:
     """For ``MCPClientBase.has_tool(tool_name)``, the scan inside ``has_tool`` of the configuration in effect.
 
     The index belongs to one client and to the very list it was made from: the host puts a new list there
@@ -166,7 +166,9 @@ def has_tool(original: Callable[..., bool], _switch: Switch) -> Shortcut:
             try:
                 return tool_name in index.names
             except TypeError:
-                pass
+                return MISS
+        if tools is not None and type(tools) is not list:
+            switch.stand_aside("the tools of a server are no list")
         return MISS
 
     return Shortcut(has_tool)

@@ -38,9 +38,9 @@ def asking(probe: Probe) -> Callable[[Ask, Switch], Ask]:
     """Replaces ``status`` where it says that there is no account, and said so under the same conditions."""
     counter = probe.memo(SEAM)
 
-    def build(original: Any, _switch: Switch) -> Ask:
+    def build(original: Any, switch: Switch) -> Ask:
         expect_parameters(original)
-        host = _Host(original)
+        host = _Host(original, switch)
         kept: _Kept | None = None
 
         def clear() -> int:
@@ -131,8 +131,8 @@ def _plain(answer: Any) -> bool:
 class _Host:
     """The host's module: what its answer depends on."""
 
-    def __init__(self, original: Any) -> None:
-        self._reliance = Reliance.on_module(original, KNOWN)
+    def __init__(self, original: Any, switch: Switch) -> None:
+        self._reliance = Reliance.on_module(original, KNOWN, switch)
         self._names = self._reliance.space
 
     def question(self) -> Question | None:

@@ -29,7 +29,7 @@ def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]
         yield targets["environment"], unless_cached(probe.root, looking_up)
 
 
-def looking_up(original: Any, _switch: Switch) -> Shortcut:
+def looking_up(original: Any, switch: Switch) -> Shortcut:
     """Replaces ``get_dotenv_value``: the environment's own table is asked, so every change shows at once.
 
     The host asks for hundreds of names whenever it reads its settings, and `os.environ` takes most of its
@@ -50,7 +50,10 @@ def looking_up(original: Any, _switch: Switch) -> Shortcut:
         # Somebody may have put another environment there, as tests do.
         now: Any = os.environ
         if now is not environ or os.getenv is not getenv or now._data is not table:
+            switch.stand_aside("os.environ or os.getenv was replaced")
             return MISS
+        if switch.aside is not None:
+            switch.act_again()
         name = names.get(key) if type(key) is str else None
         if name is None:
             if type(key) is str and len(names) < _NAMES_KEPT:

@@ -37,10 +37,10 @@ class FolderNames:
         self._lookups = lookups
         self._known = known
 
-    def unique(self, original: Names, _switch: Switch) -> Names:
+    def unique(self, original: Names, switch: Switch) -> Names:
         """The replacement; raises `AutoperfError` for a host that is not known."""
         space = without_ours(original).__globals__
-        reliance = Reliance(space, RELIES_ON, self._known)
+        reliance = Reliance(space, RELIES_ON, self._known, switch)
 
         def get_unique_filenames_in_dirs(call: Any, /, *args: Any, **kwargs: Any) -> Any:
             key = witness = None

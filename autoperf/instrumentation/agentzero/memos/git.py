@@ -63,22 +63,22 @@ class Releases:
         self._kept.clear()
         return count
 
-    def of_a_path(self, original: Callable[[str], Any], _switch: Switch) -> Callable[..., Any]:
+    def of_a_path(self, original: Callable[[str], Any], switch: Switch) -> Callable[..., Any]:
         """Wrapper for ``get_repo_release_info(repo_path)``."""
         expect_parameters(original, "repo_path")
         _expect(original, OF_A_PATH)
-        world = _World(original)
+        world = _World(original, switch)
 
         def get_repo_release_info(call: Any, repo_path: Any) -> Any:
             return self._answer(repo_path, world, lambda: call(repo_path), _whole)
 
         return get_repo_release_info
 
-    def of_the_host(self, original: Callable[[], Any], _switch: Switch) -> Callable[..., Any]:
+    def of_the_host(self, original: Callable[[], Any], switch: Switch) -> Callable[..., Any]:
         """Wrapper for ``get_git_info()`` where it asks git itself about the host's own folder."""
         expect_parameters(original)
         _expect(original, OF_THE_HOST)
-        world = _World(original)
+        world = _World(original, switch)
 
         def get_git_info(call: Any) -> Any:
             root = None
@@ -147,7 +147,8 @@ def _looks(repository: Repository) -> dict[str, Look] | None:
 class _World:
     """Everything but the repository that an answer depends on."""
 
-    def __init__(self, original: Any) -> None:
+    def __init__(self, original: Any, switch: Switch) -> None:
+        self._switch = switch
         self._globals: dict[str, Any] = inspect.unwrap(original).__globals__
         self._repo = self._globals.get("Repo")
         self._surroundings = Surroundings()
@@ -156,7 +157,12 @@ class _World:
         return self._globals["files"].get_base_dir()
 
     def key(self, root: Any) -> Any:
-        if type(root) is not str or not os.path.isabs(root) or self._globals.get("Repo") is not self._repo:
+        if self._globals.get("Repo") is not self._repo:
+            self._switch.stand_aside("Repo, which it relies on, was replaced")
+            return None
+        if self._switch.aside is not None:
+            self._switch.act_again()
+        if type(root) is not str or not os.path.isabs(root):
             return None
         around = self._surroundings.now()
         if around is None:

@@ -21,6 +21,8 @@ from autoperf.memo.inputs import PluginLists
 from autoperf.patching.patch import Switch, Together, expect_parameters
 
 _ANSWERS_KEPT: Final = 1000
+# Answers in a row whose lists of plugins were not where they are read: one may just have been cleared.
+_UNKEPT: Final = 20
 _FLAGS: Final = ("include_project", "include_user", "include_default")
 # All that the host's code asks for on the way to its answer. Code that asks for anything else is not known.
 _ASKED: Final = frozenset(
@@ -84,8 +86,9 @@ class PathAnswers:
         self._module: dict[str, Any] = {}
         self._lists: PluginLists | None = None
         self._noting: list[Any] = []
-        self._together = Together("exists", "by_pattern")
+        self._together = Together("exists", "find_existing_paths_by_pattern")
         self._switch = Switch()  # of get_paths, which keeps the answers
+        self._unkept = 0
         probe.clears("paths", self._clear)
         probe.after_fork.append(self._forked)
         probe.at_stop.append(self._watch.close)
@@ -119,12 +122,13 @@ class PathAnswers:
             return found
 
         self._noting.append(find_existing_paths_by_pattern)
-        self._together.joins("by_pattern", switch)
+        self._together.joins("find_existing_paths_by_pattern", switch)
         return find_existing_paths_by_pattern
 
     def get_paths(self, original: Paths, switch: Switch) -> Shortcut:
         """For ``get_paths(agent, *subpaths, ...)`` (v0.9.8 on), asked at every tool and extension call."""
         self._switch = switch
+        self._together.joins("get_paths", switch)
         if "include_plugins" in (original.__kwdefaults__ or {}):
             flags: tuple[str, ...] = (*_FLAGS, "include_plugins")
             self._lists = PluginLists(original.__globals__)
@@ -160,7 +164,10 @@ class PathAnswers:
             return None
         for names, name, function in self._functions or ():
             if names.get(name) is not function:
+                self._switch.stand_aside(f"{name}, which it relies on, was replaced")
                 return None
+        if self._switch.aside is not None:
+            self._switch.act_again()
         self._memo.hits += 1
         return answer.paths
 
@@ -181,14 +188,20 @@ class PathAnswers:
         if self._functions is None:
             self._functions = self._known_functions()
             if not self._functions:
-                self._switch.unrecognised = "it, or what it calls, asks for more than is known"
+                self._switch.stand_aside("it, or what it calls, asks for more than is known")
         if not self._functions or (True, "") in asked:
             return
         lists = None
         if self._lists is not None:
             lists = self._lists.consulted(agent, plugins=options.get("include_plugins", True))
             if lists is None:
+                self._unkept += 1
+                if self._unkept == _UNKEPT:
+                    self._switch.stand_aside(*self._lists.unread())
                 return
+            if self._unkept >= _UNKEPT:
+                self._switch.act_again()
+            self._unkept = 0
         key = _key(agent, subpaths, options)
         answer = _Answer(found, asked, lists, -1)
         if self._watch.watch([path for _, path in asked]):

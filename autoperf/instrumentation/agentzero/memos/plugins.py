@@ -23,6 +23,8 @@ KNOWN: Final = {
     "fb454e2b752946fb24273ff877339ebc331fb96927b4810352c2421708007b2e",  # v1.12 - v2.6
 }
 _PLACES_KEPT: Final = 1_000
+# Files that were found elsewhere than worked out, with none that was not.
+_UNFIT: Final = 20
 _OPTIONS: Final = frozenset({"plugin_name", "project_name", "agent_profile", "only_first"})
 
 Find = Callable[..., list[dict[str, str]]]
@@ -37,13 +39,13 @@ def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Callab
 def finding(vigil: Vigil) -> Callable[[Find, Switch], Find]:
     """Where a file lies is looked up again when something on the way to it has changed."""
 
-    def build(original: Any, _switch: Switch) -> Callable[..., Any]:
-        return _finding(original, vigil)
+    def build(original: Any, switch: Switch) -> Callable[..., Any]:
+        return _finding(original, vigil, switch)
 
     return build
 
 
-def _finding(original: Any, vigil: Vigil) -> Callable[..., Any]:
+def _finding(original: Any, vigil: Vigil, switch: Switch) -> Callable[..., Any]:
     """Replaces ``find_plugin_assets`` for one file of one plugin, without a project and without wildcards.
 
     That is what the configuration of a plugin is looked for with, in some forty places at each call.
@@ -51,7 +53,7 @@ def _finding(original: Any, vigil: Vigil) -> Callable[..., Any]:
     host: Any = inspect.unwrap(original)
     if digest(host) not in KNOWN:
         raise AutoperfError("another way of looking for a plugin's files than the ones that are known")
-    places = _Places(host, vigil)
+    places = _Places(host, vigil, switch)
 
     def find_plugin_assets(call: Any, /, *subpaths: Any, **options: Any) -> Any:
         key = None
@@ -137,7 +139,8 @@ class _Candidates:
 class _Places:
     """The candidates of every file that was asked for, as long as the host has the same plugins."""
 
-    def __init__(self, host: Any, vigil: Vigil) -> None:
+    def __init__(self, host: Any, vigil: Vigil, switch: Switch) -> None:
+        self._switch = switch
         self._names: dict[str, Any] = host.__globals__
         self._vigil = vigil
         self._package = self._names["__name__"].rpartition(".")[0]
@@ -154,8 +157,11 @@ class _Places:
             return  # the host found it at once, and so knows nothing of its plugins
         if candidates is None or candidates.first() != found:
             self.unfit.add(key)
+            if len(self.unfit) == _UNFIT and not self.kept:
+                self._switch.stand_aside("the host finds files of plugins in other places than are known")
         else:
             self.kept[key] = candidates
+            self._switch.act_again()
 
     def _candidates(self, plugin: str, profile: str, *subpaths: str) -> _Candidates | None:
         files = self._names["files"]

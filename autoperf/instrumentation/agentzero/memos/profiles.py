@@ -55,9 +55,9 @@ def listing(
     """
     lookups = probe.memo(SEAM)
 
-    def build(original: Any, _switch: Switch) -> List:
+    def build(original: Any, switch: Switch) -> List:
         expect_parameters(original, "project_name")
-        host = _Host(probe, without_ours(original), listing, reading)
+        host = _Host(probe, without_ours(original), listing, reading, switch)
         kept: Kept[dict[str, Any]] = Kept(probe.vigil)
         once: Kept[dict[str, Any]] = Kept(probe.vigil)
 
@@ -106,13 +106,15 @@ Key = tuple[Any, ...]
 class _Host:
     """The host's module: what its list of profiles depends on."""
 
-    def __init__(self, probe: Probe, host: Any, listing: frozenset[str], reading: frozenset[str]) -> None:
+    def __init__(
+        self, probe: Probe, host: Any, listing: frozenset[str], reading: frozenset[str], switch: Switch
+    ) -> None:
         self._space: dict[str, Any] = host.__globals__
         space = self._space
         self._module = space["files"]
         self._files = vars(self._module)
-        self._listing = Reliance(space, LISTED_BY, listing)
-        self._reading = Reliance(self._files, READ_BY, reading)
+        self._listing = Reliance(space, LISTED_BY, listing, switch)
+        self._reading = Reliance(self._files, READ_BY, reading, switch)
         self._folders = Folders(probe.vigil)
         self._plugins = ""
         if "get_enabled_plugin_paths" in host.__code__.co_names:

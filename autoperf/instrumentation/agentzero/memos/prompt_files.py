@@ -43,7 +43,7 @@ class PromptFiles:
         self._lookups = lookups
         self._known = known
         self._thread = _Thread()
-        self._together = Together("finds", "asks")
+        self._together = Together("find_file_in_dirs", "load_plugin_variables")
         self._reliance: Reliance | None = None
         self._space: dict[str, Any] = {}
 
@@ -55,13 +55,17 @@ class PromptFiles:
         # The module may be executed again (a reload): then all of it is recognised anew.
         space = without_ours(original).__globals__
         if self._reliance is None or self._space is not space:
-            self._reliance, self._space = Reliance(space, RELIES_ON, self._known), space
+            self._reliance, self._space = (
+                Reliance(space, RELIES_ON, self._known, self._together),
+                space,
+            )
         return self._reliance
 
-    def reads(self, original: Callable[..., str], _switch: Switch) -> Callable[..., Any]:
+    def reads(self, original: Callable[..., str], switch: Switch) -> Callable[..., Any]:
         """For ``read_prompt_file``."""
         expect_parameters(original, "_file", "_directories", "_encoding")
         reliance, thread = self._rely(original), self._thread
+        self._together.joins("read_prompt_file", switch)
 
         def read_prompt_file(
             call: Any, _file: Any, _directories: Any = None, _encoding: Any = "utf-8", **kwargs: Any
@@ -97,10 +101,11 @@ class PromptFiles:
 
         return read_prompt_file
 
-    def parses(self, original: Callable[..., Any], _switch: Switch) -> Callable[..., Any]:
+    def parses(self, original: Callable[..., Any], switch: Switch) -> Callable[..., Any]:
         """For ``parse_file``: only where its files lie is kept, for its values are new every time."""
         expect_parameters(original, "_filename", "_directories", "_encoding")
         reliance, thread = self._rely(original), self._thread
+        self._together.joins("parse_file", switch)
 
         def parse_file(
             call: Any, _filename: Any, _directories: Any = None, _encoding: Any = "utf-8", **kwargs: Any
@@ -136,7 +141,7 @@ class PromptFiles:
         self._rely(original)
         thread = self._thread
 
-        self._together.joins("finds", switch)
+        self._together.joins("find_file_in_dirs", switch)
 
         def find_file_in_dirs(call: Any, _filename: Any, _directories: Any) -> Any:
             reading = thread.reading
@@ -172,7 +177,7 @@ class PromptFiles:
         self._rely(original)
         thread = self._thread
 
-        self._together.joins("asks", switch)
+        self._together.joins("load_plugin_variables", switch)
 
         def load_plugin_variables(call: Any, /, file: Any, backup_dirs: Any = None, **kwargs: Any) -> Any:
             reading = thread.reading

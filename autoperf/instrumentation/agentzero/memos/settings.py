@@ -31,9 +31,9 @@ def getting(probe: Probe) -> Callable[[Get, Switch], Get]:
     """Replaces ``get_presets`` for the global presets, which are asked for several times a step."""
     counter = probe.memo(SEAM)
 
-    def build(original: Any, _switch: Switch) -> Get:
+    def build(original: Any, switch: Switch) -> Get:
         expect_parameters(original, "project_name")
-        host = _Host(original)
+        host = _Host(original, switch)
         kept: _Kept | None = None
         candidate: _Kept | None = None
 
@@ -94,8 +94,8 @@ class _Kept(NamedTuple):
 class _Host:
     """The host's module: where its presets come from."""
 
-    def __init__(self, original: Any) -> None:
-        self._reliance = Reliance.on_module(original, KNOWN)
+    def __init__(self, original: Any, switch: Switch) -> None:
+        self._reliance = Reliance.on_module(original, KNOWN, switch)
         self._names = self._reliance.space
 
     def sources(self) -> Sources | None:

@@ -53,10 +53,11 @@ class SkillFiles:
         self._discovery = discovery
         self._parsing = parsing
 
-    def discovers(self, original: Callable[..., list[Path]], _switch: Switch) -> Callable[..., list[Path]]:
+    def discovers(self, original: Callable[..., list[Path]], switch: Switch) -> Callable[..., list[Path]]:
         """For ``discover_skill_md_files(root)``."""
         expect_parameters(original, "root")
-        reliance = Reliance(without_ours(original).__globals__, DISCOVERS_BY, self._discovery)
+        space = without_ours(original).__globals__
+        reliance = Reliance(space, DISCOVERS_BY, self._discovery, switch)
 
         def discover_skill_md_files(call: Any, root: Any) -> list[Path]:
             found: Any
@@ -74,11 +75,11 @@ class SkillFiles:
 
         return discover_skill_md_files
 
-    def parses(self, original: Callable[..., Any], _switch: Switch) -> Callable[..., Any]:
+    def parses(self, original: Callable[..., Any], switch: Switch) -> Callable[..., Any]:
         """For ``skill_from_markdown(path, *, include_content, validate)``: a skill of one's own each time."""
         expect_parameters(original, "skill_md_path", "include_content", "validate")
         space = without_ours(original).__globals__
-        reliance = Reliance(space, PARSES_BY, self._parsing)
+        reliance = Reliance(space, PARSES_BY, self._parsing, switch)
 
         def skill_from_markdown(call: Any, /, skill_md_path: Any, **kwargs: Any) -> Any:
             witness = key = None

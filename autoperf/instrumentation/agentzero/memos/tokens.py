@@ -60,13 +60,13 @@ def counting(probe: Probe) -> Callable[[Any, Switch], Callable[..., int]]:
     """Replaces ``count_tokens``; only plain strings in the default encoding are remembered."""
     counter = probe.memo(SEAM)
 
-    def build(original: Any, _switch: Switch) -> Callable[..., int]:
+    def build(original: Any, switch: Switch) -> Callable[..., int]:
         expect_parameters(original, "text", "encoding_name")
         host: Any = inspect.unwrap(original)
         if digest(host) not in KNOWN or host.__defaults__ != (_ENCODING,):
             raise AutoperfError("another way of counting tokens than the ones that are known")
         kept: Recent[Any, int] = Recent(_CHARACTERS, _weight)
-        lines = _Lines(original)
+        lines = _Lines(original, switch)
         probe.clears(SEAM, kept.clear)
         probe.clears(SEAM, lines.kept.clear)
 
@@ -148,8 +148,9 @@ def blocks(text: str) -> list[str] | None:
 class _Lines:
     """Counts a long text by its pieces, most of which were in an earlier text already."""
 
-    def __init__(self, original: Any) -> None:
+    def __init__(self, original: Any, switch: Switch) -> None:
         self._original = original
+        self._switch = switch
         self._globals: dict[str, Any] = inspect.unwrap(original).__globals__
         self.kept: Recent[str, int] = Recent(_CHARACTERS, _weight)
         self._fits: bool | None = None
@@ -160,7 +161,12 @@ class _Lines:
         """The tokens of ``text``; None where only the host can tell."""
         if self._fits is None:
             self._fits = False
-            self._fits = self._add_up()
+            with guarded(SEAM):
+                self._fits = self._add_up()
+            if not self._fits:
+                self._switch.stand_aside(
+                    "the encoding cuts in another way than is known: long texts are counted whole"
+                )
         return self._sum(text) if self._fits else None
 
     def _sum(self, text: str) -> int | None:

@@ -49,11 +49,11 @@ def _reading(
     """Replaces a function of one text; only what is ``sound`` is kept, what is raised passes."""
     counter = probe.memo(SEAM)
 
-    def build(original: Read, _switch: Switch) -> Callable[..., Any]:
+    def build(original: Read, switch: Switch) -> Callable[..., Any]:
         expect_parameters(original, parameter)
         if digest(original) not in KNOWN:
             raise AutoperfError("another way of reading YAML than the ones that are known")
-        grammar = _Grammar(original)
+        grammar = _Grammar(original, switch)
         kept: Recent[str, Copy] = Recent(_CHARACTERS, lambda text, _copy: len(text) + _ENTRY)
         probe.clears(SEAM, kept.clear)
 
@@ -101,7 +101,8 @@ def _frozen(value: Any) -> Copy | None:
 class _Grammar:
     """PyYAML as the function found it: whoever adds a constructor or resolver changes what a text means."""
 
-    def __init__(self, reader: Any) -> None:
+    def __init__(self, reader: Any, switch: Switch) -> None:
+        self._switch = switch
         self._globals: dict[str, Any] = inspect.unwrap(reader).__globals__
         yaml = self._globals.get("yaml")
         if not isinstance(yaml, ModuleType):
@@ -117,6 +118,15 @@ class _Grammar:
         return (*map(dict, constructors), resolvers)
 
     def is_itself(self) -> bool:
+        """Whether PyYAML reads as it did; the row stands aside as long as it does not."""
+        found = self._is_itself()
+        if not found:
+            self._switch.stand_aside("something changed PyYAML's safe loader")
+        elif self._switch.aside is not None:
+            self._switch.act_again()
+        return found
+
+    def _is_itself(self) -> bool:
         yaml = self._yaml
         if self._globals.get("yaml") is not yaml:
             return False

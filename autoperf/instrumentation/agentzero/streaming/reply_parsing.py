@@ -107,8 +107,15 @@ class _Host:
             with guarded(SEAM):
                 self._check(variant)
             if not self._checked:
-                self._switch.unrecognised = "it reads in another way than its source says"
-        return self._checked is True and self._now() == self._as_found
+                self._switch.stand_aside("it reads in another way than its source says")
+        if self._checked is not True:
+            return False
+        if self._now() == self._as_found:
+            if self._switch.aside is not None:
+                self._switch.act_again()
+            return True
+        self._switch.stand_aside("a method of its class was replaced")
+        return False
 
     def _check(self, variant: Variant) -> None:
         found = differences(self._cls, self._original, variant)

@@ -15,7 +15,7 @@ from autoperf.instrumentation.agentzero.context import Probe, restore
 from autoperf.instrumentation.agentzero.streaming.held_chunks import Callback, Held, Untold
 from autoperf.instrumentation.agentzero.streaming.lookahead import SEAM, Lookahead
 from autoperf.instrumentation.agentzero.streaming.pending_chunks import Kind, may_complete, same_kind
-from autoperf.patching.patch import Bound, Switch, expect_parameters, wrapping
+from autoperf.patching.patch import Bound, Switch, Together, expect_parameters
 from autoperf.patching.weak_variable import WeakVar
 
 Build = Callable[[Any, Switch], Any]
@@ -32,9 +32,9 @@ def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]
     throttle = Throttle(probe)
     for name, target in targets.items():
         if name.startswith("call"):
-            yield target, wrapping(throttle.call)
+            yield target, throttle.joined(throttle.call)
         elif name.startswith("answer"):
-            yield target, wrapping(throttle.answer)
+            yield target, throttle.joined(throttle.answer)
         elif name.startswith("stream"):
             yield target, throttle.stream
         else:
@@ -61,6 +61,16 @@ class Throttle:
         self.reading: WeakVar[Reading] = WeakVar("autoperf_reading")
         self.late: WeakVar[_Late] = WeakVar("autoperf_late")
         self.off = False
+        self._together = Together()
+
+    def joined(self, wrapper: Callable[..., Any]) -> Build:
+        """A row of its own for ``wrapper``: all of them act, or none does."""
+
+        def build(_original: Any, switch: Switch) -> Bound:
+            self._together.joins("", switch)
+            return Bound(wrapper)
+
+        return build
 
     async def call(self, wrapped: Callable[..., Any], _instance: Any, args: Any, kwargs: Any) -> Any:
         """For ``unified_call`` and ``unified_turn``: with the agent's own callbacks throttled."""
@@ -96,9 +106,10 @@ class Throttle:
             return answer
         return reading.follow(answer)
 
-    def stream(self, original: Callable[[Any], Any], _switch: Switch) -> Bound:
+    def stream(self, original: Callable[[Any], Any], switch: Switch) -> Bound:
         """For ``LiteLLMTransport.astream(self)``, an asynchronous generator of chunks taken apart already."""
         expect_parameters(original, "self")
+        self._together.joins("", switch)
 
         def astream(call: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
             answer = call(*args, **kwargs)
@@ -109,9 +120,10 @@ class Throttle:
 
         return Bound(astream)
 
-    def check(self, original: Callable[..., Any], _switch: Switch) -> Shortcut:
+    def check(self, original: Callable[..., Any], switch: Switch) -> Shortcut:
         """For ``Agent.handle_intervention``: chunks that came before a message or pause pass it."""
         expect_parameters(original, "self", "progress")
+        self._together.joins("", switch)
         current = self.late.get
 
         def handle_intervention(self_: Any, progress: str = "") -> Any:  # noqa: ARG001 - the host's
@@ -123,8 +135,13 @@ class Throttle:
     def disappointed(self) -> None:
         """An answer ended at a chunk that was held back: this host ends answers by a rule we do not know."""
         if not self.off:
-            self.off = True
+            self.stop("the host ends answers by a rule that is not known here", "unrecognised")
             failures.record(SEAM, AutoperfError("the host ends answers by a rule that is not known here"))
+
+    def stop(self, reason: str, state: str) -> None:
+        """Every chunk is delivered as it comes, for the rest of the process."""
+        self.off = True
+        self._together.stand_aside(reason, state)
 
 
 class Reading:
@@ -212,7 +229,7 @@ class Reading:
         """Fenced; where ours fails, everything is delivered chunk by chunk, now and from then on."""
 
         async def plainly(*chunk: str) -> Any:
-            self._throttle.off = True
+            self._throttle.stop("a delivery of its own failed", "failed")
             self._held = None
             return await self._untold.tell(*callback, *chunk)
 

@@ -202,6 +202,32 @@ def test_what_somebody_does_to_the_hosts_cache_is_respected(plugins, change):
         plugins.ask(agent("p"), *TOOL)
 
 
+def state(pair):
+    return {row.patch.path[-1]: row.as_row()["state"] for row in pair.patches.rows}["get_paths"]
+
+
+def test_lists_of_plugins_that_are_not_where_they_are_read_are_told(plugins):
+    hosts = (plugins.bare, plugins.ours)
+    for host in hosts:
+        host["cache"].toggle_global(False)
+    for _ in range(20):
+        assert state(plugins) == "applied"
+        plugins.ask(agent("p"), *TOOL)
+    assert state(plugins) == "off", "the host's own switch"
+    for host in hosts:
+        host["cache"].toggle_global(True)
+    for _ in range(3):
+        plugins.ask(agent("p"), *TOOL)
+    assert state(plugins) == "applied"
+    for host in hosts:
+        host["cache"].add = lambda *_: None
+        host["cache"].clear("*")
+    for _ in range(20):
+        assert state(plugins) == "applied"
+        plugins.ask(agent("p"), *TOOL)
+    assert state(plugins) == "unrecognised"
+
+
 def test_entries_that_an_answer_came_from_stay_as_young_as_the_host_keeps_them(plugins):
     for _ in range(3):
         plugins.ask(agent("p"), *TOOL)
@@ -223,6 +249,7 @@ def test_a_function_that_somebody_put_in_its_place_is_asked(plugins):
         host["plugins"].get_enabled_plugin_paths = lambda *args: [str(plugins.root / "elsewhere")]
     for _ in range(3):
         assert plugins.ask(agent("p"), "tools") == ["elsewhere/tools"] * 2
+    assert state(plugins) == "unrecognised"
 
 
 def test_code_that_asks_for_more_than_is_known_is_asked_every_time(host):

@@ -14,6 +14,7 @@ import pytest
 
 from autoperf.instrumentation.agentzero.memos import plugins
 from autoperf.memo.watch import Vigil
+from autoperf.patching.patch import PatchSet
 from autoperf.patching.sources import digest
 from tests.seam import module_of, patched
 
@@ -57,8 +58,9 @@ def find_plugin_assets(*subpaths, plugin_name="*", project_name="*", agent_profi
 class Host:
     """The host's module, with our patch on it, and its tree."""
 
-    def __init__(self, module: Any, bare: Any, root: Path) -> None:
+    def __init__(self, module: Any, bare: Any, root: Path, patches: PatchSet) -> None:
         self.module, self.bare, self.root = module, bare, root
+        self.row = patches.rows[0].as_row
 
     def searches(self, *subpaths: Any, **options: Any) -> bool:
         """Whether the host searches itself; what is found must be what it finds."""
@@ -93,8 +95,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     monkeypatch.setitem(sys.modules, "assets_host.subagents", subagents)
     monkeypatch.setattr(plugins, "KNOWN", {digest(module.find_plugin_assets)})
     bare = module.find_plugin_assets
-    with patched(module, "find_plugin_assets", plugins.finding(Vigil())):
-        yield Host(module, bare, tmp_path)
+    with patched(module, "find_plugin_assets", plugins.finding(Vigil())) as patches:
+        yield Host(module, bare, tmp_path, patches)
 
 
 PLACES = [
@@ -160,6 +162,15 @@ def test_a_host_that_finds_something_else_goes_on_searching(host: Host) -> None:
     host.toggle(PLACES[0])
     sys.modules["assets_host.subagents"].USER_AGENTS_DIR = "elsewhere"  # type: ignore[attr-defined]
     assert [host.searches() for _ in range(3)] == [True] * 3
+
+
+def test_a_host_that_never_finds_what_was_worked_out_is_told(host: Host) -> None:
+    sys.modules["assets_host.subagents"].DEFAULT_AGENTS_DIR = "elsewhere"  # type: ignore[attr-defined]
+    for number in range(20):
+        assert host.row()["state"] == "applied"
+        host.toggle(f"agents/a/plugins/p/{number}.json")
+        host.searches(f"{number}.json")
+    assert host.row()["state"] == "unrecognised"
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import pytest
 
 from autoperf.instrumentation.agentzero.context import Probe
 from autoperf.instrumentation.agentzero.memos import profiles
-from autoperf.patching.reliance import group_digest
+from autoperf.patching.sources import digest, group_digest
 from tests.seam import module_of, patched
 
 FILES = """
@@ -130,8 +130,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     # As `helpers.files` is beside `helpers.plugins`.
     files.__name__ = "profiles.files"
     module = module_of("profiles_host", HOST, files=files)
-    listing = frozenset({group_digest(vars(module), profiles.LISTED_BY)})
-    reading = frozenset({group_digest(vars(files), profiles.READ_BY)})
+    listing = frozenset({group_digest({name: digest(vars(module)[name]) for name in profiles.LISTED_BY})})
+    reading = frozenset({group_digest({name: digest(vars(files)[name]) for name in profiles.READ_BY})})
     probe = Probe(None)
     found = Host(module, files, module.get_agents_dict, probe, root)
 

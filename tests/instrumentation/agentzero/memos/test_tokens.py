@@ -13,6 +13,7 @@ import pytest
 
 from autoperf.instrumentation.agentzero.context import Probe
 from autoperf.instrumentation.agentzero.memos import tokens
+from autoperf.patching.patch import PatchSet
 from autoperf.patching.sources import digest
 from tests.seam import module_of, patched
 
@@ -65,7 +66,8 @@ class Tiktoken(ModuleType):
 class Counts:
     """The host's module, with our patch on it."""
 
-    def __init__(self, module: ModuleType, probe: Probe) -> None:
+    def __init__(self, module: ModuleType, probe: Probe, patches: PatchSet) -> None:
+        self.row = patches.rows[0].as_row
         self.module: Any = module
         self.bare = module.tiktoken.encoding.encode
         self.probe = probe
@@ -82,8 +84,8 @@ def hosted(monkeypatch: pytest.MonkeyPatch, pattern: str) -> Iterator[Counts]:
     module = module_of("tokencounts_host", HOST, tiktoken=Tiktoken(pattern))
     monkeypatch.setattr(tokens, "KNOWN", {digest(module.count_tokens)})
     probe = Probe(None)
-    with patched(module, "count_tokens", tokens.counting(probe)):
-        yield Counts(module, probe)
+    with patched(module, "count_tokens", tokens.counting(probe)) as patches:
+        yield Counts(module, probe, patches)
 
 
 @pytest.fixture
@@ -167,6 +169,7 @@ def test_an_unknown_way_to_cut_texts_means_whole_texts(monkeypatch: pytest.Monke
         assert [counts.passed_on(text) for _ in range(2)] == [1, 0]
         assert counts.passed_on(text + "one more") == 1
         assert counts.module.counted[-1] == text + "one more"
+        assert counts.row()["state"] == "unrecognised", "long texts are counted whole, and that is told"
 
 
 def test_a_known_way_that_does_not_add_up_means_whole_texts(
@@ -174,8 +177,10 @@ def test_a_known_way_that_does_not_add_up_means_whole_texts(
 ) -> None:
     monkeypatch.setattr(counts.module.tiktoken.encoding, "encode", lambda text: ["x"] * (len(text) // 2 + 1))
     text = "line\n" * 500
+    assert counts.row()["state"] == "applied"
     assert counts.module.count_tokens(text) == 1251
     assert counts.module.counted[-1] == text
+    assert counts.row()["state"] == "unrecognised"
 
 
 @pytest.mark.parametrize("seed", range(3))

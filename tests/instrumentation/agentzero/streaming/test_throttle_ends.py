@@ -103,9 +103,11 @@ def test_the_wait_for_chunks_is_not_the_callbacks_time(host):
 
 def test_a_host_that_ends_answers_otherwise_is_left_alone(host):
     host.agent.ends = "word word"
+    assert host.switch.aside is None
     host.ask(pieces(WORDS))
     assert host.throttle is not None
     assert host.throttle.off
+    assert host.switch.aside == ("unrecognised", "the host ends answers by a rule that is not known here")
     assert [row["seam"] for row in failures.as_rows()] == ["throttled stream"]
     failures._kinds.clear()
     first = len(host.deliveries)
