@@ -9,12 +9,13 @@ from typing import Final
 
 from autoperf.cli.views.terminal import columns, cut, fitted, squeezed
 from autoperf.errors.wording import count, milliseconds, percent, printable
+from autoperf.insight.compare.differences import FASTER, Difference
 from autoperf.insight.compare.measurements import NEEDED, TOO_FEW
 from autoperf.insight.facts.tally import PARTLY
 from autoperf.insight.report.report import Report
 from autoperf.insight.traces.layers import LAYERS
 from autoperf.insight.traces.summary import Summary
-from autoperf.insight.traces.timings import Change, Timing
+from autoperf.insight.traces.timings import Timing
 
 _ID_SHOWN: Final = 8
 _ROWS: Final = 15
@@ -187,22 +188,22 @@ def _timings(heading: str, timings: Sequence[Timing], width: int) -> list[str]:
     return [*columned(head, rows, width, numbers=6, elastic=(0,), spare=(5, 2, 1)), *more]
 
 
-def _changes(changes: Sequence[Change], width: int) -> list[str]:
+def _changes(changes: Sequence[Difference], width: int) -> list[str]:
     if not changes:
         return ["  nothing was recorded in both"]
     rows = [
         (
-            printable(f"{one.kind} {one.name}".rstrip()),
+            printable(f"{one.key.kind} {one.key.name}".rstrip()),
             f"{one.before.count:,}/{one.after.count:,}",
-            f"{milliseconds(one.before.p50_ms)} -> {milliseconds(one.after.p50_ms)}",
-            f"{milliseconds(one.before.p95_ms)} -> {milliseconds(one.after.p95_ms)}",
-            one.told,
+            f"{milliseconds(one.before.p50)} -> {milliseconds(one.after.p50)}",
+            f"{milliseconds(one.before.p95)} -> {milliseconds(one.after.p95)}",
+            one.speedup,
         )
         for one in changes[:_ROWS]
     ]
-    head = ("before -> after", "calls", "p50", "p95", "p50 ratio")
-    advice = "Above 1x is faster now. Only runs that did the same, on a machine as busy, can be compared."
-    advice += f" {TOO_FEW.capitalize()}: {NEEDED}." if any(one.too_few for one in changes) else ""
+    head = ("before -> after", "calls", "p50", "p95", "faster")
+    advice = f"{FASTER} Only runs that did the same, on a machine as busy, can be compared."
+    advice += f" {TOO_FEW.capitalize()}: {NEEDED}." if any(one.verdict == TOO_FEW for one in changes) else ""
     table = columned(head, rows, width, numbers=4, elastic=(0,), spare=(3, 1, 2))
     return [*table, *_wrapped(advice, width=width)]
 

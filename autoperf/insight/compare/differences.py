@@ -17,6 +17,7 @@ from autoperf.insight.compare.significance import (
     rank_sum,
     widened,
 )
+from autoperf.insight.traces.timings import ONLY_IF_SLOW, Timing, Timings
 from autoperf.memo.series import ranked
 
 # Of all changes that are called real by chance alone, at most this share.
@@ -31,6 +32,10 @@ WORSE: Final = "worse"
 BETTER: Final = "better"
 CHANGED: Final = "changed"
 ALIKE: Final = "no change shown"
+FASTER: Final = (
+    "Faster: how many times as fast the typical one is now, below 1x slower; told where it is more than "
+    "chance, by the test of autoperf compare, and 5 % at least."
+)
 VERDICTS: Final = (WORSE, BETTER, CHANGED, ALIKE, TOO_FEW)
 
 
@@ -59,6 +64,13 @@ class Difference:
     def key(self) -> Key:
         """What it is about."""
         return self.after.key
+
+    @property
+    def speedup(self) -> str:
+        """How many times as fast it is now, for a table; else why that cannot be said."""
+        if self.verdict in (WORSE, BETTER) and self.ratio:
+            return f"{1 / self.ratio:.2f}x"
+        return {ALIKE: "alike", TOO_FEW: TOO_FEW}.get(self.verdict, self.verdict)
 
     def as_row(self) -> dict[str, Any]:
         """As ``--json`` prints it."""
@@ -96,6 +108,25 @@ def differences(before: Period, after: Period) -> list[Difference]:
     told = {(row.key, row.verdict) for row in judged if row.quantity == "duration"}
     shown = [row for row in judged if row.quantity != TAIL or _adds(row, told)]
     return sorted(shown, key=lambda row: VERDICTS.index(row.verdict))
+
+
+def changes(before: Timings, after: Timings) -> list[Difference]:
+    """What was timed in both, whether slow or not, judged as in `differences`; by the time it takes now."""
+    known = {(row.kind, row.name): row for row in before.rows()}
+    both = [(known.get((row.kind, row.name)), row) for row in after.rows() if row.kind not in ONLY_IF_SLOW]
+    rows = [
+        _in_size(_figures(then), _figures(now), before.durations(then), after.durations(now))
+        for then, now in both
+        if then is not None
+    ]
+    sure = corrected([row.p for row in rows])
+    return [replace(row, p=p, verdict=_verdict(row, p)) for row, p in zip(rows, sure, strict=True)]
+
+
+def _figures(row: Timing) -> Figures:
+    return Figures(
+        Key(row.kind, row.name, "duration"), row.count, row.errors, row.p50_ms, row.p95_ms, row.total_ms
+    )
 
 
 def _adds(tail: Difference, told: Collection[tuple[Key, str]]) -> bool:

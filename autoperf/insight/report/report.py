@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from autoperf.insight.compare.differences import Difference, changes
 from autoperf.insight.facts.caches import Cache, caches
 from autoperf.insight.facts.cost import Cost, costs
 from autoperf.insight.facts.process import Process
@@ -13,7 +14,7 @@ from autoperf.insight.facts.tally import Tokens
 from autoperf.insight.traces.callbacks import Callbacks, details
 from autoperf.insight.traces.layers import LAYERS, cpu_by_layer, seconds_by_layer
 from autoperf.insight.traces.summary import Summary
-from autoperf.insight.traces.timings import Change, Timing, Timings, changes
+from autoperf.insight.traces.timings import Timing, Timings
 from autoperf.insight.traces.tree import build
 from autoperf.insight.traces.waterfall import Waterfall, waterfall
 from autoperf.telemetry import names
@@ -39,7 +40,7 @@ class Before:
 
     description: str
     messages: int
-    changes: list[Change]
+    changes: list[Difference]
 
 
 @dataclass
@@ -152,17 +153,7 @@ class Report:
             and {
                 "description": self.before.description,
                 "messages": self.before.messages,
-                "changes": [
-                    {
-                        "kind": one.kind,
-                        "name": one.name,
-                        "before": one.before.as_row(),
-                        "after": one.after.as_row(),
-                        "ratio_p50": one.ratio,
-                        "too_few": one.too_few,
-                    }
-                    for one in self.before.changes
-                ],
+                "changes": [one.as_row() for one in self.before.changes],
             },
             "left_out": self.left_out,
         }

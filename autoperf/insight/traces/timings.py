@@ -1,4 +1,4 @@
-"""Durations by what was done: counts, errors and percentiles, and two such tables side by side."""
+"""Durations by what was done: counts, errors and percentiles."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from autoperf.insight.compare.measurements import TOO_FEW, enough
 from autoperf.insight.facts.tally import timed
 from autoperf.insight.traces.layers import OF_A_CALL, operation
 from autoperf.insight.traces.tree import Node
@@ -95,6 +94,10 @@ class Timings:
             )  # fmt: skip
         return sorted(rows, key=lambda row: (-row.total_ms, row.kind, row.name))
 
+    def durations(self, row: Timing) -> list[float]:
+        """Every duration (ms) of one of `rows`, in the order they were counted in."""
+        return list(self._values[row.kind, row.name])
+
     def values(self, kind: str) -> list[tuple[str, list[float]]]:
         """Every duration (ms) of one kind by name, in the order of `rows`."""
         return [(row.name, list(self._values[kind, row.name])) for row in self.rows(kind)]
@@ -106,44 +109,3 @@ def named(node: Node) -> tuple[str, str]:
     attribute = _NAMED_BY.get(kind)
     what = node.row.attributes.get(attribute) if attribute else None
     return kind, str(what or node.name.partition(" ")[2])
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One thing before and after."""
-
-    kind: str
-    name: str
-    before: Timing
-    after: Timing
-
-    @property
-    def ratio(self) -> float | None:
-        """Median before / median after: above 1 is faster now.
-
-        None where there are too few measurements (`enough`), or nothing could be divided.
-        """
-        divides = self.after.p50_ms > 0 and not self.too_few
-        return self.before.p50_ms / self.after.p50_ms if divides else None
-
-    @property
-    def too_few(self) -> bool:
-        """Whether there are too few measurements to compare."""
-        return not enough(self.before.count, self.after.count)
-
-    @property
-    def told(self) -> str:
-        """The ratio for a table, or why there is none."""
-        if self.too_few:
-            return TOO_FEW
-        return "-" if self.ratio is None else f"{self.ratio:.2f}x"
-
-
-def changes(before: Timings, after: Timings) -> list[Change]:
-    """What was timed in both, whether slow or not, in the order of the time it takes now."""
-    known = {(row.kind, row.name): row for row in before.rows()}
-    return [
-        Change(row.kind, row.name, known[row.kind, row.name], row)
-        for row in after.rows()
-        if (row.kind, row.name) in known and row.kind not in ONLY_IF_SLOW
-    ]

@@ -18,11 +18,15 @@ from autoperf.insight.compare.differences import (
     TOO_FEW,
     WORSE,
     Difference,
+    changes,
     differences,
 )
 from autoperf.insight.compare.periods import BLOCK_S, PROCESS, Period
 from autoperf.insight.compare.significance import fisher
+from autoperf.insight.traces.timings import Timings
+from autoperf.insight.traces.tree import build
 from autoperf.telemetry import names
+from tests.trace_rows import Trace
 
 TOOL = f"{names.EXECUTE_TOOL} search"
 
@@ -215,3 +219,61 @@ def test_fishers_test_agrees_with_counting_every_table() -> None:
     # The example of the test's page in Wikipedia, and of scipy's.
     assert fisher(1, 10, 11, 14) == pytest.approx(0.0027594561852200836)
     assert fisher(0, 7, 3, 100) is None
+
+
+def timed(*named: tuple[str, list[float]]) -> Timings:
+    timings = Timings()
+    for number, (name, milliseconds) in enumerate(named, 1):
+        trace = Trace(number)
+        for at, one in enumerate(milliseconds):
+            trace.span(name, 1000 * at, 1000 * at + one)
+        timings.add(build(trace.rows).spans())
+    return timings
+
+
+def test_the_report_decides_as_compare_does() -> None:
+    dice = random.Random(11)
+    for factor in (1.0, 1.02, 1.3, 2.0):
+        for count in (5, 20, 200):
+            before, after = lognormal(dice, count), lognormal(dice, count, factor)
+            (change,) = changes(timed((TOOL, before)), timed((TOOL, after)))
+            (row,) = (one for one in differences(period(before), period(after)) if one.quantity == "duration")
+            assert change.verdict == row.verdict
+            assert change.ratio == pytest.approx(row.ratio)
+
+
+def test_many_tools_that_are_alike_are_not_told_faster_by_the_report() -> None:
+    """Of forty comparisons at 5 % two are beyond chance: they are corrected together, as in compare."""
+    dice = random.Random(6)
+    tools = [f"{names.EXECUTE_TOOL} tool_{number}" for number in range(40)]
+    before, after = ([(tool, lognormal(dice, 20)) for tool in tools] for _ in range(2))
+    assert {one.speedup for one in changes(timed(*before), timed(*after))} == {"alike"}
+
+
+def test_before_and_after_meet_by_name() -> None:
+    before = timed((TOOL, [10.0, 10.5] * 5), ("execute_tool gone", [1.0]))
+    after = timed((TOOL, [5.0, 5.25] * 4), ("execute_tool new", [1.0]))
+    (change,) = changes(before, after)
+    assert (change.key.name, change.before.count, change.after.count) == ("search", 10, 8)
+    assert (change.verdict, change.speedup) == (BETTER, "2.00x")
+    (back,) = changes(after, before)
+    assert (back.verdict, back.speedup) == (WORSE, "0.50x")
+
+
+def test_too_few_are_not_told_faster_whatever_their_ratio() -> None:
+    (change,) = changes(timed((TOOL, [10.0] * 9)), timed((TOOL, [5.0] * 7)))
+    assert (change.ratio, change.speedup) == (None, "too few to tell")
+
+
+def test_spans_that_only_the_slow_have_are_not_compared() -> None:
+    """Nine of ten are faster than a span is made for now; the tenth would look like all of them."""
+    names_of_both = ("extensions message_loop_end", "extension SaveChat", "compress_history")
+    before = [(name, [2.0] * 10) for name in names_of_both]
+    after = [(name, [9.0]) for name in names_of_both]
+    assert changes(timed(*before), timed(*after)) == []
+    assert len(timed(*after).rows()) == 3
+
+
+def test_a_ratio_is_never_made_of_nothing() -> None:
+    (change,) = changes(timed(("step", [1.0] * 8)), timed(("step", [0.0] * 8)))
+    assert (change.ratio, change.speedup) == (None, "better")

@@ -333,7 +333,7 @@ def test_too_few_measurements_are_too_few_everywhere(everything: dict[str, Told]
     changes = report["before"]["changes"]
     few = [one for one in changes if min(one["before"]["count"], one["after"]["count"]) < 8]
     assert few
-    assert all(one["too_few"] and one["ratio_p50"] is None for one in few)
+    assert all(one["verdict"] == "too few to tell" and one["ratio"] is None for one in few)
     assert "too few to tell" in said("report", "--baseline", str(baseline), *told.home)[1]
 
 

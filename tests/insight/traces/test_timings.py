@@ -1,4 +1,4 @@
-"""Durations by kind, two tables of them compared, the counters of processes, a trace in one line."""
+"""Durations by kind, the counters of processes, a trace in one line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from autoperf.insight.facts.caches import caches
 from autoperf.insight.facts.recorder import observes_only, recorder
 from autoperf.insight.traces import timings as statistics
 from autoperf.insight.traces.summary import summarise
-from autoperf.insight.traces.timings import FIRST_CHUNK, Timings, changes
+from autoperf.insight.traces.timings import FIRST_CHUNK, Timings
 from autoperf.insight.traces.tree import build
 from autoperf.telemetry import names
 from tests.trace_rows import T0, Trace, process, turn
@@ -61,33 +61,6 @@ def test_names_without_end_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) 
         trace.span(f"execute_tool t{number}", 0, 1)
     rows = {row.name: row.count for row in timed(trace).rows()}
     assert rows == {"t0": 1, "t1": 1, "t2": 1, "(other)": 7}
-
-
-def test_before_and_after_meet_by_name() -> None:
-    before = timed(spans("execute_tool a", *[10] * 9), spans("execute_tool gone", 1))
-    after = timed(spans("execute_tool a", *[5] * 8), spans("execute_tool new", 1))
-    (change,) = changes(before, after)
-    assert (change.name, change.before.count, change.after.count, change.ratio) == ("a", 9, 8, 2.0)
-
-
-def test_too_few_are_not_compared_whatever_their_ratio() -> None:
-    before, after = timed(spans("execute_tool a", *[10] * 9)), timed(spans("execute_tool a", *[5] * 7))
-    (change,) = changes(before, after)
-    assert (change.ratio, change.told) == (None, "too few to tell")
-
-
-def test_spans_that_only_the_slow_have_are_not_compared() -> None:
-    """Nine of ten are faster than a span is made for now; the tenth would look like all of them."""
-    names_of_both = ("extensions message_loop_end", "extension SaveChat", "compress_history")
-    before = [spans(name, *[2.0] * 10) for name in names_of_both]
-    after = [spans(name, 9.0) for name in names_of_both]
-    assert changes(timed(*before), timed(*after)) == []
-    assert len(timed(*after).rows()) == 3
-
-
-def test_a_ratio_is_never_made_of_nothing() -> None:
-    (change,) = changes(timed(spans("step", *[1] * 8)), timed(spans("step", *[0] * 8)))
-    assert (change.ratio, change.told) == (None, "-")
 
 
 def test_a_pid_that_was_used_again_is_told_apart_by_time() -> None:

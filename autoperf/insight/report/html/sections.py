@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from autoperf.errors.wording import count, milliseconds, percent
+from autoperf.insight.compare.differences import BETTER, FASTER, WORSE, Difference
 from autoperf.insight.compare.measurements import NEEDED
+from autoperf.insight.compare.periods import Key
 from autoperf.insight.facts.caches import Cache
 from autoperf.insight.report.html.markup import element, name, rect, section, stacked, table, text
 from autoperf.insight.report.report import Report
 from autoperf.insight.traces.layers import EXPLANATION, LAYERS
-from autoperf.insight.traces.timings import FIRST_CHUNK, ONLY_IF_SLOW, PARTS, Change, Timing
+from autoperf.insight.traces.timings import FIRST_CHUNK, ONLY_IF_SLOW, PARTS, Timing
 from autoperf.telemetry import names
 
 _ROWS: Final = 25
@@ -66,23 +68,23 @@ def changes(report: Report) -> str:
         return ""
     now = report.total("messages") or 0
     lead = (
-        f"Before: {text(before.description)}, {before.messages:,} messages. After: {now:,} messages. The "
-        "ratio is the median before divided by the median after: above 1 is faster now. Only runs that did "
+        f"Before: {text(before.description)}, {before.messages:,} messages. After: {now:,} messages. "
+        f"{FASTER} Only runs that did "
         "the same, on a machine as busy, can be compared; look at the counts. Extensions are left out: they "
         f"have a span only where they took long. {NEEDED.capitalize()}."
     )
     rows = [
         (
-            _what(one.after),
+            _what(one.key),
             f"{one.before.count:,} / {one.after.count:,}",
             _pair(one),
-            f"{milliseconds(one.before.p50_ms)} → {milliseconds(one.after.p50_ms)}",
-            f"{milliseconds(one.before.p95_ms)} → {milliseconds(one.after.p95_ms)}",
+            f"{milliseconds(one.before.p50)} → {milliseconds(one.after.p50)}",
+            f"{milliseconds(one.before.p95)} → {milliseconds(one.after.p95)}",
             _ratio(one),
         )
         for one in before.changes[: 4 * _ROWS]
     ]
-    head = ("", "count", "", "p50", "p95", "ratio")
+    head = ("", "count", "", "p50", "p95", "faster")
     body = table(head, rows[:_CHANGES], 3) if rows else "<p>Nothing was recorded in both.</p>"
     if rest := rows[_CHANGES:]:
         body += (
@@ -175,23 +177,22 @@ def _range(row: Timing, scale: float) -> str:
     return f'<svg class="range" role="img" aria-label="p50, p95, max">{bars}</svg>'
 
 
-def _pair(one: Change) -> str:
-    scale = max(one.before.p50_ms, one.after.p50_ms)
+def _pair(one: Difference) -> str:
+    scale = max(one.before.p50, one.after.p50)
     if scale <= 0:
         return ""
-    bars = rect(0, one.before.p50_ms / scale, "far", top=8, height=36)
-    bars += rect(0, one.after.p50_ms / scale, "p50", top=54, height=36)
+    bars = rect(0, one.before.p50 / scale, "far", top=8, height=36)
+    bars += rect(0, one.after.p50 / scale, "p50", top=54, height=36)
     return f'<svg class="range" role="img" aria-label="p50 before and after">{bars}</svg>'
 
 
-def _what(row: Timing) -> str:
+def _what(row: Timing | Key) -> str:
     return f"{text(row.kind)} {name(row.name)}" if row.name else text(row.kind)
 
 
-def _ratio(one: Change) -> str:
+def _ratio(one: Difference) -> str:
     # A colour is a claim: not for what may be noise.
-    ratio = one.ratio or 1.0
-    return element("span", one.told, "good" if ratio > 1.1 else "bad" if ratio < 0.9 else "")
+    return element("span", one.speedup, {BETTER: "good", WORSE: "bad"}.get(one.verdict, ""))
 
 
 def _median(row: Timing | None) -> str:
