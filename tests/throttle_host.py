@@ -204,13 +204,13 @@ def wrapped(original: Any, wrapper: Any) -> Any:
 
 
 @contextmanager
-def hosts(hz: float = 20.0) -> Iterator[Callable[..., Host]]:
+def hosts(hz: float = 20.0, source: str = SOURCE) -> Iterator[Callable[..., Host]]:
     """Makes hosts, bare ones and throttled ones; their module is that of the last one made."""
     before = sys.modules.get("agent")
 
     def make(*, throttled: bool = True) -> Host:
         module: Any = types.ModuleType("agent")
-        exec(compile(SOURCE, "agent.py", "exec", dont_inherit=True), vars(module))
+        exec(compile(source, "agent.py", "exec", dont_inherit=True), vars(module))
         sys.modules["agent"] = module
         probe = Probe(None)
         probe.stream_hz = hz

@@ -31,6 +31,7 @@ REPLACED = {
     "helpers.yaml:yaml.safe_load": {"helpers.yaml:loads"},
     "os:getenv": {"helpers.dotenv:get_dotenv_value"},
     "helpers.git:Repo": {"helpers.git:get_repo_release_info"},
+    "agent:Agent.wait_if_paused": {"agent:Agent.handle_intervention"},
 }
 PROGRAM = """
 import importlib, json, sys

@@ -6,7 +6,7 @@ A row of a record has ``target``, ``feature``, ``state``, ``reason``, ``optional
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -106,12 +106,15 @@ class Patches:
     @property
     def lost(self) -> list[str]:
         """Each feature of which something is lost with what that costs, and its patches, a line each."""
-        return [
-            line
-            for feature in self.features
-            if feature.losses
-            for line in (feature.text, *(loss.text for loss in feature.losses))
-        ]
+        return self.lost_but(())
+
+    def lost_but(self, told: Collection[str]) -> list[str]:
+        """The same, without the patches of the targets ``told``."""
+        lines = []
+        for feature in self.features:
+            losses = [loss.text for loss in feature.losses if loss.target not in told]
+            lines += [feature.text, *losses] if losses else []
+        return lines
 
     @property
     def notes(self) -> list[str]:
@@ -153,6 +156,21 @@ def patches(record: Mapping[str, Any]) -> Patches:
     applied = sum(row.get("state") == "applied" for row in rows)
     features = tuple(_features(rows, record.get("features") or ()))
     return Patches(applied, sum(map(_wanted, rows)), features, problems)
+
+
+def foreseen(seams: Iterable[Row], features: Collection[str]) -> Patches:
+    """Of a run of a host with ``features`` on, by its source; of a seam see `agentzero.Seam`."""
+    rows = [
+        {
+            **seam,
+            "feature": feature,
+            "state": "unrecognised" if seam["lost"] else "waiting" if seam["present"] else "absent",
+        }
+        for seam in seams
+        for feature in seam["features"]
+        if feature in features
+    ]
+    return patches({"patches": rows, "features": features})
 
 
 def _features(rows: list[Row], switched_on: Iterable[str]) -> Iterable[Feature]:

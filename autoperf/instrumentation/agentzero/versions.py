@@ -33,6 +33,8 @@ class HostVersion:
 
 def host_version(root: Path, layout: Layout, source: Source) -> HostVersion:
     """By the tag or commit of its git; without, by which functions its source defines."""
+    # The host's own function is not asked: it imports GitPython, which starts git and raises where there is
+    # none, and each call starts it again. It knows nothing but git either: "unknown" without a repository.
     text: str | None = None
     with guarded("service.version"):
         text = revision(root)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from autoperf.errors import AutoperfError
 from autoperf.insight.advice.collect import recommendations_of
-from autoperf.insight.facts.patches import patches
+from autoperf.insight.facts.patches import foreseen
 from autoperf.insight.facts.process import Process
 from autoperf.process import bootstrap
 from autoperf.process.config import INTERNAL_VARIABLES, OPTIONS, Config, unknown_variables
@@ -35,10 +35,7 @@ if TYPE_CHECKING:
 _TELLING = ("agent.py", "{}/extension.py", "{}/extract_tools.py", "{}/modules.py", "{}/mcp_handler.py")
 
 
-NOT_RUN: Final = (
-    "no run with this host is known: only its source was read; what its packages and plugins change shows in "
-    "a run"
-)
+NOT_RUN: Final = "no run with this host is known: its source was read, not what packages and plugins change"
 
 
 @dataclass(frozen=True)
@@ -131,30 +128,13 @@ def host(
     except ImportError as error:
         text = f"its functions are not compared with those known: {error}"
         return layout, [*findings, Finding("problem", "host", text)], []
-    findings += [Finding("loss", "host", text) for text in _losses(seams, features, told)]
+    findings += [Finding("loss", "host", text) for text in foreseen(seams, features).lost_but(told)]
     findings += [
         Finding("note", "host", f"{row['target']} is left alone: {row['reason']}")
         for row in seams
         if not row["lost"] and not row["present"]
     ]
     return layout, findings, seams
-
-
-def _losses(seams: list[dict[str, Any]], features: Collection[str], told: Collection[str]) -> Iterator[str]:
-    """What a run of the host would lose by its source, in the words that it is told with after a run."""
-    rows = [
-        {
-            **seam,
-            "feature": feature,
-            "state": "unrecognised" if seam["lost"] else "waiting" if seam["present"] else "absent",
-        }
-        for seam in seams
-        for feature in seam["features"]
-        if feature in features
-    ]
-    for one in patches({"patches": rows, "features": features}).features:
-        losses = [loss.text for loss in one.losses if loss.target not in told]
-        yield from ([one.text, *losses] if losses else ())
 
 
 def host_version(root: Path, layout: Layout) -> str:

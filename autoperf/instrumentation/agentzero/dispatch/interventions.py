@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 from inspect import unwrap
-from typing import Any
+from typing import Any, Final
 
 from autoperf.errors import guarded
 from autoperf.errors.fence import MISS, Shortcut
@@ -16,6 +16,9 @@ from autoperf.patching.patch import Switch, expect_parameters
 from autoperf.telemetry import names
 
 Check = Callable[..., Awaitable[Any]]
+
+
+_REPLACED: Final = "wait_if_paused, which it relies on, was replaced"
 
 
 def plain(probe: Probe) -> Callable[[Check, Switch], Shortcut]:
@@ -55,7 +58,16 @@ def extensible(probe: Probe, points: ExtensionClasses | None) -> Callable[[Check
         owner, _, _ = inner.__qualname__.rpartition(".")
         base = os.path.join("_functions", *inner.__module__.split("."), *owner.split("."), inner.__name__)
         both_empty = points.pair(os.path.join(base, "start"), os.path.join(base, "end"))
-        waits = getattr(inner.__globals__.get(owner), "wait_if_paused", None)
+        kind = inner.__globals__.get(owner)
+        waits = getattr(kind, "wait_if_paused", None)
+
+        def judge() -> None:
+            if getattr(kind, "wait_if_paused", None) is not waits:
+                switch.stand_aside(_REPLACED)
+            elif switch.aside is not None and switch.aside[1] == _REPLACED:
+                switch.act_again()
+
+        probe.idle_work.append(judge)
 
         def nothing_pending(self: Any, progress: str = "") -> Any:  # noqa: ARG001 - the host's
             nonlocal idle

@@ -1,15 +1,23 @@
-"""Chunks of a model's answer that its callback has not been given yet."""
+"""Chunks of a model's answer that its callback has not been given yet, and whose callbacks those are."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any
+from inspect import unwrap
+from types import CodeType
+from typing import Any, Final
 
 from autoperf.errors import asked
 from autoperf.instrumentation.agentzero.streaming.pending_chunks import Kind
 
 Callback = Callable[[str, str], Awaitable[Any]]
+# The agent's own callbacks by their names; those of others (utility calls, plugins) get every chunk.
+CALLBACKS: Final[dict[str, tuple[str, Kind]]] = {
+    "response_callback": ("Agent.monologue.<locals>.stream_callback", "response"),
+    "reasoning_callback": ("Agent.monologue.<locals>.reasoning_callback", "reasoning"),
+}
+_PARAMETERS: Final = ("chunk", "full")
 
 
 class Held:
@@ -75,3 +83,29 @@ class Untold:
             callback, text, full = self._chunks.popleft()
             self.result = await callback(text, full)
         return self.result
+
+
+def knows_callbacks(agent_class: Any) -> bool:
+    """Whether the callbacks that a monologue makes are such as `agent_of` recognises."""
+    monologue: Any = getattr(agent_class, "monologue", None)
+    code = getattr(unwrap(monologue), "__code__", None)
+    inner = [one for one in getattr(code, "co_consts", ()) if isinstance(one, CodeType)]
+    names = [qualified.rpartition(".")[2] for qualified, _ in CALLBACKS.values()]
+    found = {one.co_name: _shaped(one) for one in inner if one.co_name in names}
+    return found.get(names[0], False) and all(found.values())
+
+
+def _shaped(code: CodeType) -> bool:
+    return code.co_varnames[: code.co_argcount] == _PARAMETERS and "self" in code.co_freevars
+
+
+def agent_of(callback: Any, qualified: str) -> Any:
+    """The agent on whose behalf one of its own callbacks acts; None for any other callback."""
+    code = getattr(callback, "__code__", None)
+    if code is None or callback.__qualname__ != qualified or callback.__module__ != "agent":
+        return None
+    if not _shaped(code):
+        return None
+    agent = callback.__closure__[code.co_freevars.index("self")].cell_contents
+    context = getattr(agent, "context", None)
+    return agent if hasattr(agent, "intervention") and hasattr(context, "paused") else None

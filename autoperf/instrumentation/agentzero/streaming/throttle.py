@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from autoperf.errors import AutoperfError, failures, guarded
+from autoperf.errors import guarded
 from autoperf.errors.fence import MISS, Shortcut
 from autoperf.errors.standins import standing_in_async
 from autoperf.instrumentation.agentzero.context import Probe, restore
+from autoperf.instrumentation.agentzero.streaming import held_chunks
 from autoperf.instrumentation.agentzero.streaming.held_chunks import Callback, Held, Untold
 from autoperf.instrumentation.agentzero.streaming.lookahead import SEAM, Lookahead
 from autoperf.instrumentation.agentzero.streaming.pending_chunks import Kind, may_complete, same_kind
@@ -19,12 +20,8 @@ from autoperf.patching.patch import Bound, Switch, Together, expect_parameters
 from autoperf.patching.weak_variable import WeakVar
 
 Build = Callable[[Any, Switch], Any]
-# The agent's own callbacks by their names; those of others (utility calls, plugins) get every chunk.
-_CALLBACKS: Final[dict[str, tuple[str, Kind]]] = {
-    "response_callback": ("Agent.monologue.<locals>.stream_callback", "response"),
-    "reasoning_callback": ("Agent.monologue.<locals>.reasoning_callback", "reasoning"),
-}
-_PARAMETERS: Final = ("chunk", "full")
+# An answer ended at a chunk that was held back.
+_OTHERWISE: Final = "the host ends answers by a rule that is not known here"
 
 
 def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]]:
@@ -124,6 +121,8 @@ class Throttle:
         """For ``Agent.handle_intervention``: chunks that came before a message or pause pass it."""
         expect_parameters(original, "self", "progress")
         self._together.joins("", switch)
+        if not held_chunks.knows_callbacks(getattr(original, "__globals__", {}).get("Agent")):
+            self.stop("the agent's callbacks on a stream are others than are known")
         current = self.late.get
 
         def handle_intervention(self_: Any, progress: str = "") -> Any:  # noqa: ARG001 - the host's
@@ -132,16 +131,11 @@ class Throttle:
 
         return Shortcut(handle_intervention)
 
-    def disappointed(self) -> None:
-        """An answer ended at a chunk that was held back: this host ends answers by a rule we do not know."""
-        if not self.off:
-            self.stop("the host ends answers by a rule that is not known here", "unrecognised")
-            failures.record(SEAM, AutoperfError("the host ends answers by a rule that is not known here"))
-
-    def stop(self, reason: str, state: str) -> None:
+    def stop(self, reason: str, state: str = "unrecognised") -> None:
         """Every chunk is delivered as it comes, for the rest of the process."""
-        self.off = True
-        self._together.stand_aside(reason, state)
+        if not self.off:
+            self.off = True
+            self._together.stand_aside(reason, state)
 
 
 class Reading:
@@ -167,11 +161,11 @@ class Reading:
         if throttle.off or kwargs.get("tokens_callback") is not None:
             return None
         reading = None
-        for name, (qualified, kind) in _CALLBACKS.items():
+        for name, (qualified, kind) in held_chunks.CALLBACKS.items():
             callback = kwargs.get(name)
             if callback is None:
                 continue
-            agent = _agent_of(callback, qualified)
+            agent = held_chunks.agent_of(callback, qualified)
             if agent is None or (reading is not None and reading.agent is not agent):
                 return None
             reading = reading or cls(throttle, agent)
@@ -202,7 +196,7 @@ class Reading:
             if self._held is not None and (self._held.kind != kind or at_once):
                 ended = await self.flush()
                 if ended is not None:
-                    self._throttle.disappointed()
+                    self._throttle.stop(_OTHERWISE)
                     return ended
             if self._stream is None or at_once or self._interrupted():
                 return await self._deliver(callback, chunk, full)
@@ -220,7 +214,7 @@ class Reading:
                 return await self._deliver(callback, chunk, full)
             result = await self.flush()
             if result is not None and not urgent:
-                self._throttle.disappointed()
+                self._throttle.stop(_OTHERWISE)
             return result
 
         return self._standing_in(throttled, callback)
@@ -299,18 +293,6 @@ class Reading:
     def _interrupted(self) -> bool:
         agent = self.agent
         return bool(agent.intervention or agent.context.paused)
-
-
-def _agent_of(callback: Any, qualified: str) -> Any:
-    """The agent on whose behalf one of its own callbacks acts; None for any other callback."""
-    code = getattr(callback, "__code__", None)
-    if code is None or callback.__qualname__ != qualified or callback.__module__ != "agent":
-        return None
-    if code.co_varnames[: code.co_argcount] != _PARAMETERS or "self" not in code.co_freevars:
-        return None
-    agent = callback.__closure__[code.co_freevars.index("self")].cell_contents
-    context = getattr(agent, "context", None)
-    return agent if hasattr(agent, "intervention") and hasattr(context, "paused") else None
 
 
 def _now() -> float:

@@ -10,6 +10,7 @@ from autoperf.errors import failures
 from autoperf.instrumentation.agentzero.streaming import throttle
 from autoperf.instrumentation.agentzero.streaming.held_chunks import Held
 from autoperf.instrumentation.agentzero.streaming.lookahead import Lookahead
+from tests import throttle_host
 from tests.throttle_host import Chunk, Host, hosts
 
 WORDS = '{"tool_name": "response", "tool_args": {"text": "' + "word " * 30
@@ -76,7 +77,6 @@ def test_a_stream_that_was_waited_for_is_not_left_waiting(host, event):
     host.ask([(0.0, "{"), (0.01, "held"), (5.0, "never")])
     assert host.closed_by == "CancelledError"
     assert host.closed_at == pytest.approx(1000.05)
-    failures._kinds.clear()
 
 
 def test_one_that_was_held_alone_and_ended_the_answer_was_late_too(host):
@@ -84,7 +84,6 @@ def test_one_that_was_held_alone_and_ended_the_answer_was_late_too(host):
     assert host.ask([(0.0, "{"), (0.01, "held"), (5.0, "never")]) == "{held"
     assert host.throttle is not None
     assert host.throttle.off
-    failures._kinds.clear()
 
 
 def test_the_wait_for_chunks_is_not_the_callbacks_time(host):
@@ -108,12 +107,23 @@ def test_a_host_that_ends_answers_otherwise_is_left_alone(host):
     assert host.throttle is not None
     assert host.throttle.off
     assert host.switch.aside == ("unrecognised", "the host ends answers by a rule that is not known here")
-    assert [row["seam"] for row in failures.as_rows()] == ["throttled stream"]
-    failures._kinds.clear()
+    assert failures.as_rows() == []
     first = len(host.deliveries)
     host.agent.ends = "json"
     host.ask(pieces(WORDS))
     assert len(host.deliveries) - first == 50
+
+
+@pytest.mark.parametrize("change", [("chunk, full", "chunk, full, more"), ("stream_callback", "on_chunk")])
+def test_other_callbacks_than_are_known_get_every_chunk_and_that_is_told(change):
+    with hosts(source=throttle_host.SOURCE.replace(*change)) as make:
+        host = make()
+    assert host.throttle is not None
+    assert host.throttle.off
+    assert host.switch.aside == (
+        "unrecognised",
+        "the agent's callbacks on a stream are others than are known",
+    )
 
 
 def test_a_check_that_is_no_late_one_is_the_hosts(host):
@@ -168,7 +178,6 @@ def test_held_chunks_that_end_the_answer_end_it_before_one_of_another_kind(make)
     assert bare.ask(answer) == host.ask(answer) == "{held"
     assert bare.deliveries == host.deliveries == [("{", "{"), ("held", "{held")]
     assert host.throttle.off
-    failures._kinds.clear()
 
 
 class _Failing:
@@ -216,7 +225,6 @@ def test_where_ours_fails_every_chunk_comes_once_and_the_end_is_the_hosts(make, 
         assert fulls == sorted(set(fulls), key=len), "each once, in order"
         assert {full for _, full in bare.deliveries} >= set(fulls)
     assert failing.left > 0 or sum(row["count"] for row in failures.as_rows()) == 1
-    failures._kinds.clear()
 
 
 def test_a_failure_of_ours_after_an_extensions_does_not_hide_it(host, monkeypatch):
@@ -225,4 +233,3 @@ def test_a_failure_of_ours_after_an_extensions_does_not_hide_it(host, monkeypatc
     host.agent.fails_at = "word word"
     found = host.ask(pieces(WORDS))
     assert (type(found), str(found)) == (ValueError, "an extension")
-    failures._kinds.clear()
