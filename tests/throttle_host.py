@@ -208,7 +208,7 @@ def hosts(hz: float = 20.0, source: str = SOURCE) -> Iterator[Callable[..., Host
     """Makes hosts, bare ones and throttled ones; their module is that of the last one made."""
     before = sys.modules.get("agent")
 
-    def make(*, throttled: bool = True) -> Host:
+    def make(*, throttled: bool = True, checked: bool = True) -> Host:
         module: Any = types.ModuleType("agent")
         exec(compile(source, "agent.py", "exec", dont_inherit=True), vars(module))
         sys.modules["agent"] = module
@@ -218,8 +218,9 @@ def hosts(hz: float = 20.0, source: str = SOURCE) -> Iterator[Callable[..., Host
         if throttle is not None:
             build = throttle.joined(throttle.call)
             module.Model.unified_call = replacement(module.Model.unified_call, build, switch)
-            check = module.Agent.handle_intervention
-            module.Agent.handle_intervention = replacement(check, throttle.check, switch)
+            if checked:
+                check = module.Agent.handle_intervention
+                module.Agent.handle_intervention = replacement(check, throttle.check, switch)
         host = Host(module, probe, throttle)
         host.switch = switch
         return host

@@ -83,10 +83,11 @@ class Together:
         failed = 0
         for name, switch in self._noting.items():
             if switch is None or not switch.on:
-                self.stand_aside(
-                    f"it relies on the patch of {name}, which does not act",
-                    "unrecognised" if switch is None else "failed",
-                )
+                if self._aside is None:
+                    self.stand_aside(
+                        f"it relies on the patch of {name}, which does not act",
+                        "unrecognised" if switch is None else "failed",
+                    )
                 return None
             failed += switch.failed
         return failed

@@ -172,7 +172,10 @@ def _pins(layout: Layout) -> Iterator[tuple[str | None, tuple[Pin, ...]]]:
             "html": (Pin(set(console.WRITERS)), Pin(console.SANITIZERS, ("sanitize_string",), "strings")),
             "includes": (Pin(log_text.KNOWN),),
         },
-        "startup": {"refresh": (Pin(watchdog.KNOWN),)},
+        "startup": dict.fromkeys(
+            ("refresh", "add", "remove", "clear"),
+            (Pin(watchdog.KNOWN, ("_WatchRegistry._refresh_observer",)),),
+        ),
     }
     for feature, places in pins.items():
         for name, wanted in places.items():

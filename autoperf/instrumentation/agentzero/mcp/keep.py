@@ -13,13 +13,15 @@ from autoperf.errors import AutoperfError, guarded
 from autoperf.errors.fence import inside
 from autoperf.instrumentation.agentzero.context import Probe
 from autoperf.instrumentation.agentzero.mcp.schemas import VALIDATE, checking
-from autoperf.patching.patch import Switch, UnneededError, wrapping
+from autoperf.patching.patch import Bound, Switch, Together, UnneededError
 
 if TYPE_CHECKING:  # what is behind it is imported only where it is asked for
     from autoperf.instrumentation.agentzero.mcp.pool import Sessions
 
 Build = Callable[[Any, Switch], Any]
 _SEAM: Final = "mcp sessions"
+_SESSION: Final = "_execute_with_session"
+_KEPT: Final = "mcp-keep is on: its sessions are open already"
 _TRANSPORT: Final = "_create_stdio_transport"
 _MARK: Final = "__autoperf_mcp__"
 _PROJECTS_KNOWN: Final = 100
@@ -44,26 +46,40 @@ def _rows(targets: Mapping[str, str], probe: Probe, sessions: Sessions) -> Itera
     probe.at_stop.append(sessions.stop)
     if targets:
         yield VALIDATE, checking
+    together = Together(_SESSION)
     for name, target in targets.items():
         if name == "session":
-            yield target, functools.partial(_session, sessions)
-        elif name == "project":
-            yield target, wrapping(_project(sessions))
+            yield target, functools.partial(_session, sessions, together)
         else:
-            yield target, wrapping(_configuring(sessions))
+            ours = _project(sessions) if name == "project" else _configuring(sessions)
+            yield target, functools.partial(_beside, together, ours)
 
 
-def _session(sessions: Sessions, original: Any, _switch: Switch) -> Any:
+def _beside(together: Together, ours: Callable[..., Any], _original: Any, switch: Switch) -> Bound:
+    """For what changes the configuration of sessions: nothing where none is ours."""
+    together.joins("", switch)
+
+    def passing(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
+        if together.state() is None:
+            return wrapped(*args, **kwargs)
+        return ours(wrapped, instance, args, kwargs)
+
+    return Bound(passing)
+
+
+def _session(sessions: Sessions, together: Together, original: Any, switch: Switch) -> Any:
     """For ``MCPClientBase._execute_with_session(coro_func, ...)``: the host's own, with another transport."""
     from autoperf.instrumentation.agentzero.mcp.messages import expect_known
     from autoperf.instrumentation.agentzero.mcp.operation import StandIn, Visit
 
     expect_known()
     if getattr((inside(original) or [None])[0], _MARK, False):
-        raise UnneededError("mcp-keep is on: its sessions are open already")
+        together.stand_aside(_KEPT, "off")
+        raise UnneededError(_KEPT)
     code = getattr(inspect.unwrap(original), "__code__", None)
     if _TRANSPORT not in getattr(code, "co_names", ()):
         raise AutoperfError("this host opens the transport of a session in another way")
+    together.joins(_SESSION, switch)
 
     async def _execute_with_session(call: Any, self: Any, /, *args: Any, **kwargs: Any) -> Any:
         visit = None

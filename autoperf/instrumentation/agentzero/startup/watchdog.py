@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from autoperf.errors import AutoperfError
 from autoperf.instrumentation.agentzero.context import Probe
-from autoperf.patching.patch import Switch
+from autoperf.patching.patch import Switch, Together
 from autoperf.patching.sources import digest
 
 Build = Callable[[Any, Switch], Any]
@@ -72,6 +72,7 @@ class Watching:
 
     def __init__(self) -> None:
         self._watched: WeakKeyDictionary[Any, dict[str, tuple[Any, Any, Any]]] = WeakKeyDictionary()
+        self._together = Together("_refresh_observer")
         self.forked()
 
     def forked(self) -> None:
@@ -80,10 +81,11 @@ class Watching:
         self._waiting: deque[Wanted] = deque()
         self._inside = threading.local()
 
-    def refreshing(self, original: Any, _switch: Switch) -> Any:
+    def refreshing(self, original: Any, switch: Switch) -> Any:
         """For the function that tells the observer all it has to watch; called with the registry's lock."""
         if digest(original) not in KNOWN:
             raise AutoperfError("unknown: it may do more than take all watches down and put them up again")
+        self._together.joins("_refresh_observer", switch)
 
         def _refresh_observer(call: Any, self_: Any) -> Any:
             if self_._observer is None or not getattr(self._inside, "depth", 0):
@@ -100,10 +102,14 @@ class Watching:
 
         return _refresh_observer
 
-    def changing(self, _original: Any, _switch: Switch) -> Any:
+    def changing(self, _original: Any, switch: Switch) -> Any:
         """For the functions that change what is wanted, and call the other one at most once."""
 
+        self._together.joins("", switch)
+
         def changed(call: Any, self_: Any, /, *args: Any, **kwargs: Any) -> Any:
+            if self._together.state() is None:
+                return call(self_, *args, **kwargs)
             self._inside.depth = getattr(self._inside, "depth", 0) + 1
             try:
                 result = call(self_, *args, **kwargs)

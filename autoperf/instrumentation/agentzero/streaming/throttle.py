@@ -58,13 +58,13 @@ class Throttle:
         self.reading: WeakVar[Reading] = WeakVar("autoperf_reading")
         self.late: WeakVar[_Late] = WeakVar("autoperf_late")
         self.off = False
-        self._together = Together()
+        self.together = Together("handle_intervention")
 
     def joined(self, wrapper: Callable[..., Any]) -> Build:
         """A row of its own for ``wrapper``: all of them act, or none does."""
 
         def build(_original: Any, switch: Switch) -> Bound:
-            self._together.joins("", switch)
+            self.together.joins("", switch)
             return Bound(wrapper)
 
         return build
@@ -106,7 +106,7 @@ class Throttle:
     def stream(self, original: Callable[[Any], Any], switch: Switch) -> Bound:
         """For ``LiteLLMTransport.astream(self)``, an asynchronous generator of chunks taken apart already."""
         expect_parameters(original, "self")
-        self._together.joins("", switch)
+        self.together.joins("", switch)
 
         def astream(call: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
             answer = call(*args, **kwargs)
@@ -120,7 +120,7 @@ class Throttle:
     def check(self, original: Callable[..., Any], switch: Switch) -> Shortcut:
         """For ``Agent.handle_intervention``: chunks that came before a message or pause pass it."""
         expect_parameters(original, "self", "progress")
-        self._together.joins("", switch)
+        self.together.joins("handle_intervention", switch)
         if not held_chunks.knows_callbacks(getattr(original, "__globals__", {}).get("Agent")):
             self.stop("the agent's callbacks on a stream are others than are known")
         current = self.late.get
@@ -135,7 +135,7 @@ class Throttle:
         """Every chunk is delivered as it comes, for the rest of the process."""
         if not self.off:
             self.off = True
-            self._together.stand_aside(reason, state)
+            self.together.stand_aside(reason, state)
 
 
 class Reading:
@@ -158,7 +158,7 @@ class Reading:
     @classmethod
     def of(cls, throttle: Throttle, kwargs: Mapping[str, Any]) -> Reading | None:
         """For a call with these arguments; None where one of its callbacks is not the agent's own."""
-        if throttle.off or kwargs.get("tokens_callback") is not None:
+        if throttle.off or throttle.together.state() is None or kwargs.get("tokens_callback") is not None:
             return None
         reading = None
         for name, (qualified, kind) in held_chunks.CALLBACKS.items():

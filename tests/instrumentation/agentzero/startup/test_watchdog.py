@@ -147,6 +147,19 @@ def test_a_registry_that_works_in_another_way_is_left_alone(host, monkeypatch):
         refreshing(host._WatchRegistry._refresh_observer, None)
 
 
+def test_without_what_they_are_for_the_other_rows_are_lost_too(host, monkeypatch):
+    monkeypatch.setattr(watchdog, "KNOWN", frozenset())
+    targets = {name: f"{NAME}:_WatchRegistry.{path}" for name, path in TARGETS.items()}
+    patches = PatchSet([Patch(t, "startup", build) for t, build in watchdog.rows(targets, Probe(None))])
+    patches.start()
+    registry = host._WatchRegistry()
+    registry.add("1", ["/a0/1"], print)
+    registry.remove("1")
+    registry.clear()
+    assert {row.as_row()["state"] for row in patches.rows} == {"unrecognised"}
+    patches.stop()
+
+
 def test_undone_it_works_as_before(host):
     targets = {name: f"{NAME}:_WatchRegistry.{path}" for name, path in TARGETS.items()}
     before = {path: vars(host._WatchRegistry)[path] for path in TARGETS.values()}

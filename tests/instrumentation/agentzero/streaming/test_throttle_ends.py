@@ -126,6 +126,17 @@ def test_other_callbacks_than_are_known_get_every_chunk_and_that_is_told(change)
     )
 
 
+def test_without_its_check_nothing_is_held_back(make):
+    """What is delivered late would be stopped by a message that came after it."""
+    host = make(checked=False)
+    host.ask(pieces(WORDS))
+    assert len(host.deliveries) == 50
+    assert host.switch.aside == (
+        "unrecognised",
+        "it relies on the patch of handle_intervention, which does not act",
+    )
+
+
 def test_a_check_that_is_no_late_one_is_the_hosts(host):
     """Only the delivery itself passes it: neither other agents nor what a delivery leaves behind."""
     other = host.module.Agent(None)
