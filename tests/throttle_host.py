@@ -8,6 +8,7 @@ import sys
 import types
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any
 
 from autoperf.instrumentation.agentzero.context import Probe
@@ -199,6 +200,13 @@ class Host:
         return "".join(chunk for one, chunk, *_ in self.agent.seen if one == kind)
 
 
+def _passing(check: Any) -> Any:
+    async def handle_intervention(self: Any, progress: str = "") -> Any:
+        return await check(self, progress)
+
+    return handle_intervention
+
+
 def wrapped(original: Any, wrapper: Any) -> Any:
     return replacement(original, wrapping(wrapper), Switch())
 
@@ -219,7 +227,8 @@ def hosts(hz: float = 20.0, source: str = SOURCE) -> Iterator[Callable[..., Host
             build = throttle.joined(throttle.call)
             module.Model.unified_call = replacement(module.Model.unified_call, build, switch)
             if checked:
-                check = module.Agent.handle_intervention
+                # Decorated by another module, as the host's are from v0.9.9 on.
+                check = wraps(module.Agent.handle_intervention)(_passing(module.Agent.handle_intervention))
                 module.Agent.handle_intervention = replacement(check, throttle.check, switch)
         host = Host(module, probe, throttle)
         host.switch = switch

@@ -85,8 +85,9 @@ class Untold:
         return self.result
 
 
-def knows_callbacks(agent_class: Any) -> bool:
-    """Whether the callbacks that a monologue makes are such as `agent_of` recognises."""
+def knows_callbacks(check: Any) -> bool:
+    """Whether a monologue, in the module of ``check``, makes callbacks that `agent_of` recognises."""
+    agent_class = getattr(unwrap(check), "__globals__", {}).get("Agent")
     monologue: Any = getattr(agent_class, "monologue", None)
     code = getattr(unwrap(monologue), "__code__", None)
     inner = [one for one in getattr(code, "co_consts", ()) if isinstance(one, CodeType)]

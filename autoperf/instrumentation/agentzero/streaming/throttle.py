@@ -121,7 +121,7 @@ class Throttle:
         """For ``Agent.handle_intervention``: chunks that came before a message or pause pass it."""
         expect_parameters(original, "self", "progress")
         self.together.joins("handle_intervention", switch)
-        if not held_chunks.knows_callbacks(getattr(original, "__globals__", {}).get("Agent")):
+        if not held_chunks.knows_callbacks(original):
             self.stop("the agent's callbacks on a stream are others than are known")
         current = self.late.get
 
