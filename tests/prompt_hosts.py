@@ -12,10 +12,10 @@ from types import ModuleType
 from typing import Any
 
 from autoperf.instrumentation.agentzero import known_sources
-from autoperf.instrumentation.agentzero.memos import folder_names, prompt_files
-from autoperf.instrumentation.agentzero.memos import skills as skillfiles
+from autoperf.instrumentation.agentzero.memos import folder_names, prompt_files, skills
 from autoperf.memo.counters import Lookups
-from autoperf.memo.filesystems import Folders
+from autoperf.memo.memo import Memo
+from autoperf.memo.watch import Watch
 from autoperf.patching.patch import Patch, PatchSet
 from autoperf.patching.sources import digest, group_digest
 
@@ -151,28 +151,26 @@ class PromptHost:
         self.ours = _module(f"our_files_{number}", source, base)
         self.skills = _module(f"our_skills_{number}", SKILLS, base)
         self.bare_skills = _module(f"bare_skills_{number}", SKILLS, base)
-        self.counts = {name: Lookups() for name in ("prompts", "folders", "skills")}
-        folders = Folders()
+        self.counts = {name: Lookups() for name in ("prompts", "folders", "skill folders", "skills")}
+        watch = Watch()
         files = prompt_files.PromptFiles(
-            folders, self.counts["prompts"], _known(self.ours, known_sources.RELIES_ON)
+            watch, self.counts["prompts"], _known(self.ours, known_sources.RELIES_ON)
         )
-        names = folder_names.FolderNames(
-            folders, self.counts["folders"], _known(self.ours, folder_names.RELIES_ON)
+        names = folder_names.unique_names(
+            Memo(watch, self.counts["folders"]), _known(self.ours, folder_names.RELIES_ON)
         )
-        skills = skillfiles.SkillFiles(
-            folders,
-            self.counts["skills"],
-            _known(self.skills, skillfiles.DISCOVERS_BY),
-            _known(self.skills, skillfiles.PARSES_BY),
+        discovery = skills.discovery(
+            Memo(watch, self.counts["skill folders"]), _known(self.skills, skills.DISCOVERS_BY)
         )
+        parsing = skills.parsing(Memo(watch, self.counts["skills"]), _known(self.skills, skills.PARSES_BY))
         rows: dict[str, Callable[..., Any]] = {
             f"{self.ours.__name__}:read_prompt_file": files.reads,
             f"{self.ours.__name__}:parse_file": files.parses,
             f"{self.ours.__name__}:find_file_in_dirs": files.finds,
             f"{self.ours.__name__}:load_plugin_variables": files.asks,
-            f"{self.ours.__name__}:get_unique_filenames_in_dirs": names.unique,
-            f"{self.skills.__name__}:discover_skill_md_files": skills.discovers,
-            f"{self.skills.__name__}:skill_from_markdown": skills.parses,
+            f"{self.ours.__name__}:get_unique_filenames_in_dirs": names,
+            f"{self.skills.__name__}:discover_skill_md_files": discovery,
+            f"{self.skills.__name__}:skill_from_markdown": parsing,
         }
         self.patches = PatchSet([Patch(target, "prompts", build) for target, build in rows.items()])
         self.patches.start()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import asdict, dataclass
 from typing import Any, Generic, TypeVar
 
-from autoperf.memo.stamps import Stamp
+from autoperf.memo.snapshot import Stamp
 
 V = TypeVar("V")
 _FLIGHT_PATIENCE_S = 5.0

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from autoperf.memo.mounts import file_system, is_prompt
+from autoperf.memo.filesystems import file_system, is_prompt
 
 # <sys/inotify.h>: attributes, moved from and to, created, deleted, and the folder itself deleted or moved.
 _MASK: Final = 0x4 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800

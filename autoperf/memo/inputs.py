@@ -1,90 +1,96 @@
-"""The host's cached lists of plugins (v0.9.9 on), as far as an agent's paths depend on them."""
+"""What a result is made from: paths looked at before the work, so that a later change to them shows."""
 
 from __future__ import annotations
 
-from time import time
-from typing import Any, Final
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
 
-_PATHS_AREA: Final = "PATHS_CACHE_AREA"
-_ENABLED_PATHS_AREA: Final = "ENABLED_PLUGINS_PATHS_CACHE_AREA"
-_ENABLED_AREA: Final = "ENABLED_PLUGINS_LIST_CACHE_AREA"
-_LISTS: Final = (_ENABLED_PATHS_AREA, _ENABLED_AREA)
+from autoperf.memo.snapshot import Look, look, newest, settled
+from autoperf.memo.watch import Watch
 
-
-class Consulted:
-    """Entries of the host's cache that an answer came from, and what was in them."""
-
-    __slots__ = ("_areas", "_entries", "_host", "_off")
-
-    def __init__(self, host: dict[str, Any], off: str, entries: list[tuple[str, Any, list[str]]]) -> None:
-        self._host = host
-        self._off = off
-        self._entries = entries
-
-    def hold(self) -> bool:
-        """Whether the host would find the same there; what it would touch is touched."""
-        host = self._host
-        enabled, cache = host["_enabled_areas"], host["_cache"]
-        if not host["_enabled_global"] or enabled.get(self._off, True):
-            return False
-        now = time()
-        for area, key, value in self._entries:
-            entries = cache.get(area)
-            entry = None if entries is None else entries.get(key)
-            if entry is None or entry.value != value or not enabled.get(area, True):
-                return False
-            entry.timestamp = now
-        return True
+# Why nothing was kept.
+LINKED: Final = "a link leads elsewhere"
+TOO_MANY: Final = "too many files or folders"
+_UNSEEN: Final = "a file system that does not tell of names"
 
 
-class PluginLists:
-    """Reads ``helpers.cache`` as ``plugins.get_enabled_plugin_paths`` and its kin do."""
-
-    def __init__(self, paths_module: dict[str, Any]) -> None:
-        self._module = paths_module
-
-    def consulted(self, agent: Any, *, plugins: bool) -> Consulted | None:
-        """What an answer that the host has just given was read from; None if that was not kept."""
-        module, host = self._module, vars(self._module["cache"])
-        off = module[_PATHS_AREA]
-        found = Consulted(host, off, list(self._entries(agent)) if plugins else [])
-        return found if found.hold() else None
-
-    def unread(self) -> tuple[str, str]:
-        """Why no answer can be kept here: the reason, and what state that is."""
-        host = vars(self._module["cache"])
-        areas = (self._module[_PATHS_AREA], *map(vars(self._module["plugins"]).get, _LISTS))
-        off, *lists = (host["_enabled_areas"].get(area, True) for area in areas)
-        if not host["_enabled_global"] or not all(lists):
-            return "the host's cache of its plugins is off", "off"
-        if off:
-            return "the host keeps them itself", "off"
-        return "the host keeps its lists of plugins in another way than is known", "unrecognised"
-
-    def _entries(self, agent: Any) -> Any:
-        names, cache = vars(self._module["plugins"]), vars(self._module["cache"])["_cache"]
-        owner = ("none", "none")
-        profile = ""
-        if agent:
-            profile = agent.config.profile or ""
-            owner = (profile or "none", agent.context.get_data("project") or "none")
-        lists, paths = names[_ENABLED_AREA], names[_ENABLED_PATHS_AREA]
-        wanted: list[tuple[str, tuple[str, ...], bool]] = [(paths, owner, True)]
-        if profile:
-            # An empty answer is none to the host: it asks for the plugins, and the disk, every time.
-            of_profile = (*owner, "agents", profile)
-            kept = _value(cache, paths, of_profile)
-            wanted.append((paths, of_profile, False))
-            if not kept:
-                wanted.append((lists, owner, True))
-        for area, key, must in wanted:
-            value = _value(cache, area, key)
-            yield area, key, list(value) if value or not must else [_NEVER]
+class UnkeptError(Exception):
+    """Nothing can be kept of a call; its argument, one of a few fixed texts, says why."""
 
 
-_NEVER: Final = "\0"
+class Inputs:
+    """The inputs of one call, each looked at once, before the call.
 
+    Every method raises `UnkeptError` where a change would not show, ``OSError`` or ``ValueError`` where the
+    path cannot be looked at: a memo then leaves the call to the host.
+    """
 
-def _value(cache: dict[str, Any], area: str, key: Any) -> list[str]:
-    entry = cache.get(area, {}).get(key)
-    return [_NEVER] if entry is None else entry.value
+    __slots__ = ("_began_ns", "_newest_ns", "_watch", "looks")
+
+    def __init__(self, watch: Watch) -> None:
+        self._began_ns = time.time_ns()
+        self._newest_ns = 0
+        self._watch = watch
+        self.looks: dict[str, Look] = {}
+
+    def file(self, path: str) -> Look:
+        """The content of a file, links followed; None where there is none."""
+        seen = self._look(path)
+        if seen is not None:
+            self._newest_ns = max(self._newest_ns, newest(seen))
+        return seen
+
+    def exists(self, path: str) -> bool:
+        """Whether there is something at ``path``, whatever is in it."""
+        return self._look(path) is not None
+
+    def names(self, folder: str) -> Look:
+        """The names in a folder. One that is absent shows it by appearing."""
+        seen = self.file(folder)
+        if seen is not None and not self._watch.tells_names(folder, seen):
+            raise UnkeptError(_UNSEEN)
+        return seen
+
+    def name(self, path: str) -> None:
+        """Whether a path exists, by the look of its folder where that tells: for many in few folders."""
+        folder = os.path.dirname(path)
+        seen = self.file(folder)
+        if (seen is not None and not self._watch.tells_names(folder, seen)) or os.path.islink(path):
+            self.file(path)
+
+    def tree(self, root: str, most: int, linked: Callable[[os.DirEntry[str]], bool]) -> None:
+        """The names in every folder below ``root``, at most ``most`` folders; no entry may be ``linked``.
+
+        What a link leads to can change without the folder that it stands in.
+        """
+        waiting = [root]
+        while waiting:
+            folder = waiting.pop()
+            self.names(folder)
+            if len(self.looks) > most:
+                raise UnkeptError(TOO_MANY)
+            if not os.path.isdir(folder):
+                continue
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.is_symlink() and linked(entry):
+                        raise UnkeptError(LINKED)
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+
+    def add(self, looks: Mapping[str, Look]) -> bool:
+        """Take over the looks of other inputs; False where the two saw the same path differently."""
+        own = self.looks
+        self._newest_ns = max([self._newest_ns, *(newest(seen) for seen in looks.values() if seen)])
+        return all(own.setdefault(path, seen) == seen for path, seen in looks.items())
+
+    def settled(self) -> bool:
+        """Whether a change since the first look is sure to show."""
+        return settled(self._newest_ns, self._began_ns)
+
+    def _look(self, path: str) -> Look:
+        if path not in self.looks:
+            self.looks[path] = look(path)
+        return self.looks[path]

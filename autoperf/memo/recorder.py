@@ -8,9 +8,9 @@ from collections.abc import Hashable
 from typing import Any, Final, NamedTuple
 
 from autoperf.instrumentation.agentzero.memos.prompt_values import condition_names
-from autoperf.memo.filesystems import Folders
-from autoperf.memo.snapshot import Look, Witness
-from autoperf.memo.watch import Seen
+from autoperf.memo.inputs import Inputs
+from autoperf.memo.snapshot import Look
+from autoperf.memo.watch import Snapshot, Watch
 
 TEMPLATES: Final = 1024
 TEXTS_EACH: Final = 8
@@ -29,7 +29,7 @@ class Variables(NamedTuple):
     spelled: str | None
 
 
-class Read(Seen):
+class Read(Snapshot):
     """One read of a prompt file: which paths it looked at, what it found there, and what text came of it."""
 
     __slots__ = ("answers", "names", "text", "variables")
@@ -72,17 +72,30 @@ class Reading:
     """
 
     __slots__ = (
-        "answers", "asking", "given", "names", "outcomes", "queue", "ran", "sound", "values", "variables",
-        "witness",
+        "answers",
+        "asking",
+        "given",
+        "inputs",
+        "names",
+        "outcomes",
+        "queue",
+        "ran",
+        "sound",
+        "values",
+        "variables",
     )  # fmt: skip
 
     def __init__(
-        self, values: dict[str, Any], given: Read | None = None, queue: list[Outcome] | None = None
+        self,
+        watch: Watch,
+        values: dict[str, Any],
+        given: Read | None = None,
+        queue: list[Outcome] | None = None,
     ) -> None:
         self.values = values
         self.given = given
         self.queue = queue or []
-        self.witness = Witness()
+        self.inputs = Inputs(watch)
         self.answers: dict[Question, str | None] = {}
         self.names: frozenset[str] = frozenset()
         self.variables: list[Variables] = []
@@ -93,12 +106,12 @@ class Reading:
         if given is not None:
             self.answers.update(given.answers)
             self.names = given.names
-            self.witness.add(given.looks)
+            self.inputs.add(given.looks)
 
     def note_prompt(self, path: str) -> None:
         """The host is about to read the prompt file ``path``; its conditions are looked at."""
         try:
-            self.witness.note(path)
+            self.inputs.file(path)
             with open(path, encoding="utf-8", errors="replace") as file:
                 names = condition_names(file.read())
         except (OSError, ValueError):
@@ -108,11 +121,11 @@ class Reading:
         else:
             self.names |= names
 
-    def note_lookup(self, folders: Folders, candidates: list[str]) -> None:
+    def note_lookup(self, candidates: list[str]) -> None:
         """The host is about to look for a file in these places, in order."""
         try:
             for path in candidates:
-                folders.note_name(self.witness, path)
+                self.inputs.name(path)
         except (OSError, ValueError):
             self.sound = False
 
@@ -141,8 +154,8 @@ class Reading:
 
     def take(self, inner: Reading | Read) -> None:
         """An included file was read meanwhile: what it depended on, this read depends on."""
-        looks = inner.looks if isinstance(inner, Read) else inner.witness.looks
-        if not self.witness.add(looks) or (isinstance(inner, Reading) and not inner.sound):
+        looks = inner.looks if isinstance(inner, Read) else inner.inputs.looks
+        if not self.inputs.add(looks) or (isinstance(inner, Reading) and not inner.sound):
             self.sound = False
         self.answers.update(inner.answers)
         self.names |= inner.names
@@ -150,9 +163,9 @@ class Reading:
 
     def read(self, text: str) -> Read | None:
         """What to keep of it, or None when that cannot be trusted."""
-        if not self.sound or not self.witness.settled():
+        if not self.sound or not self.inputs.settled():
             return None
-        return Read(self.answers, self.witness.looks, self.names, self.variables, text)
+        return Read(self.answers, self.inputs.looks, self.names, self.variables, text)
 
 
 class Template:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from autoperf.memo.cache import Cache
-from autoperf.memo.stamps import ABSENT, Stamp
+from autoperf.memo.snapshot import ABSENT, Stamp
 from tests.process.test_runtime import HOSTS, act
 
 TESTS = Path(__file__).resolve().parents[1]

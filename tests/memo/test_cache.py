@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from autoperf.memo.cache import Cache
-from autoperf.memo.stamps import ABSENT, Stamp
+from autoperf.memo.snapshot import ABSENT, Stamp
 
 OLD = Stamp(("v1",), 0)
 NEW = Stamp(("v2",), 0)

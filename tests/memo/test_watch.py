@@ -1,4 +1,4 @@
-"""What is watched over holds until something about it changes, and not a moment longer."""
+"""A watched snapshot is intact until something about it changes."""
 
 from __future__ import annotations
 
@@ -12,22 +12,21 @@ from pathlib import Path
 import pytest
 
 from autoperf.memo import inotify
-from autoperf.memo.filesystems import Folders
-from autoperf.memo.snapshot import Witness
-from autoperf.memo.watch import Seen, Vigil
+from autoperf.memo.inputs import Inputs, UnkeptError
+from autoperf.memo.watch import Snapshot, Watch
 
 
-def of(*paths: Path) -> Seen:
+def of(*paths: Path) -> Snapshot:
     """These paths as they look now."""
-    witness = Witness()
+    inputs = Inputs(Watch(inotify=False))
     for path in paths:
-        witness.note(str(path))
-    return Seen(witness.looks)
+        inputs.file(str(path))
+    return Snapshot(inputs.looks)
 
 
 @pytest.fixture
-def vigil():
-    made = Vigil()
+def watch():
+    made = Watch()
     yield made
     made.close()
 
@@ -41,27 +40,27 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def seen(root: Path) -> Seen:
+def seen(root: Path) -> Snapshot:
     return of(root / "a/file", root / "a/names", root / "a/absent/file")
 
 
-def look_free(vigil: Vigil, seen: Seen, monkeypatch: pytest.MonkeyPatch) -> bool:
+def look_free(watch: Watch, seen: Snapshot, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Whether it holds without a look at a single path."""
     with monkeypatch.context() as patch:
         patch.setattr("autoperf.memo.watch.unchanged", lambda _looks: pytest.fail("it looked"))
-        return vigil.holds(seen)
+        return watch.intact(seen)
 
 
 LOOKS = 5  # so many and one more, and it is watched
 
 
-def settled(vigil: Vigil, seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+def settled(watch: Watch, seen: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is watched over; elsewhere there is nothing to test."""
     for _ in range(LOOKS):
-        assert vigil.holds(seen)
+        assert watch.intact(seen)
     if seen.generation < 0:
         pytest.skip("the kernel tells nothing here")
-    assert look_free(vigil, seen, monkeypatch)
+    assert look_free(watch, seen, monkeypatch)
 
 
 def mapped(path: Path) -> None:
@@ -86,18 +85,18 @@ def swapped(root: Path) -> None:
 
 
 def test_without_inotify_every_path_is_looked_at_each_time(
-    root: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch
+    root: Path, seen: Snapshot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    without = Vigil(inotify=False)
+    without = Watch(inotify=False)
     for _ in range(LOOKS):
-        assert without.holds(seen)
+        assert without.intact(seen)
         without.forked()  # a child has no more of it
     looked = []
     monkeypatch.setattr("autoperf.memo.watch.unchanged", lambda looks: looked.append(set(looks)) or True)
-    assert without.holds(seen)
+    assert without.intact(seen)
     assert looked == [set(seen.looks)]
-    folders, witness = Folders(without), Witness()
-    assert not folders.note(witness, str(root / "a/names")), "the time of a folder is not trusted either"
+    with pytest.raises(UnkeptError):  # the time of a folder is not trusted either
+        Inputs(without).names(str(root / "a/names"))
 
 
 CHANGES: dict[str, Callable[[Path], object]] = {
@@ -142,84 +141,84 @@ def appear(root: Path) -> None:
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_every_change_is_seen(vigil, seen, root, monkeypatch, name):
-    settled(vigil, seen, monkeypatch)
+def test_every_change_is_seen(watch, seen, root, monkeypatch, name):
+    settled(watch, seen, monkeypatch)
     CHANGES[name](root)
-    assert not vigil.holds(seen)
-    assert not vigil.holds(seen)
+    assert not watch.intact(seen)
+    assert not watch.intact(seen)
 
 
 @pytest.mark.parametrize("name", ["written", "name came", "appears"])
-def test_a_second_change_is_seen_after_a_first_one_beside_it(vigil, seen, root, monkeypatch, name):
-    settled(vigil, seen, monkeypatch)
+def test_a_second_change_is_seen_after_a_first_one_beside_it(watch, seen, root, monkeypatch, name):
+    settled(watch, seen, monkeypatch)
     beside = of(root / "a/names/one")
-    settled(vigil, beside, monkeypatch)
+    settled(watch, beside, monkeypatch)
     (root / "a/names/one").write_text("another")
-    assert not vigil.holds(beside)
-    settled(vigil, seen, monkeypatch)
+    assert not watch.intact(beside)
+    settled(watch, seen, monkeypatch)
     CHANGES[name](root)
-    assert not vigil.holds(seen)
+    assert not watch.intact(seen)
 
 
-def test_what_was_put_back_is_watched_again(vigil, root, monkeypatch):
+def test_what_was_put_back_is_watched_again(watch, root, monkeypatch):
     seen = of(root / "a/file")
-    settled(vigil, seen, monkeypatch)
+    settled(watch, seen, monkeypatch)
     (root / "g").mkdir()
     (root / "a").rename(root / "g/a")
-    assert not vigil.holds(seen)
+    assert not watch.intact(seen)
     (root / "g/a").rename(root / "a")
-    settled(vigil, seen, monkeypatch)
+    settled(watch, seen, monkeypatch)
     (root / "a/file").write_text("else")
-    assert not vigil.holds(seen)
+    assert not watch.intact(seen)
 
 
-def test_other_files_are_no_matter(vigil, seen, root, monkeypatch):
-    settled(vigil, seen, monkeypatch)
+def test_other_files_are_no_matter(watch, seen, root, monkeypatch):
+    settled(watch, seen, monkeypatch)
     (root / "a/beside").write_text("")
     (root / "a/names/one").write_text("what is in it is not looked at")
-    assert look_free(vigil, seen, monkeypatch)
+    assert look_free(watch, seen, monkeypatch)
 
 
-def test_through_a_symbolic_link_it_looks_every_time(vigil, root):
+def test_through_a_symbolic_link_it_looks_every_time(watch, root):
     (root / "link").symlink_to(root / "a")
     seen = of(root / "link/file", root / "a/names")
-    assert all(vigil.holds(seen) for _ in range(LOOKS))
+    assert all(watch.intact(seen) for _ in range(LOOKS))
     (root / "link").unlink()
     (root / "link").symlink_to(root)
-    assert not vigil.holds(seen)
+    assert not watch.intact(seen)
 
 
-def test_a_file_that_is_written_all_the_time_is_not_watched(vigil, seen, root, monkeypatch):
-    settled(vigil, seen, monkeypatch)
+def test_a_file_that_is_written_all_the_time_is_not_watched(watch, seen, root, monkeypatch):
+    settled(watch, seen, monkeypatch)
     for number in range(5):
         (root / "a/busy").write_text(str(number))
-        assert vigil.holds(of(root / "a/busy"))
-        assert look_free(vigil, seen, monkeypatch)
+        assert watch.intact(of(root / "a/busy"))
+        assert look_free(watch, seen, monkeypatch)
 
 
-def test_without_a_kernel_that_tells_it_looks_every_time(vigil, seen, root, monkeypatch):
+def test_without_a_kernel_that_tells_it_looks_every_time(watch, seen, root, monkeypatch):
     monkeypatch.setattr(inotify._Queue, "_works", lambda _self: False)
-    assert all(vigil.holds(seen) for _ in range(LOOKS))
+    assert all(watch.intact(seen) for _ in range(LOOKS))
     (root / "a/file").write_text("else")
-    assert not vigil.holds(seen)
+    assert not watch.intact(seen)
 
 
-def test_beyond_so_many_files_it_looks_every_time(vigil, seen, root, monkeypatch):
+def test_beyond_so_many_files_it_looks_every_time(watch, seen, root, monkeypatch):
     monkeypatch.setattr(inotify, "_FILES_WATCHED", 0)
-    assert all(vigil.holds(seen) for _ in range(LOOKS))
+    assert all(watch.intact(seen) for _ in range(LOOKS))
     (root / "a/file").write_text("else")
-    assert not vigil.holds(seen)
+    assert not watch.intact(seen)
 
 
-def test_every_thread_sees_it(vigil, seen, root, monkeypatch):
-    settled(vigil, seen, monkeypatch)
+def test_every_thread_sees_it(watch, seen, root, monkeypatch):
+    settled(watch, seen, monkeypatch)
     ready, go, found = threading.Barrier(5), threading.Barrier(5), []
 
     def look() -> None:
-        assert vigil.holds(seen)
+        assert watch.intact(seen)
         ready.wait()
         go.wait()
-        found.append(vigil.holds(seen))
+        found.append(watch.intact(seen))
 
     threads = [threading.Thread(target=look) for _ in range(4)]
     for thread in threads:
@@ -233,46 +232,46 @@ def test_every_thread_sees_it(vigil, seen, root, monkeypatch):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_after_a_fork_it_looks_again(vigil, seen, root, monkeypatch):
-    settled(vigil, seen, monkeypatch)
+def test_after_a_fork_it_looks_again(watch, seen, root, monkeypatch):
+    settled(watch, seen, monkeypatch)
     pid = os.fork()
     if not pid:
-        vigil.forked()
-        held = vigil.holds(seen)
+        watch.forked()
+        held = watch.intact(seen)
         (root / "a/file").write_text("else")
-        os._exit(0 if held and not vigil.holds(seen) else 1)
+        os._exit(0 if held and not watch.intact(seen) else 1)
     assert os.waitpid(pid, 0)[1] == 0
-    assert not vigil.holds(seen)
+    assert not watch.intact(seen)
 
 
-def test_closed_it_looks_every_time(vigil, seen, root, monkeypatch):
-    settled(vigil, seen, monkeypatch)
-    vigil.close()
+def test_closed_it_looks_every_time(watch, seen, root, monkeypatch):
+    settled(watch, seen, monkeypatch)
+    watch.close()
     (root / "a/file").write_text("else")
-    assert not vigil.holds(seen)
+    assert not watch.intact(seen)
 
 
 @pytest.mark.parametrize("part", ["generation", "deaf_to"])
-def test_where_the_watch_fails_it_looks_every_time(vigil, seen, root, monkeypatch, part):
+def test_where_the_watch_fails_it_looks_every_time(watch, seen, root, monkeypatch, part):
     def fails(*_args: object) -> None:
         raise RuntimeError("ours")
 
-    settled(vigil, seen, monkeypatch)
+    settled(watch, seen, monkeypatch)
     monkeypatch.setenv("AUTOPERF_FAIL_OPEN", "1")
     with monkeypatch.context() as patch:
         patch.setattr(inotify.FolderWatch, part, fails)
         beside = of(root / "a/names")
-        assert all(vigil.holds(beside) for _ in range(LOOKS))
-        assert vigil.holds(seen)
+        assert all(watch.intact(beside) for _ in range(LOOKS))
+        assert watch.intact(seen)
     (root / "a/file").write_text("else")
-    assert not vigil.holds(seen)
+    assert not watch.intact(seen)
 
 
-def test_without_a_temporary_folder_it_looks_every_time(vigil, seen, root, monkeypatch):
+def test_without_a_temporary_folder_it_looks_every_time(watch, seen, root, monkeypatch):
     def no_folder(*_args: object, **_kwargs: object) -> None:
         raise FileNotFoundError("no usable temporary directory")
 
     monkeypatch.setattr("tempfile.TemporaryDirectory", no_folder)
-    assert all(vigil.holds(seen) for _ in range(LOOKS))
+    assert all(watch.intact(seen) for _ in range(LOOKS))
     (root / "a/file").write_text("else")
-    assert not vigil.holds(seen)
+    assert not watch.intact(seen)

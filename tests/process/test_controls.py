@@ -8,16 +8,18 @@ from pathlib import Path
 import pytest
 
 import autoperf
+from autoperf.errors.fence import MISS
 from autoperf.insight.advice.recommendation import recommend
 from autoperf.insight.facts import Facts
 from autoperf.instrumentation.agentzero import detect
 from autoperf.instrumentation.agentzero.loading.classes import Loaded
+from autoperf.memo.counters import Lookups
+from autoperf.memo.inputs import Inputs
 from autoperf.memo.lru import Recent
-from autoperf.memo.memo import Kept
+from autoperf.memo.memo import Memo
 from autoperf.memo.prefix import Entry, GrowingTexts
-from autoperf.memo.snapshot import Witness
-from autoperf.memo.stamps import Stamp
-from autoperf.memo.watch import Vigil
+from autoperf.memo.snapshot import Stamp
+from autoperf.memo.watch import Watch
 from autoperf.process import controls, runtime
 from autoperf.process.config import Config
 from autoperf.process.runtime import Runtime
@@ -90,12 +92,12 @@ def test_every_kind_of_memo_can_be_emptied(tmp_path: Path) -> None:
     file = tmp_path / "old"
     file.write_text("x")
     os.utime(file, (1, 1))
-    kept: Kept[int] = Kept(Vigil())
-    witness = Witness()
-    witness.note(str(tmp_path / "absent"))
-    kept.keep("key", 1, witness)
-    assert kept.find("key") == 1
-    assert (kept.clear(), kept.find("key"), kept.clear()) == (1, None, 0)
+    memo: Memo[int] = Memo(Watch(), Lookups())
+    inputs = Inputs(Watch())
+    inputs.file(str(tmp_path / "absent"))
+    memo.keep("key", 1, inputs)
+    assert memo.find("key") == 1
+    assert (memo.clear(), memo.find("key"), memo.clear()) == (1, MISS, 0)
     recent: Recent[str, int] = Recent(100, lambda key, value: 1)
     recent.put("key", 1)
     assert (recent.clear(), recent.get("key"), recent.clear()) == (1, None, 0)

@@ -19,7 +19,7 @@ from autoperf.insight.traces.callbacks import Callbacks
 from autoperf.insight.traces.layers import operation, seconds_by_layer
 from autoperf.insight.traces.timings import Timings, named
 from autoperf.insight.traces.tree import Node, build
-from autoperf.memo.mounts import file_system, is_remote
+from autoperf.memo.filesystems import file_system, is_remote
 from autoperf.monitor.samples import samples
 from autoperf.telemetry import names
 from autoperf.telemetry.store import processes

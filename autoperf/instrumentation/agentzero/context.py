@@ -19,8 +19,9 @@ from autoperf.instrumentation.agentzero.tracing.stream_stats import Caller, Stre
 from autoperf.instrumentation.agentzero.tracing.turn import NEVER_NS
 from autoperf.instrumentation.agentzero.tracing.turn import Turn as Turn
 from autoperf.memo.counters import Executions, Interventions, Lookups
+from autoperf.memo.memo import ENTRIES, Memo
 from autoperf.memo.prefix import GrowingTexts
-from autoperf.memo.watch import Vigil
+from autoperf.memo.watch import Watch
 from autoperf.patching.weak_variable import WeakVar
 from autoperf.telemetry import names
 
@@ -122,9 +123,9 @@ class Probe:
         self.idle_work: list[Callable[[], None]] = [self.extension_classes.judge]
         self.after_fork: list[Callable[[], None]] = []
         self.at_stop: list[Callable[[], None]] = []
-        self.vigil = Vigil(inotify)
-        self.after_fork.append(self.vigil.forked)
-        self.at_stop.append(self.vigil.close)
+        self.watch = Watch(inotify)
+        self.after_fork.append(self.watch.forked)
+        self.at_stop.append(self.watch.close)
         self.local_models = 0
         self.mcp_lookups = 0
         self.mcp_found = 0
@@ -219,6 +220,13 @@ class Probe:
     def memo(self, name: str) -> Lookups:
         """The counter of a memo of ours: a hit or miss for every question, shown by ``status``."""
         return self.memos.setdefault(name, Lookups())
+
+    def new_memo(self, name: str, entries: int = ENTRIES, *, twice: bool = False) -> Memo[Any]:
+        """A memo that is counted and cleared under ``name``; see `Memo`."""
+        memo: Memo[Any] = Memo(self.watch, self.memo(name), entries, twice=twice)
+        self.clears(name, memo.clear)
+        self.after_fork.append(memo.forked)
+        return memo
 
     def clears(self, name: str, clear: Callable[[], int]) -> None:
         """``clear`` drops what is kept under ``name`` and tells how many entries that were."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from autoperf.errors import AutoperfError
-from autoperf.memo.mounts import file_system
+from autoperf.memo.filesystems import file_system
 from autoperf.process.config import places
 
 # SQLite's own files beside the database; Source: https://www.sqlite.org/tempfiles.html

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from autoperf.errors import AutoperfError, say
-from autoperf.memo.mounts import file_system, is_remote
+from autoperf.memo.filesystems import file_system, is_remote
 from autoperf.telemetry.store import databases, records, tables
 from autoperf.telemetry.store.databases import open_reading as open_reading
 from autoperf.telemetry.store.sqlite import sqlite3

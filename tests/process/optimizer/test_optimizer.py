@@ -18,7 +18,7 @@ from autoperf.instrumentation.agentzero import detect
 from autoperf.instrumentation.agentzero.context import Probe
 from autoperf.instrumentation.agentzero.loading.classes import Loaded
 from autoperf.instrumentation.agentzero.tool import ACTIONS, NAME, Call, answering
-from autoperf.memo.stamps import Stamp
+from autoperf.memo.snapshot import Stamp
 from autoperf.patching.patch import Switch, replacement
 from autoperf.process.config import Config
 from autoperf.process.optimizer import Action, Optimizer, caches, overview, tuning

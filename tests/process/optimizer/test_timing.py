@@ -12,7 +12,7 @@ import pytest
 
 from autoperf.errors.fence import View
 from autoperf.memo.cache import Cache
-from autoperf.memo.stamps import Stamp
+from autoperf.memo.snapshot import Stamp
 from autoperf.patching.patch import Patch, PatchSet
 from autoperf.process.optimizer import timing as trial
 from autoperf.process.optimizer.bare import bare_namespace, rebound

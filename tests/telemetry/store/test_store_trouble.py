@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from autoperf.errors import AutoperfError
-from autoperf.memo.mounts import file_system, is_remote
+from autoperf.memo.filesystems import file_system, is_remote
 from autoperf.telemetry.store.store import FILE_NAME, Store
 from tests.store_rows import files, python, row
 

@@ -16,7 +16,7 @@ from autoperf.instrumentation.agentzero.loading.classes import ClassLoading, Gua
 from autoperf.instrumentation.agentzero.loading.host_call import HostCall
 from autoperf.instrumentation.agentzero.loading.purity import Judgement
 from autoperf.memo.cache import Cache
-from autoperf.memo.stamps import ABSENT, Stamp, stamp_or_none
+from autoperf.memo.snapshot import ABSENT, Stamp, stamp_or_none
 
 # Two threads that parse at the same time can fail each other on 3.11, up to 3.11.7 (CPython gh-106905), and
 # there the host parses whenever it formats a traceback: nothing is judged beside it.

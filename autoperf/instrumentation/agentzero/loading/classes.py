@@ -14,7 +14,7 @@ from autoperf.instrumentation.agentzero.loading.code import CodeCache
 from autoperf.instrumentation.agentzero.loading.host_call import HostCall
 from autoperf.instrumentation.agentzero.loading.judgements import Judgements
 from autoperf.memo.cache import Cache
-from autoperf.memo.stamps import ABSENT, Stamp, signature_of, stamp_or_none
+from autoperf.memo.snapshot import ABSENT, Stamp, signature_of, stamp_or_none
 from autoperf.patching.patch import Switch
 
 Guards = list[Callable[[], bool]] | None

@@ -14,7 +14,7 @@ from typing import Any, Final
 from autoperf.errors.fence import View, fenced
 from autoperf.errors.switch import ALWAYS
 from autoperf.memo.cache import Cache
-from autoperf.memo.stamps import ABSENT, Stamp, stamp_or_none
+from autoperf.memo.snapshot import ABSENT, Stamp, stamp_or_none
 from autoperf.patching.patch import Switch
 
 CODE_ENTRIES: Final = 512

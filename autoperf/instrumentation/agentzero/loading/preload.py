@@ -15,7 +15,7 @@ from autoperf.errors.standins import nothing, standing_in
 from autoperf.instrumentation.agentzero.context import Probe
 from autoperf.instrumentation.agentzero.loading.code import CodeCache
 from autoperf.instrumentation.agentzero.loading.places import profile_of, tool_files
-from autoperf.memo.stamps import Stamp, stamp_or_none
+from autoperf.memo.snapshot import Stamp, stamp_or_none
 from autoperf.patching.patch import Switch, expect_parameters
 
 Build = Callable[[Any, Switch], Any]

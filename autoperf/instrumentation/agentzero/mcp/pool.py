@@ -20,7 +20,7 @@ from autoperf.instrumentation.agentzero.mcp.limits import Limits
 from autoperf.instrumentation.agentzero.mcp.loop_thread import LoopThread
 from autoperf.instrumentation.agentzero.mcp.operation import Visit
 from autoperf.memo.counters import Lookups
-from autoperf.memo.stamps import signature
+from autoperf.memo.snapshot import signature
 from autoperf.telemetry.exits import finish_with_multiprocessing
 
 # At the end of the process, for all servers together; after that they are ended by force.

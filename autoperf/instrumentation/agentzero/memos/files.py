@@ -13,9 +13,8 @@ from autoperf.errors import AutoperfError, guarded
 from autoperf.instrumentation.agentzero.conflicts import unless_cached
 from autoperf.instrumentation.agentzero.context import Probe
 from autoperf.memo.lru import Recent
-from autoperf.memo.snapshot import Look
-from autoperf.memo.stamps import Stamp, newest, signature
-from autoperf.memo.watch import Seen
+from autoperf.memo.snapshot import Look, Stamp, newest, signature
+from autoperf.memo.watch import Snapshot
 from autoperf.patching.patch import Switch, expect_parameters
 from autoperf.patching.sources import digest
 
@@ -46,7 +45,7 @@ def reading(probe: Probe) -> Callable[[Read, Switch], Read]:
             raise AutoperfError("another way of reading files than the one that is known")
         names: dict[str, Any] = host.__globals__
         kept: Recent[tuple[str, str], _Text] = Recent(_CHARACTERS, _weight)
-        holds = probe.vigil.holds
+        holds = probe.watch.intact
         probe.clears(SEAM, kept.clear)
 
         def read_file(call: Any, relative_path: Any, encoding: Any = "utf-8") -> Any:
@@ -75,7 +74,7 @@ def reading(probe: Probe) -> Callable[[Read, Switch], Read]:
     return build
 
 
-class _Text(Seen):
+class _Text(Snapshot):
     __slots__ = ("text",)
 
     def __init__(self, path: str, seen: Look, text: str) -> None:

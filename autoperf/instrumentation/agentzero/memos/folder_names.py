@@ -7,11 +7,8 @@ from collections.abc import Callable
 from fnmatch import fnmatch
 from typing import Any, Final
 
-from autoperf.errors import guarded
-from autoperf.memo.counters import Lookups
-from autoperf.memo.filesystems import Folders
-from autoperf.memo.memo import Kept
-from autoperf.memo.snapshot import Witness
+from autoperf.memo.inputs import LINKED, Inputs, UnkeptError
+from autoperf.memo.memo import Memo
 from autoperf.patching.patch import Switch
 from autoperf.patching.reliance import Reliance, without_ours
 
@@ -25,54 +22,34 @@ KNOWN: Final = frozenset(
     }
 )
 
+_PATTERN: Final = "a folder that is a pattern"
+
 Names = Callable[..., list[str]]
+Key = tuple[tuple[str, ...], str, Any]
 
 
-class FolderNames:
-    """Stands in front of the host's ``get_unique_filenames_in_dirs(dir_paths, pattern, type)``."""
+def unique_names(memo: Memo[list[str]], known: frozenset[str] = KNOWN) -> Callable[[Names, Switch], Names]:
+    """Memoises ``get_unique_filenames_in_dirs(dir_paths, pattern, type)``; unknown code is refused."""
 
-    def __init__(self, folders: Folders, lookups: Lookups, known: frozenset[str] = KNOWN) -> None:
-        self.kept: Kept[list[str]] = Kept(folders.vigil)
-        self._folders = folders
-        self._lookups = lookups
-        self._known = known
-
-    def unique(self, original: Names, switch: Switch) -> Names:
-        """The replacement; raises `AutoperfError` for a host that is not known."""
+    def build(original: Names, switch: Switch) -> Names:
         space = without_ours(original).__globals__
-        reliance = Reliance(space, RELIES_ON, self._known, switch)
+        reliance = Reliance(space, RELIES_ON, known, switch)
 
-        def get_unique_filenames_in_dirs(call: Any, /, *args: Any, **kwargs: Any) -> Any:
-            key = witness = None
-            if reliance.holds():
-                with guarded(SEAM):
-                    key = _key(args, kwargs)
-                    if key is not None and (found := self.kept.find(key)) is not None:
-                        self._lookups.count(hit=True)
-                        return list(found)
-                    witness = None if key is None else self._witness(space["get_abs_path"], *key[:2])
-            found = call(*args, **kwargs)
-            if witness is not None:
-                with guarded(SEAM):
-                    self._lookups.count(hit=False)
-                    self.kept.keep(key, list(found), witness)
-            return found
+        def key(*args: Any, **kwargs: Any) -> Key | None:
+            return _key(args, kwargs) if reliance.holds() else None
 
-        return get_unique_filenames_in_dirs
-
-    def _witness(self, resolve: Callable[..., str], dirs: tuple[str, ...], pattern: str) -> Witness | None:
-        witness = Witness()
-        try:
-            for name in dirs:
-                folder = resolve(name)
-                if any(c in "*?[" for c in folder) or not self._folders.note(witness, folder):
-                    return None
+        def inputs(noted: Inputs, key: Key) -> None:
+            dirs, pattern, _ = key
+            for folder in map(space["get_abs_path"], dirs):
+                if any(c in "*?[" for c in folder):
+                    raise UnkeptError(_PATTERN)
                 # What a link leads to can change without the folder.
-                if witness.looks[folder] is not None and _has_links(folder, pattern):
-                    return None
-        except (OSError, ValueError):
-            return None
-        return witness
+                if noted.names(folder) is not None and _has_links(folder, pattern):
+                    raise UnkeptError(LINKED)
+
+        return memo.wrapper(SEAM, key=key, inputs=inputs, freeze=lambda names, _: list(names))
+
+    return build
 
 
 def _has_links(folder: str, pattern: str) -> bool:
@@ -82,7 +59,7 @@ def _has_links(folder: str, pattern: str) -> bool:
         return any(entry.is_symlink() and fnmatch(entry.name, pattern) for entry in entries)
 
 
-def _key(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[str, ...], str, Any] | None:
+def _key(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key | None:
     named = dict(zip(("dir_paths", "pattern", "type"), args, strict=False)) | kwargs
     dirs, pattern, kind = named.pop("dir_paths", None), named.pop("pattern", "*"), named.pop("type", None)
     if named or len(args) > 3 or type(dirs) is not list or not all(type(d) is str for d in dirs):

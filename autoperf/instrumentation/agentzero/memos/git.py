@@ -8,22 +8,19 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from autoperf.errors import AutoperfError, guarded
+from autoperf.errors import AutoperfError
 from autoperf.instrumentation.agentzero.context import Probe
-from autoperf.instrumentation.agentzero.memos import git_inputs
 from autoperf.instrumentation.agentzero.memos.git_inputs import Repository, Surroundings
-from autoperf.memo.snapshot import Look, look
-from autoperf.memo.watch import Seen
+from autoperf.memo.inputs import Inputs, UnkeptError
+from autoperf.memo.memo import Memo
 from autoperf.patching.patch import Switch, expect_parameters
 from autoperf.patching.sources import digest
 
 SEAM: Final = "git"
 _REPOSITORIES: Final = 64
-# Why git was asked.
-_NEW: Final = "asked for the first time, or changed since"
+# Why nothing was kept.
 _NO_REPOSITORY: Final = "no repository whose files are known"
 _INCOMPLETE: Final = "git did not tell all"
-_UNSETTLED: Final = "it had just changed, or changed meanwhile"
 # By source, and the tags of the original that carry it.
 OF_A_PATH: Final = {
     "e49be466b512eccc617e16f7d14cfb03449d8ca29b08873524556ae40ca5cb0a",  # v0.9.9
@@ -39,109 +36,62 @@ Build = Callable[[Any, Switch], Any]
 
 def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]]:
     """``release``: ``get_repo_release_info(repo_path)``, ``version``: ``get_git_info()`` of before."""
-    releases = Releases(probe)
+    memo = probe.new_memo(SEAM, _REPOSITORIES)
     if "release" in targets:
-        yield targets["release"], releases.of_a_path
+        yield targets["release"], release(memo)
     if "version" in targets:
-        yield targets["version"], releases.of_the_host
+        yield targets["version"], version(memo)
 
 
-class Releases:
-    """What git said of a few repositories, with a stamp each of what it depends on.
+def release(memo: Memo[Any]) -> Build:
+    """Memoises ``get_repo_release_info(repo_path)``.
 
     Only what git said in full is kept: whatever is an error, or may be one, is the host's to find each time.
     """
 
-    def __init__(self, probe: Probe) -> None:
-        self._counter = probe.memo(SEAM)
-        self._holds = probe.vigil.holds
-        self._kept: dict[Any, _Answer] = {}
-        probe.clears(SEAM, self._clear)
-
-    def _clear(self) -> int:
-        count = len(self._kept)
-        self._kept.clear()
-        return count
-
-    def of_a_path(self, original: Callable[[str], Any], switch: Switch) -> Callable[..., Any]:
-        """Wrapper for ``get_repo_release_info(repo_path)``."""
+    def build(original: Any, switch: Switch) -> Callable[..., Any]:
         expect_parameters(original, "repo_path")
         _expect(original, OF_A_PATH)
         world = _World(original, switch)
+        return memo.wrapper(SEAM, key=world.key, inputs=_inputs, freeze=_freezing(_whole), thaw=_copy)
 
-        def get_repo_release_info(call: Any, repo_path: Any) -> Any:
-            return self._answer(repo_path, world, lambda: call(repo_path), _whole)
+    return build
 
-        return get_repo_release_info
 
-    def of_the_host(self, original: Callable[[], Any], switch: Switch) -> Callable[..., Any]:
-        """Wrapper for ``get_git_info()`` where it asks git itself about the host's own folder."""
+def version(memo: Memo[Any]) -> Build:
+    """Memoises ``get_git_info()`` where it asks git itself about the host's own folder."""
+
+    def build(original: Any, switch: Switch) -> Callable[..., Any]:
         expect_parameters(original)
         _expect(original, OF_THE_HOST)
         world = _World(original, switch)
+        freeze = _freezing(lambda found: bool(found["tag"]))
+        return memo.wrapper(
+            SEAM, key=lambda: world.key(world.base()), inputs=_inputs, freeze=freeze, thaw=_copy
+        )
 
-        def get_git_info(call: Any) -> Any:
-            root = None
-            with guarded(SEAM):
-                root = world.base()
-            return self._answer(root, world, call, lambda found: bool(found["tag"]))
+    return build
 
-        return get_git_info
 
-    def _answer(
-        self, root: Any, world: _World, ask: Callable[[], Any], complete: Callable[[Any], bool]
-    ) -> Any:
-        key = repository = stamp = None
-        with guarded(SEAM):
-            key = world.key(root)
-            kept = None if key is None else self._kept.get(key)
-            if kept is not None:
-                if self._holds(kept):
-                    self._counter.count(hit=True)
-                    return copy.deepcopy(kept.answer)
-                self._kept.pop(key, None)
-            repository = None if key is None else Repository.at(root)
-            stamp = None if repository is None else repository.stamp()
-        settled = stamp is not None and git_inputs.settled(stamp)
-        self._counter.count(hit=False)
-        answer = ask()
-        with guarded(SEAM):
-            if repository is None:
-                reason = _NO_REPOSITORY
-            elif not settled:
-                reason = _UNSETTLED
-            else:
-                reason = self._keep(key, answer, complete, repository, stamp)
-            self._counter.missed_for(reason)
-        return answer
+def _inputs(noted: Inputs, key: tuple[Any, ...]) -> None:
+    repository = Repository.at(key[0])
+    if repository is None:
+        raise UnkeptError(_NO_REPOSITORY)
+    for path in repository.paths():
+        noted.file(path)
 
-    def _keep(
-        self, key: Any, answer: Any, complete: Callable[[Any], bool], repository: Repository, stamp: Any
-    ) -> str:
-        """Keep ``answer`` where that is safe; why it had to be asked for."""
+
+def _freezing(complete: Callable[[Any], bool]) -> Callable[[Any, Any], Any]:
+    def freeze(answer: Any, _key: Any) -> Any:
         if not complete(answer):
-            return _INCOMPLETE
-        looks = _looks(repository)
-        # What was looked at meanwhile must be what git was asked about.
-        if looks is None or repository.stamp() != stamp:
-            return _UNSETTLED
-        if len(self._kept) >= _REPOSITORIES:
-            self._kept.clear()
-        self._kept[key] = _Answer(copy.deepcopy(answer), looks)
-        return _NEW
+            raise UnkeptError(_INCOMPLETE)
+        return copy.deepcopy(answer)
+
+    return freeze
 
 
-class _Answer(Seen):
-    __slots__ = ("answer",)
-
-    def __init__(self, answer: Any, looks: dict[str, Look]) -> None:
-        super().__init__(looks)
-        self.answer = answer
-
-
-def _looks(repository: Repository) -> dict[str, Look] | None:
-    paths = repository.paths()
-    return None if paths is None else {path: look(path) for path in paths}
+def _copy(answer: Any, _key: Any) -> Any:
+    return copy.deepcopy(answer)
 
 
 class _World:

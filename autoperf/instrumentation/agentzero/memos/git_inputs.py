@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import time
@@ -9,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from autoperf.memo.stamps import ABSENT, Stamp, newest, signature
+from autoperf.memo.inputs import TOO_MANY, UnkeptError
 
 _HEAD: Final = re.compile(r"(?:ref: refs/heads/(?P<branch>[^\s\0]+)|(?P<commit>[0-9a-f]{40}))\n?")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}\n?")
@@ -30,8 +31,7 @@ _HARMLESS: Final = (
 class Repository:
     """The files that ``root``'s git state depends on; see gitrepository-layout(5).
 
-    What they hold is read once, when the repository is looked at for the first time: as long as `stamp`
-    stays the same, so does it.
+    What they hold is read once, when the repository is looked at: which files those are follows from it.
     """
 
     def __init__(self, root: str, paths: list[str], folder: str, common: str) -> None:
@@ -70,32 +70,16 @@ class Repository:
             return None
         return cls(root, paths, folder, common)
 
-    def paths(self) -> list[str] | None:
-        """Everything that `stamp` depends on; None when there is too much of it to look at."""
-        tags = [path for path, _ in _tags(self._tags)]
-        if len(tags) > _TAGS_AT_MOST:
-            return None
-        return [self._root, self._folder, *self._paths, *tags]
+    def paths(self) -> list[str]:
+        """Everything that git's answers depend on; raises `UnkeptError` when that is too much to look at.
 
-    def stamp(self) -> Stamp | None:
-        """How all of it looks now; None when there are too many tags to look at.
-
-        Besides times, sizes and inodes this is who owns what: git refuses the repositories of others.
+        Besides contents this is who owns what, for git refuses the repositories of others: it shows in a
+        path's time of change.
         """
-        marks: list[Any] = [_owner(self._root), _owner(self._folder)]
-        latest = 0
-        for path in self._paths:
-            mark = _mark(path)
-            marks.append(mark)
-            if mark is not None:
-                latest = max(latest, newest(mark))
-        for path, mark in _tags(self._tags):
-            marks.append((path, mark))
-            if mark is not None:
-                latest = max(latest, newest(mark))
-            if len(marks) > _TAGS_AT_MOST:
-                return None
-        return Stamp(tuple(marks), latest)
+        tags = list(itertools.islice(_tags(self._tags), _TAGS_AT_MOST + 1))
+        if len(tags) > _TAGS_AT_MOST:
+            raise UnkeptError(TOO_MANY)
+        return [self._root, self._folder, *self._paths, *tags]
 
 
 class Surroundings:
@@ -163,9 +147,9 @@ def _user_configs() -> Iterator[str]:
     yield from _SYSTEM
 
 
-def _tags(folder: str) -> Iterator[tuple[str, tuple[int, ...] | None]]:
+def _tags(folder: str) -> Iterator[str]:
     # Folders too: git replaces files by renaming, which shows there even where a file looks the same.
-    yield folder, _mark(folder)
+    yield folder
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except FileNotFoundError:
@@ -174,23 +158,7 @@ def _tags(folder: str) -> Iterator[tuple[str, tuple[int, ...] | None]]:
         if entry.is_dir():
             yield from _tags(entry.path)
         else:
-            yield entry.path, _mark(entry.path)
-
-
-def _mark(path: str) -> tuple[int, ...] | None:
-    try:
-        seen = os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return (*signature(seen), seen.st_uid)
-
-
-def _owner(path: str) -> tuple[int, ...] | None:
-    try:
-        seen = os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return seen.st_dev, seen.st_ino, seen.st_uid, seen.st_mode
+            yield entry.path
 
 
 def _text(path: str) -> str:
@@ -198,8 +166,3 @@ def _text(path: str) -> str:
         return Path(path).read_text("utf-8", "surrogateescape")
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return ""
-
-
-def settled(stamp: Stamp) -> bool:
-    """Whether a change from now on is sure to show."""
-    return stamp is not ABSENT and stamp.settled(time.time_ns())

@@ -15,9 +15,9 @@ from typing import Any, Final
 from autoperf.errors import AutoperfError
 from autoperf.errors.fence import MISS, Shortcut, inside
 from autoperf.instrumentation.agentzero.context import Probe
+from autoperf.instrumentation.agentzero.memos.plugin_lists import PluginLists
 from autoperf.memo.counters import Lookups
 from autoperf.memo.inotify import FolderWatch
-from autoperf.memo.inputs import PluginLists
 from autoperf.patching.patch import Switch, Together, expect_parameters
 
 _ANSWERS_KEPT: Final = 1000

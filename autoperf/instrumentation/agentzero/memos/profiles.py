@@ -7,12 +7,11 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from autoperf.errors import asked, guarded
+from autoperf.errors import asked
 from autoperf.instrumentation.agentzero.conflicts import unless_cached
 from autoperf.instrumentation.agentzero.context import Probe
-from autoperf.memo.filesystems import Folders
-from autoperf.memo.memo import Kept
-from autoperf.memo.snapshot import Witness
+from autoperf.memo.inputs import LINKED, TOO_MANY, Inputs, UnkeptError
+from autoperf.memo.memo import Memo
 from autoperf.patching.patch import Switch, expect_parameters
 from autoperf.patching.reliance import Reliance, without_ours
 
@@ -35,6 +34,8 @@ READING: Final = frozenset(
 )
 _FILES: Final = ("agent.yaml", "agent.json")
 _MOST_PROFILES: Final = 200
+_RELATIVE: Final = "a relative path"
+_OTHERS: Final = "profiles of another kind"
 
 List = Callable[..., dict[str, Any]]
 
@@ -48,50 +49,23 @@ def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Callab
 def listing(
     probe: Probe, listing: frozenset[str] = LISTING, reading: frozenset[str] = READING
 ) -> Callable[[List, Switch], List]:
-    """Replaces ``get_agents_dict`` where no project is asked for: profiles of one's own each time.
+    """Memoises ``get_agents_dict`` where no project is asked for: profiles of one's own each time.
 
     The host passes over a profile that cannot be read, for the moment or at all: so what is kept was read
     twice alike, and each of the files could be opened.
     """
-    lookups = probe.memo(SEAM)
+    memo: Memo[dict[str, Any]] = probe.new_memo(SEAM, twice=True)
 
     def build(original: Any, switch: Switch) -> List:
         expect_parameters(original, "project_name")
-        host = _Host(probe, without_ours(original), listing, reading, switch)
-        kept: Kept[dict[str, Any]] = Kept(probe.vigil)
-        once: Kept[dict[str, Any]] = Kept(probe.vigil)
-
-        def clear() -> int:
-            once.clear()
-            return kept.clear()
-
-        probe.clears(SEAM, clear)
-        probe.after_fork += [kept.forked, once.forked]
-
-        def get_agents_dict(call: Any, project_name: Any = None) -> dict[str, Any]:
-            key = host.key() if project_name is None else None
-            if key is None:
-                return call(project_name)  # type: ignore[no-any-return]
-            witness = None
-            with guarded(SEAM):
-                if (found := kept.find(key)) is not None:
-                    own = {name: _own(item) for name, item in found.items()}
-                    lookups.count(hit=True)
-                    return own
-                witness = host.look(key)
-            lookups.count(hit=False)
-            read: dict[str, Any] = call(project_name)
-            if witness is not None:
-                with guarded(SEAM):
-                    if host.plain(read):
-                        mine = {name: _own(item) for name, item in read.items()}
-                        alike = once.find(key) == mine
-                        (kept if alike else once).keep(key, mine, witness)
-            return read
-
-        return get_agents_dict
+        host = _Host(without_ours(original), listing, reading, switch)
+        return memo.wrapper(SEAM, key=host.key, inputs=_inputs, freeze=host.freeze, thaw=_copy)
 
     return build
+
+
+def _copy(profiles: dict[str, Any], _key: Any) -> dict[str, Any]:
+    return {name: _own(item) for name, item in profiles.items()}
 
 
 def _own(item: Any) -> Any:
@@ -106,22 +80,21 @@ Key = tuple[Any, ...]
 class _Host:
     """The host's module: what its list of profiles depends on."""
 
-    def __init__(
-        self, probe: Probe, host: Any, listing: frozenset[str], reading: frozenset[str], switch: Switch
-    ) -> None:
+    def __init__(self, host: Any, listing: frozenset[str], reading: frozenset[str], switch: Switch) -> None:
         self._space: dict[str, Any] = host.__globals__
         space = self._space
         self._module = space["files"]
         self._files = vars(self._module)
         self._listing = Reliance(space, LISTED_BY, listing, switch)
         self._reading = Reliance(self._files, READ_BY, reading, switch)
-        self._folders = Folders(probe.vigil)
         self._plugins = ""
         if "get_enabled_plugin_paths" in host.__code__.co_names:
             self._plugins = space["files"].__name__.rpartition(".")[0] + ".plugins"
 
-    def key(self) -> Key | None:
+    def key(self, project_name: Any = None) -> Key | None:
         """The folders of profiles, and what reads them; None where only the host can tell."""
+        if project_name is not None:
+            return None
         known = self._listing.holds() and self._reading.holds() and self._space.get("files") is self._module
         return asked(self._sources) if known else None
 
@@ -134,39 +107,13 @@ class _Host:
         yaml = space.get("yaml_helper")
         return (*map(absolute, folders), None if yaml is None else yaml.loads)
 
-    def look(self, key: Key) -> Witness | None:
-        """A look at every folder and file that is read; None where a change could not be seen by it."""
-        witness = Witness()
-        try:
-            for folder in key[:-1]:
-                if not os.path.isabs(folder) or not self._folders.note(witness, folder):
-                    return None
-                if witness.looks[folder] is not None and not self._look_into(witness, folder):
-                    return None
-        except (OSError, ValueError):
-            return None
-        return witness
+    def freeze(self, read: Any, key: Key) -> dict[str, Any]:
+        """A copy of profiles as they come, with nothing in them that it would share."""
+        if not self._plain(read):
+            raise UnkeptError(_OTHERS)
+        return _copy(read, key)
 
-    def _look_into(self, witness: Witness, folder: str) -> bool:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.is_symlink() or len(witness.looks) > 3 * _MOST_PROFILES:
-                    return False
-                if not entry.is_dir(follow_symlinks=False):
-                    continue
-                if not self._folders.note(witness, entry.path):
-                    return False
-                for name in _FILES:
-                    path = os.path.join(entry.path, name)
-                    if os.path.islink(path):
-                        return False
-                    if witness.note(path) is not None:
-                        with open(path, "rb"):
-                            pass
-        return True
-
-    def plain(self, read: Any) -> bool:
-        """Whether these are profiles as they come, with nothing in them that a copy would share."""
+    def _plain(self, read: Any) -> bool:
         item = self._space["SubAgentListItem"]
         return type(read) is dict and all(
             type(profile) is item
@@ -174,3 +121,31 @@ class _Host:
             and type(profile.__dict__.get("origin")) is list
             for profile in read.values()
         )
+
+
+def _inputs(noted: Inputs, key: Key) -> None:
+    """Every folder and file that is read."""
+    for folder in key[:-1]:
+        if not os.path.isabs(folder):
+            raise UnkeptError(_RELATIVE)
+        if noted.names(folder) is not None:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    _note_profile(noted, entry)
+
+
+def _note_profile(noted: Inputs, entry: os.DirEntry[str]) -> None:
+    if entry.is_symlink():
+        raise UnkeptError(LINKED)
+    if len(noted.looks) > 3 * _MOST_PROFILES:
+        raise UnkeptError(TOO_MANY)
+    if not entry.is_dir(follow_symlinks=False):
+        return
+    noted.names(entry.path)
+    for name in _FILES:
+        path = os.path.join(entry.path, name)
+        if os.path.islink(path):
+            raise UnkeptError(LINKED)
+        if noted.file(path) is not None:
+            with open(path, "rb"):
+                pass

@@ -11,8 +11,8 @@ from autoperf.errors import guarded
 from autoperf.instrumentation.agentzero.known_sources import KNOWN, RELIES_ON
 from autoperf.instrumentation.agentzero.memos.prompt_values import anonymous, key_of, opaque, spelled
 from autoperf.memo.counters import Lookups
-from autoperf.memo.filesystems import Folders
 from autoperf.memo.recorder import Outcome, Question, Read, Reading, Templates, Variables
+from autoperf.memo.watch import Watch
 from autoperf.patching.patch import Switch, Together, expect_parameters
 from autoperf.patching.reliance import Reliance, without_ours
 
@@ -37,9 +37,9 @@ class PromptFiles:
     itself). A variables module is called at every read, whatever is kept.
     """
 
-    def __init__(self, folders: Folders, lookups: Lookups, known: frozenset[str] = KNOWN) -> None:
+    def __init__(self, watch: Watch, lookups: Lookups, known: frozenset[str] = KNOWN) -> None:
         self.templates = Templates()
-        self._folders = folders
+        self._watch = watch
         self._lookups = lookups
         self._known = known
         self._thread = _Thread()
@@ -78,7 +78,7 @@ class PromptFiles:
                     return call(_file, _directories, _encoding, **kwargs)
             name: Hashable = ("text", _file, _encoding, None if _directories is None else tuple(_directories))
             values: Hashable = None
-            reading: Read | Reading = Reading(kwargs)
+            reading: Read | Reading = Reading(self._watch, kwargs)
             with guarded(SEAM):
                 values = key_of(kwargs)
                 reading = self._begin(name, values, kwargs, outer)
@@ -120,7 +120,7 @@ class PromptFiles:
             given = None
             with guarded(SEAM):
                 given, _ = self._kept(name, None)
-            reading, before = Reading(kwargs, given), self._noted()
+            reading, before = Reading(self._watch, kwargs, given), self._noted()
             thread.reading = reading
             try:
                 result = call(_filename, _directories, _encoding, **kwargs)
@@ -214,7 +214,7 @@ class PromptFiles:
             if asked or path is not None:
                 return _Lookup(question, True, path)
         resolve = self._space["get_abs_path"]
-        reading.note_lookup(self._folders, [resolve(folder, file) for folder in folders])
+        reading.note_lookup([resolve(folder, file) for folder in folders])
         if asked:
             reading.answers[question] = None
         return _Lookup(question, False, None)
@@ -230,7 +230,7 @@ class PromptFiles:
     def _kept(self, name: Hashable, values: Hashable | None) -> tuple[Read | None, bool]:
         """A read of this template that holds, and whether it was one with these values."""
         read, same = self.templates.find(name, values)
-        if read is None or self._folders.vigil.holds(read):
+        if read is None or self._watch.intact(read):
             return read, same
         self.templates.drop(name)
         return None, False
@@ -238,20 +238,20 @@ class PromptFiles:
     def _begin(self, name: Any, values: Any, kwargs: dict[str, Any], outer: Reading | None) -> Read | Reading:
         """A read that is still true, or else what to watch the host's own read with."""
         if outer is not None and outer.given is not None:
-            return Reading(kwargs, outer.given, outer.queue)
+            return Reading(self._watch, kwargs, outer.given, outer.queue)
         read, same = self._kept(name, values)
         if read is None or not same:
-            return Reading(kwargs, read, None if outer is None else outer.queue)
+            return Reading(self._watch, kwargs, read, None if outer is None else outer.queue)
         queue: list[Outcome] = []
         if read.variables:
             if outer is not None:
                 # Included: whoever includes it asks for the variables of all.
-                return Reading(kwargs, read, outer.queue)
+                return Reading(self._watch, kwargs, read, outer.queue)
             queue = self._ask(read, kwargs)
-            if not self._folders.vigil.holds(read):
-                return Reading(kwargs, None, queue)
+            if not self._watch.intact(read):
+                return Reading(self._watch, kwargs, None, queue)
             if _differs(read, queue):
-                return Reading(kwargs, read, queue)
+                return Reading(self._watch, kwargs, read, queue)
             for outcome in queue:
                 # The host adds its own values to the dictionary it was given, whoever else may hold that.
                 if outcome.value:
@@ -265,7 +265,7 @@ class PromptFiles:
         """Call the variables modules of ``read`` as the host would, up to the first that raises."""
         thread = self._thread
         outer = thread.reading
-        reading = thread.reading = Reading(kwargs, read)
+        reading = thread.reading = Reading(self._watch, kwargs, read)
         try:
             for call in read.variables:
                 folders = None if call.folders is None else list(call.folders)

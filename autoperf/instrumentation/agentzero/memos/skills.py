@@ -8,11 +8,8 @@ from collections.abc import Callable
 from pathlib import Path, PurePath
 from typing import Any, Final
 
-from autoperf.errors import guarded
-from autoperf.memo.counters import Lookups
-from autoperf.memo.filesystems import Folders
-from autoperf.memo.memo import Kept
-from autoperf.memo.snapshot import Witness
+from autoperf.memo.inputs import Inputs, UnkeptError
+from autoperf.memo.memo import Memo
 from autoperf.patching.patch import Switch, expect_parameters
 from autoperf.patching.reliance import Reliance, without_ours
 
@@ -36,101 +33,65 @@ PARSING: Final = frozenset(
 )
 
 
-class SkillFiles:
-    """Stands in front of the host's ``discover_skill_md_files`` and ``skill_from_markdown``."""
+# What is no skill is read again: the host may have something to say of it.
+_NO_SKILL: Final = "no skill"
+_ABSENT: Final = "no such file"
 
-    def __init__(
-        self,
-        folders: Folders,
-        lookups: Lookups,
-        discovery: frozenset[str] = DISCOVERY,
-        parsing: frozenset[str] = PARSING,
-    ) -> None:
-        self.found: Kept[list[Path]] = Kept(folders.vigil)
-        self.parsed: Kept[Any] = Kept(folders.vigil)
-        self._folders = folders
-        self._lookups = lookups
-        self._discovery = discovery
-        self._parsing = parsing
+Build = Callable[[Any, Switch], Callable[..., Any]]
 
-    def discovers(self, original: Callable[..., list[Path]], switch: Switch) -> Callable[..., list[Path]]:
-        """For ``discover_skill_md_files(root)``."""
+
+def discovery(memo: Memo[list[Path]], known: frozenset[str] = DISCOVERY) -> Build:
+    """Memoises ``discover_skill_md_files(root)``."""
+
+    def build(original: Any, switch: Switch) -> Callable[..., Any]:
         expect_parameters(original, "root")
-        space = without_ours(original).__globals__
-        reliance = Reliance(space, DISCOVERS_BY, self._discovery, switch)
+        reliance = Reliance(without_ours(original).__globals__, DISCOVERS_BY, known, switch)
 
-        def discover_skill_md_files(call: Any, root: Any) -> list[Path]:
-            found: Any
-            witness = None
-            if isinstance(root, PurePath) and reliance.holds():
-                with guarded(SEAM):
-                    if (found := self.found.find(root)) is not None:
-                        return list(found)
-                    witness = self._tree(root)
-            found = call(root)
-            if witness is not None:
-                with guarded(SEAM):
-                    self.found.keep(root, list(found), witness)
-            return found  # type: ignore[no-any-return]
+        def key(root: Any) -> PurePath | None:
+            return root if isinstance(root, PurePath) and root.is_absolute() and reliance.holds() else None
 
-        return discover_skill_md_files
+        def inputs(noted: Inputs, root: PurePath) -> None:
+            noted.tree(str(root), MOST_FOLDERS, _matters)
 
-    def parses(self, original: Callable[..., Any], switch: Switch) -> Callable[..., Any]:
-        """For ``skill_from_markdown(path, *, include_content, validate)``: a skill of one's own each time."""
+        return memo.wrapper(SEAM, key=key, inputs=inputs, freeze=lambda found, _: list(found))
+
+    return build
+
+
+def parsing(memo: Memo[Any], known: frozenset[str] = PARSING) -> Build:
+    """Memoises ``skill_from_markdown(path, *, include_content, validate)``: each caller gets a copy."""
+
+    def build(original: Any, switch: Switch) -> Callable[..., Any]:
         expect_parameters(original, "skill_md_path", "include_content", "validate")
         space = without_ours(original).__globals__
-        reliance = Reliance(space, PARSES_BY, self._parsing, switch)
+        reliance = Reliance(space, PARSES_BY, known, switch)
 
-        def skill_from_markdown(call: Any, /, skill_md_path: Any, **kwargs: Any) -> Any:
-            witness = key = None
-            if isinstance(skill_md_path, PurePath) and reliance.holds():
-                with guarded(SEAM):
-                    key = (skill_md_path, *sorted(kwargs.items()))
-                    if (kept := self.parsed.find(key)) is not None:
-                        self._lookups.count(hit=True)
-                        return _own(kept, skill_md_path)
-                    witness = _file(skill_md_path)
-            skill = call(skill_md_path, **kwargs)
-            # What is no skill is read again: the host may have something to say of it.
-            if witness is not None:
-                with guarded(SEAM):
-                    self._lookups.count(hit=False)
-                    if type(skill) is space.get("Skill"):
-                        self.parsed.keep(key, _own(skill, skill_md_path), witness)
-            return skill
+        def key(skill_md_path: Any, **kwargs: Any) -> tuple[Any, ...] | None:
+            known = isinstance(skill_md_path, PurePath) and skill_md_path.is_absolute() and reliance.holds()
+            return (skill_md_path, *sorted(kwargs.items())) if known else None
 
-        return skill_from_markdown
+        def inputs(noted: Inputs, key: tuple[Any, ...]) -> None:
+            if noted.file(str(key[0])) is None:
+                raise UnkeptError(_ABSENT)
 
-    def _tree(self, root: PurePath) -> Witness | None:
-        """A look at every folder below ``root``; None where a change could not be seen by it."""
-        witness = Witness()
-        waiting = [str(root)]
-        try:
-            if not root.is_absolute():
-                return None
-            while waiting:
-                folder = waiting.pop()
-                if not self._folders.note(witness, folder) or len(witness.looks) > MOST_FOLDERS:
-                    return None
-                if not os.path.isdir(folder):
-                    continue
-                with os.scandir(folder) as entries:
-                    for entry in entries:
-                        if entry.is_symlink() and (entry.name == "SKILL.md" or entry.is_dir()):
-                            return None
-                        if entry.is_dir(follow_symlinks=False):
-                            waiting.append(entry.path)
-        except (OSError, ValueError):
-            return None
-        return witness
+        def freeze(skill: Any, key: tuple[Any, ...]) -> Any:
+            if type(skill) is not space.get("Skill"):
+                raise UnkeptError(_NO_SKILL)
+            return _own(skill, key[0])
+
+        return memo.wrapper(
+            SEAM,
+            key=key,
+            inputs=inputs,
+            freeze=freeze,
+            thaw=lambda skill, key: _own(skill, key[0]),
+        )
+
+    return build
 
 
-def _file(path: PurePath) -> Witness | None:
-    witness = Witness()
-    try:
-        return witness if path.is_absolute() and witness.note(str(path)) is not None else None
-    except (OSError, ValueError):
-        return None
+def _matters(link: os.DirEntry[str]) -> bool:
+    return link.name == "SKILL.md" or link.is_dir()
 
 
 def _own(skill: Any, path: PurePath) -> Any:

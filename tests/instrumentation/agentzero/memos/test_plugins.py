@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from autoperf.instrumentation.agentzero.memos import plugins
-from autoperf.memo.watch import Vigil
+from autoperf.memo.counters import Lookups
+from autoperf.memo.memo import Memo
+from autoperf.memo.watch import Watch
 from autoperf.patching.patch import PatchSet
 from autoperf.patching.sources import digest
 from tests.seam import module_of, patched
@@ -95,7 +97,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     monkeypatch.setitem(sys.modules, "assets_host.subagents", subagents)
     monkeypatch.setattr(plugins, "KNOWN", {digest(module.find_plugin_assets)})
     bare = module.find_plugin_assets
-    with patched(module, "find_plugin_assets", plugins.finding(Vigil())) as patches:
+    with patched(module, "find_plugin_assets", plugins.first_asset(Memo(Watch(), Lookups()))) as patches:
         yield Host(module, bare, tmp_path, patches)
 
 
@@ -129,6 +131,7 @@ def test_every_set_of_files(host: Host) -> None:
         for place, there in zip(PLACES, places, strict=True):
             if (host.root / place).exists() != there:
                 host.toggle(place)
+        host.searches()
         assert not host.searches()
 
 
@@ -193,5 +196,5 @@ def test_a_pattern_is_searched_by_the_host(host: Host) -> None:
 
 def test_another_search_is_left_alone() -> None:
     module = module_of("assets_other", HOST)
-    with patched(module, "find_plugin_assets", plugins.finding(Vigil())) as patches:
+    with patched(module, "find_plugin_assets", plugins.first_asset(Memo(Watch(), Lookups()))) as patches:
         assert patches.rows[0].state == "unrecognised"

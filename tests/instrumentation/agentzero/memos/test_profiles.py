@@ -142,12 +142,12 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     monkeypatch.setitem(sys.modules, "profiles.plugins", plugins)
     monkeypatch.setitem(sys.modules, "profiles_host_plugins", plugins)
     # As if every question came a while after every change.
-    monkeypatch.setattr("autoperf.memo.snapshot.time.time_ns", lambda: int((time.time() + 5) * 1e9))
+    monkeypatch.setattr("autoperf.memo.inputs.time.time_ns", lambda: int((time.time() + 5) * 1e9))
     found.write("agents/agent0/agent.json", {"title": "Agent 0"})
     found.write("agents/hacker/agent.json", {"title": "Hacker"})
     with patched(module, "get_agents_dict", profiles.listing(probe, listing, reading)):
         yield found
-    probe.vigil.close()
+    probe.watch.close()
 
 
 def test_kept_once_they_were_read_twice_alike(host: Host) -> None:
@@ -158,7 +158,7 @@ def test_kept_once_they_were_read_twice_alike(host: Host) -> None:
 @pytest.mark.parametrize("watched", [True, False])
 def test_every_change_shows_at_once(host: Host, watched: bool) -> None:
     if not watched:
-        host.probe.vigil.close()
+        host.probe.watch.close()
     for change in (
         lambda: host.write("agents/hacker/agent.json", {"title": "Another"}),
         lambda: host.write("agents/hacker/agent.yaml", {"title": "By YAML"}),

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from autoperf.memo.inputs import Inputs
 from autoperf.memo.recorder import TEXTS_EACH
-from autoperf.memo.snapshot import Witness
+from autoperf.memo.watch import Watch
 from tests.prompt_hosts import FOLDERS, PromptHost, outcome, prompt_host, settle
 
 pytestmark = pytest.mark.usefixtures("both_ways")
@@ -100,9 +101,9 @@ def test_links_that_lead_nowhere_yet(host: PromptHost) -> None:
 def test_where_folders_tell_nothing_every_name_is_asked(
     host: PromptHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("autoperf.memo.filesystems.file_system", lambda path: "vfat")
+    monkeypatch.setattr("autoperf.memo.watch.file_system", lambda path: "vfat")
     monkeypatch.setattr(
-        "autoperf.memo.snapshot.look",
+        "autoperf.memo.inputs.look",
         lambda path: (
             None
             if not os.path.exists(path)
@@ -178,14 +179,14 @@ def test_what_was_read_by_itself_is_part_of_what_includes_it(host: PromptHost) -
 
 def test_a_look_is_settled_once_the_next_change_must_show(host: PromptHost) -> None:
     path = host.write("prompts/part.md", "x")
-    fresh = Witness()
-    fresh.note(str(path))
+    fresh = Inputs(Watch())
+    fresh.file(str(path))
     assert not fresh.settled()
     settle()
-    later = Witness()
-    later.note(str(path))
+    later = Inputs(Watch())
+    later.file(str(path))
     assert later.settled()
-    assert Witness().settled()
+    assert Inputs(Watch()).settled()
 
 
 def test_what_is_touched_now_is_not_trusted(host: PromptHost) -> None:

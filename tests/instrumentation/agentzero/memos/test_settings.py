@@ -14,6 +14,7 @@ import pytest
 
 from autoperf.instrumentation.agentzero.context import Probe
 from autoperf.instrumentation.agentzero.memos import settings
+from autoperf.memo import inputs
 from autoperf.patching import reliance
 from autoperf.patching.sources import digest
 from tests.seam import module_of, patched
@@ -88,12 +89,12 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     monkeypatch.setattr(reliance, "digest", lambda found: found.__name__)
     monkeypatch.setattr(settings, "KNOWN", {"presets_host"})
     # As if every question came a while after every change.
-    monkeypatch.setattr(settings.time, "time_ns", lambda: int((time.time() + 5) * 1e9))
+    monkeypatch.setattr(inputs.time, "time_ns", lambda: int((time.time() + 5) * 1e9))
     probe = Probe(None)
     bare = module.get_presets
     found = Host(module, tmp_path, bare, probe)
     found.write("bundled", [{"name": "Default", "chat": {"a": 1}}])
-    with patched(module, "get_presets", settings.getting(probe)):
+    with patched(module, "get_presets", settings.presets(probe.new_memo("presets", twice=True))):
         yield found
 
 
@@ -163,12 +164,12 @@ def test_projects_have_presets_of_their_own(host: Host) -> None:
 
 
 def test_a_file_written_a_moment_ago_is_not_trusted(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings.time, "time_ns", lambda: 0)
+    monkeypatch.setattr(inputs.time, "time_ns", lambda: 0)
     assert [host.makes() for _ in range(4)] == [True] * 4
 
 
 def test_another_module_than_the_known_one_is_left_alone(tmp_path: Path) -> None:
     module = _module(tmp_path, "presets_other")
     assert digest(module.get_presets)
-    with patched(module, "get_presets", settings.getting(Probe(None))) as patches:
+    with patched(module, "get_presets", settings.presets(Probe(None).new_memo("presets"))) as patches:
         assert patches.rows[0].state == "unrecognised"

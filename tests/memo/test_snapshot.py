@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import autoperf
-from autoperf.memo.stamps import ABSENT, Stamp, stamp_or_none
+from autoperf.memo.snapshot import ABSENT, Stamp, stamp_or_none
 
 
 def test_an_edit_of_another_size_shows_even_at_the_same_time(tmp_path):
@@ -52,7 +52,7 @@ def test_what_was_just_written_is_not_trusted_whatever_time_it_was_given(tmp_pat
 def test_no_other_code_compares_looks_by_a_rule_of_its_own():
     for source in Path(autoperf.__file__).parent.rglob("*.py"):
         # The others ask how old a file of our own is.
-        if source.name not in ("stamps.py", "launches.py", "processes.py", "use_lock.py"):
+        if source.name not in ("snapshot.py", "launches.py", "processes.py", "use_lock.py"):
             assert not re.search(r"st_[mc]time|getmtime|getctime", source.read_text()), source
 
 
