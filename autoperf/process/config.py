@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from autoperf.process.features import DEFAULT
+from autoperf.process.features import DEFAULT, FeaturesError, retired
 from autoperf.process.features import FEATURES as FEATURES
 from autoperf.process.features import parse_features as parse_features
 
@@ -252,8 +252,8 @@ class Config:
     def from_environ(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> Config:
         """Read all options; ``overrides`` (already typed) win over the environment.
 
-        A bad value never raises: the default stands and ``problems`` gains one line. An override that
-        names no option raises ``TypeError``.
+        A bad value never raises: the default stands, or of a list of features the rest, and ``problems`` gains
+        one line. An override that names no option raises ``TypeError``.
         """
         environ = os.environ if environ is None else environ
         values: dict[str, Any] = {}
@@ -267,9 +267,14 @@ class Config:
                 try:
                     values[option.name] = option.parse(environ[option.variable])
                     sources[option.name] = option.variable
+                except FeaturesError as error:
+                    values[option.name], sources[option.name] = error.features, option.variable
+                    problems.append(f"{option.variable}: {error}; using {shown(error.features)}")
                 except ValueError as error:
                     given = f"{option.variable}={environ[option.variable]!r}"
                     problems.append(f"{given} is ignored: {error}; using {shown(option.default)}")
+        for name in retired(environ.get("AUTOPERF_FEATURES", "")):
+            problems.append(f"AUTOPERF_FEATURES: {name} is no feature any more and does nothing")
         if overrides:
             raise TypeError(f"no option {', '.join(sorted(overrides))}")
         known = {option.variable for option in OPTIONS} | INTERNAL_VARIABLES

@@ -17,7 +17,6 @@ FEATURES: dict[str, str] = {
     "startup": "garbage collection waits while the host imports, no folder is walked again to watch another",
     "preload": "a tool whose name has streamed in is made ready while its arguments still stream",
     "imports": "heavy packages are imported at first use; one that is broken fails there, not at the start",
-    "model-classes": "model classes of known packages are completed at first use; edits before that count",
     "mcp-keep": "an MCP server's session is kept open between calls, and so is the server's state",
     "mcp-standby": "the next call's MCP server starts before it, in the folder, environment and time of then",
     "throttle": "chunks that come faster than AUTOPERF_STREAM_HZ reach the stream callbacks merged",
@@ -25,8 +24,10 @@ FEATURES: dict[str, str] = {
     "trace": "spans and execution statistics, into the local store and to OTLP when configured",
 }
 # Each changes something that could be noticed, or has to be asked for by somebody who knows the host's setup.
-ON_REQUEST = frozenset({"imports", "model-classes", "mcp-keep", "mcp-standby", "throttle"})
+ON_REQUEST = frozenset({"imports", "mcp-keep", "mcp-standby", "throttle"})
 DEFAULT = frozenset(FEATURES) - ON_REQUEST
+# Were features once: lists that name them still hold.
+RETIRED = frozenset({"model-classes"})
 
 
 # Seams that are no target of a patch, by their feature; a name before a colon stands for all that begin so.
@@ -44,7 +45,6 @@ _SEAMS: dict[str, str] = {
     "output": "log masking",
     "client": "litellm.litellm_core_utils.streaming_handler, openai._streaming",
     "imports": "imports",
-    "model-classes": "model classes",
     "preload": "preload",
     "throttle": "throttled stream",
     "monitor": "monitor, profile",
@@ -70,25 +70,44 @@ def way_out(feature: str) -> str:
     return f"AUTOPERF_FEATURES=-{feature} or {everything}" if feature in FEATURES else everything
 
 
+class FeaturesError(ValueError):
+    """A list of features with unknown names; ``features`` are what the rest of it says."""
+
+    def __init__(self, unknown: list[str], features: frozenset[str]) -> None:
+        what = ", ".join(map(repr, unknown))
+        super().__init__(f"no feature {what}; there are {', '.join(FEATURES)}")
+        self.features = features
+
+
 def parse_features(text: str) -> frozenset[str]:
     """Read a feature list: names add up, ``-name`` takes one from the default, ``+name`` adds one to it.
 
     ``"tools,mcp"`` is exactly these two; ``"-mcp"`` is the default but for MCP; ``all`` is the default, which
-    leaves out those of `ON_REQUEST`; ``none`` is nothing. Raises ``ValueError`` naming an unknown feature and
-    the known ones.
+    leaves out those of `ON_REQUEST`; ``none`` is nothing. Names of `RETIRED` mean nothing. Raises
+    `FeaturesError` for unknown names.
     """
     names = [part.strip().lower() for part in text.split(",") if part.strip()]
-    chosen = set(DEFAULT) if all(name[0] in "+-" for name in names) else set()
-    for name in names:
+    known = [name for name in names if name.lstrip("+-") in {*FEATURES, "all", "none"}]
+    chosen = set(DEFAULT) if all(name[0] in "+-" for name in known) else set()
+    for name in known:
         bare = name.lstrip("+-")
         if bare == "all":
             chosen = set(DEFAULT)
         elif bare == "none":
             chosen = set()
-        elif bare not in FEATURES:
-            raise ValueError(f"no feature {bare!r}; there are {', '.join(FEATURES)}")
         elif name.startswith("-"):
             chosen.discard(bare)
         else:
             chosen.add(bare)
+    unknown = [
+        bare for name in names if (bare := name.lstrip("+-")) not in {*FEATURES, *RETIRED, "all", "none"}
+    ]
+    if unknown:
+        raise FeaturesError(unknown, frozenset(chosen))
     return frozenset(chosen)
+
+
+def retired(text: str) -> list[str]:
+    """The names in a feature list that were features once."""
+    names = (part.strip().lower().lstrip("+-") for part in text.split(","))
+    return [name for name in names if name in RETIRED]

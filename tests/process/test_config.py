@@ -39,6 +39,23 @@ def test_feature_lists(text, expected):
 
 
 @pytest.mark.parametrize(
+    ("text", "expected", "said"),
+    [
+        ("tools,toolz", {"tools"}, "no feature 'toolz'; there are tools, "),
+        ("-mcp,-toolz", DEFAULT - {"mcp"}, "no feature 'toolz'; there are tools, "),
+        ("toolz,speed", DEFAULT, "no feature 'toolz', 'speed'; there are tools, "),
+        ("tools,model-classes", {"tools"}, "model-classes is no feature any more and does nothing"),
+        ("+model-classes", DEFAULT, "model-classes is no feature any more and does nothing"),
+    ],
+)
+def test_of_a_list_with_other_names_the_rest_holds(text, expected, said):
+    config = Config.from_environ({"AUTOPERF_FEATURES": text})
+    assert config.features == expected
+    (problem,) = config.problems
+    assert problem.startswith(f"AUTOPERF_FEATURES: {said}")
+
+
+@pytest.mark.parametrize(
     ("variable", "value"),
     [
         ("AUTOPERF_TOOL_CACHE_SIZE", "0"),
@@ -46,7 +63,6 @@ def test_feature_lists(text, expected):
         ("AUTOPERF_TOOL_CACHE_TTL", "-1"),
         ("AUTOPERF_EXTENSION_CACHE_TTL", "nan"),
         ("AUTOPERF_QUIET", "perhaps"),
-        ("AUTOPERF_FEATURES", "tools,toolz"),
         ("AUTOPERF_STORE_MAX_MB", "1.5"),
     ],
 )

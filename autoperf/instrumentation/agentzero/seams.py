@@ -36,7 +36,7 @@ from autoperf.instrumentation.agentzero.memos import (
 from autoperf.instrumentation.agentzero.startup import lazy_imports, port, watchdog
 from autoperf.instrumentation.agentzero.streaming import object_starts, reply_parsing, throttle
 from autoperf.instrumentation.agentzero.tracing import memory, model_calls, tool_lookup, turns
-from autoperf.instrumentation.clients import model_classes, seams
+from autoperf.instrumentation.clients import seams
 from autoperf.patching import tracebacks
 from autoperf.patching.patch import Patch, Switch, wrapping
 
@@ -99,7 +99,6 @@ _ALONE: Final[dict[str, tuple[Rows, ...]]] = {
     "output": (masking.rows, log_values.rows, console.rows, log_text.rows),
     "client": (seams.rows,),
     "startup": (port.rows, watchdog.rows),
-    "model-classes": (model_classes.rows,),
     "imports": (lazy_imports.rows,),
     "preload": (preload.rows,),
     "throttle": (throttle.rows,),
