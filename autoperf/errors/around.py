@@ -30,20 +30,18 @@ class Around:
     """A wrapper that neither sees nor changes what the function returns.
 
     ``before`` gets the arguments of the call. It returns what is told of the end; None for nothing; or
-    `SKIP` where the function would have no effect and return None: then it is not called. ``function`` is
-    the host's code in another form, where it has one.
+    `SKIP` where the function would have no effect and return None: then it is not called.
     """
 
-    __slots__ = ("before", "function")
+    __slots__ = ("before",)
 
-    def __init__(self, before: Callable[..., Begun | None], function: Function | None = None) -> None:
+    def __init__(self, before: Callable[..., Begun | None]) -> None:
         self.before = before
-        self.function = function
 
 
 def around(seam: str, original: Function, switch: Acting, wrapper: Around, *, is_async: bool) -> Function:
     """The function that stands in for ``original``; see `autoperf.errors.fence.fenced`."""
-    meter, before, function = meters.of(seam), wrapper.before, wrapper.function or original
+    meter, before = meters.of(seam), wrapper.before
 
     def end(begun: Begun, error: BaseException | None) -> None:
         try:
@@ -68,7 +66,7 @@ def around(seam: str, original: Function, switch: Acting, wrapper: Around, *, is
                 failed(seam, error, switch)
                 begun = None
             try:
-                result = function(*args, **kwargs)
+                result = original(*args, **kwargs)
             except BaseException as error:
                 if begun is not None:
                     end(begun, error)
@@ -93,7 +91,7 @@ def around(seam: str, original: Function, switch: Acting, wrapper: Around, *, is
                 failed(seam, error, switch)
                 begun = None
             try:
-                result = await function(*args, **kwargs)
+                result = await original(*args, **kwargs)
             except BaseException as error:
                 if begun is not None:
                     end(begun, error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from autoperf.errors.calls import Function
@@ -51,11 +50,6 @@ nothing: Final = giving(None)
 def unchanged(value: Any) -> Any:
     """In the place of what exchanges a value: the value as it came."""
     return value
-
-
-def looked_up(names: Mapping[str, Any], name: str) -> Function:
-    """The host's own function, as it is at each call: the host may rebind ``names[name]``."""
-    return lambda *args, **kwargs: names[name](*args, **kwargs)
 
 
 def as_wrapped(proxy: Any, instance: Any, owner: Any = None) -> Any:

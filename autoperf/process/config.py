@@ -252,8 +252,8 @@ class Config:
     def from_environ(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> Config:
         """Read all options; ``overrides`` (already typed) win over the environment.
 
-        A bad value never raises: the default stands, or of a list of features the rest, and ``problems`` gains
-        one line. An override that names no option raises ``TypeError``.
+        A bad value never raises: the default stands, or of a list of features the rest, and ``problems``
+        gains one line. An override that names no option raises ``TypeError``.
         """
         environ = os.environ if environ is None else environ
         values: dict[str, Any] = {}

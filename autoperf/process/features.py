@@ -12,7 +12,7 @@ FEATURES: dict[str, str] = {
     "paths": "where an agent's files may lie is worked out once; which of them exist is looked up every time",
     "settings": "YAML, plugin lists and git's version are read anew only when their files changed",
     "tokens": "the tokens of a text that was counted before are not counted again",
-    "output": "the log masks, copies and writes only what changed",
+    "output": "the log masks and writes only what changed",
     "client": "work that the model's client does for every chunk and nobody uses is left out",
     "startup": "garbage collection waits while the host imports, no folder is walked again to watch another",
     "preload": "a tool whose name has streamed in is made ready while its arguments still stream",
@@ -32,7 +32,7 @@ RETIRED = frozenset({"model-classes"})
 
 # Seams that are no target of a patch, by their feature; a name before a colon stands for all that begin so.
 _SEAMS: dict[str, str] = {
-    "settings": "accounts, files, git, plugin files, presets, profiles, yaml",
+    "settings": "accounts, git, plugin files, presets, profiles, yaml",
     "prompts": "names in prompt folders, prompt files, skills",
     "streaming": "dirty_json, json_root_object_starts",
     "tools": "load_classes_from_folder, loading by path",

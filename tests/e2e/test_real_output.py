@@ -14,7 +14,7 @@ import pytest
 
 from autoperf.instrumentation.agentzero import detect
 from autoperf.instrumentation.agentzero.layout import Source
-from autoperf.instrumentation.agentzero.logging import console, log_text, log_values, masking
+from autoperf.instrumentation.agentzero.logging import console, log_text, masking
 from autoperf.patching.sources import text_digest
 
 FOLDER = os.environ.get("AUTOPERF_AGENT_ZERO", "")
@@ -22,14 +22,12 @@ CHECKOUTS = sorted(path.parent for path in Path(FOLDER).glob("*/run_ui.py")) if 
 KNOWN: dict[str, Container[str]] = {
     "mask_method": masking.METHODS,
     "mask_function": masking.FUNCTIONS,
-    "cut": log_values.CUTS,
     "colour": console.COLOURS,
     "html": console.WRITERS,
     "includes": log_text.KNOWN,
 }
 BESIDE: dict[str, Container[str]] = {
     "secrets:get_secrets_manager": masking.LOOKUPS,
-    "log:_truncate_key": log_values.KEYS,
     "strings:sanitize_string": console.SANITIZERS,
     **{f"secrets:SecretsManager.{name}": known for name, known in masking.MANAGERS.items()},
 }
@@ -57,7 +55,7 @@ def test_every_function_is_known(checkout: Path) -> None:
     layout = detect(checkout)
     assert layout is not None
     source, places = Source(checkout), layout.more["output"]
-    package = places["copy"].partition(":")[0].rpartition(".")[0]
+    package = places["colour"].partition(":")[0].rpartition(".")[0]
     wanted = {places[name]: known for name, known in KNOWN.items() if name in places}
     wanted |= {f"{package}.{name}": known for name, known in BESIDE.items()}
     present = [target for target in wanted if source.defines(target)]

@@ -19,7 +19,7 @@ import pytest
 from autoperf.errors import failures, frames
 from autoperf.errors.fence import MISS, Shortcut, View, fenced, inside
 from autoperf.errors.frames import host, without_ours
-from autoperf.errors.standins import looked_up, standing_in
+from autoperf.errors.standins import standing_in
 from autoperf.errors.switch import ALWAYS, DISABLE_AFTER_FAILURES
 from autoperf.patching.patch import Switch, replacement, wrapping
 
@@ -262,13 +262,6 @@ def test_a_view_fences_what_it_replaces_and_shows_the_rest():
 def test_a_stand_in_that_fails_leaves_it_to_the_host():
     assert standing_in(SEAM, lambda x: fails(), lambda x: x + 1)(1) == 2
     assert failures.of(SEAM) == 1
-
-
-def test_a_stand_in_falls_back_on_the_hosts_function_of_that_moment():
-    host = {"f": lambda x: x + 1}
-    stand_in = standing_in(SEAM, lambda x: fails(), looked_up(host, "f"))
-    host["f"] = lambda x: x + 2
-    assert stand_in(1) == 3
 
 
 def test_no_function_of_a_patch_stands_in_for_one_that_failed():

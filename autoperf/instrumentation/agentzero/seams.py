@@ -16,14 +16,13 @@ from autoperf.instrumentation.agentzero.loading import preload
 from autoperf.instrumentation.agentzero.loading.classes import ClassLoading
 from autoperf.instrumentation.agentzero.loading.code import CodeCache
 from autoperf.instrumentation.agentzero.loading.shared_classes import SharedLoading
-from autoperf.instrumentation.agentzero.logging import console, log_text, log_values, masking
+from autoperf.instrumentation.agentzero.logging import console, log_text, masking
 from autoperf.instrumentation.agentzero.mcp import keep
 from autoperf.instrumentation.agentzero.mcp import lookup as mcp
 from autoperf.instrumentation.agentzero.memos import (
     accounts,
     base_directory,
     dotenv,
-    files,
     git,
     paths,
     plugins,
@@ -87,7 +86,6 @@ _ALONE: Final[dict[str, tuple[Rows, ...]]] = {
     "settings": (
         yaml.rows,
         git.rows,
-        files.rows,
         dotenv.rows,
         settings.rows,
         accounts.rows,
@@ -96,7 +94,7 @@ _ALONE: Final[dict[str, tuple[Rows, ...]]] = {
     ),
     "tokens": (tokens.rows,),
     "prompts": (prompts.rows,),
-    "output": (masking.rows, log_values.rows, console.rows, log_text.rows),
+    "output": (masking.rows, console.rows, log_text.rows),
     "client": (seams.rows,),
     "startup": (port.rows, watchdog.rows),
     "imports": (lazy_imports.rows,),

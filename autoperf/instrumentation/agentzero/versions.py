@@ -113,12 +113,11 @@ def _pins(layout: Layout) -> Iterator[tuple[str | None, tuple[Pin, ...]]]:
     """Each target whose patch looks at source code, and at which."""
     from autoperf.instrumentation.agentzero import known_sources
     from autoperf.instrumentation.agentzero.dispatch import extensible
-    from autoperf.instrumentation.agentzero.logging import console, log_text, log_values, masking
+    from autoperf.instrumentation.agentzero.logging import console, log_text, masking
     from autoperf.instrumentation.agentzero.memos import (
         accounts,
         base_directory,
         dotenv,
-        files,
         folder_names,
         git,
         plugins,
@@ -146,7 +145,6 @@ def _pins(layout: Layout) -> Iterator[tuple[str | None, tuple[Pin, ...]]]:
             "frontmatter": (Pin(yaml.KNOWN),),
             "release": (Pin(git.OF_A_PATH),),
             "version": (Pin(git.OF_THE_HOST),),
-            "file": (Pin(files.KNOWN),),
             "environment": (Pin(dotenv.KNOWN),),
             "asset": (Pin(plugins.KNOWN),),
             "presets": (Pin(settings.KNOWN, ()),),
@@ -167,7 +165,6 @@ def _pins(layout: Layout) -> Iterator[tuple[str | None, tuple[Pin, ...]]]:
                 *managers,
             ),
             "mask_function": (Pin(masking.FUNCTIONS), *managers),
-            "cut": (Pin(set(log_values.CUTS)), Pin(log_values.KEYS, ("_truncate_key",))),
             "colour": (Pin(console.COLOURS),),
             "html": (Pin(set(console.WRITERS)), Pin(console.SANITIZERS, ("sanitize_string",), "strings")),
             "includes": (Pin(log_text.KNOWN),),

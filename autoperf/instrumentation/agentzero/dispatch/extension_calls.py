@@ -12,7 +12,6 @@ from autoperf.errors import guarded
 from autoperf.errors.around import SKIP, Around, Begun
 from autoperf.errors.fence import MISS, Shortcut
 from autoperf.instrumentation.agentzero.context import Probe
-from autoperf.instrumentation.agentzero.dispatch.answering import extension_call
 from autoperf.instrumentation.agentzero.dispatch.class_cache import ExtensionClasses
 from autoperf.instrumentation.agentzero.dispatch.extension_spans import EDGES, Looking, Points
 from autoperf.instrumentation.agentzero.loading.code import CodeCache
@@ -222,13 +221,9 @@ class Cached:
                 return None
             return points.begin(extension_point, classes, unsure=not bound())
 
-        if not fast:
-            return Around(begin)
-        self._classes.together.joins("", switch)
-        answered = extension_call(original, self._classes)
-        if answered is original:
-            switch.stand_aside("it asks for more than is known: the host looks its classes up")
-        return Around(begin, answered)
+        if fast:
+            self._classes.together.joins("", switch)
+        return Around(begin)
 
     def _bind(self, original: Call) -> None:
         with guarded("extension calls"):

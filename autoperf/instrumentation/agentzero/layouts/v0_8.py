@@ -67,8 +67,6 @@ V0_8 = Layout(
         "models:acompletion": "v0.9.1",
         "models:_parse_chunk": "v0.9.1",
         "models:LocalSentenceTransformerWrapper.__init__": "v0.9.1",
-        "python.helpers.log:copy": "v0.9.2",
-        "python.helpers.log:_truncate_value": "v0.9.2",
     },
     until={
         "models:parse_chunk": "v0.9.0",
@@ -99,8 +97,6 @@ V0_8 = Layout(
             "count": "python.helpers.tokens:count_tokens",
         },
         "output": {
-            "copy": "python.helpers.log:copy",
-            "cut": "python.helpers.log:_truncate_value",
             "colour": "python.helpers.print_style:PrintStyle._get_rgb_color_code",
             "html": "python.helpers.print_style:PrintStyle._log_html",
         },

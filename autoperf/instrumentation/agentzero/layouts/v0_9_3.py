@@ -78,7 +78,6 @@ V0_9_3 = Layout(
         "python.helpers.files:parse_file": "v0.9.5",
         "python.helpers.files:find_file_in_dirs": "v0.9.5",
         "python.helpers.files:load_plugin_variables": "v0.9.5",
-        "python.helpers.files:read_file": "v0.9.7",
     },
     reviewed=("python.tools.code_execution_tool",),
     more={
@@ -105,7 +104,6 @@ V0_9_3 = Layout(
         "settings": {
             "frontmatter": "python.helpers.skills:parse_frontmatter",
             "version": "python.helpers.git:get_git_info",
-            "file": "python.helpers.files:read_file",
             "environment": "python.helpers.dotenv:get_dotenv_value",
             "profiles": "python.helpers.subagents:get_agents_dict",
         },
@@ -124,8 +122,6 @@ V0_9_3 = Layout(
         "output": {
             "mask_method": "python.helpers.log:Log._mask_recursive",
             "mask_function": "python.helpers.log:_mask_recursive",
-            "copy": "python.helpers.log:copy",
-            "cut": "python.helpers.log:_truncate_value",
             "colour": "python.helpers.print_style:PrintStyle._get_rgb_color_code",
             "html": "python.helpers.print_style:PrintStyle._log_html",
             "includes": "python.helpers.strings:replace_file_includes",

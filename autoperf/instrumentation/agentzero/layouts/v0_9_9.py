@@ -130,7 +130,6 @@ V0_9_9 = Layout(
             "yaml": "helpers.yaml:loads",
             "frontmatter": "helpers.skills:parse_frontmatter",
             "release": "helpers.git:get_repo_release_info",
-            "file": "helpers.files:read_file",
             "environment": "helpers.dotenv:get_dotenv_value",
             "asset": "helpers.plugins:find_plugin_assets",
             "presets": "plugins._model_config.helpers.model_config:get_presets",
@@ -151,8 +150,6 @@ V0_9_9 = Layout(
         },
         "output": {
             "mask_method": "helpers.log:Log._mask_recursive",
-            "copy": "helpers.log:copy",
-            "cut": "helpers.log:_truncate_value",
             "colour": "helpers.print_style:PrintStyle._get_rgb_color_code",
             "html": "helpers.print_style:PrintStyle._log_html",
             "includes": "helpers.strings:replace_file_includes",
