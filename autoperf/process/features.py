@@ -15,7 +15,6 @@ FEATURES: dict[str, str] = {
     "output": "the log masks and writes only what changed",
     "client": "work that the model's client does for every chunk and nobody uses is left out",
     "startup": "garbage collection waits while the host imports, no folder is walked again to watch another",
-    "preload": "a tool whose name has streamed in is made ready while its arguments still stream",
     "imports": "heavy packages are imported at first use; one that is broken fails there, not at the start",
     "mcp-keep": "an MCP server's session is kept open between calls, and so is the server's state",
     "mcp-standby": "the next call's MCP server starts before it, in the folder, environment and time of then",
@@ -27,7 +26,7 @@ FEATURES: dict[str, str] = {
 ON_REQUEST = frozenset({"imports", "mcp-keep", "mcp-standby", "throttle"})
 DEFAULT = frozenset(FEATURES) - ON_REQUEST
 # Were features once: lists that name them still hold.
-RETIRED = frozenset({"model-classes"})
+RETIRED = frozenset({"model-classes", "preload"})
 
 
 # Seams that are no target of a patch, by their feature; a name before a colon stands for all that begin so.
@@ -45,7 +44,6 @@ _SEAMS: dict[str, str] = {
     "output": "log masking",
     "client": "litellm.litellm_core_utils.streaming_handler, openai._streaming",
     "imports": "imports",
-    "preload": "preload",
     "throttle": "throttled stream",
     "monitor": "monitor, profile",
     "trace": "telemetry, background, chat content, chat span, content, execute, History.compress, "

@@ -22,7 +22,6 @@ from autoperf.instrumentation.agentzero.activity import host_facts
 from autoperf.instrumentation.agentzero.activity.stack_owner import whereabouts
 from autoperf.instrumentation.agentzero.context import Probe, is_intervention
 from autoperf.instrumentation.agentzero.layout import Source
-from autoperf.instrumentation.agentzero.loading.ahead import AheadLoading
 from autoperf.instrumentation.agentzero.loading.classes import ClassLoading, Loaded
 from autoperf.instrumentation.agentzero.loading.code import CodeCache
 from autoperf.instrumentation.agentzero.mcp.limits import Limits
@@ -88,13 +87,10 @@ class Runtime:
         self.probe.tool_mode = config.tool
         self.probe.content = Content(config.content_limit, on=config.capture_content)
         loading = ClassLoading(self.caches, self.code)
-        self.probe.ahead = AheadLoading(loading)
         source = Source(root)
         self.version = versions.host_version(root, layout, source)
         rows = seams.patches(layout, config.features, self.probe, self.code, loading)
         rows = list(versions.placed(rows, layout, source, self.version))
-        if config.on("tools"):
-            rows += versions.unreviewed(layout, source)
         rows += versions.switched_off(seams.places(layout), source, config.features)
         self.patches = PatchSet(rows, on_change=self._announce_when_settled)
         failures.features = {row.target: row.feature for row in reversed(rows)}  # the first row of a target

@@ -8,7 +8,7 @@ from pathlib import Path
 from autoperf.instrumentation.agentzero.conflicts import caching_plugin
 from autoperf.instrumentation.agentzero.layout import Layout, Source
 from autoperf.instrumentation.agentzero.layouts import LAYOUTS
-from autoperf.instrumentation.agentzero.versions import host_version, unknown, unreviewed
+from autoperf.instrumentation.agentzero.versions import host_version, unknown
 
 _OF_A_PLUGIN = ("prompts", "settings", "tokens")
 __all__ = ["Layout", "Seam", "detect", "explain", "survey", "version"]
@@ -61,8 +61,7 @@ def survey(root: Path, layout: Layout) -> list[Seam]:
             reason = "" if present else source.absence(target)
             reason = "other code than is known" if target in others else reason
             seams.append(Seam(target, present, reason, lost, tuple(users.get(target, ()))))
-    rows = unreviewed(layout, source)
-    return [*seams, *(Seam(row.target, True, row.reason, True, (row.feature,)) for row in rows)]
+    return seams
 
 
 def version(root: Path, layout: Layout) -> str:

@@ -80,16 +80,6 @@ class PathAnswers(Protocol):
         """The answer where it is certain; None where only the host can tell."""
 
 
-class Ahead(Protocol):
-    """Loads tools before their use; see `AheadLoading`."""
-
-    def wanted(self, path: str) -> bool:
-        """Whether there may be something to do before the next use of a file."""
-
-    def load(self, path: str) -> bool:
-        """Load it now, on this thread; False where that is for its use."""
-
-
 class Probe:
     """Counters of one process; ``tracing`` is None when spans and execution statistics are off.
 
@@ -132,7 +122,6 @@ class Probe:
         self.mcp_limits = Limits()
         self.root = ""  # the host's folder
         self.code: CodeCache | None = None
-        self.ahead: Ahead | None = None
         self.stream_hz = 20.0  # deliveries a second to stream callbacks that are throttled
         self.content = Content()
         self.turn: ContextVar[Turn | None] = ContextVar("autoperf_turn", default=None)

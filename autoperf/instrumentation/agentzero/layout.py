@@ -24,7 +24,7 @@ _DEFINED: Final = re.compile(
 _IMPORTED: Final = rb"^(?:from|import)\b(?:[^\n(]*\([^)]*|[^\n]*)\b%b\b"
 
 
-_NO_TARGETS: Final = ("name", "generation", "releases", "since", "until", "reshaped", "reviewed", "newest")
+_NO_TARGETS: Final = ("name", "generation", "releases", "since", "until", "reshaped", "newest")
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,7 @@ class Layout:
     ``optional``, are imported late or never, or a fork lacks them. ``releases`` are the tags of the original,
     oldest first, with spaces between; ``since`` and ``until`` name the first and the last of them that
     define a target, where not all do. What is in ``reshaped`` was another function, which ours is not for,
-    before that release. ``reviewed`` are modules of tools whose classes are kept only where their source is
-    known. Of the ``newest`` generation later releases may come.
+    before that release. Of the ``newest`` generation later releases may come.
     """
 
     name: str
@@ -81,7 +80,6 @@ class Layout:
     since: Mapping[str, str] = field(default_factory=dict)
     until: Mapping[str, str] = field(default_factory=dict)
     reshaped: Mapping[str, str] = field(default_factory=dict)
-    reviewed: tuple[str, ...] = ()
     newest: bool = False
     more: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 

@@ -12,7 +12,6 @@ from autoperf.instrumentation.agentzero.activity import host_facts
 from autoperf.instrumentation.agentzero.context import Probe
 from autoperf.instrumentation.agentzero.dispatch import extensible, extension_calls, interventions
 from autoperf.instrumentation.agentzero.layout import Layout
-from autoperf.instrumentation.agentzero.loading import preload
 from autoperf.instrumentation.agentzero.loading.classes import ClassLoading
 from autoperf.instrumentation.agentzero.loading.code import CodeCache
 from autoperf.instrumentation.agentzero.loading.shared_classes import SharedLoading
@@ -98,7 +97,6 @@ _ALONE: Final[dict[str, tuple[Rows, ...]]] = {
     "client": (seams.rows,),
     "startup": (port.rows, watchdog.rows),
     "imports": (lazy_imports.rows,),
-    "preload": (preload.rows,),
     "throttle": (throttle.rows,),
 }
 

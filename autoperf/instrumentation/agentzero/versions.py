@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from autoperf.errors import guarded
 from autoperf.instrumentation.agentzero.layout import Layout, Source
-from autoperf.instrumentation.agentzero.loading import reviewed
 from autoperf.patching.digests import group_digest
 from autoperf.patching.patch import Patch
 from autoperf.telemetry.git_version import Number, number, revision
@@ -66,15 +65,6 @@ def placed(rows: Iterable[Patch], layout: Layout, source: Source, version: HostV
             yield replace(row, state="unrecognised", reason=reason)
         else:
             yield replace(row, state="absent", reason=source.absence(row.target))
-
-
-def unreviewed(layout: Layout, source: Source) -> Iterator[Patch]:
-    """A row for each module of tools that has to be executed at each use: its source is not known here."""
-    for module in layout.reviewed:
-        text = source.text(f"{module}:")
-        if text and not reviewed.stateless(text):
-            reason = "other code than is known: executed again at each use"
-            yield Patch(f"{module}:CodeExecution", "tools", _nothing, state="unrecognised", reason=reason)
 
 
 def unknown(layout: Layout, source: Source, version: HostVersion) -> Iterator[str]:

@@ -79,13 +79,9 @@ V0_9_3 = Layout(
         "python.helpers.files:find_file_in_dirs": "v0.9.5",
         "python.helpers.files:load_plugin_variables": "v0.9.5",
     },
-    reviewed=("python.tools.code_execution_tool",),
     more={
         "tool": {
             "prompt": "agent:Agent.read_prompt",
-        },
-        "preload": {
-            "reply": "agent:Agent.handle_response_stream",
         },
         "throttle": {
             "call": "models:LiteLLMChatWrapper.unified_call",

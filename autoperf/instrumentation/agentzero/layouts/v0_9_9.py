@@ -80,12 +80,10 @@ V0_9_9 = Layout(
         "helpers.litellm_transport:aresponses": "v2.0",
         "helpers.litellm_transport:ChatCompletionsTransport.parse": "v2.0",
         "helpers.litellm_transport:ResponsesEventParser.parse": "v2.0",
-        "helpers.litellm_transport:ResponsesEventParser._remember_function_call": "v2.0",
         "helpers.litellm_transport:LiteLLMTransport.astream": "v2.0",
         "helpers.responses_tools:build_responses_function_tools": "v2.0",
         "helpers.mcp_handler:MCPConfig.get_project_instance": "v2.0",
         "helpers.extract_tools:_json_root_object_starts": "v2.2",
-        "helpers.litellm_transport:ChatCompletionsStreamParser._append_function_delta": "v2.2",
     },
     until={
         "models:acompletion": "v1.20",
@@ -96,7 +94,6 @@ V0_9_9 = Layout(
         "plugins._model_config.helpers.model_config:get_presets": "v2.5",
         "plugins._oauth.helpers.codex:status": "v2.4",
     },
-    reviewed=("plugins._code_execution.tools.code_execution_tool",),
     newest=True,
     more={
         "tool": {
@@ -105,11 +102,6 @@ V0_9_9 = Layout(
         },
         "extensions": {
             "extensible": "helpers.extension:extensible",
-        },
-        "preload": {
-            "reply": "agent:Agent.handle_response_stream",
-            "item": "helpers.litellm_transport:ResponsesEventParser._remember_function_call",
-            "delta": "helpers.litellm_transport:ChatCompletionsStreamParser._append_function_delta",
         },
         "throttle": {
             "call": "models:LiteLLMChatWrapper.unified_call",

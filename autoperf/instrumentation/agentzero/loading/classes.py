@@ -28,12 +28,11 @@ class Loaded:
     ``guards`` then says when the classes may be handed out again, None means execute again every time.
     """
 
-    __slots__ = ("_open", "awaited", "classes", "decided", "executed", "guards", "warm_seconds")
+    __slots__ = ("_open", "classes", "decided", "executed", "guards", "warm_seconds")
 
     def __init__(self, classes: list[type], executed: Iterable[ModuleType] = ()) -> None:
         self.classes = classes
         self.executed = tuple(executed)
-        self.awaited = False  # somebody is about to decide
         self.decided = False
         self._open = [True]  # taken by the one who decides; a lock might stay held in a child made by fork
         self.guards: Guards = None
@@ -71,16 +70,14 @@ class ClassLoading:
         self.caches = caches
         self.code = code
         self.judgements = Judgements(code)
-        self.files: dict[str, tuple[Cache[Loaded], tuple[Any, ...], HostCall]] = {}
         self._known: dict[tuple[Any, ...], tuple[Cache[Loaded], tuple[Any, ...]]] = {}
         self._resolved: dict[str, str] = {}
-        self.usual: Callable[[], bool] = bool  # whether files are executed as they were; false until known
 
     def from_file(self, original: Callable[..., list[type]], switch: Switch) -> Shortcut:
         """Wrapper for ``load_classes_from_file(file, base_class, one_per_file=True)``."""
 
         ready, absent = self._ready, self._absent
-        usual = self.usual = _executing_as_now(original, switch)
+        usual = _executing_as_now(original, switch)
 
         def known(*args: Any, **kwargs: Any) -> Any:
             found = ready(args) if usual() and not kwargs else None
@@ -157,8 +154,6 @@ class ClassLoading:
         # The host resolves a relative path against its own folder, which is always the same.
         if host.given is not None and len(self._known) < _CALLS_KNOWN:
             self._known[host.given] = cache, key
-        if len(self.files) < _CALLS_KNOWN and path not in self.files:
-            self.files[path] = cache, key, host.anew()
         return self._classes(cache, key, host, stamp_or_none(Stamp.of, path))
 
     def _folder(self, cache: Cache[Loaded], host: HostCall) -> list[type]:
@@ -189,7 +184,7 @@ class ClassLoading:
         return self._again(cache, loaded, host)
 
     def _again(self, cache: Cache[Loaded], loaded: Loaded, host: HostCall) -> list[type]:
-        if loaded.decided or loaded.awaited:
+        if loaded.decided:
             classes = host()
         else:
             started = time.perf_counter()

@@ -25,7 +25,6 @@ COMPILED_ENTRIES: Final = 32  # waiting to be used for the first time
 class _Thread(threading.local):
     def __init__(self) -> None:
         self.executions: list[ModuleType] | None = None
-        self.only: CodeType | None = None
         self.reads = 0
 
 
@@ -73,15 +72,6 @@ class CodeCache:
         finally:
             self._thread.executions = outer
 
-    @contextmanager
-    def only(self, code: CodeType) -> Iterator[None]:
-        """In the block this thread executes nothing by path but what equals ``code``: ``ImportError``."""
-        self._thread.only = code
-        try:
-            yield
-        finally:
-            self._thread.only = None
-
     def note_execution(self, module: ModuleType) -> None:
         """A module is about to be executed by path in this thread."""
         if self._thread.executions is not None:
@@ -101,10 +91,6 @@ class CodeCache:
         else:
             code = self.cache.get_or_load(path, load, lambda: stamp)
         return code
-
-    def permits(self, code: CodeType) -> bool:
-        """Whether this thread may execute ``code``: see `only`."""
-        return self._thread.only is None or code == self._thread.only
 
     def importlib_view(self, _original: ModuleType, _switch: Switch) -> View:
         """``importlib`` in the host module that loads by path; its specs carry our loader."""
@@ -130,8 +116,7 @@ class CodeCache:
             return module
 
         def get_code(call: Any, name: str) -> CodeType:
-            code = self.code_of(str(loader.path), lambda: call(name))
-            return code if self.permits(code) else call.via(_refuse)()
+            return self.code_of(str(loader.path), lambda: call(name))
 
         def source_to_code(call: Any, /, data: Any, path: Any, **options: Any) -> CodeType:
             ready = self.compiled(str(path), data)
@@ -157,7 +142,3 @@ class _CompilingLoader(importlib.machinery.SourceFileLoader):
 
     def set_data(self, path: Any, data: Any, **options: Any) -> None:
         """Write no bytecode file."""
-
-
-def _refuse() -> CodeType:
-    raise ImportError("another source than the one expected")

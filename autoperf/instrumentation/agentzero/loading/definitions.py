@@ -72,12 +72,6 @@ class Definitions:
         """Whether executing the body has no effect but its names, and nothing it defines can hold state."""
         return self._block(self._tree.body, nested=False) and Uses(self._tree).stateless()
 
-    def known_inert(self) -> bool:
-        """For a source that is known to be: notes what can be noted of its imports and reads."""
-        for node in self._tree.body:
-            self._statement(node)
-        return True
-
     def _block(self, body: list[ast.stmt], *, nested: bool) -> bool:
         if nested and any(isinstance(node, (ast.Import, ast.ImportFrom, ast.ClassDef)) for node in body):
             return False

@@ -50,15 +50,9 @@ class Guard:
     read from another module, would give something else, or one of its bases would now act on a new class.
     """
 
-    __slots__ = ("_bases", "_functions", "_glance", "_imports", "_module", "_reads", "_spaces", "_tables")
+    __slots__ = ("_bases", "_functions", "_glance", "_imports", "_module", "_reads", "_spaces")
 
-    def __init__(
-        self,
-        module: types.ModuleType,
-        imports: list[Imported],
-        reads: Iterable[str],
-        tables: Iterable[Any] = (),
-    ) -> None:
+    def __init__(self, module: types.ModuleType, imports: list[Imported], reads: Iterable[str]) -> None:
         spaces: list[Any] = [module, *own_classes(module)]
         self._module = module
         self._bases = _bases_elsewhere(spaces[1:])
@@ -68,12 +62,10 @@ class Guard:
         bound = [(name, vars(module)[name.bound] if name.bound else name.current()) for name in imports]
         self._imports = Imports(bound)
         self._reads = [(name, read(vars(module), name)) for name in reads]
-        self._tables = [(table, _look_into(table)) for table in tables]
         self._glance = self._taken()
 
     def _taken(self) -> _Glance:
-        spaces, tables = [vars(space) for space, _ in self._spaces], [table for table, _ in self._tables]
-        return _Glance(spaces, self._functions[0], tables)
+        return _Glance([vars(space) for space, _ in self._spaces], self._functions[0])
 
     def holds(self) -> bool:
         """Whether nothing has changed. Microseconds; imports nothing."""
@@ -92,11 +84,9 @@ class Guard:
     def _same(self) -> bool:
         """Whether all that differs is what Python fills in by itself."""
         functions, states = self._functions
-        return (
-            all(same(_state(function), before) for function, before in zip(functions, states, strict=True))
-            and all(_same_but_lazy(vars(space), before) for space, before in self._spaces)
-            and all(same(_look_into(table), look) for table, look in self._tables)
-        )
+        return all(
+            same(_state(function), before) for function, before in zip(functions, states, strict=True)
+        ) and all(_same_but_lazy(vars(space), before) for space, before in self._spaces)
 
 
 class Imports:
@@ -127,7 +117,7 @@ class Imports:
 
 
 class _Glance:
-    """Namespaces, functions and tables at one moment, all of them looked at by one built-in function.
+    """Namespaces and functions at one moment, all of them looked at by one built-in function.
 
     It gives what each refers to, in an order that stays: a function's code and defaults, a namespace's
     values, and its names where they are anything but text.
@@ -135,15 +125,13 @@ class _Glance:
 
     __slots__ = ("_found", "_keyed", "_keys", "_roots")
 
-    def __init__(self, spaces: list[Any], functions: list[types.FunctionType], tables: list[Any]) -> None:
+    def __init__(self, spaces: list[Any], functions: list[types.FunctionType]) -> None:
         # A class shows its names through a proxy, which refers to the real thing.
         names = [space if isinstance(space, dict) else get_referents(space)[0] for space in spaces]
         within = [part for f in functions for part in (f.__dict__, f.__kwdefaults__) if part is not None]
-        # Between two lists a wall: what left the one for the other would leave the row of both as it was.
-        walled = [part for table in tables for part in (table, _WALL)]
-        self._roots = (*names, *functions, *within, _WALL, *walled)
+        self._roots = (*names, *functions, *within)
         self._found = get_referents(*self._roots)
-        self._keyed = [space for space in (*names, *within, *tables) if space and isinstance(space, dict)]
+        self._keyed = [space for space in (*names, *within) if space and isinstance(space, dict)]
         self._keys = [*map(list, self._keyed)]
 
     def same(self) -> bool:
@@ -183,7 +171,6 @@ def _behind(value: Any) -> Iterator[Any]:
 
 
 _PARTS: Final = attrgetter("__code__", "__defaults__", "__kwdefaults__", "__dict__")
-_WALL: Final = [object()]
 _HOOK: Final = "__init_subclass__"  # called whenever a class is made from its own
 
 

@@ -47,9 +47,5 @@ class HostCall:
     def name(self) -> str:
         return getattr(self.original, "__name__", "classes")
 
-    def anew(self) -> HostCall:
-        """The same call, not made yet."""
-        return HostCall(self.original, self.original, self._args, self._kwargs)
-
     def __call__(self) -> list[type]:
         return self._call(*self._args, **self._kwargs)

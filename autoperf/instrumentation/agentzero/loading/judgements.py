@@ -30,15 +30,10 @@ class Judgements:
         try:
             judgement = _judged(module, path, code)
         except SystemError:
-            return None  # another thread parsed at the same time, see `aheadloading`: for now
+            return None  # another thread parsed at the same time (CPython gh-106905): for now
         if path in self._kept or len(self._kept) < _KEPT:
             self._kept[path] = code, judgement
         return judgement
-
-    def earlier(self, path: str) -> purity.Judgement | None:
-        """The judgement on what was last executed from ``path``, if it would be the same now."""
-        _, judgement = self._kept.get(path, (None, None))
-        return judgement if judgement is not None and judgement.stands() else None
 
 
 def _judged(module: ModuleType, path: str, code: CodeType) -> purity.Judgement | None:

@@ -6,10 +6,8 @@ import abc
 import enum
 import re
 import types
-from collections.abc import Iterator
 from typing import Any, Final
 
-from autoperf.instrumentation.agentzero.loading import reviewed
 from autoperf.instrumentation.agentzero.loading.definitions import Definitions, parsed, read
 from autoperf.instrumentation.agentzero.loading.guards import (
     LAZY,
@@ -64,16 +62,13 @@ _MARKS: Final = frozenset({"__isabstractmethod__", "__override__"})
 class Judgement:
     """A source that does nothing but bring its names into being, as far as can be told without its values.
 
-    ``code`` is what ran; ``known`` says that the source was read by people.
+    ``code`` is what ran.
     """
 
-    __slots__ = ("_bound", "_names", "_seen", "code", "imports", "known", "reads")
+    __slots__ = ("_bound", "_names", "_seen", "code", "imports", "reads")
 
-    def __init__(
-        self, module: types.ModuleType, code: types.CodeType | None, found: Definitions, *, known: bool
-    ) -> None:
+    def __init__(self, module: types.ModuleType, code: types.CodeType | None, found: Definitions) -> None:
         self.code = code
-        self.known = known
         self.imports = [Imported(*row) for row in found.imports]
         self.reads = found.reads
         self._names = vars(module)
@@ -90,8 +85,6 @@ class Judgement:
         if not bound <= {"", *vars(module)}:
             return None
         classes = own_classes(module)
-        if self.known:
-            return Guard(module, self.imports, self.reads, _tables([module, *classes], bound))
         for space in (module, *classes):
             for name, value in vars(space).items():
                 if name in _BOOKKEEPING or (space is module and name in bound):
@@ -113,12 +106,11 @@ def judge(
     if executed is not None and compile(tree, executed.co_filename, "exec", dont_inherit=True) != executed:
         return None
     found = Definitions(tree, vars(module))
-    known = reviewed.stateless(source)
-    if not (found.known_inert() if known else found.inert()):
+    if not found.inert():
         return None
     if any(bound and bound not in vars(module) for _, _, bound in found.imports):
         return None
-    return Judgement(module, executed, found, known=known)
+    return Judgement(module, executed, found)
 
 
 def guard(module: types.ModuleType, source: bytes, executed: types.CodeType | None = None) -> Guard | None:
@@ -130,13 +122,6 @@ def guard(module: types.ModuleType, source: bytes, executed: types.CodeType | No
     """
     judgement = judge(module, source, executed)
     return None if judgement is None else judgement.guard(module)
-
-
-def _tables(spaces: list[Any], bound: set[str]) -> Iterator[Any]:
-    for space in spaces:
-        for name, value in vars(space).items():
-            if name not in _BOOKKEEPING and name not in bound and isinstance(value, (dict, list, set)):
-                yield value
 
 
 def _inert_value(value: Any, classes: list[type]) -> bool:
