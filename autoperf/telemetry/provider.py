@@ -11,28 +11,28 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, SpanProcessor, TracerProvider, sampling
-from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.version import __version__ as sdk_version
-from opentelemetry.trace import SpanContext, Status
 
-from autoperf.telemetry import names
-from autoperf.telemetry.attributes import bounded, clean, put
-from autoperf.telemetry.export import exporters
-from autoperf.telemetry.spans import ERROR, KINDS, NAME_LENGTH, Above, Make, Source, Times
+from autoperf.telemetry import context, names
+from autoperf.telemetry.attributes import put
+from autoperf.telemetry.export import exporters, otlp
+from autoperf.telemetry.recording import SCOPE, Ids, Recorder, RecordingSpan
+from autoperf.telemetry.spans import Source
 from autoperf.telemetry.store.store import SpanRow
 from autoperf.telemetry.store.tables import OPEN
 from autoperf.telemetry.variables import Variables
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
-    from opentelemetry.trace import Tracer
+    from opentelemetry.trace import Span as AnySpan
+    from opentelemetry.trace import SpanKind, Tracer
 
-SCOPE: Final = "autoperf"
-UNSET: Final = Status()
+Finished = ReadableSpan | RecordingSpan
 _OPEN_TRACKED: Final = 10_000
 
 
@@ -49,22 +49,6 @@ class _Provider(TracerProvider):
         return
 
 
-class Ids(IdGenerator):
-    """Random ids from the system: the SDK's generator draws from `random`, which a tool may have seeded."""
-
-    def generate_span_id(self) -> int:
-        """64 random bits, not all 0."""
-        return int.from_bytes(os.urandom(8), "big") or self.generate_span_id()
-
-    def generate_trace_id(self) -> int:
-        """128 random bits, not all 0."""
-        return int.from_bytes(os.urandom(16), "big") or self.generate_trace_id()
-
-    def is_trace_id_random(self) -> bool:
-        """All bits are random; asked by newer SDKs."""
-        return True
-
-
 def make_provider(resource: Resource, variables: Variables) -> TracerProvider:
     """A private provider, never made global; sampler and limits are those of the standard variables."""
     return _Provider(
@@ -78,6 +62,8 @@ def make_provider(resource: Resource, variables: Variables) -> TracerProvider:
 
 
 def _sampler(name: str, ratio: float) -> sampling.Sampler:
+    if name == "parentbased_always_on":
+        return sampling.DEFAULT_ON
     root: sampling.Sampler
     if name.endswith("traceidratio"):
         root = sampling.TraceIdRatioBased(ratio)
@@ -108,32 +94,31 @@ def source(provider: TracerProvider, *, shared: bool) -> Source:
     tracer = provider.get_tracer(SCOPE)
     if shared and type(getattr(tracer, "id_generator", None)) is RandomIdGenerator:
         setattr(tracer, "id_generator", Ids())  # noqa: B010 - of this tracer, which is ours alone
-    return Source(tracer, shared, getattr(tracer, "_span_limits", None))
 
-
-def keeping(provider: TracerProvider, processor: Processor) -> Callable[[Make, Times, Above], None]:
-    """What makes a span that is over of what `spans.record` gives, and hands it to ``processor``."""
-    resource, scope, ids = provider.resource, InstrumentationScope(SCOPE), Ids()
-
-    def keep(make: Make, times: Times, above: Above) -> None:
-        made = SpanContext(
-            above.trace_id, ids.generate_span_id(), False, above.trace_flags, above.trace_state
+    def begin(name: str, above: AnySpan | None, kind: SpanKind, *given: Any) -> AnySpan:
+        attributes, links, start_ns = given
+        return tracer.start_span(
+            name,
+            context=context_api.Context() if above is None else context.below(above, shared=shared),
+            kind=kind,
+            attributes=attributes,
+            links=links,
+            start_time=start_ns,
+            # The SDK would store the exception's text, and that is the user's.
+            record_exception=False,
+            set_status_on_exception=False,
         )
-        span = ReadableSpan(
-            clean(make.name, NAME_LENGTH),
-            context=made,
-            parent=above,
-            resource=resource,
-            attributes=bounded(make.attributes, make.source.limits),
-            kind=KINDS[make.kind],
-            instrumentation_scope=scope,
-            status=ERROR if make.attributes and names.ERROR_TYPE in make.attributes else UNSET,
-            start_time=times[0],
-            end_time=times[1],
-        )
-        processor.on_end(span)
 
-    return keep
+    return Source(begin, shared, getattr(tracer, "_span_limits", None))
+
+
+def own_source(provider: TracerProvider, processor: Processor) -> Source:
+    """The same of our provider: with spans of our own, where the SDK would record each of them."""
+    made = source(provider, shared=False)
+    if provider.sampler is not sampling.DEFAULT_ON or otlp.switched_off():
+        return made
+    recorder = Recorder(provider.resource, made.limits, processor.begun, processor.ended)
+    return made._replace(begin=recorder.begin)
 
 
 def host_provider() -> TracerProvider | None:
@@ -151,25 +136,35 @@ class Processor(SpanProcessor):
     In a provider of the host's it sees the host's spans too and leaves them alone.
     """
 
-    def __init__(self, take: Callable[[ReadableSpan], None]) -> None:
+    def __init__(self, take: Callable[[Finished], None]) -> None:
         self.live = True
         self._take = take
-        self._open: dict[int, Span] = {}
+        self._open: dict[int, Span | RecordingSpan] = {}
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002 - SDK's name
-        """Remember ``span`` until it ends; bounded, because a span may never end."""
-        if len(self._open) < _OPEN_TRACKED and _is_ours(span):
-            self._open[span.get_span_context().span_id] = span
+        """Remember ``span`` until it ends."""
+        if _is_ours(span):
+            self.begun(span)
 
     def on_end(self, span: ReadableSpan) -> None:
+        """Hand ``span`` on if it is ours."""
+        if _is_ours(span):
+            self.ended(span)
+
+    def begun(self, span: Span | RecordingSpan) -> None:
+        """Remember ``span`` until it ends; bounded, because a span may never end."""
+        if len(self._open) < _OPEN_TRACKED:
+            self._open[span.get_span_context().span_id] = span
+
+    def ended(self, span: Finished) -> None:
         """Hand ``span`` on; after a fork not in the child, whose inherited spans the parent ends."""
-        if not self.live or not _is_ours(span):
+        if not self.live:
             return
         if span.context is not None:
             self._open.pop(span.context.span_id, None)
         self._take(span)
 
-    def open(self) -> list[Span]:
+    def open(self) -> list[Span | RecordingSpan]:
         """The spans that have begun in this process and not ended, oldest first."""
         return [span for span in list(self._open.values()) if span.is_recording()] if self.live else []
 
@@ -187,18 +182,18 @@ def _is_ours(span: ReadableSpan) -> bool:
     return scope is not None and scope.name == SCOPE
 
 
-def row_of_open(span: ReadableSpan) -> SpanRow:
+def row_of_open(span: Finished) -> SpanRow:
     """A span that has not ended, as the store keeps it until then: up to now, the last sign of life."""
     return row_of(span)._replace(end_ns=time.time_ns(), status=OPEN)
 
 
-def row_of(span: ReadableSpan) -> SpanRow:
+def row_of(span: Finished) -> SpanRow:
     """A finished span as the store keeps it."""
-    context, parent = span.context, span.parent
-    assert context is not None
+    ids, parent = span.context, span.parent
+    assert ids is not None
     return SpanRow(
-        trace_id=f"{context.trace_id:032x}",
-        span_id=f"{context.span_id:016x}",
+        trace_id=f"{ids.trace_id:032x}",
+        span_id=f"{ids.span_id:016x}",
         parent_id=f"{parent.span_id:016x}" if parent is not None else None,
         name=span.name,
         kind=span.kind.name.lower(),

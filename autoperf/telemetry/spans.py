@@ -20,10 +20,11 @@ from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 from autoperf.errors import class_name, fail_open, guarded
 from autoperf.telemetry import context, names
 from autoperf.telemetry.attributes import bounded, clean, put
+from autoperf.telemetry.recording import RecordingSpan
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
-    from opentelemetry.trace import Span, Tracer
+    from opentelemetry.trace import Span
 
 NAME_LENGTH: Final = 200
 KINDS: Final = {kind.name.lower(): kind for kind in SpanKind}
@@ -38,33 +39,19 @@ class ActiveSpan:
     Do not keep it open over a ``yield`` of a generator: whoever runs in between would become its child.
     """
 
-    __slots__ = ("_control_flow", "_from_ns", "_make", "_new_trace", "_span", "_start_ns", "_tokens")
+    __slots__ = ("_control_flow", "_make", "_new_trace", "_span", "_tokens")
 
-    def __init__(
-        self,
-        make: Make,
-        new_trace: bool,
-        control_flow: Callable[[BaseException], bool],
-        from_ns: int = 0,
-        start_ns: int | None = None,
-    ) -> None:
+    def __init__(self, make: Make, new_trace: bool, control_flow: Callable[[BaseException], bool]) -> None:
         self._make = make
         self._new_trace = new_trace
         self._control_flow = control_flow
-        self._from_ns = from_ns
-        self._start_ns = start_ns
         self._span: Span | None = None
         self._tokens: context.Tokens | None = None
 
     def __enter__(self) -> ActiveSpan:
-        try:  # not `guarded`: most of these are around each extension, and become no span
-            if self._from_ns:
-                self._span = _Pending(self._make, self._new_trace, self._from_ns, self._start_ns)
-            else:
-                self._span = start_span(self._make, new_trace=self._new_trace)
+        with guarded("telemetry:span start"):
+            self._span = start_span(self._make, new_trace=self._new_trace)
             self._tokens = context.enter(self._span, shared=self._make.source.shared)
-        except Exception as failure:
-            fail_open("telemetry:span start", failure)
         return self
 
     def set(self, key: str, value: Any) -> None:
@@ -73,40 +60,46 @@ class ActiveSpan:
         With an error type the span has failed, also where the host made an answer of the failure.
         """
         with guarded("telemetry:span attribute"):
-            cut_off = getattr(self._span, "end_time", None) is not None
-            if self._span is not None and value is not None and not cut_off:
-                put(self._span, key, value)
-                if key == names.ERROR_TYPE:
-                    self._span.set_status(ERROR)
+            if value is not None and self._span is not None:
+                _set(self._span, key, value)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Literal[False]:
-        try:
+        with guarded("telemetry:span end"):
             if self._tokens is not None:
                 context.leave(self._tokens)
-            span = self._span
-            if type(span) is _Pending:  # not isinstance: the API's spans are abstract, which makes it slow
-                span = span.ended(failed=error is not None)
-            if span is not None and span.is_recording():  # else it was cut off
-                if error is not None:
-                    _record_error(span, error, self._control_flow(error))
-                span.end()
-        except Exception as failure:
-            fail_open("telemetry:span end", failure)
+            if self._span is not None:
+                _end(self._span, error, self._control_flow)
         return False
 
 
-class Source(NamedTuple):
-    """Where spans come from; ``limits`` are the SDK's, ``shared`` says that the host made it global."""
+def _set(span: Span, key: str, value: Any) -> None:
+    """Set one attribute, unless ``span`` was cut off."""
+    if getattr(span, "end_time", None) is None:
+        put(span, key, value)
+        if key == names.ERROR_TYPE:
+            span.set_status(ERROR)
 
-    tracer: Tracer
+
+def _end(span: Span, error: BaseException | None, control_flow: Callable[[BaseException], bool]) -> None:
+    """End ``span``, unless it was cut off."""
+    if span.is_recording():
+        if error is not None:
+            _record_error(span, error, control_flow(error))
+        span.end()
+
+
+class Source(NamedTuple):
+    """Where spans come from; ``limits`` are the SDK's, ``shared`` says that the host made it global.
+
+    ``begin(name, above, kind, attributes, links, start_ns)`` is a span below ``above``, in a trace of its own
+    where that is None.
+    """
+
+    begin: Callable[..., Span]
     shared: bool
     limits: Any
-
-
-Times = tuple[int, int]
-Above = trace_api.SpanContext
 
 
 class Make(NamedTuple):
@@ -118,25 +111,63 @@ class Make(NamedTuple):
     kind: str = names.INTERNAL
 
 
-class _Pending(trace_api.NonRecordingSpan):
+class Pending(trace_api.NonRecordingSpan):
     """Stands for a span that is only made when something begins below it, or when it took long enough.
 
-    To others it looks like the span above it, so that their spans have a parent that exists; one with a trace
-    of its own looks like none.
+    Current between enter and exit, as `ActiveSpan`. To others it looks like the span above it, so that their
+    spans have a parent that exists; one with a trace of its own looks like none. ``least_ns`` is what it has
+    to take; whoever knows better at the end may set it.
     """
 
     _over = False
     _real: Span | None = None
-    _set: Mapping[str, Any] = MappingProxyType({})
+    _told: Mapping[str, Any] = MappingProxyType({})
+    _tokens: context.Tokens | None = None
 
-    def __init__(self, make: Make, new_trace: bool, from_ns: int, start_ns: int | None) -> None:
+    def __init__(
+        self,
+        make: Make,
+        new_trace: bool,
+        control_flow: Callable[[BaseException], bool],
+        least_ns: int,
+        start_ns: int | None,
+    ) -> None:
         # Nothing of the API's own constructor: the context is asked of what is above when somebody wants it.
         self._above = context.current(shared=make.source.shared)
         self._make = make
         self._new_trace = new_trace
+        self._control_flow = control_flow
         self._start_ns = start_ns or time.time_ns()
-        self._from_ns = from_ns
-        _PENDING[id(self)] = self
+        self.least_ns = least_ns
+
+    def __enter__(self) -> Pending:
+        try:  # not `guarded`: most of these are around each extension, and become no span
+            _PENDING[id(self)] = self
+            self._tokens = context.enter(self, shared=self._make.source.shared)
+        except Exception as failure:
+            fail_open("telemetry:span start", failure)
+        return self
+
+    def set(self, key: str, value: Any) -> None:
+        """As of `ActiveSpan`; what is told of it makes it a span."""
+        with guarded("telemetry:span attribute"):
+            if value is not None and not self._over:
+                self._told = {**self._told, key: value}
+                if self._real is not None:
+                    _set(self._real, key, value)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._tokens is not None:
+                context.leave(self._tokens)
+            self._over = True
+            _PENDING.pop(id(self), None)
+            if self._real is not None or error is not None or self.worth():
+                _end(self.made(), error, self._control_flow)
+        except Exception as failure:
+            fail_open("telemetry:span end", failure)
 
     def get_span_context(self) -> trace_api.SpanContext:
         """Of the span that this looks like."""
@@ -157,41 +188,25 @@ class _Pending(trace_api.NonRecordingSpan):
         """What a trace that begins here is linked to: this, or while it is no span, what it began in."""
         return _cause(self._above) if self._real is None else self._real.get_span_context()
 
-    def set_attribute(self, key: str, value: Any) -> None:
-        """Keep it for the span that may be made."""
-        self._set = {**self._set, key: value}
-        if self._real is not None and self._real.is_recording():
-            put(self._real, key, value)
-            if key == names.ERROR_TYPE:
-                self._real.set_status(ERROR)
-
     def made(self) -> Span:
         """The real span, made now if it was not."""
         with _making:  # two threads may begin something below it at once
             if self._real is None:
-                make = self._make._replace(attributes={**(self._make.attributes or {}), **self._set})
+                make = self._make._replace(attributes={**(self._make.attributes or {}), **self._told})
                 self._real = start_span(
                     make, new_trace=self._new_trace, above=self._above, start_ns=self._start_ns
                 )
             return self._real
 
-    def ended(self, *, failed: bool) -> Span | None:
-        """The real span, to be ended; None when it was too short to be one and nothing was said of it."""
-        self._over = True
-        _PENDING.pop(id(self), None)
-        if self._real is None and not failed and not self.worth():
-            return None
-        return self.made()
-
     def worth(self) -> bool:
         """Whether it has taken long enough by now, or something was said of it."""
-        return bool(self._set) or time.time_ns() - self._start_ns >= self._from_ns
+        return bool(self._told) or time.time_ns() - self._start_ns >= self.least_ns
 
 
 # Re-entrant: what is above may have to be made first.
 _making = threading.RLock()
 # Those that have not ended, by their id: at the end of the process some of them are worth a span.
-_PENDING: Final[dict[int, _Pending]] = {}
+_PENDING: Final[dict[int, Pending]] = {}
 
 
 def make_pending() -> None:
@@ -227,36 +242,21 @@ def start_span(
     if new_trace:
         cause = _cause(current)
         links = [Link(cause)] if cause.is_valid else []
-    elif isinstance(parent, _Pending):
+    elif isinstance(parent, Pending):
         parent = parent.made()
-    span = make.source.tracer.start_span(
+    span = make.source.begin(
         clean(make.name, NAME_LENGTH),
-        context=context_api.Context() if new_trace else context.below(parent, shared=shared),
-        kind=KINDS[make.kind],
-        attributes=bounded(make.attributes, make.source.limits),
-        links=links,
-        start_time=start_ns,
-        # The SDK would store the exception's text, and that is the user's.
-        record_exception=False,
-        set_status_on_exception=False,
+        None if new_trace else parent,
+        KINDS[make.kind],
+        bounded(make.attributes, make.source.limits),
+        links,
+        start_ns,
     )
     if make.attributes and names.ERROR_TYPE in make.attributes:
         span.set_status(ERROR)
-    if not new_trace and span.is_recording():
+    if not new_trace and span.is_recording() and type(span) is not RecordingSpan:
         _PARENTS[span] = parent
     return span
-
-
-def record(make: Make, start_ns: int, end_ns: int, keep: Callable[[Make, Times, Above], None]) -> None:
-    """A span that is over; ``keep`` spares it what the SDK does for one that goes on, below a recorded."""
-    if not make.source.shared:
-        above = _going_on(context.current(shared=False))
-        if isinstance(above, _Pending):
-            above = above.made()
-        if above.is_recording():
-            keep(make, (start_ns, end_ns), above.get_span_context())
-            return
-    start_span(make, start_ns=start_ns).end(end_ns)
 
 
 def _going_on(span: Span) -> Span:
@@ -267,12 +267,14 @@ def _going_on(span: Span) -> Span:
 
 
 def _cause(span: Span) -> trace_api.SpanContext:
-    return span.cause if isinstance(span, _Pending) else span.get_span_context()
+    return span.cause if isinstance(span, Pending) else span.get_span_context()
 
 
 def _above(span: Span) -> Span:
     """The span that ``span`` was begun below, or the invalid one."""
-    return span.above if isinstance(span, _Pending) else _PARENTS.get(span, trace_api.INVALID_SPAN)
+    if isinstance(span, (Pending, RecordingSpan)):
+        return span.above or trace_api.INVALID_SPAN
+    return _PARENTS.get(span, trace_api.INVALID_SPAN)
 
 
 def current_trace_id(source: Source) -> str | None:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from autoperf.telemetry.export.outlets import Outlets
     from autoperf.telemetry.metrics.metrics import Metrics
     from autoperf.telemetry.provider import Processor
-    from autoperf.telemetry.spans import ActiveSpan, Source
+    from autoperf.telemetry.recording import RecordingSpan
+    from autoperf.telemetry.spans import ActiveSpan, Pending, Source
     from autoperf.telemetry.store.store import Store
 
 EXIT_SECONDS: Final = 2.0
@@ -76,7 +77,6 @@ class Telemetry:
         self._store_dir = store_dir
         self._report: Callable[[str], None] = (lambda _: None) if config.quiet else _tell
         self._source: Source | None = None
-        self._keep: Any = None  # see `provider.keeping`
         self._processors: list[Processor] = []
         self._outlets: Outlets | None = None
         self._metrics: Metrics | None = None
@@ -136,8 +136,7 @@ class Telemetry:
         ours = provider.make_provider(resource, variables)
         outlets.resource = dict(ours.resource.attributes)
         ours.add_span_processor(self._processors[0])
-        self._keep = provider.keeping(ours, self._processors[0])
-        self._source = provider.source(ours, shared=False)
+        self._source = provider.own_source(ours, self._processors[0])
         with guarded("telemetry:metrics"):
             outlets.add_metrics(resource, variables, again=self._again)
             self._metrics = outlets.metrics
@@ -157,7 +156,7 @@ class Telemetry:
         new_trace: bool = False,
         from_ns: int = 0,
         start_ns: int | None = None,
-    ) -> ActiveSpan | NoSpan:
+    ) -> ActiveSpan | Pending | NoSpan:
         """A span for a ``with`` block, below the current one, or with ``new_trace`` in a trace of its own.
 
         ``kind`` is one of the span kinds in `names`. A trace of its own is linked to the current span. With
@@ -170,7 +169,10 @@ class Telemetry:
         if self._metrics is not None:
             self._metrics.loops.note()
         make = self._spans.Make(source, name, attributes, kind)
-        span: ActiveSpan = self._spans.ActiveSpan(make, new_trace, self._control_flow, from_ns, start_ns)
+        if from_ns:
+            pending: Pending = self._spans.Pending(make, new_trace, self._control_flow, from_ns, start_ns)
+            return pending
+        span: ActiveSpan = self._spans.ActiveSpan(make, new_trace, self._control_flow)
         return span
 
     def record(
@@ -186,7 +188,7 @@ class Telemetry:
         if source is not None:
             with guarded("telemetry:record"):
                 make = self._spans.Make(source, name, attributes, kind)
-                self._spans.record(make, start_ns, end_ns, self._keep)
+                self._spans.start_span(make, start_ns=start_ns).end(end_ns)
 
     def measure(self, name: str, value: float, attributes: Mapping[str, Any] | None = None) -> None:
         """Add one value to a histogram of `instruments`, with the current span as its example.
@@ -263,7 +265,7 @@ class Telemetry:
         for processor in self._processors:
             processor.live = False
 
-    def _open_spans(self) -> list[Span]:
+    def _open_spans(self) -> list[Span | RecordingSpan]:
         return [span for processor in self._processors for span in processor.open()]
 
     def _end_open(self) -> None:

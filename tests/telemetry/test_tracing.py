@@ -16,7 +16,9 @@ import pytest
 
 from autoperf.telemetry import Telemetry, names
 from autoperf.telemetry.pipeline import Pipeline
+from autoperf.telemetry.recording import RecordingSpan
 from autoperf.telemetry.store.store import Store
+from autoperf.telemetry.variables import Variables
 from tests.telemetry_process import begin, run, stored
 
 
@@ -55,7 +57,7 @@ def test_nested_spans_reach_the_store_with_parents_and_attributes(
 
 
 @pytest.mark.parametrize("limit", ["128", "2"])
-def test_a_span_after_the_fact_is_as_the_sdk_makes_it(
+def test_a_span_of_ours_is_as_the_sdk_makes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
     monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", limit)
@@ -68,19 +70,18 @@ def test_a_span_after_the_fact_is_as_the_sdk_makes_it(
         names.ERROR_TYPE: "E",
         "o": object(),
     }
-    from autoperf.telemetry import spans
+    from autoperf.telemetry import provider
 
-    ours: Any = spans.record
+    assert telemetry._source is not None
+    sdk = provider.make_provider(provider.make_resource({}, Variables()), Variables())
+    sdk.add_span_processor(telemetry._processors[0])
+    by_the_sdk = provider.source(sdk, shared=False)
 
-    def by_the_sdk(make: Any, start_ns: int, end_ns: int, keep: Any) -> None:
-        ours(make, start_ns, end_ns, keep)
-        renamed = make._replace(name="by the SDK")
-        spans.start_span(renamed, start_ns=start_ns).end(end_ns)
-
-    with telemetry.span("a message", new_trace=True):
-        monkeypatch.setattr(spans, "record", by_the_sdk)
-        with telemetry.span("short", from_ns=10**12):
-            telemetry.record("ours", 10, 20, attributes, names.CLIENT)
+    with telemetry.span("a message", new_trace=True) as message, telemetry.span("short", from_ns=10**12):
+        assert type(message._span) is RecordingSpan  # type: ignore[union-attr]
+        telemetry.record("ours", 10, 20, attributes, names.CLIENT)
+        telemetry._source = by_the_sdk
+        telemetry.record("by the SDK", 10, 20, attributes, names.CLIENT)
     telemetry.shutdown()
     found = {span.pop("name"): span for span in stored(tmp_path)}
     assert len({found[name].pop("span_id") for name in ("ours", "by the SDK")}) == 2

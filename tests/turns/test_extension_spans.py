@@ -203,11 +203,11 @@ def test_failures_that_the_host_swallows_for_every_chunk_are_no_span_for_every_c
 def test_what_is_loaded_after_a_call_by_what_it_left_behind_is_not_kept(host: Host) -> None:
     async def step() -> None:
         with host.calling("prompts"):
-            lookup = host.probe.lookup.get()
+            lookup = host.probe.point.get()
             assert lookup is not None
             lookup.found([int])
         lookup.found([str])
-        assert lookup.classes == [int]
+        assert lookup._classes == [int]
 
     asyncio.run(host.monologue(step))
 

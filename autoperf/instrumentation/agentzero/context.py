@@ -15,8 +15,10 @@ from autoperf.instrumentation.agentzero.mcp.limits import Limits
 from autoperf.instrumentation.agentzero.tracing.background import Origin, end_with, left
 from autoperf.instrumentation.agentzero.tracing.content import Content
 from autoperf.instrumentation.agentzero.tracing.spans import NO_SPAN, Tracing
-from autoperf.instrumentation.agentzero.tracing.stream_stats import Caller, Stream
-from autoperf.instrumentation.agentzero.tracing.turn import NEVER_NS
+from autoperf.instrumentation.agentzero.tracing.stream_stats import Caller
+from autoperf.instrumentation.agentzero.tracing.stream_stats import Stream as Stream
+from autoperf.instrumentation.agentzero.tracing.turn import NEVER_NS as NEVER_NS
+from autoperf.instrumentation.agentzero.tracing.turn import SHORT_NS as SHORT_NS
 from autoperf.instrumentation.agentzero.tracing.turn import Turn as Turn
 from autoperf.memo.counters import Executions, Interventions, Lookups
 from autoperf.memo.memo import ENTRIES, Memo
@@ -37,30 +39,17 @@ class Step:
         self.own_seconds = 0.0
 
 
-class Lookup:
-    """What one extension call, in the context it runs in, found and had to read.
-
-    Tasks that an extension leaves behind may see it: once it is ``over`` it takes nothing any more.
-    """
-
-    __slots__ = ("__weakref__", "classes", "over", "reads")
-
-    def __init__(self) -> None:
-        self.classes: list[type] = []
-        self.over = False
-        self.reads = 0
-
-    def found(self, classes: list[type]) -> None:
-        """A loader has found ``classes`` on behalf of the call."""
-        if not self.over:
-            self.classes += classes
-
-
 class Point(Protocol):
-    """The extension call that goes on here."""
+    """The extension call that goes on here.
+
+    Tasks that an extension leaves behind may see it: once the call is over it takes nothing any more.
+    """
 
     def begins(self, extension: type) -> None:
         """An extension has been made, and is about to run."""
+
+    def found(self, classes: list[type], reads: int = 0) -> None:
+        """A loader has found ``classes`` on behalf of the call, and read ``reads`` files for it."""
 
 
 def restore(variable: ContextVar[Any] | WeakVar[Any], token: Token[Any]) -> None:
@@ -130,7 +119,6 @@ class Probe:
         self.stream: WeakVar[Stream] = WeakVar("autoperf_stream")
         self.point: WeakVar[Point] = WeakVar("autoperf_point")
         self.step: WeakVar[Step] = WeakVar("autoperf_step")
-        self.lookup: WeakVar[Lookup] = WeakVar("autoperf_lookup")
 
     def span(
         self,

@@ -17,7 +17,8 @@ from autoperf.telemetry.export.exporters import METRICS as METRICS
 from autoperf.telemetry.export.exporters import TRACES as TRACES
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import ReadableSpan
+    from autoperf.telemetry.provider import Finished
+
 
 _GRPC_ENDPOINT: Final = "http://localhost:4317"
 _HTTP_ENDPOINT: Final = "http://localhost:4318"
@@ -152,9 +153,9 @@ class Sender:
             where = f"no {self._signal} reach {self.target.endpoint}"
             self._report(f"{where} ({self.problem}){then}{kept}")
 
-    def deliver_spans(self, spans: Sequence[ReadableSpan]) -> bool:
+    def deliver_spans(self, spans: Sequence[Finished]) -> bool:
         """`deliver` those of ``spans`` that were sampled."""
-        sampled = [span for span in spans if span.context and span.context.trace_flags.sampled]
+        sampled = [_readable(span) for span in spans if span.context and span.context.trace_flags.sampled]
         return not sampled or self.deliver(sampled)
 
     def ready(self) -> bool:
@@ -166,6 +167,11 @@ class Sender:
         self._closed = True
         if not self._busy:
             self._hush.remove()
+
+
+def _readable(span: Finished) -> Any:
+    """As an exporter takes it; a span of our own is made one of the SDK's only here."""
+    return span.readable() if hasattr(span, "readable") else span
 
 
 class Calm:

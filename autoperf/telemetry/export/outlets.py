@@ -19,10 +19,10 @@ from autoperf.telemetry.store.store import SpanRow, Store
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import ReadableSpan, Span
 
     from autoperf.telemetry.export.otlp import Sender, Target
     from autoperf.telemetry.metrics.metrics import Metrics
+    from autoperf.telemetry.provider import Finished
     from autoperf.telemetry.variables import Variables
 
 # The share of the time at the end that is kept for the last record.
@@ -51,9 +51,9 @@ class Outlets:
         self._saved, self._saved_in = "", 0
         self._seen: tuple[Mapping[str, Any], Mapping[str, Any]] = {}, {}
         self.store = Store.open(directory, max_bytes=max_bytes, report=report)
-        self.open_spans: Callable[[], Iterable[Span]] = tuple
-        self._to_store: Pipeline[ReadableSpan] = Pipeline("store", self._deliver, tick=self.tick)
-        self._senders: list[tuple[Sender, Pipeline[ReadableSpan]]] = []
+        self.open_spans: Callable[[], Iterable[Finished]] = tuple
+        self._to_store: Pipeline[Finished] = Pipeline("store", self._deliver, tick=self.tick)
+        self._senders: list[tuple[Sender, Pipeline[Finished]]] = []
         self.on_tick: Callable[[], None] = _nothing
 
     def add_exporters(self, variables: Variables) -> None:
@@ -117,19 +117,19 @@ class Outlets:
         if self.metrics is not None:
             self.metrics.start()
 
-    def put(self, span: ReadableSpan) -> None:
+    def put(self, span: Finished) -> None:
         """Take a finished span."""
         self._to_store.put(span)
         for _, pipeline in self._senders:
             pipeline.put(span)
 
-    def keep(self, span: ReadableSpan) -> None:
+    def keep(self, span: Finished) -> None:
         """Take a finished span that the host's provider exports: into the store alone."""
         self._to_store.put(span)
 
     # -- on the store's thread
 
-    def _deliver(self, spans: list[ReadableSpan]) -> bool:
+    def _deliver(self, spans: list[Finished]) -> bool:
         from autoperf.telemetry.provider import row_of
 
         # With what they stand in, which may never end: no span is without its ancestors.
@@ -266,7 +266,7 @@ def _origin(target: Target) -> str:
         return target.endpoint
 
 
-def _pipeline(sender: Sender, variables: Variables) -> Pipeline[ReadableSpan]:
+def _pipeline(sender: Sender, variables: Variables) -> Pipeline[Finished]:
     # OpenTelemetry specification, batch span processor; its export timeout is the exporter's own here.
     return Pipeline(
         sender.target.kind,

@@ -23,7 +23,7 @@ from opentelemetry.sdk.metrics.view import (
 from opentelemetry.sdk.resources import Resource
 
 from autoperf.telemetry.metrics import instruments
-from autoperf.telemetry.provider import SCOPE
+from autoperf.telemetry.recording import SCOPE
 from autoperf.telemetry.variables import Variables
 
 Record = Callable[[float, dict[str, Any], Context | None], None]

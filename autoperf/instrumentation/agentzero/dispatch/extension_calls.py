@@ -138,9 +138,9 @@ def folder_classes(probe: Probe) -> Callable[[Call, Switch], Shortcut]:
             return path not in host["_cache"] and not os.path.exists(path)
 
         def note(classes: list[type]) -> list[type]:
-            lookup = probe.lookup.get()
-            if lookup is not None:
-                lookup.found(classes)
+            point = probe.point.get()
+            if point is not None:
+                point.found(classes)
             return classes
 
         def nothing(folder: str) -> Any:
@@ -165,10 +165,9 @@ def noting(probe: Probe, code: CodeCache, load: Call) -> Call:
     def load_classes_from_folder(call: Any, /, *args: Any, **kwargs: Any) -> list[type]:
         before = code.reads()
         classes: list[type] = load(call, *args, **kwargs)
-        lookup = probe.lookup.get()
-        if lookup is not None:
-            lookup.found(classes)
-            lookup.reads += code.reads() - before
+        point = probe.point.get()
+        if point is not None:
+            point.found(classes, code.reads() - before)
         return classes
 
     return load_classes_from_folder

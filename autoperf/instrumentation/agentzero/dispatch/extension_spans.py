@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import time
-from contextlib import AbstractContextManager
 from contextvars import Token
 from typing import Any, Final
 
 from autoperf.errors import class_name, fail_open, guarded
-from autoperf.instrumentation.agentzero.context import Lookup, Probe, is_intervention, restore
+from autoperf.instrumentation.agentzero.context import (
+    NEVER_NS,
+    SHORT_NS,
+    Probe,
+    Stream,
+    Turn,
+    is_intervention,
+    restore,
+)
 from autoperf.instrumentation.agentzero.tracing.background import Origin
 from autoperf.memo.counters import Execution
 from autoperf.telemetry import names
 
 # Called for every streamed chunk, or implicitly around single functions: counted, a span only when slow.
 _FREQUENT: Final = ("stream", "_functions", "tool_output_update")
-_SLOW_NS: Final = 1_000_000
+# What usually has a span: of a call, of one extension in it.
+_CALL_NS: Final = SHORT_NS
+_EXTENSION_NS: Final = 2 * SHORT_NS
 # The tasks that extensions of these points create outlive the step.
 _BACKGROUND: Final = frozenset(("monologue_start", "monologue_end", "message_loop_end", "process_chain_end"))
 _STEP_BEGINS: Final = "message_loop_start"
@@ -59,97 +68,116 @@ class Points:
             found = _Known(str(name), self._probe.points.of(name))
             if len(self._known) < _POINTS_KEPT:
                 self._known[name] = found
-        call = Call(self._probe, found, classes, unsure)
-        call.begin()
-        return call
+        return Call(self._probe, found, classes, unsure)
 
 
 class Looking:
     """One extension call of which nothing is to be known but whether its look-up had to read a file."""
 
-    __slots__ = ("_lookup", "_probe", "_token")
+    __slots__ = ("__weakref__", "_over", "_probe", "_reads", "_token")
 
     def __init__(self, probe: Probe) -> None:
         self._probe = probe
-        self._lookup = Lookup()
-        self._token = probe.lookup.set(self._lookup)
+        self._over = False
+        self._reads = 0
+        self._token = probe.point.set(self)
+
+    def begins(self, extension: type) -> None:
+        """Nobody asks for its extensions."""
+
+    def found(self, classes: list[type], reads: int = 0) -> None:  # noqa: ARG002 - see `Point`
+        """A loader has read ``reads`` files on behalf of this call."""
+        if not self._over:
+            self._reads += reads
 
     def end(self, _error: BaseException | None) -> None:
         """The call is over."""
-        restore(self._probe.lookup, self._token)
-        self._lookup.over = True
-        self._probe.extension_lookups.count(hit=not self._lookup.reads)
+        restore(self._probe.point, self._token)
+        self._over = True
+        self._probe.extension_lookups.count(hit=not self._reads)
 
 
 class Call:
-    """One extension call that may run something; there is one for every streamed chunk."""
+    """One extension call that may run something; there is one for every streamed chunk.
+
+    Tasks that an extension leaves behind may see it: once it is over it takes nothing any more.
+    """
 
     _extension: type | None = None
-    _lookup: Lookup | None = None
-    _lookup_token: Token[Any] | None = None
-    _open: AbstractContextManager[Any] | None = None
-    _open_extension: AbstractContextManager[Any] | None = None
+    _open: Any = None
+    _open_extension: Any = None
     _origin: Origin | None = None
     _origin_token: Token[Any] | None = None
-    _least_ns = _least_of_one_ns = 0
+    _over = False
     _ran = 0
+    _reads = 0
     _since = 0.0
     _spent: list[tuple[str, float]] | None = None
 
     def __init__(self, probe: Probe, point: _Known, classes: list[type] | None, unsure: bool) -> None:
-        self._probe = probe
-        self._point = point
-        self._classes = classes
-        self._unsure = unsure
-
-    def begin(self) -> None:
-        """The host makes the call."""
-        probe, point = self._probe, self._point
+        self._probe, self._point, self._unsure = probe, point, unsure
+        self._looks_up = classes is None
+        self._classes = classes or []
         probe.arrive()
-        if self._classes is None:
-            self._lookup = Lookup()
-            self._lookup_token = probe.lookup.set(self._lookup)
         if point.edge and point.name == _STEP_BEGINS:
-            with guarded("steps"):
-                turn = probe.turn.get()
-                if turn is not None:
-                    turn.begin_step(probe.span)
-                    probe.underway.step(turn.work, turn.steps)
-        self._point_token = probe.point.set(self)
+            self._begin_step()
+        self._turn: Turn | None = probe.turn.get()
+        self._stream: Stream | None = probe.stream.get()
+        # Of each extension: nobody asks for its time at a frequent point that is called beside a stream.
+        self._tells = not point.frequent or self._stream is not None
+        self._token = probe.point.set(self)
         if point.background:
             # Also for extensions that do not call the constructor by which we know them.
             self._origin_token = self._sets_going(point.name)
-        if not point.frequent and (self._classes is None or self._classes):
-            with guarded("extension calls"):
-                self._least_ns = probe.threshold(_SLOW_NS)
-                opened = probe.span(point.label, point.attributes, from_ns=self._least_ns)
-                opened.__enter__()
-                self._open = opened
+        if not point.frequent and (self._looks_up or classes):
+            self._open = self._opened(point.label, point.attributes, _CALL_NS)
         self._started = _clock()
+
+    def _begin_step(self) -> None:
+        with guarded("steps"):
+            probe = self._probe
+            turn = probe.turn.get()
+            if turn is not None:
+                turn.begin_step(probe.span)
+                probe.underway.step(turn.work, turn.steps)
+
+    def _opened(self, label: str, attributes: dict[str, Any], usual_ns: int) -> Any:
+        if self._probe.detail == "turn":
+            return None
+        try:
+            least_ns = NEVER_NS if self._turn is None else usual_ns
+            opened = self._probe.span(label, attributes, from_ns=least_ns)
+            opened.__enter__()
+            return opened
+        except Exception as ours:
+            fail_open("extension calls", ours)
+            return None
+
+    def found(self, classes: list[type], reads: int = 0) -> None:
+        """A loader has found ``classes`` on behalf of this call, and read ``reads`` files."""
+        if self._looks_up and not self._over:
+            self._classes = self._classes + classes
+            self._reads += reads
 
     def begins(self, extension: type) -> None:
         """An extension of this call has been made and is about to run: what ran until now has ended."""
-        known = self._classes if self._lookup is None else self._lookup.classes
+        known = self._classes
         if known and not self._unsure and extension not in known:
             return  # made by one of them, for itself
+        self._ran += 1
+        if not self._tells:
+            return
         now = _clock()
         if self._extension is not None:
             self._extension_ended(now, None)
         self._extension, self._since = extension, now
-        self._ran += 1
-        if self._point.background:
+        point = self._point
+        if point.background:
             self._sets_going(extension.__name__)
         if self._open is not None:
-            self._open_one(extension)
-
-    def _open_one(self, extension: type) -> None:
-        with guarded("extension calls"):
             label = f"{names.EXTENSION} {extension.__name__}"
-            attributes = {**self._point.attributes, names.EXTENSION_CLASS: extension.__name__}
-            self._least_of_one_ns = self._probe.threshold(2 * _SLOW_NS)
-            opened = self._probe.span(label, attributes, from_ns=self._least_of_one_ns)
-            opened.__enter__()
-            self._open_extension = opened
+            attributes = {names.EXTENSION_POINT: point.name, names.EXTENSION_CLASS: extension.__name__}
+            self._open_extension = self._opened(label, attributes, _EXTENSION_NS)
 
     def _sets_going(self, what: str) -> Token[Any]:
         if self._origin is not None:
@@ -158,66 +186,72 @@ class Call:
         return self._probe.origin.set(self._origin)
 
     def _extension_ended(self, now: float, error: BaseException | None) -> None:
-        if self._extension is None:
-            return
-        seconds = now - self._since
-        if self._spent is None:
-            self._spent = []
-        self._spent.append((self._extension.__name__, seconds))
+        extension, seconds = self._extension, now - self._since
+        self._extension = None
+        if self._stream is not None and extension is not None:
+            if self._spent is None:
+                self._spent = []
+            self._spent.append((extension.__name__, seconds))
         opened, self._open_extension = self._open_extension, None
         if opened is not None:
-            opened.__exit__(type(error) if error else None, error, None)
-            if seconds * 1e9 >= self._least_of_one_ns:
-                self._spend("", seconds, self._least_of_one_ns)
-        self._extension = None
+            self._close(opened, seconds, _EXTENSION_NS, error)
+
+    def _close(self, opened: Any, seconds: float, usual_ns: int, error: BaseException | None) -> bool:
+        """End the span of what took ``seconds``; whether that was long enough for one."""
+        turn, long = self._turn, False
+        if turn is not None and seconds * 1e9 >= SHORT_NS and self._probe.detail != "all":
+            least_ns = turn.threshold(usual_ns)
+            long = seconds * 1e9 >= least_ns
+            opened.least_ns = 0 if long else NEVER_NS
+        opened.__exit__(None if error is None else type(error), error, None)
+        if long and turn is not None:
+            turn.spend()
+        return long
 
     def end(self, error: BaseException | None) -> None:
         """The call has returned, or raised ``error``."""
         now = _clock()
+        probe, point = self._probe, self._point
         seconds = now - self._started
-        probe, point, lookup = self._probe, self._point, self._lookup
-        if lookup is not None and self._lookup_token is not None:
-            restore(probe.lookup, self._lookup_token)
+        restore(probe.point, self._token)
+        self._over = True
         try:
             if self._extension is not None:
                 self._extension_ended(now, error)
             if self._open is not None:
-                self._open.__exit__(None if error is None else type(error), error, None)
-                self._spend(point.label, seconds, self._least_ns)
+                self._end_span(seconds, error)
             self._count(seconds, error)
-            self._open = None
-            if lookup is not None:
-                lookup.over = True
-            if self._spent is not None:
-                stream = probe.stream.get()
-                if stream is not None:
-                    stream.note(point.name, self._spent)
+            if self._spent is not None and self._stream is not None:
+                self._stream.note(point.name, self._spent)
         except Exception as ours:
             fail_open("extension calls", ours)
         if self._origin is not None and self._origin_token is not None:
             self._origin.over = True
             restore(probe.origin, self._origin_token)
-        restore(probe.point, self._point_token)
         if point.edge and point.name == _STEP_ENDS:
             with guarded("steps"):
                 turn = probe.turn.get()
                 if turn is not None:
                     turn.end_step()
 
+    def _end_span(self, seconds: float, error: BaseException | None) -> None:
+        opened, self._open = self._open, None
+        long = self._close(opened, seconds, _CALL_NS, error)
+        if not long and self._ran and self._turn is not None and self._probe.detail != "all":
+            self._turn.add_up(self._point.label, int(seconds * 1e9))
+
     def _count(self, seconds: float, error: BaseException | None) -> None:
-        lookup, execution = self._lookup, self._point.execution
-        lookups = self._probe.extension_lookups
-        if lookup is None or not lookup.reads:
-            lookups.hits += 1
-        else:
+        execution, lookups = self._point.execution, self._probe.extension_lookups
+        if self._reads:
             lookups.misses += 1
+        else:
+            lookups.hits += 1
         failed = error is not None and isinstance(error, Exception) and not is_intervention(error)
-        execution.errors += failed
         # Without an answer from the host's cache, nor a loader at work, something may still have run.
-        found = self._ran or (self._classes if lookup is None else lookup.classes)
-        if failed or found or self._unsure:
+        if failed or self._ran or self._classes or self._unsure:
+            execution.errors += failed
             execution.series.add(seconds)
-            if self._point.frequent and (failed or seconds * 1e9 >= _SLOW_NS):
+            if self._point.frequent and (failed or seconds * 1e9 >= SHORT_NS):
                 self._record(int(seconds * 1e9), error if failed else None)
 
     def _record(self, length_ns: int, error: BaseException | None) -> None:
@@ -235,12 +269,3 @@ class Call:
             attributes = {**attributes, names.ERROR_TYPE: class_name(error)}
         now = time.time_ns()
         probe.record(label, now - length_ns, now, attributes)
-
-    def _spend(self, label: str, seconds: float, least_ns: int) -> None:
-        turn = self._probe.turn.get()
-        if turn is None or self._probe.detail == "all":
-            return
-        if seconds * 1e9 >= least_ns:
-            turn.spend()
-        elif self._ran:
-            turn.add_up(label, int(seconds * 1e9))

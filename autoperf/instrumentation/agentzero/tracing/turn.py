@@ -15,7 +15,7 @@ from autoperf.telemetry import names
 _SHARE: Final = 20
 # Beyond that share what took this long has a span all the same, and no message is so short that less has one.
 _LONG_NS: Final = 50_000_000
-_SHORT_NS: Final = 1_000_000
+SHORT_NS: Final = 1_000_000
 _NAMES_KEPT: Final = 50
 NEVER_NS: Final = 1 << 62
 _clock: Final = time.perf_counter
@@ -82,7 +82,7 @@ class Turn:
 
     def least_ns(self) -> int:
         """What always has a span: 50 ms, or 1 % of the message so far (1 % of all of it is no less)."""
-        return min(_LONG_NS, max(_SHORT_NS, int((_clock() - self._begun) * 1e7)))
+        return min(_LONG_NS, max(SHORT_NS, int((_clock() - self._begun) * 1e7)))
 
     def threshold(self, usual_ns: int) -> int:
         """How long a short piece of work that begins now has to take to become a span."""

@@ -184,4 +184,4 @@ def test_without_spans_a_call_that_had_to_read_a_file_is_a_miss():
         asyncio.run(wrapped("the_point", error=ValueError("theirs")))
     row = probe.extension_lookups.as_row()
     assert (row["lookups"], row["hits"], row["misses"]) == (4, 3, 1)
-    assert probe.lookup.get() is None
+    assert probe.point.get() is None
