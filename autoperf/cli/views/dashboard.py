@@ -22,6 +22,7 @@ _TOOLS: Final = 8
 _STALLS: Final = 6
 _CHATS: Final = 12
 _LASTING: Final = 3
+_TROUBLES: Final = 3
 # That a stall is over is recorded about as late as this; until then it is not said to go on.
 _RECORDED_S: Final = 1.5
 _KIND: Final = {"tool": "tool ", "model": "model ", "prompt": "prompt", "message": "message"}
@@ -74,10 +75,14 @@ def _heading(view: View, width: int) -> list[str]:
     )
     room = width - columns(clock) - 2
     lines = [f"{fitted(_first_fitting(titles, room).rstrip(), room)}  {clock}"]
-    if ending.trouble:
-        lines.append(f"! {ending.trouble}")
+    wrong = [*view.process.problems, *view.process.notes]
+    # That it hangs, or is gone, is what matters first.
+    wrong.sort(key=lambda text: text != ending.trouble)
     if view.process.patches.losses:
-        lines.append(f"! {view.process.patches.text}")
+        wrong.insert(int(bool(ending.trouble)), view.process.patches.text)
+    lines += [f"! {text}" for text in wrong[:_TROUBLES]]
+    if len(wrong) > _TROUBLES:
+        lines.append(f"! and {len(wrong) - _TROUBLES} more: see autoperf status")
     seen = float(row.get("updated") or 0)
     if ending.running:
         seen = max(seen, now - _RECORDED_S)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from autoperf.errors.wording import count, is_number, printable
+from autoperf.process.features import way_out
 
 
 def drops(record: Mapping[str, Any]) -> list[str]:
@@ -14,7 +15,9 @@ def drops(record: Mapping[str, Any]) -> list[str]:
     metrics = telemetry.get("metrics") or {}
     found = [f"{count(telemetry['dropped'])} spans reached no store"] if _some(telemetry, "dropped") else []
     problem = (telemetry.get("store") or {}).get("problem")
-    found += [f"the local store cannot be written: {printable(str(problem))}"] if problem else []
+    if problem:
+        out = f"to leave it out: {way_out('trace')}"
+        found.append(f"the local store cannot be written: {printable(str(problem))}; {out}")
     for what, of in (("spans", telemetry), ("metrics", metrics)):
         found += _exporters(what, of)
     if _some(metrics, "dropped"):

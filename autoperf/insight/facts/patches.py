@@ -18,16 +18,18 @@ Row = Mapping[str, Any]
 # There, but other code than is known; ours failed. The host's own code runs in its place.
 LOST: Final = frozenset({"unrecognised", "failed"})
 _UNWANTED: Final = frozenset({"off", "absent"})
+# They do most of their work without a patch: samples and stalls.
+_BESIDE_PATCHES: Final = frozenset({"monitor"})
 # Of a feature; absent: this version of the host has nothing that it is for.
 STATES: Final = ("on", "partly off", "off", "absent", "off by option")
 # CPU time, bare beside autoperf, v0.9.8 to v2.6: README, "Single seams"; docs/measurements.md, "Parts".
 COSTS: Final = {
-    "tools": "tool classes are executed again at each use: get_tool takes 7 to 47 times as long",
-    "extensions": "extension calls look all up again: one without extensions takes 3 to 14 times as long",
-    "interventions": "an idle check for interventions takes 11 times as long from v0.9.9 on",
+    "tools": "tool classes are executed again at each use: get_tool takes 6 to 34 times as long",
+    "extensions": "extension calls look all up again: one without extensions takes 4 to 13 times as long",
+    "interventions": "an idle check for interventions takes 13 times as long from v0.9.9 on",
     "streaming": "each chunk parses the whole reply again: 350 to 400 times the work at 64 KB",
-    "prompts": "prompt files are read again for each prompt: a main prompt takes 3 to 6 times as long",
-    "paths": "an agent's folders are worked out at each call: get_paths takes 16 to 125 times as long",
+    "prompts": "prompt files are read again for each prompt: a main prompt takes 3 to 4 times as long",
+    "paths": "an agent's folders are worked out at each call: get_paths takes 16 to 149 times as long",
     "client": "the model's client takes 5 to 10 times as long for each chunk",
     "mcp-keep": "each MCP call opens a session: it takes 74 to 112 times as long",
     "mcp-standby": "each MCP call starts its server: it takes 47 to 71 times as long",
@@ -149,7 +151,10 @@ def patches(record: Mapping[str, Any]) -> Patches:
     """Of the process of ``record``: rows that nobody waits for are in no count."""
     rows = record.get("patches") or []
     problems = tuple(
-        printable(f"{row.get('target')} is inert: {row.get('reason') or 'no reason recorded'}")
+        printable(
+            f"{row.get('target')} is inert: {row.get('reason') or 'no reason recorded'}; "
+            f"to leave it out: {way_out(str(row.get('feature')))}"
+        )
         for row in rows
         if row.get("state") == "inert"
     )
@@ -189,10 +194,11 @@ def _feature(name: str, rows: list[Row]) -> Feature:
         for row in rows
         if row.get("state") in LOST
     )
+    whole = name not in _BESIDE_PATCHES
     if lost:
-        return Feature(name, "off" if len(lost) == sum(map(_wanted, rows)) else "partly off", lost)
+        return Feature(name, "off" if whole and len(lost) == sum(map(_wanted, rows)) else "partly off", lost)
     states = {str(row.get("state")) for row in rows}
-    if states and states <= _UNWANTED:
+    if whole and states and states <= _UNWANTED:
         off = next((str(row.get("reason")) for row in rows if row.get("state") == "off"), "")
         return Feature(name, "off", reason=off) if off else Feature(name, "absent")
     return Feature(name, "on")

@@ -162,10 +162,11 @@ def _failures(subject: Subject) -> Iterator[str]:
         for one in record["failures"]:
             # Of the reason only the class: with AUTOPERF_DEBUG it may quote the host's data.
             error = one.get("error") or str(one.get("reason")).partition(":")[0]
-            text = f": {one['text']}" if one.get("text") else ""
+            # Last, for it ends at the first path outside the host's.
+            text = f"; {one['text']}" if one.get("text") else ""
             seam = str(one.get("seam"))
             out = one.get("way_out") or way_out(of_seam(seam))
-            yield f"{seam}: {error}{text}, {one.get('count')} times; to leave it out: {out}"
+            yield f"{seam}: {error}, {one.get('count')} times; to leave it out: {out}{text}"
             yield from (f"{_DEEPER}{frame}" for frame in one.get("frames") or ())
 
 

@@ -154,7 +154,8 @@ def test_what_was_never_heard_of(
             assert f"as process {told.prepared.pid}, never reported: it ended before its first" in line
     if name == "no store":
         assert told.prepared.live is not None
-        assert "cannot be written" in str(told.prepared.live["facts"]["drops"])
+        drop = next(one for one in told.prepared.live["facts"]["drops"] if "local store cannot be" in one)
+        assert drop.endswith("; to leave it out: AUTOPERF_FEATURES=-trace or AUTOPERF_DISABLED=1")
 
 
 def test_a_program_that_was_replaced_in_its_process_ended(everything: dict[str, Told]) -> None:
@@ -180,6 +181,15 @@ def test_patches(name: str, everything: dict[str, Told]) -> None:
         assert told.prepared.live["facts"]["patches"] == told.facts["patches"]
         applied, wanted = told.facts["patches"]["applied"], told.facts["patches"]["wanted"]
         assert f"{applied} of {wanted} patches" in told.prepared.stderr, "the start line"
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_a_monitor_at_work_is_on(name: str, everything: dict[str, Told]) -> None:
+    told = everything[name]
+    works = "monitor" in (told.process.record.get("features") or ())
+    assert told.facts["patches"]["features"]["monitor"] == ("on" if works else "off by option")
+    if name in prepared_processes.REAL and told.process.record.get("ended"):
+        assert bool((told.process.record.get("monitor") or {}).get("sample")) == works
 
 
 @pytest.mark.parametrize("name", RECORDED)
@@ -289,10 +299,10 @@ def test_messages_calls_and_tokens(name: str, everything: dict[str, Told]) -> No
 @pytest.mark.parametrize("name", RECORDED)
 def test_drops_failures_and_problems(name: str, everything: dict[str, Told]) -> None:
     told = everything[name]
-    readers = [reader for reader in told.texts if reader in ("status", "doctor", "report", "page")]
+    readers = [reader for reader in told.texts if reader in ("status", "doctor", "report", "page", "top")]
     for sentence in (*told.process.problems, *told.process.notes):
         for reader in readers:
-            shown = flat(sentence)[: 150 if reader == "page" else None]  # a page cuts long texts
+            shown = flat(sentence)[: 150 if reader in ("page", "top") else None]  # they cut long texts
             assert shown in told.texts[reader], reader
     for sentence in told.process.notes:
         assert flat(sentence)[:100] in told.texts["tool"]

@@ -169,7 +169,8 @@ def test_of_records_of_an_older_version(tmp_path: Path) -> None:
     assert section(text, "Failures") == [
         "* process that began 2023-11-14 22:13:20 UTC, autoperf 0.0.9",
         "* yaml: ValueError, 3 times; to leave it out: AUTOPERF_FEATURES=-settings or AUTOPERF_DISABLED=1",
-        "* telemetry:store: StateDirectoryError: {path}...",
+        "* telemetry:store: StateDirectoryError, 1 times; to leave it out: "
+        "AUTOPERF_FEATURES=-trace or AUTOPERF_DISABLED=1; {path}...",
     ]
     options = section(text, "Options")
     assert "* AUTOPERF_DETAIL=step (default)" in options

@@ -110,6 +110,8 @@ class _Execution:
             opened.callback(restore, probe.step, probe.step.set(None))
             self._span = opened.enter_context(self._opened())
             self._ends = opened.pop_all()
+        # The time of the tool begins with that of its span: what opening one takes is ours.
+        self._started = time.perf_counter()
 
     def returned(self, response: Any) -> None:
         """It is over; ``response`` tells how."""

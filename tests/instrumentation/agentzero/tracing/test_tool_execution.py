@@ -72,6 +72,23 @@ def test_it_runs_once_with_what_it_was_given(probe, tracing):
     assert expected.items() <= span[1].items()
 
 
+def test_what_opening_its_span_takes_is_not_the_tools_time(probe, monkeypatch):
+    now = [1.0]
+    clock = SimpleNamespace(perf_counter=lambda: now[0])
+    monkeypatch.setattr("autoperf.instrumentation.agentzero.tracing.tool_execution.time", clock)
+    opened = probe.span
+
+    def slowly(*args: Any) -> Any:
+        now[0] += 5.0
+        return opened(*args)
+
+    monkeypatch.setattr(probe, "span", slowly)
+    tool = Tool()
+    watch(probe, tool, "echo", kind="function")
+    asyncio.run(tool.execute())
+    assert probe.tools.as_rows()[0]["total_ms"] == 0.0
+
+
 def test_an_agent_that_cannot_be_asked_stops_no_tool(tracing, monkeypatch):
     class Agent:
         @property
