@@ -79,8 +79,8 @@ def layers(milliseconds: float, provider: float = 0.2, stream: float = 0.4) -> d
     seconds = milliseconds / 1e3
     return {
         names.PROVIDER_SECONDS: provider * seconds,
-        names.CALLBACK_SECONDS: stream * seconds,
-        names.CALLBACK_CPU: 0.9 * stream * seconds,
+        names.FRAMEWORK_SECONDS: stream * seconds,
+        names.FRAMEWORK_CPU: 0.9 * stream * seconds,
         names.CLIENT_SECONDS: 0.3 * seconds,
         names.CLIENT_CPU: 0.25 * seconds,
     }

@@ -124,17 +124,28 @@ MODEL_ROLE: Final = "autoperf.model.role"  # chat or utility: what the host call
 MCP_SERVER: Final = "autoperf.mcp.server"  # the server's name in the host's settings
 MEMORY_RESULTS: Final = "autoperf.memory.results"  # how many memories were found
 MODEL_REQUESTS: Final = "autoperf.model.requests"  # sent until one was answered; only when more than one
-# On a chat span: where its time went, in seconds by the clock (the others are the thread's CPU seconds).
+# Where the time of a chat span went, in seconds by the clock (the others are the thread's CPU seconds); on a
+# root the sums over its model calls.
 PROVIDER_SECONDS: Final = "autoperf.model.provider.seconds"  # waited for the provider while nothing ran
+FRAMEWORK_SECONDS: Final = "autoperf.model.framework.seconds"  # the host's callbacks, and around its requests
+FRAMEWORK_CPU: Final = "autoperf.model.framework.cpu_seconds"
+PAUSED_SECONDS: Final = "autoperf.model.paused.seconds"  # suspended around its requests: rate limits, tries
 CLIENT_SECONDS: Final = "autoperf.model.client.seconds"  # litellm, openai, sockets, TLS
 CLIENT_CPU: Final = "autoperf.model.client.cpu_seconds"
-# On the root of an exported trace, beside the sums of these: what neither a span nor a measurement covers.
+LAYERS_OF_A_CALL: Final = (
+    PROVIDER_SECONDS,
+    FRAMEWORK_SECONDS,
+    FRAMEWORK_CPU,
+    PAUSED_SECONDS,
+    CLIENT_SECONDS,
+    CLIENT_CPU,
+)
+# On the root of an exported trace: what neither a span nor a measurement covers.
 UNEXPLAINED_SECONDS: Final = "autoperf.unexplained.seconds"
 # On a chat span: how the answer came in, and what the framework did between its chunks.
 CHUNKS: Final = "autoperf.stream.chunks"
 TOKENS_PER_SECOND: Final = "autoperf.stream.tokens_per_second"  # the provider's count, first to last chunk
 CALLBACK_SECONDS: Final = "autoperf.stream.callback.seconds"  # in all callbacks together
-CALLBACK_CPU: Final = "autoperf.stream.callback.cpu_seconds"
 # What took most of them: the extension, in its point, and the host's callback.
 CALLBACK_EXTENSION: Final = "autoperf.stream.callback.extension"
 CALLBACK_POINT: Final = "autoperf.stream.callback.extension_point"

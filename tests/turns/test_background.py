@@ -62,6 +62,30 @@ def test_a_task_an_extension_leaves_behind_is_a_trace_of_its_own_linked_to_the_t
     assert spans[root]["end_ns"] >= spans["second"]["end_ns"]
 
 
+def test_its_root_has_the_sums_of_its_own_model_calls(host: Host, told: Any, tmp_path: Path) -> None:
+    tasks: list[Any] = []
+
+    async def compress() -> None:
+        await asyncio.sleep(0)
+        with host.span("chat m"):
+            host.probe.turn.get().called({names.CLIENT_SECONDS: 2.0})  # type: ignore[union-attr]
+
+    async def execute(self: Any) -> None:
+        tasks.append(asyncio.ensure_future(compress()))
+
+    host.extend("message_loop_end", "OrganizeHistory", execute)
+
+    async def both() -> None:
+        await host.monologue(nothing)
+        await asyncio.gather(*tasks)
+
+    asyncio.run(both())
+    told()
+    found = {s["name"]: s["attributes"].get(names.CLIENT_SECONDS) for s in stored(tmp_path)}
+    assert found["background OrganizeHistory"] == 2.0
+    assert found["invoke_agent A0"] is None
+
+
 def test_so_is_one_in_another_threads_loop(host: Host, told: Any) -> None:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)

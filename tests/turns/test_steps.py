@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -36,6 +37,44 @@ def test_each_step_is_a_span_that_holds_what_happens_in_it(host: Host, told: Any
     assert [s["attributes"][names.STEP_NUMBER] for s in steps] == [0, 1, 2]
     assert all(s["attributes"][names.CONVERSATION_ID] == "chat-1" for s in steps)
     assert all(a["end_ns"] <= b["start_ns"] for a, b in itertools.pairwise(steps))
+
+
+def test_a_message_has_the_sums_of_its_model_calls_and_of_its_subordinates(
+    host: Host, told: Any, tmp_path: Path
+) -> None:
+    def called(seconds: float) -> None:
+        host.probe.turn.get().called(  # type: ignore[union-attr]
+            {names.PROVIDER_SECONDS: seconds, names.CLIENT_CPU: 2 * seconds, names.CHUNKS: 3}
+        )
+
+    async def below() -> None:
+        called(0.5)
+
+    async def step() -> None:
+        called(1.0)
+        await host.monologue(below, name="A1")
+
+    async def chain(agent: Any) -> Any:
+        return await host.monologue(step, step)
+
+    agent = SimpleNamespace(agent_name="A0", context=SimpleNamespace(id="chat-1"))
+    asyncio.run(turns.message(host.probe)(chain, None, (agent,), {}))
+    asyncio.run(host.monologue(below))
+    told()
+    sums = {
+        span["name"]: {
+            key: span["attributes"][key] for key in names.LAYERS_OF_A_CALL if key in span["attributes"]
+        }
+        for span in stored(tmp_path)
+        if span["parent_id"] is None
+    }
+    assert sums == {
+        names.MESSAGE: {names.PROVIDER_SECONDS: 3.0, names.CLIENT_CPU: 6.0},
+        "invoke_agent A0": {names.PROVIDER_SECONDS: 0.5, names.CLIENT_CPU: 1.0},
+    }, "also a monologue without a message is a root"
+    assert not any(
+        names.PROVIDER_SECONDS in s["attributes"] for s in stored(tmp_path) if s["parent_id"] is not None
+    )
 
 
 def test_a_monologue_stopped_in_mid_step_ends_the_step(host: Host, told: Any, tmp_path: Path) -> None:

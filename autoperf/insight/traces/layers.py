@@ -13,6 +13,7 @@ from autoperf.telemetry.store.tables import SpanRow
 PROVIDER: Final = "provider"
 STREAM: Final = "stream"
 CLIENT: Final = "client"
+PAUSED: Final = "retry"
 UNEXPLAINED: Final = "unexplained"
 # In the order in which people read them.
 LAYERS: Final = {
@@ -23,7 +24,7 @@ LAYERS: Final = {
     "prompt": "prompt",
     "extensions": "extensions",
     "waiting": "waiting for the user",
-    "retry": "waiting to try again",
+    PAUSED: "waiting for a rate limit, or to try again",
     UNEXPLAINED: "unexplained",
 }
 _LAYER_OF: Final = {
@@ -40,21 +41,22 @@ _LAYER_OF: Final = {
     names.EXTENSIONS: "extensions",
     names.EXTENSION: "extensions",
     names.INTERVENTION: "waiting",
-    names.RETRY: "retry",
+    names.RETRY: PAUSED,
 }
 # What a model call consists of: seconds of its span, by the clock and of CPU time where that is measured.
 OF_A_CALL: Final = {
     PROVIDER: names.PROVIDER_SECONDS,
-    STREAM: names.CALLBACK_SECONDS,
+    STREAM: names.FRAMEWORK_SECONDS,
     CLIENT: names.CLIENT_SECONDS,
+    PAUSED: names.PAUSED_SECONDS,
 }
-_CPU: Final = {STREAM: names.CALLBACK_CPU, CLIENT: names.CLIENT_CPU}
+_CPU: Final = {STREAM: names.FRAMEWORK_CPU, CLIENT: names.CLIENT_CPU}
 EXPLANATION: Final = (
     "Wall-clock time: each moment counts for the innermost work that was going on, and work that ran side by "
     "side shares the moment equally, so the parts add up to the whole. A model call is waiting for the "
-    "provider while nothing runs, framework on the stream inside the host's callbacks, and model client "
-    "(litellm, openai, sockets, TLS) for the rest from the request on. Extensions that build the prompt "
-    "count as prompt. Unexplained is what no span and no measurement covers."
+    "provider while nothing runs, framework on the stream inside the host's callbacks and around its "
+    "requests, and model client (litellm, openai, sockets, TLS) for the rest from the request on. Extensions "
+    "that build the prompt count as prompt. Unexplained is what no span and no measurement covers."
 )
 
 Parts = dict[str, float]
@@ -118,7 +120,7 @@ def parts_of(tree: Tree) -> dict[str, Parts]:
 def _of_call(node: Node, own_ns: float) -> Parts:
     parts = {layer: seconds * 1e9 for layer, seconds in call_seconds(node.row.attributes).items()}
     if STREAM in parts:
-        # Spans below were made inside the callbacks, whose seconds leave pauses out.
+        # Spans below were made by the host's own code, whose seconds leave a user's pauses out.
         inside = sum(one.duration_ns for one in node.children if operation(one.name) != names.INTERVENTION)
         parts[STREAM] = max(0.0, parts[STREAM] - inside)
     claimed = sum(parts.values())
@@ -155,6 +157,8 @@ def cpu_by_layer(tree: Tree) -> Parts:
     """CPU seconds of the agent's thread by layer: of the layers where they are measured."""
     sums: Parts = {}
     for node in tree.spans():
+        if operation(node.name) != names.CHAT:
+            continue  # a root has the sums
         for layer, seconds in _numbers(node.row.attributes, _CPU).items():
             sums[layer] = sums.get(layer, 0.0) + seconds
     return sums

@@ -182,7 +182,8 @@ class Probe:
                 return
             origin, task = found
             turn = origin.turn
-            self.turn.set(turn.beside() if turn is not None else None)
+            beside = turn.beside() if turn is not None else None
+            self.turn.set(beside)
             # The task took a copy of these along; they go on being the turn's alone.
             for variable in (self.caller, self.stream, self.step, self.point):
                 variable.set(None)
@@ -192,7 +193,7 @@ class Probe:
                 origin.label, attributes, new_trace=True, from_ns=NEVER_NS, start_ns=start_ns
             )
             root.__enter__()
-            end_with(task, root)
+            end_with(task, root, beside)
 
     def memo(self, name: str) -> Lookups:
         """The counter of a memo of ours: a hit or miss for every question, shown by ``status``."""

@@ -14,8 +14,8 @@ from tests.trace_rows import Trace, layers, turn
 
 MEASURED = {
     names.PROVIDER_SECONDS: 0.5,
-    names.CALLBACK_SECONDS: 3.0,
-    names.CALLBACK_CPU: 2.8,
+    names.FRAMEWORK_SECONDS: 3.0,
+    names.FRAMEWORK_CPU: 2.8,
     names.CLIENT_SECONDS: 1.5,
     names.CLIENT_CPU: 1.4,
 }
@@ -34,6 +34,21 @@ def test_a_model_call_divides_into_what_it_measured_and_the_rest_is_unexplained(
         {"provider": 0.5, "stream": 3.0, "client": 1.5, "unexplained": 1.0}
     )
     assert cpu_by_layer(tree) == pytest.approx({"stream": 2.8, "client": 1.4})
+
+
+def test_the_sums_on_a_root_count_for_no_second_time() -> None:
+    trace, _ = called(MEASURED)
+    trace.rows[0] = trace.rows[0]._replace(attributes=dict(MEASURED))
+    tree = build(trace.rows)
+    assert cpu_by_layer(tree) == pytest.approx({"stream": 2.8, "client": 1.4})
+    assert seconds_by_layer(tree)["unexplained"] == pytest.approx(1.0)
+
+
+def test_a_wait_for_a_rate_limit_is_told_apart_from_the_provider() -> None:
+    trace, _ = called(MEASURED | {names.PAUSED_SECONDS: 0.4})
+    assert seconds_by_layer(build(trace.rows)) == pytest.approx(
+        {"provider": 0.5, "stream": 3.0, "client": 1.5, "retry": 0.4, "unexplained": 0.6}
+    )
 
 
 def test_what_measured_nothing_is_unexplained_and_no_waiting_for_a_model() -> None:
@@ -120,8 +135,9 @@ def test_an_exported_root_says_what_is_unexplained_and_what_its_model_calls_were
     root, chat = with_sums(trace.rows)
     assert root.attributes == {
         names.PROVIDER_SECONDS: 0.5,
-        names.CALLBACK_SECONDS: 3.0,
+        names.FRAMEWORK_SECONDS: 3.0,
         names.CLIENT_SECONDS: 1.5,
+        names.PAUSED_SECONDS: 0.0,
         names.UNEXPLAINED_SECONDS: 1.0,
     }
     assert chat is trace.rows[1]

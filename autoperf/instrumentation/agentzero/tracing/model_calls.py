@@ -147,6 +147,9 @@ class _Chat:
         for key, value in attributes.items():
             if value is not None:
                 span.set(key, value)
+        turn = self.probe.turn.get()
+        if turn is not None:
+            turn.called(attributes)
         self._measure(found.usage, failure)
 
     def _measure(self, usage: answers.Usage, failure: str) -> None:

@@ -224,19 +224,19 @@ class Stream:
         if time.lost:
             return {}
         # Where no request is seen, as with LangChain, all around the callbacks is the client's.
-        client = (CLIENT,) if self.requests else (HOST, CLIENT)
+        client, around = ((CLIENT,), (HOST,)) if self.requests else ((HOST, CLIENT), ())
         active, cpu, apart, apart_cpu = (
             sum(seconds[phase] for phase in client)
             for seconds in (time.active, time.active_cpu, time.apart, time.apart_cpu)
         )
-        found = {
+        return {
+            names.FRAMEWORK_SECONDS: self.callback_seconds + sum(time.active[phase] for phase in around),
+            names.FRAMEWORK_CPU: sum(time.active_cpu[phase] for phase in (CALLBACK, *around)),
+            names.PAUSED_SECONDS: sum(time.apart[phase] for phase in around) or None,
             names.PROVIDER_SECONDS: max(0.0, apart - apart_cpu),
             names.CLIENT_SECONDS: active + (min(apart, apart_cpu) if alone else 0.0),
             names.CLIENT_CPU: cpu + (apart_cpu if alone else 0.0),
         }
-        if self.slowest:
-            found[names.CALLBACK_CPU] = time.active_cpu[CALLBACK]
-        return found
 
     def _tokens_per_second(self) -> float | None:
         seconds = self.last - self.first

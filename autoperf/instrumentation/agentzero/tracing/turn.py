@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
@@ -29,7 +29,18 @@ class Turn:
     Timers and tasks that copied the context keep it for longer: it holds nothing but names then.
     """
 
-    __slots__ = ("_begun", "_left", "_open", "_short", "_step", "_work", "agent", "conversation", "steps")
+    __slots__ = (
+        "_begun",
+        "_left",
+        "_open",
+        "_short",
+        "_step",
+        "_work",
+        "agent",
+        "conversation",
+        "layers",
+        "steps",
+    )
 
     def __init__(self, agent: str, conversation: str, within: Turn | None = None) -> None:
         self.agent = agent
@@ -41,6 +52,7 @@ class Turn:
         self._left = _SHARE
         self._short: dict[str, list[int]] = {}
         self._work: weakref.ref[Work] | None = None
+        self.layers: dict[str, float] = {} if within is None else within.layers
 
     @property
     def work(self) -> Work | None:
@@ -59,6 +71,18 @@ class Turn:
     def beside(self) -> Turn:
         """The same for work that goes on beside the turn: it must not see what the turn does meanwhile."""
         return Turn(self.agent, self.conversation)
+
+    def called(self, attributes: Mapping[str, Any]) -> None:
+        """A model call has ended: what it measured counts towards the whole message."""
+        for key in names.LAYERS_OF_A_CALL:
+            seconds = attributes.get(key)
+            if seconds is not None:
+                self.layers[key] = self.layers.get(key, 0.0) + seconds
+
+    def tell_layers(self, root: Any) -> None:
+        """Set the sums over all model calls on the span ``root``."""
+        for key, seconds in self.layers.items():
+            root.set(key, seconds)
 
     def begin_step(self, open_span: OpenSpan) -> None:
         """Open the span of the next step, in the context of the monologue; an open one ends."""

@@ -31,13 +31,14 @@ def message(probe: Probe) -> Callable[..., Any]:
             return await wrapped(*args, **kwargs)
         attributes = agent_attributes(agent, _KEYS)
         turn = _turn(attributes)
-        with probe.span(names.MESSAGE, attributes, new_trace=True):
+        with probe.span(names.MESSAGE, attributes, new_trace=True) as span:
             token = probe.turn.set(turn)
             work = probe.underway.begin(activity.MESSAGE, "", turn.agent, turn.conversation)
             try:
                 return await wrapped(*args, **kwargs)
             finally:
                 probe.underway.end(work)
+                turn.tell_layers(span)
                 restore(probe.turn, token)
 
     return process_chain
@@ -49,11 +50,12 @@ def monologue(probe: Probe) -> Callable[..., Any]:
 
     async def run_monologue(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
         attributes = {names.OPERATION_NAME: names.INVOKE_AGENT, **agent_attributes(instance, _KEYS)}
-        turn = _turn(attributes, probe.turn.get())
+        message = probe.turn.get()
+        turn = _turn(attributes, message)
         label = f"{names.INVOKE_AGENT} {turn.agent}".rstrip()
         started = time.perf_counter()
         failed: dict[str, Any] = {}
-        with probe.span(label, attributes):
+        with probe.span(label, attributes) as span:
             token = probe.turn.set(turn)
             turn.work = work = probe.underway.begin(activity.AGENT, "", turn.agent, turn.conversation)
             try:
@@ -68,6 +70,8 @@ def monologue(probe: Probe) -> Callable[..., Any]:
                     turn.end_step()
                     measured = {**_measured_as(turn.agent, agents), **failed}
                     probe.measure(names.INVOKE_AGENT_DURATION, time.perf_counter() - started, measured)
+                if message is None:  # a root of its own
+                    turn.tell_layers(span)
                 restore(probe.turn, token)
 
     return run_monologue

@@ -72,7 +72,8 @@ def test_an_answer_in_one_piece_is_no_stream(clock):
     stream = Stream()
     stream.requested(streamed=False)
     arrive(stream, clock, 101.0)
-    assert set(stream.attributes()) == {names.PROVIDER_SECONDS, names.CLIENT_SECONDS, names.CLIENT_CPU}
+    found = {key for key, value in stream.attributes().items() if value is not None}
+    assert found == set(names.LAYERS_OF_A_CALL) - {names.PAUSED_SECONDS}
     assert stream.seconds_to_first_chunk() is None
 
 
@@ -242,11 +243,32 @@ def test_a_call_says_what_it_waited_for_and_what_ran(clock, monkeypatch):
     stream.time.worked(stream.time.phase)
     found = stream.attributes()
     assert found[names.PROVIDER_SECONDS] == 16
+    assert found[names.FRAMEWORK_SECONDS] == 5, "what the host did before it asked, and its callback"
+    assert found[names.PAUSED_SECONDS] is None
     assert (found[names.CALLBACK_SECONDS], found[names.CLIENT_SECONDS]) == (4, 8)
     assert (found[names.CALLBACK_EXTENSION], found[names.CALLBACK_POINT]) == ("Log", "response_stream")
     assert found[names.CALLBACK_EXTENSION_SECONDS] == 2.5, "in all, where the slowest single one was another"
     assert found[names.CALLBACK_FUNCTION].endswith("callback")
     assert found[names.CALLBACK_FUNCTION_SECONDS] == 4
+
+
+def test_what_waits_between_two_requests_is_no_waiting_for_the_provider(clock, monkeypatch):
+    monkeypatch.setattr(call_time, "_cpu", lambda: clock.now / 2)
+    stream = Stream()
+    stream.requested(streamed=True)
+    clock.now += 2
+    stream.refused()
+    clock.now += 4
+    stream.time.worked(call_time.HOST)
+    clock.now += 8
+    stream.time.waited()
+    stream.requested(streamed=True)
+    clock.now += 16
+    stream.time.worked(call_time.CLIENT)
+    found = stream.attributes()
+    assert (found[names.FRAMEWORK_SECONDS], found[names.PAUSED_SECONDS]) == (4, 8)
+    assert (found[names.CLIENT_SECONDS], found[names.PROVIDER_SECONDS]) == (18, 0)
+    assert (found[names.FRAMEWORK_CPU], found[names.CLIENT_CPU]) == (2, 9)
 
 
 @pytest.mark.parametrize(("alone", "client"), [(True, 5.0), (False, 2.0)])
