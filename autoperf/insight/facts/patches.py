@@ -22,7 +22,7 @@ _UNWANTED: Final = frozenset({"off", "absent"})
 _BESIDE_PATCHES: Final = frozenset({"monitor"})
 # Of a feature; absent: this version of the host has nothing that it is for.
 STATES: Final = ("on", "partly off", "off", "absent", "off by option")
-# CPU time, bare beside autoperf, v0.9.8 to v2.6: README, "Single seams"; docs/measurements.md, "Parts".
+# CPU time, bare beside autoperf, v0.9.8 to v2.6: docs/measurements.md, "Single seams" and "Parts".
 COSTS: Final = {
     "tools": "tool classes are executed again at each use: get_tool takes 6 to 34 times as long",
     "extensions": "extension calls look all up again: one without extensions takes 4 to 13 times as long",
