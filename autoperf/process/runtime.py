@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from autoperf.insight.facts.process import Process
 
 _EXPIRY_INTERVAL_S: Final = 30.0
+_STILL: Final = 5  # seconds without a change, after which every fifth tick is a whole one
 _current: Runtime | None = None
 
 
@@ -105,6 +106,7 @@ class Runtime:
         self._states: list[str] = []
         self._expired_at = time.monotonic()
         self._pulse: tuple[int, ...] = ()
+        self._still = 0  # ticks in a row at which nothing had changed
         self._patched = 0
         self._changed: dict[str, dict[str, Any]] = {}
         self._described: dict[str, Any] = {}
@@ -172,6 +174,7 @@ class Runtime:
             self.config,
             resource={names.SERVICE_VERSION: self.version.text},
             snapshot=self._tick,
+            rests=self._rests,
             store_dir=self.config.state_dir,
             spans=spans,
             control_flow=is_intervention,
@@ -179,6 +182,16 @@ class Runtime:
         self._undo.callback(self.telemetry.shutdown)
         if spans:
             self.probe.tracing = self.telemetry
+
+    def _rests(self) -> bool:
+        """Whether this second's tick can be spared: at rest, with nothing changed for a while, most can."""
+        resting = self._still >= _STILL and self.probe.tracing is not None and self.probe.underway.at_rest()
+        if resting and self._still % _STILL:
+            self._still += 1
+            with guarded("monitor"):
+                self.monitor.tick()
+            return True
+        return False
 
     def _tick(self) -> dict[str, Any]:
         # Telemetry's thread asks every second; what is idle work for us happens here, off the host's loop.
@@ -205,8 +218,9 @@ class Runtime:
         # A host at rest is not described anew every second.
         patched = self._patched, self.patches.aside
         pulse = (self.monitor.pulse, *self.probe.pulse(), *patched, len(failures.as_rows()))
+        self._still += 1
         if pulse != self._pulse:
-            self._pulse, self._described = pulse, self.snapshot()
+            self._pulse, self._described, self._still = pulse, self.snapshot(), 0
         return self._described
 
     def _keep(self, samples: list[dict[str, Any]], stalls: list[Stall]) -> None:

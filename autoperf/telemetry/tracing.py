@@ -68,8 +68,10 @@ class Telemetry:
         *,
         spans: bool = True,
         control_flow: Callable[[BaseException], bool] = _never,
+        rests: Callable[[], bool] = bool,
     ) -> None:
         self._config = config
+        self._rests = rests
         self._with_spans = spans
         self._control_flow = control_flow
         self._resource = dict(resource)
@@ -95,14 +97,18 @@ class Telemetry:
         store_dir: Path,
         spans: bool = True,
         control_flow: Callable[[BaseException], bool] = _never,
+        rests: Callable[[], bool] = bool,
     ) -> Telemetry:
         """Start recording: ``resource`` describes the service, ``snapshot()`` the process, every second.
 
         Without ``spans`` only the record is kept, and OpenTelemetry is not imported. ``control_flow`` tells
         exceptions with which the host steers itself from failures. ``snapshot`` is called on our thread and
-        returns what JSON can hold. Raises ``ImportError`` when OpenTelemetry's SDK is missing.
+        returns what JSON can hold; not in a second in which ``rests()``, which is called before it, is true.
+        Raises ``ImportError`` when OpenTelemetry's SDK is missing.
         """
-        telemetry = cls(config, resource, snapshot, store_dir, spans=spans, control_flow=control_flow)
+        telemetry = cls(
+            config, resource, snapshot, store_dir, spans=spans, control_flow=control_flow, rests=rests
+        )
         telemetry._begin()
         telemetry._exits = Exits(telemetry.shutdown)
         tell_of_forks(telemetry)
@@ -112,6 +118,7 @@ class Telemetry:
         from autoperf.telemetry.export.outlets import Outlets
 
         outlets = Outlets(self._store_dir, self._config.store_max_mb << 20, self._report, self._snapshot)
+        outlets.rests = self._rests
         if self._with_spans:
             self._begin_spans(outlets)
         outlets.start()

@@ -35,7 +35,8 @@ Snapshot = Callable[[], Mapping[str, Any]]
 class Outlets:
     """The store, the exporters of spans and the metrics, each on a thread of its own.
 
-    ``snapshot()`` describes the process; the record of it in the store is renewed when it has changed.
+    ``snapshot()`` describes the process; the record of it in the store is renewed when it has changed. While
+    ``rests()`` is true nothing has changed, and it is not asked; at the end it is.
     """
 
     def __init__(self, directory: Path, max_bytes: int, report: Report, snapshot: Snapshot) -> None:
@@ -55,6 +56,7 @@ class Outlets:
         self._to_store: Pipeline[Finished] = Pipeline("store", self._deliver, tick=self.tick)
         self._senders: list[tuple[Sender, Pipeline[Finished]]] = []
         self.on_tick: Callable[[], None] = _nothing
+        self.rests: Callable[[], bool] = bool
 
     def add_exporters(self, variables: Variables) -> None:
         """Make the exporters of spans that the standard variables ask for."""
@@ -147,6 +149,8 @@ class Outlets:
 
     def tick(self) -> None:
         """What is done every second."""
+        if self.rests() and not any(self.open_spans()):
+            return
         self.on_tick()
         self._save_record()
         with guarded("telemetry:store"):

@@ -38,3 +38,26 @@ def test_a_record_that_says_nothing_new_is_not_put_into_words(
     with Store.open(tmp_path) as store:
         (row,) = store.processes()
     assert row["chats"] == 2
+
+
+def test_at_rest_it_is_not_asked_but_while_a_span_is_open_and_at_the_end(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def snapshot() -> dict[str, Any]:
+        asked.append("asked")
+        return {"chats": len(asked)}
+
+    resting, spans = [True], []
+    made = Outlets(tmp_path, 1 << 20, lambda line: pytest.fail(line), snapshot)
+    made.rests, made.open_spans = lambda: resting[0], lambda: spans  # type: ignore[assignment]
+    made.tick()
+    assert asked == []
+    resting[0] = False
+    made.tick()
+    resting[0] = True
+    assert len(asked) == 1
+    made.finish(1.0, None)
+    with Store.open(tmp_path) as store:
+        (row,) = store.processes()
+    assert row["chats"] > 1
+    assert row["ended"]
