@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import autoperf.instrumentation.agentzero as agentzero
 from autoperf.instrumentation.agentzero.layout import Source, _lines
-from autoperf.patching.digests import group_digest
+from autoperf.patching.sources import group_digest
 
 COMMENT = "# one line more, as a next release may have"
 _APART = ("usr", "tests", "docs", "webui", "node_modules")

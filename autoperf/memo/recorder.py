@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any, Final, NamedTuple
 
 from autoperf.instrumentation.agentzero.memos.prompt_values import condition_names
@@ -48,6 +48,10 @@ class Read(Snapshot):
         self.variables = variables
         self.text = text
 
+    def differs(self, queue: list[Outcome]) -> bool:
+        """Whether the variables modules that were just called are others, or gave something else."""
+        return [outcome.call for outcome in queue] != self.variables or any(o.altered for o in queue)
+
 
 class Outcome(NamedTuple):
     """What a variables module gave or raised, and what it left in the list of folders it was handed."""
@@ -61,6 +65,14 @@ class Outcome(NamedTuple):
     def altered(self) -> bool:
         """Whether the module changed the list of folders."""
         return self.folders != self.call.folders
+
+
+class Lookup(NamedTuple):
+    """Where a file lies: ``path`` where the answer is ``known``, None there for nowhere."""
+
+    question: Question
+    known: bool
+    path: str | None
 
 
 class Reading:
@@ -120,6 +132,20 @@ class Reading:
             self.sound = False
         else:
             self.names |= names
+
+    def look_up(
+        self, resolve: Callable[[str, str], str], file: str, folders: list[str], asked: bool
+    ) -> Lookup:
+        """Where ``file`` lies in ``folders``, if known; else what the host is about to look at is noted."""
+        question = (file, tuple(folders))
+        if self.given is not None and question in self.given.answers:
+            path = self.given.answers[question]
+            if asked or path is not None:
+                return Lookup(question, True, path)
+        self.note_lookup([resolve(folder, file) for folder in folders])
+        if asked:
+            self.answers[question] = None
+        return Lookup(question, False, None)
 
     def note_lookup(self, candidates: list[str]) -> None:
         """The host is about to look for a file in these places, in order."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import sys
 import threading
 import time
@@ -289,21 +288,3 @@ def _forget_reloaded(row: Applied, order: list[Applied]) -> None:
     row.switch.on = False
     if row in order:
         order.remove(row)
-
-
-def expect_parameters(function: Any, *expected: str) -> None:
-    """Raise `AutoperfError` unless ``function`` takes the expected parameters, in this order.
-
-    Further keyword parameters are fine only where the function collects them (``**kwargs``).
-    """
-    parameters = inspect.signature(function).parameters.values()
-    found = tuple(p.name for p in parameters if p.kind is not p.VAR_KEYWORD)
-    if found != expected:
-        raise AutoperfError(f"another signature: ({', '.join(found)}) instead of ({', '.join(expected)})")
-
-
-def expect_method(function: Any) -> None:
-    """Raise `AutoperfError` unless ``function`` binds as one that takes an object first, called ``self``."""
-    parameters = inspect.signature(function).parameters
-    if not hasattr(type(function), "__get__") or next(iter(parameters), "") != "self":
-        raise AutoperfError("no method of an object")

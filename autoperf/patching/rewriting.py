@@ -11,7 +11,7 @@ from types import CodeType, FunctionType
 from typing import Any, Final
 
 from autoperf.errors import AutoperfError
-from autoperf.patching.digests import source_lines
+from autoperf.patching.sources import source_lines
 
 # inspect.CO_* of the future statements that a module was compiled with.
 _FUTURES: Final = 0x1FE0000

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from autoperf.process.config import OPTIONS
+from autoperf.process.options import OPTIONS
 from autoperf.process.runtime import Runtime
 
 # Options that take another value while the host runs.

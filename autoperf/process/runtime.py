@@ -5,8 +5,6 @@ from __future__ import annotations
 import atexit
 import importlib.util
 import os
-import platform
-import sys
 import time
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -18,7 +16,6 @@ from autoperf.errors.frames import host
 from autoperf.errors.meters import meters
 from autoperf.insight.facts.patches import patches
 from autoperf.instrumentation.agentzero import Layout, seams, versions
-from autoperf.instrumentation.agentzero.activity import host_facts
 from autoperf.instrumentation.agentzero.activity.stack_owner import whereabouts
 from autoperf.instrumentation.agentzero.context import Probe, is_intervention
 from autoperf.instrumentation.agentzero.layout import Source
@@ -30,11 +27,10 @@ from autoperf.memo.cache import Cache
 from autoperf.memo.counters import Rates
 from autoperf.monitor import Archive, Monitor, Readings, Stall, Stalls
 from autoperf.patching.patch import PatchSet
-from autoperf.process import launches
-from autoperf.process.config import OPTIONS, Config
+from autoperf.process import launches, record
+from autoperf.process.config import Config
 from autoperf.telemetry import Telemetry, names
 from autoperf.telemetry.store import state_directory
-from autoperf.version import __version__
 
 if TYPE_CHECKING:
     from autoperf.insight.facts.process import Process
@@ -108,10 +104,10 @@ class Runtime:
         self._pulse: tuple[int, ...] = ()
         self._still = 0  # ticks in a row at which nothing had changed
         self._patched = 0
-        self._changed: dict[str, dict[str, Any]] = {}
+        self.changed: dict[str, dict[str, Any]] = {}
         self._described: dict[str, Any] = {}
         self._reported = False
-        self._inherited: dict[str, Any] = {}
+        self.inherited: dict[str, Any] = {}
         self._undo = ExitStack()
         self.starting = 0.0  # CPU seconds of loading autoperf and starting it, past which it is ready
 
@@ -235,7 +231,7 @@ class Runtime:
         if cache in self.caches:
             lookups = self.probe.tool_lookups if cache == "tools" else self.probe.extension_lookups
             counted = self.caches[cache].info().as_row() | lookups.as_row()
-            self._changed[cache] = {key: value for key, value in counted.items() if key in _COUNTED}
+            self.changed[cache] = {key: value for key, value in counted.items() if key in _COUNTED}
 
     def forked(self) -> None:
         """In a child made by fork: nothing of ours may wait for a thread that stayed behind.
@@ -251,69 +247,12 @@ class Runtime:
         failures.forked()
         with guarded("fork"):
             self.started = time.time()
-            self._inherited = {}
-            self._inherited = {"lookups": self._lookups(), "caches": self._stored()}
+            self.inherited = {}
+            self.inherited = {"lookups": record.lookups(self), "caches": record.stored(self)}
 
     def snapshot(self) -> dict[str, Any]:
         """Everything measured so far, as plain data; ``autoperf status --json`` prints it."""
-        probe = self.probe
-        return {
-            "pid": os.getpid(),
-            "started": self.started,
-            "autoperf": __version__,
-            "python": platform.python_version(),
-            "host": {
-                "layout": self.layout.name,
-                "generation": self.layout.generation,
-                "version": self.version.text,
-                "root": str(self.root),
-                "torch_loaded": "torch" in sys.modules,
-                "local_models": host_facts.used(self.probe),
-                "bytecode": host_facts.finds_compiled(self.root),
-                "chats": host_facts.chats(),
-            },
-            "options": {
-                option.name: value
-                for option in OPTIONS
-                if isinstance(value := getattr(self.config, option.name), (bool, int, float, str))
-            },
-            "features": sorted(self.config.features),
-            "patches": self._rows(),
-            "lookups": self._lookups(),
-            "caches": self._stored(),
-            **({"inherited": self._inherited} if self._inherited else {}),
-            "changed": dict(self._changed),
-            "interventions": probe.interventions.as_row(),
-            "replies": self.probe.replies.as_row(),
-            "monitor": self.monitor.as_row(),
-            "mcp": {"lookups": probe.mcp_lookups, "found": probe.mcp_found},
-            "underway": probe.underway.as_rows(),
-            "tools": probe.tools.as_rows(),
-            "optimizer": dict(probe.tool_use),
-            "extension_points": probe.points.as_rows(),
-            "telemetry": {} if self.telemetry is None else self.telemetry.counts(),
-            "cost": self._cost(),
-            "failures": failures.as_rows(),
-        }
-
-    def _lookups(self) -> dict[str, dict[str, Any]]:
-        """What was asked, and found, by name: the hits of a process stand here and nowhere else."""
-        probe = self.probe
-        found = {"tools": probe.tool_lookups.as_row(), "extensions": probe.extension_lookups.as_row()}
-        found |= {name: memo.as_row() for name, memo in list(probe.memos.items())}
-        if self.caches:
-            info = self.code.cache.info()
-            found["code"] = {"lookups": info.hits + info.misses, "hits": info.hits, "misses": info.misses}
-        return found
-
-    def _stored(self) -> dict[str, dict[str, Any]]:
-        """What is kept, by name. How often a class was found is no look-up: a call may ask for many."""
-        found: dict[str, Cache[Any]] = {**self.caches, **({"code": self.code.cache} if self.caches else {})}
-        rows = {name: cache.info().as_row() for name, cache in found.items()}
-        return {
-            name: {key: value for key, value in row.items() if key not in ("hits", "misses")}
-            for name, row in rows.items()
-        }
+        return record.snapshot(self)
 
     def facts(self) -> Process:
         """This process as it is now, with everything that is said of it."""
@@ -323,18 +262,6 @@ class Runtime:
         now = time.time()
         stalls = tuple(asdict(stall) for stall in list(self.monitor.recent_stalls))
         return Process({**self.snapshot(), "updated": now}, ALIVE, now, stalls)
-
-    def _cost(self) -> dict[str, Any]:
-        """CPU seconds of autoperf in this process, and of all of it; the seams by the feature they serve."""
-        rows = (row.patch for row in self.patches.rows if row.patch.state == "waiting")
-        features = {patch.target: patch.feature for patch in rows}
-        told = meters.as_row()
-        seams = [{**row, "feature": features.get(row["seam"], "trace")} for row in told["seams"]]
-        starting = round(self.starting + self.patches.seconds, 6)
-        return {**told, "seams": seams, "start": starting, "cpu": round(time.process_time(), 3)}
-
-    def _rows(self) -> list[dict[str, Any]]:
-        return [row.as_row() for row in self.patches.rows]
 
     def _announce_when_settled(self) -> None:
         self._patched += 1
@@ -355,8 +282,8 @@ class Runtime:
             return
         self._announced = True
         with guarded("start line"):
-            record = {"patches": self._rows(), "features": sorted(self.config.features)}
-            say(f"Agent Zero {self.version.text}, {patches(record).text}, {self._destination()}")
+            told = {"patches": record.rows(self), "features": sorted(self.config.features)}
+            say(f"Agent Zero {self.version.text}, {patches(told).text}, {self._destination()}")
 
     def _destination(self) -> str:
         if self.telemetry is None or self.probe.tracing is None:

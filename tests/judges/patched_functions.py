@@ -79,7 +79,7 @@ def patched(root: Path, package: str, features: str) -> Any:
     from introduction import introduce
 
     import autoperf
-    from autoperf.process.config import parse_features
+    from autoperf.process.features import parse_features
 
     introduce(root, package)
     runtime = autoperf.instrument(

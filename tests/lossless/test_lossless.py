@@ -19,8 +19,7 @@ from typing import Any
 
 import pytest
 
-from autoperf.process.config import FEATURES, parse_features
-from autoperf.process.features import ON_REQUEST
+from autoperf.process.features import FEATURES, ON_REQUEST, parse_features
 from autoperf.telemetry.store.store import Store
 
 TESTS = Path(__file__).resolve().parents[1]

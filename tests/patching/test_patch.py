@@ -14,7 +14,8 @@ import pytest
 from autoperf.errors import AutoperfError, failures
 from autoperf.errors.fence import View
 from autoperf.patching import patch
-from autoperf.patching.patch import Patch, PatchSet, Switch, UnneededError, expect_parameters
+from autoperf.patching.patch import Patch, PatchSet, Switch, UnneededError
+from autoperf.patching.sources import expect_parameters
 
 SOURCE = """
 import json

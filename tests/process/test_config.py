@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from autoperf.process.config import DEFAULT, OPTIONS, Config, default_home, parse_features
+from autoperf.process.config import Config, default_home
+from autoperf.process.features import DEFAULT, parse_features
+from autoperf.process.options import OPTIONS
 
 
 def test_nothing_set_is_every_feature_and_the_documented_defaults():

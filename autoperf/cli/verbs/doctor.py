@@ -18,9 +18,10 @@ from autoperf.cli.views.terminal import show, show_json
 from autoperf.errors import AutoperfError, say
 from autoperf.insight.facts.process import Process
 from autoperf.process import bootstrap
-from autoperf.process.config import OPTIONS, Config, shown
+from autoperf.process.config import Config
 from autoperf.process.installation import bug_report, doctor
 from autoperf.process.installation.interpreter import this_python
+from autoperf.process.options import OPTIONS, shown
 from autoperf.telemetry.store import processes
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import argparse
 
-from autoperf.process.config import DETAILS
 from autoperf.process.features import FEATURES
 from autoperf.process.launcher import USAGE
+from autoperf.process.options import DETAILS
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from autoperf.instrumentation.agentzero.loading.definitions import parsed
-from autoperf.patching.digests import text_digest
+from autoperf.patching.sources import text_digest
 from autoperf.telemetry.git_version import Number, number
 
 # The base class asked for, and the cache that keeps its subclasses: the same in every generation.
@@ -166,7 +166,7 @@ class Source:
         return self._texts[module][0]
 
     def digest(self, target: str) -> str:
-        """`digests.digest` of a function, class or, without a name, module; empty where there is none."""
+        """`sources.digest` of a function, class or, without a name, module; empty where there is none."""
         module, _, name = target.partition(":")
         try:
             text = self.text(target).decode("utf-8")

@@ -12,7 +12,8 @@ from autoperf.errors import class_name, fail_open, guarded
 from autoperf.errors.fence import fenced
 from autoperf.instrumentation.agentzero.context import Probe
 from autoperf.instrumentation.agentzero.loading.places import profile_of, tool_files
-from autoperf.patching.patch import Switch, expect_method, wrapping
+from autoperf.patching.patch import Switch, wrapping
+from autoperf.patching.sources import expect_method
 
 NAME: Final = "performance_optimizer"
 ACTIONS: Final = (

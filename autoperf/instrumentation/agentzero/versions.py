@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from autoperf.errors import guarded
 from autoperf.instrumentation.agentzero.layout import Layout, Source
-from autoperf.patching.digests import group_digest
 from autoperf.patching.patch import Patch
+from autoperf.patching.sources import group_digest
 from autoperf.telemetry.git_version import Number, number, revision
 
 

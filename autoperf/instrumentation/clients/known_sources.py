@@ -12,8 +12,8 @@ from types import FunctionType
 from typing import Any, Final
 
 from autoperf.errors import AutoperfError
-from autoperf.patching.digests import digest
 from autoperf.patching.patch import Switch
+from autoperf.patching.sources import digest
 
 _WRAPPER: Final = "litellm.litellm_core_utils.streaming_handler:CustomStreamWrapper."
 _PROCESSED: Final = _WRAPPER + "return_processed_chunk_logic"

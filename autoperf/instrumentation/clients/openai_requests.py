@@ -7,7 +7,8 @@ from typing import Any, Final, Protocol
 
 from autoperf.errors.fence import MISS, Shortcut
 from autoperf.instrumentation.clients.known_sources import RELIED_ON, require
-from autoperf.patching.patch import Switch, expect_parameters
+from autoperf.patching.patch import Switch
+from autoperf.patching.sources import expect_parameters
 
 TARGET: Final = "openai._utils._transform:_async_transform_recursive"
 _SHAPES_KEPT: Final = 2_000

@@ -19,12 +19,13 @@ from autoperf.insight.advice.collect import recommendations_of
 from autoperf.insight.facts.patches import foreseen
 from autoperf.insight.facts.process import Process
 from autoperf.process import bootstrap
-from autoperf.process.config import INTERNAL_VARIABLES, OPTIONS, Config, unknown_variables
+from autoperf.process.config import Config
 from autoperf.process.features import DEFAULT
 from autoperf.process.installation import install
 from autoperf.process.installation.bundle import PACKAGES
 from autoperf.process.installation.interpreter import Interpreter, how_to_install, probe
 from autoperf.process.launcher import template_folder
+from autoperf.process.options import INTERNAL_VARIABLES, OPTIONS, unknown_variables
 from autoperf.telemetry.export import endpoint
 from autoperf.telemetry.store import processes, state_directory
 

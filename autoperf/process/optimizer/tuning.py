@@ -11,9 +11,9 @@ from autoperf.insight.advice.collect import recommendations_for
 from autoperf.insight.facts import Recommendation
 from autoperf.instrumentation.agentzero.tool import Call
 from autoperf.process import controls
-from autoperf.process.config import OPTIONS, shown
 from autoperf.process.optimizer.arguments import is_set
 from autoperf.process.optimizer.markdown import cell, table
+from autoperf.process.options import OPTIONS, shown
 from autoperf.process.runtime import Runtime
 
 

@@ -14,8 +14,8 @@ import pytest
 
 from autoperf.instrumentation.clients import known_sources as known
 from autoperf.instrumentation.clients import openai_requests
-from autoperf.patching.digests import digest
 from autoperf.patching.patch import Patch, PatchSet
+from autoperf.patching.sources import digest
 from tests.seam import module_of
 
 # openai's in small: a type is a dictionary of field types, an alias where there is a second name; a tuple

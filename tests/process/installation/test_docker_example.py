@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from autoperf.process.config import OPTIONS
 from autoperf.process.installation.bundle import REQUIRED
+from autoperf.process.options import OPTIONS
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 COMPOSE = REPOSITORY / "examples" / "docker" / "compose.yaml"

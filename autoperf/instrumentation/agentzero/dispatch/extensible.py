@@ -14,9 +14,9 @@ from autoperf.errors import AutoperfError
 from autoperf.errors.fence import fenced
 from autoperf.errors.replay import Replay
 from autoperf.instrumentation.agentzero.context import Probe
-from autoperf.patching.patch import Switch, expect_parameters
+from autoperf.patching.patch import Switch
 from autoperf.patching.reliance import without_ours
-from autoperf.patching.sources import digest
+from autoperf.patching.sources import digest, expect_parameters
 from autoperf.patching.undo import Decorated
 
 # helpers.extension.extensible by source.

@@ -15,7 +15,8 @@ from autoperf.instrumentation.agentzero.context import Probe
 from autoperf.instrumentation.agentzero.dispatch.class_cache import ExtensionClasses
 from autoperf.instrumentation.agentzero.dispatch.extension_spans import EDGES, Looking, Points
 from autoperf.instrumentation.agentzero.loading.code import CodeCache
-from autoperf.patching.patch import Switch, expect_parameters
+from autoperf.patching.patch import Switch
+from autoperf.patching.sources import expect_parameters
 
 Call = Callable[..., Any]
 # Folders and points by name: of more than these each call works out the little that is kept of one.

@@ -12,7 +12,8 @@ from autoperf.errors import guarded
 from autoperf.errors.fence import MISS, Shortcut
 from autoperf.instrumentation.agentzero.context import Probe, is_intervention
 from autoperf.instrumentation.agentzero.dispatch.class_cache import ExtensionClasses
-from autoperf.patching.patch import Switch, expect_parameters
+from autoperf.patching.patch import Switch
+from autoperf.patching.sources import expect_parameters
 from autoperf.telemetry import names
 
 Check = Callable[..., Awaitable[Any]]

@@ -15,7 +15,8 @@ from autoperf.instrumentation.agentzero.layout import CACHE_OF_BASE
 from autoperf.instrumentation.agentzero.loading.code import CodeCache
 from autoperf.memo.cache import Cache
 from autoperf.memo.snapshot import ABSENT, Stamp, stamp_or_none
-from autoperf.patching.patch import Switch, expect_parameters
+from autoperf.patching.patch import Switch
+from autoperf.patching.sources import expect_parameters
 
 _FOLDERS_KNOWN: Final = 1000
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from autoperf.errors import AutoperfError
 from autoperf.instrumentation.agentzero.context import Probe
-from autoperf.patching.patch import Switch, expect_parameters
-from autoperf.patching.sources import digest
+from autoperf.patching.patch import Switch
+from autoperf.patching.sources import digest, expect_parameters
 
 # By the functions' source; the tags of the original that carry it.
 COLOURS: Final = {"fdcd12033d47a7dcf65ef6c5de3e81421d366e77b5250598a08847b33aa38dbf"}  # v0.5 - v2.6

@@ -8,8 +8,8 @@ from typing import Any, Final
 from autoperf.errors import AutoperfError
 from autoperf.errors.fence import MISS, Shortcut
 from autoperf.instrumentation.agentzero.context import Probe
-from autoperf.patching.patch import Switch, expect_parameters
-from autoperf.patching.sources import digest
+from autoperf.patching.patch import Switch
+from autoperf.patching.sources import digest, expect_parameters
 
 # By the function's source; the tags of the original that carry it.
 KNOWN: Final = {

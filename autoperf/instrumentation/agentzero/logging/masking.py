@@ -14,8 +14,8 @@ from autoperf.errors.fence import MISS, Shortcut
 from autoperf.instrumentation.agentzero.context import Probe
 from autoperf.instrumentation.agentzero.dispatch.class_cache import ExtensionClasses
 from autoperf.memo.prefix import Entry, GrowingTexts
-from autoperf.patching.patch import Switch, expect_parameters
-from autoperf.patching.sources import digest
+from autoperf.patching.patch import Switch
+from autoperf.patching.sources import digest, expect_parameters
 
 SEAM: Final = "log masking"
 # By the functions' source; the tags of the original that carry it.

@@ -15,7 +15,8 @@ from autoperf.errors.fence import MISS, Shortcut, fenced
 from autoperf.errors.switch import ALWAYS
 from autoperf.instrumentation.agentzero.context import Probe
 from autoperf.instrumentation.agentzero.tracing.tool_execution import current_outcome, watch
-from autoperf.patching.patch import Switch, expect_parameters
+from autoperf.patching.patch import Switch
+from autoperf.patching.sources import expect_parameters
 from autoperf.telemetry import names
 from autoperf.telemetry.tool_names import short
 

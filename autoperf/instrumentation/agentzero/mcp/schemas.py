@@ -6,7 +6,8 @@ import marshal
 from collections.abc import Callable
 from typing import Any, Final
 
-from autoperf.patching.patch import Switch, expect_parameters
+from autoperf.patching.patch import Switch
+from autoperf.patching.sources import expect_parameters
 
 VALIDATE: Final = "jsonschema.validators:validate"
 _SCHEMAS_KEPT: Final = 256

@@ -15,8 +15,9 @@ from typing import Any, Final, NamedTuple
 from autoperf.errors import asked, guarded
 from autoperf.instrumentation.agentzero.conflicts import unless_cached
 from autoperf.instrumentation.agentzero.context import Probe
-from autoperf.patching.patch import Switch, expect_parameters
+from autoperf.patching.patch import Switch
 from autoperf.patching.reliance import Reliance
+from autoperf.patching.sources import expect_parameters
 
 SEAM: Final = "accounts"
 # plugins/_oauth/helpers/codex.py by source

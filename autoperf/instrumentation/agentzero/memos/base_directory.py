@@ -10,8 +10,8 @@ from typing import Any, Final
 from autoperf.errors import AutoperfError
 from autoperf.errors.fence import MISS, Shortcut
 from autoperf.instrumentation.agentzero.context import Probe
-from autoperf.patching.patch import Switch, expect_parameters
-from autoperf.patching.sources import digest
+from autoperf.patching.patch import Switch
+from autoperf.patching.sources import digest, expect_parameters
 
 # files.get_base_dir by source: the folder two above the module's own file, made absolute; v0.8 - v0.9.8
 KNOWN: Final = {"2141c426edb58515794e80ac54c1842733e6266421b9c3b1d9b92e7ea0e4545c"}

@@ -12,8 +12,8 @@ from autoperf.errors import AutoperfError
 from autoperf.errors.fence import MISS, Shortcut
 from autoperf.instrumentation.agentzero.conflicts import unless_cached
 from autoperf.instrumentation.agentzero.context import Probe
-from autoperf.patching.patch import Switch, expect_parameters
-from autoperf.patching.sources import digest
+from autoperf.patching.patch import Switch
+from autoperf.patching.sources import digest, expect_parameters
 
 # dotenv.get_dotenv_value by source: it is os.getenv(key, default), v0.8 - v2.6
 KNOWN: Final = {"699532d2c25f01f5c5d1b42eba3e65721912d1b4dc1aa5dd567c6a2584a15f0e"}

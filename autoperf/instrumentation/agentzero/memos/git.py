@@ -13,8 +13,8 @@ from autoperf.instrumentation.agentzero.context import Probe
 from autoperf.instrumentation.agentzero.memos.git_inputs import Repository, Surroundings
 from autoperf.memo.inputs import Inputs, UnkeptError
 from autoperf.memo.memo import Memo
-from autoperf.patching.patch import Switch, expect_parameters
-from autoperf.patching.sources import digest
+from autoperf.patching.patch import Switch
+from autoperf.patching.sources import digest, expect_parameters
 
 SEAM: Final = "git"
 _REPOSITORIES: Final = 64

@@ -18,7 +18,8 @@ from autoperf.instrumentation.agentzero.context import Probe
 from autoperf.instrumentation.agentzero.memos.plugin_lists import PluginLists
 from autoperf.memo.counters import Lookups
 from autoperf.memo.inotify import FolderWatch
-from autoperf.patching.patch import Switch, Together, expect_parameters
+from autoperf.patching.patch import Switch, Together
+from autoperf.patching.sources import expect_parameters
 
 _ANSWERS_KEPT: Final = 1000
 # Answers in a row whose lists of plugins were not where they are read: one may just have been cleared.

@@ -5,28 +5,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from autoperf.errors import guarded
 from autoperf.instrumentation.agentzero.known_sources import KNOWN, RELIES_ON
-from autoperf.instrumentation.agentzero.memos.prompt_values import anonymous, key_of, opaque, spelled
+from autoperf.instrumentation.agentzero.memos.prompt_values import anonymous, key_of, opaque, spelled, usual
 from autoperf.memo.counters import Lookups
-from autoperf.memo.recorder import Outcome, Question, Read, Reading, Templates, Variables
+from autoperf.memo.recorder import Outcome, Read, Reading, Templates, Variables
 from autoperf.memo.watch import Watch
-from autoperf.patching.patch import Switch, Together, expect_parameters
+from autoperf.patching.patch import Switch, Together
 from autoperf.patching.reliance import Reliance, without_ours
+from autoperf.patching.sources import expect_parameters
 
 SEAM: Final = "prompt files"
 
 
 class _Thread(threading.local):
     reading: Reading | None = None
-
-
-class _Lookup(NamedTuple):
-    question: Question
-    known: bool
-    path: str | None
 
 
 class PromptFiles:
@@ -71,9 +66,7 @@ class PromptFiles:
             call: Any, _file: Any, _directories: Any = None, _encoding: Any = "utf-8", **kwargs: Any
         ) -> Any:
             outer = thread.reading
-            if not (
-                reliance.holds() and self._noted() is not None and _usual(_file, _directories, _encoding)
-            ):
+            if not (reliance.holds() and self._noted() is not None and usual(_file, _directories, _encoding)):
                 with self._aside():
                     return call(_file, _directories, _encoding, **kwargs)
             name: Hashable = ("text", _file, _encoding, None if _directories is None else tuple(_directories))
@@ -111,7 +104,7 @@ class PromptFiles:
             call: Any, _filename: Any, _directories: Any = None, _encoding: Any = "utf-8", **kwargs: Any
         ) -> Any:
             if not (
-                reliance.holds() and self._noted() is not None and _usual(_filename, _directories, _encoding)
+                reliance.holds() and self._noted() is not None and usual(_filename, _directories, _encoding)
             ):
                 with self._aside():
                     return call(_filename, _directories, _encoding, **kwargs)
@@ -150,7 +143,8 @@ class PromptFiles:
             asked, reading.asking = reading.asking, False
             lookup = None
             with guarded(SEAM):
-                lookup = self._look_up(reading, _filename, _directories, asked)
+                if _directories is not None and usual(_filename, _directories, ""):
+                    lookup = reading.look_up(self._space["get_abs_path"], _filename, _directories, asked)
             if lookup is None:
                 reading.sound = False
             elif lookup.known and lookup.path is None:
@@ -205,20 +199,6 @@ class PromptFiles:
 
         return load_plugin_variables
 
-    def _look_up(self, reading: Reading, file: Any, folders: Any, asked: bool) -> _Lookup | None:
-        if folders is None or not _usual(file, folders, ""):
-            return None
-        question = (file, tuple(folders))
-        if reading.given is not None and question in reading.given.answers:
-            path = reading.given.answers[question]
-            if asked or path is not None:
-                return _Lookup(question, True, path)
-        resolve = self._space["get_abs_path"]
-        reading.note_lookup([resolve(folder, file) for folder in folders])
-        if asked:
-            reading.answers[question] = None
-        return _Lookup(question, False, None)
-
     def _replay(self, reading: Reading, outcome: Outcome, folders: Any, values: dict[str, Any]) -> Any:
         reading.note_variables(outcome, values)
         if folders is not None:
@@ -250,7 +230,7 @@ class PromptFiles:
             queue = self._ask(read, kwargs)
             if not self._watch.intact(read):
                 return Reading(self._watch, kwargs, None, queue)
-            if _differs(read, queue):
+            if read.differs(queue):
                 return Reading(self._watch, kwargs, read, queue)
             for outcome in queue:
                 # The host adds its own values to the dictionary it was given, whoever else may hold that.
@@ -309,17 +289,9 @@ class PromptFiles:
             thread.reading = outer
 
 
-def _usual(file: Any, folders: Any, encoding: Any) -> bool:
-    return type(file) is type(encoding) is str and (folders is None or type(folders) is list)
-
-
 def _absent(file: Any) -> Any:
     raise FileNotFoundError(file)
 
 
 def _folders(folders: Any) -> tuple[Any, ...] | None:
     return None if folders is None else tuple(folders)
-
-
-def _differs(read: Read, queue: list[Outcome]) -> bool:
-    return [outcome.call for outcome in queue] != read.variables or any(o.altered for o in queue)

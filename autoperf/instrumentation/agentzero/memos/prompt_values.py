@@ -69,3 +69,8 @@ def condition_names(template: str) -> frozenset[str] | None:
             return None
         names |= {node.id for node in nodes if isinstance(node, ast.Name)}
     return frozenset(names)
+
+
+def usual(file: Any, folders: Any, encoding: Any) -> bool:
+    """Whether these are what the host gives: a name, a list of folders or none, an encoding."""
+    return type(file) is type(encoding) is str and (folders is None or type(folders) is list)

@@ -12,8 +12,9 @@ from autoperf.instrumentation.agentzero.conflicts import unless_cached
 from autoperf.instrumentation.agentzero.context import Probe
 from autoperf.memo.inputs import Inputs, UnkeptError
 from autoperf.memo.memo import Memo
-from autoperf.patching.patch import Switch, expect_parameters
+from autoperf.patching.patch import Switch
 from autoperf.patching.reliance import Reliance
+from autoperf.patching.sources import expect_parameters
 
 SEAM: Final = "presets"
 # The module by source, and the tags of the original that carry it.

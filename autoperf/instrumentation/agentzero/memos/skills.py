@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from autoperf.memo.inputs import Inputs, UnkeptError
 from autoperf.memo.memo import Memo
-from autoperf.patching.patch import Switch, expect_parameters
+from autoperf.patching.patch import Switch
 from autoperf.patching.reliance import Reliance, without_ours
+from autoperf.patching.sources import expect_parameters
 
 SEAM: Final = "skills"
 MOST_FOLDERS: Final = 512

@@ -14,8 +14,8 @@ from autoperf.errors import AutoperfError, guarded
 from autoperf.instrumentation.agentzero.conflicts import unless_cached
 from autoperf.instrumentation.agentzero.context import Probe
 from autoperf.memo.lru import Recent
-from autoperf.patching.patch import Switch, expect_parameters
-from autoperf.patching.sources import digest
+from autoperf.patching.patch import Switch
+from autoperf.patching.sources import digest, expect_parameters
 
 SEAM: Final = "yaml"
 _CHARACTERS: Final = 4_000_000

@@ -9,8 +9,8 @@ from typing import Any, Final
 from autoperf.errors import AutoperfError
 from autoperf.errors.fence import MISS, Shortcut
 from autoperf.memo.prefix import Entry, GrowingTexts
-from autoperf.patching.patch import Switch, expect_parameters
-from autoperf.patching.sources import digest
+from autoperf.patching.patch import Switch
+from autoperf.patching.sources import digest, expect_parameters
 
 SEAM: Final = "json_root_object_starts"
 # By the function's source: v2.2 - v2.6.

@@ -12,8 +12,8 @@ from autoperf.instrumentation.agentzero.streaming.json_parser import Reader, Unf
 from autoperf.instrumentation.agentzero.streaming.json_strings import Variant, first
 from autoperf.instrumentation.agentzero.streaming.self_check import differences
 from autoperf.memo.prefix import Entry, GrowingTexts
-from autoperf.patching.patch import Switch, expect_parameters
-from autoperf.patching.sources import digest
+from autoperf.patching.patch import Switch
+from autoperf.patching.sources import digest, expect_parameters
 
 SEAM: Final = "dirty_json"
 # By the module's source, trailing white space aside; the tags of the original that carry it.

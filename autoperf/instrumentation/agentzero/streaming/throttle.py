@@ -16,7 +16,8 @@ from autoperf.instrumentation.agentzero.streaming import held_chunks
 from autoperf.instrumentation.agentzero.streaming.held_chunks import Callback, Held, Untold
 from autoperf.instrumentation.agentzero.streaming.lookahead import SEAM, Lookahead
 from autoperf.instrumentation.agentzero.streaming.pending_chunks import Kind, may_complete, same_kind
-from autoperf.patching.patch import Bound, Switch, Together, expect_parameters
+from autoperf.patching.patch import Bound, Switch, Together
+from autoperf.patching.sources import expect_parameters
 from autoperf.patching.weak_variable import WeakVar
 
 Build = Callable[[Any, Switch], Any]

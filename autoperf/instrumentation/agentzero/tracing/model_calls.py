@@ -15,7 +15,8 @@ from autoperf.instrumentation.agentzero.tracing import messages
 from autoperf.instrumentation.agentzero.tracing import usage as answers
 from autoperf.instrumentation.agentzero.tracing.call_time import timed
 from autoperf.instrumentation.agentzero.tracing.stream_stats import Caller, Stream
-from autoperf.patching.patch import Switch, expect_parameters
+from autoperf.patching.patch import Switch
+from autoperf.patching.sources import expect_parameters
 from autoperf.telemetry import names
 
 _KEYS: Final = (names.AGENT_NAME, names.CONVERSATION_ID)

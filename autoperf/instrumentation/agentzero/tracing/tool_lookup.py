@@ -10,7 +10,8 @@ from autoperf.errors import guarded
 from autoperf.instrumentation.agentzero.context import Probe, Step, restore
 from autoperf.instrumentation.agentzero.loading.code import CodeCache
 from autoperf.instrumentation.agentzero.tracing.tool_execution import watch
-from autoperf.patching.patch import Switch, expect_method
+from autoperf.patching.patch import Switch
+from autoperf.patching.sources import expect_method
 from autoperf.telemetry import names
 from autoperf.telemetry.source_files import shown, source_of
 from autoperf.telemetry.tool_names import short, shown_name

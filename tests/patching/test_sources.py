@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from autoperf.patching import digests
-from autoperf.patching.digests import digest, source_lines, text_digest
+from autoperf.patching import sources
+from autoperf.patching.sources import digest, source_lines, text_digest
 
-MODULES = [argparse, asyncio.base_events, dataclasses, functools, inspect, typing, unittest.mock, digests]
+MODULES = [argparse, asyncio.base_events, dataclasses, functools, inspect, typing, unittest.mock, sources]
 
 
 def functions(module: ModuleType) -> list[FunctionType]:
@@ -45,7 +45,7 @@ def test_as_inspect_gives_it(module: ModuleType) -> None:
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="the code does not know where it ends")
 def test_hardly_ever_by_way_of_the_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Any] = []
-    monkeypatch.setattr(digests.inspect, "getsourcelines", lambda function: read.append(function) or ([], 1))
+    monkeypatch.setattr(sources.inspect, "getsourcelines", lambda function: read.append(function) or ([], 1))
     found = functions(argparse)
     for function in found:
         source_lines(function)
