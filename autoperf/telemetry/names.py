@@ -109,7 +109,7 @@ INTERRUPTED: Final = (
 CACHE_HIT: Final = "autoperf.cache.hit"  # bool: found without loading
 SOURCE_FILE: Final = "autoperf.source.file"  # relative to the host's folder, or to the home directory as ~
 STEP_NUMBER: Final = "autoperf.step.number"  # counted from 0 in each monologue, as the host does
-# On a step: extension points whose calls were too short for spans, in three lists of the same length.
+# On a step: what was too short for spans, in three lists of the same length. A point holds its extensions.
 SHORT_NAMES: Final = "autoperf.short.names"
 SHORT_COUNTS: Final = "autoperf.short.counts"
 SHORT_SECONDS: Final = "autoperf.short.seconds"
@@ -146,7 +146,8 @@ UNEXPLAINED_SECONDS: Final = "autoperf.unexplained.seconds"
 CHUNKS: Final = "autoperf.stream.chunks"
 TOKENS_PER_SECOND: Final = "autoperf.stream.tokens_per_second"  # the provider's count, first to last chunk
 CALLBACK_SECONDS: Final = "autoperf.stream.callback.seconds"  # in all callbacks together
-# What took most of them: the extension, in its point, and the host's callback.
+# What took most of them: the extension, in its point, and the function, of which a callback counts without
+# its extensions.
 CALLBACK_EXTENSION: Final = "autoperf.stream.callback.extension"
 CALLBACK_POINT: Final = "autoperf.stream.callback.extension_point"
 CALLBACK_EXTENSION_SECONDS: Final = "autoperf.stream.callback.extension_seconds"

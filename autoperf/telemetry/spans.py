@@ -179,6 +179,11 @@ class Pending(trace_api.NonRecordingSpan):
         return 0 if self._over else None
 
     @property
+    def is_made(self) -> bool:
+        """Whether it has become a span."""
+        return self._real is not None
+
+    @property
     def above(self) -> Span:
         """What was current when this began, or nothing for one with a trace of its own."""
         return trace_api.INVALID_SPAN if self._new_trace else self._above

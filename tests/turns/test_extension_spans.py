@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from autoperf.instrumentation.agentzero.context import Probe
+from autoperf.instrumentation.agentzero.tracing import memory
 from autoperf.telemetry import Telemetry, names
 from tests.telemetry_process import stored
 from tests.turns.host import Host, nothing, sleeping
@@ -87,8 +88,69 @@ def test_a_step_has_a_share_of_short_spans_and_adds_up_the_others_by_name(
     first, second = sorted(short(tmp_path), key=len, reverse=True)
     assert second == {}, "a step that leaves nothing out says nothing"
     count, seconds = first["extensions point"]
-    assert count == 25 - points
+    assert count == 25 - points, "with a span below it, it is one"
     assert seconds >= count * 0.0011
+
+
+def test_calls_of_a_frequent_point_under_a_millisecond_are_added_up_too(
+    host: Host, told: Any, tmp_path: Path
+) -> None:
+    host.extend("response_stream", "Quick", sleeping(0))
+
+    async def step() -> None:
+        aged(host, 100.0)
+        for _ in range(7):
+            await host.call("response_stream")
+            await host.call("reasoning_stream")  # without extensions
+
+    asyncio.run(host.monologue(step))
+    told()
+    ((name, (count, seconds)),) = short(tmp_path)[0].items()
+    assert (name, count) == ("extensions response_stream", 7)
+    assert seconds > 0
+
+
+def test_an_extension_without_a_span_is_added_up_by_name_and_one_with_a_span_never(
+    host: Host, told: Any, tmp_path: Path
+) -> None:
+    host.extend("point", "Quick", sleeping(0))
+    host.extend("point", "Long", sleeping(0.055))
+
+    async def step() -> None:
+        aged(host, 100.0)
+        host.probe.turn.get()._left = 0  # type: ignore[union-attr]
+        for _ in range(3):
+            await host.call("point")
+
+    asyncio.run(host.monologue(step))
+    assert sum(path.endswith("extensions point > extension Long") for path in told()) == 3
+    assert {name: count for name, (count, _) in short(tmp_path)[0].items()} == {"extension Quick": 3}
+
+
+def test_what_became_a_span_for_the_one_below_it_is_not_added_up_beside(
+    host: Host, told: Any, tmp_path: Path
+) -> None:
+    host.extend("point", "Slow", sleeping(0.0025))
+
+    async def step() -> None:
+        aged(host, 100.0)
+        host.probe.turn.get()._left = 1  # type: ignore[union-attr]
+        await host.call("point")
+
+    asyncio.run(host.monologue(step))
+    assert any(path.endswith("extensions point > extension Slow") for path in told())
+    assert short(tmp_path) == [{}]
+
+
+def test_a_history_that_was_only_counted_is_added_up(host: Host, told: Any, tmp_path: Path) -> None:
+    async def step() -> None:
+        aged(host, 100.0)
+        for _ in range(2):
+            await memory.compression(host.probe)(nothing, None, (), {})
+
+    asyncio.run(host.monologue(step))
+    assert not any("compress" in path for path in told())
+    assert {name: count for name, (count, _) in short(tmp_path)[0].items()} == {names.COMPRESS_HISTORY: 2}
 
 
 @pytest.mark.parametrize("point", ["late", "response_stream"])

@@ -1,4 +1,4 @@
-"""What took most of the host's callbacks on the streams of models: extensions and functions by total time."""
+"""What took most of the host's callbacks on the streams of models: extensions and functions by their time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from autoperf.telemetry import names
 
 
 class Callbacks:
-    """Seconds of the extension and of the callback that took most of each model call, added up by name."""
+    """Seconds of the extension and of the function that took most of each model call, added up by name.
+
+    Functions are the extensions' ``execute`` and the host's callbacks, those without the extensions in them.
+    """
 
     def __init__(self) -> None:
         self.extensions: dict[str, float] = {}

@@ -193,20 +193,25 @@ class Call:
                 self._spent = []
             self._spent.append((extension.__name__, seconds))
         opened, self._open_extension = self._open_extension, None
-        if opened is not None:
-            self._close(opened, seconds, _EXTENSION_NS, error)
+        if opened is not None and extension is not None:
+            self._close(opened, seconds, _EXTENSION_NS, error, f"{names.EXTENSION} {extension.__name__}")
 
-    def _close(self, opened: Any, seconds: float, usual_ns: int, error: BaseException | None) -> bool:
-        """End the span of what took ``seconds``; whether that was long enough for one."""
+    def _close(
+        self, opened: Any, seconds: float, usual_ns: int, error: BaseException | None, label: str
+    ) -> None:
+        """End the span of what took ``seconds``, or where it is none add them up under ``label`` if given."""
         turn, long = self._turn, False
         if turn is not None and seconds * 1e9 >= SHORT_NS and self._probe.detail != "all":
             least_ns = turn.threshold(usual_ns)
             long = seconds * 1e9 >= least_ns
             opened.least_ns = 0 if long else NEVER_NS
         opened.__exit__(None if error is None else type(error), error, None)
-        if long and turn is not None:
+        if turn is None:
+            return
+        if long:
             turn.spend()
-        return long
+        elif label and not getattr(opened, "is_made", True):  # with a span below it, it has become one
+            turn.add_up(label, int(seconds * 1e9))
 
     def end(self, error: BaseException | None) -> None:
         """The call has returned, or raised ``error``."""
@@ -236,9 +241,7 @@ class Call:
 
     def _end_span(self, seconds: float, error: BaseException | None) -> None:
         opened, self._open = self._open, None
-        long = self._close(opened, seconds, _CALL_NS, error)
-        if not long and self._ran and self._turn is not None and self._probe.detail != "all":
-            self._turn.add_up(self._point.label, int(seconds * 1e9))
+        self._close(opened, seconds, _CALL_NS, error, self._point.label if self._ran else "")
 
     def _count(self, seconds: float, error: BaseException | None) -> None:
         execution, lookups = self._point.execution, self._probe.extension_lookups
@@ -251,7 +254,7 @@ class Call:
         if failed or self._ran or self._classes or self._unsure:
             execution.errors += failed
             execution.series.add(seconds)
-            if self._point.frequent and (failed or seconds * 1e9 >= SHORT_NS):
+            if self._point.frequent and (failed or self._ran):
                 self._record(int(seconds * 1e9), error if failed else None)
 
     def _record(self, length_ns: int, error: BaseException | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -37,10 +38,15 @@ def compression(probe: Probe) -> Callable[..., Any]:
         with guarded("History.compress"):
             attributes = agent_attributes(getattr(instance, "agent", None), _KEYS)
         least = min(_COUNTING_NS, probe.threshold(_COUNTING_NS))
+        started = time.perf_counter_ns()
         with probe.span(names.COMPRESS_HISTORY, attributes, from_ns=least) as span:
             compressed = await wrapped(*args, **kwargs)
             if compressed is True:
                 span.set(names.COMPRESSED, True)
-            return compressed
+        with guarded("History.compress"):
+            turn = probe.turn.get()
+            if turn is not None and not getattr(span, "is_made", True):
+                turn.add_up(names.COMPRESS_HISTORY, time.perf_counter_ns() - started)
+        return compressed
 
     return compress

@@ -39,6 +39,7 @@ class Stream:
     __slots__ = (
         "__weakref__",
         "_begun",
+        "_extended",
         "_extensions",
         "_functions",
         "_inside",
@@ -63,6 +64,7 @@ class Stream:
     def __init__(self) -> None:
         self.time = CallTime()
         self._begun = _clock()
+        self._extended = 0.0  # seconds of extensions in the callback that goes on
         self._extensions: dict[tuple[str, str], float] = {}
         self._functions: dict[str, float] = {}
         self._inside = False
@@ -151,6 +153,7 @@ class Stream:
         if not self._inside:
             return
         for extension, seconds in spent:
+            self._extended += seconds
             key = point, extension
             if key in self._extensions or len(self._extensions) < _NAMES_KEPT:
                 self._extensions[key] = self._extensions.get(key, 0.0) + seconds
@@ -181,11 +184,11 @@ class Stream:
     def _called(self, name: str, seconds: float) -> None:
         seconds = max(0.0, seconds - self._waited)
         self.callback_seconds += seconds
-        self._functions[name] = self._functions.get(name, 0.0) + seconds
+        self._functions[name] = self._functions.get(name, 0.0) + max(0.0, seconds - self._extended)
         if seconds > self.slowest:
             self.slowest = seconds
             self.slowest_point, self.slowest_extension, _ = self._noted
-        self._noted, self._waited = ("", "", 0.0), 0.0
+        self._noted, self._waited, self._extended = ("", "", 0.0), 0.0, 0.0
         self._inside = False
 
     def seconds_to_first_chunk(self) -> float | None:
@@ -211,12 +214,19 @@ class Stream:
             found[names.CALLBACK_SLOWEST] = self.slowest
             found[names.CALLBACK_SLOWEST_POINT] = self.slowest_point or None
             found[names.CALLBACK_SLOWEST_EXTENSION] = self.slowest_extension or None
-            function, spent = _most(self._functions)
+            function, spent = _most(self._seconds_by_function())
             found[names.CALLBACK_FUNCTION], found[names.CALLBACK_FUNCTION_SECONDS] = function, spent
         if self._extensions:
             (point, extension), spent = _most(self._extensions)
             found[names.CALLBACK_POINT], found[names.CALLBACK_EXTENSION] = point, extension
             found[names.CALLBACK_EXTENSION_SECONDS] = spent
+        return found
+
+    def _seconds_by_function(self) -> dict[str, float]:
+        found = dict(self._functions)
+        for (_, extension), seconds in self._extensions.items():
+            function = f"{extension}.execute"
+            found[function] = found.get(function, 0.0) + seconds
         return found
 
     def _layers(self, *, alone: bool) -> dict[str, Any]:

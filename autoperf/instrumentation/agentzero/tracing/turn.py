@@ -16,7 +16,7 @@ _SHARE: Final = 20
 # Beyond that share what took this long has a span all the same, and no message is so short that less has one.
 _LONG_NS: Final = 50_000_000
 SHORT_NS: Final = 1_000_000
-_NAMES_KEPT: Final = 50
+_NAMES_KEPT: Final = 100
 NEVER_NS: Final = 1 << 62
 _clock: Final = time.perf_counter
 

@@ -248,8 +248,26 @@ def test_a_call_says_what_it_waited_for_and_what_ran(clock, monkeypatch):
     assert (found[names.CALLBACK_SECONDS], found[names.CLIENT_SECONDS]) == (4, 8)
     assert (found[names.CALLBACK_EXTENSION], found[names.CALLBACK_POINT]) == ("Log", "response_stream")
     assert found[names.CALLBACK_EXTENSION_SECONDS] == 2.5, "in all, where the slowest single one was another"
+    assert found[names.CALLBACK_FUNCTION] == "Log.execute", "the callback had nothing to itself"
+    assert found[names.CALLBACK_FUNCTION_SECONDS] == 2.5
+
+
+def test_a_callback_counts_as_a_function_without_its_extensions(clock):
+    stream = Stream()
+
+    async def callback() -> None:
+        clock.now += 4
+        stream.note("response_stream", [("Log", 1.0)])
+
+    async def quick() -> None:
+        clock.now += 1
+
+    asyncio.run(stream.timed(callback)())
+    asyncio.run(stream.timed(quick)())
+    found = stream.attributes()
     assert found[names.CALLBACK_FUNCTION].endswith("callback")
-    assert found[names.CALLBACK_FUNCTION_SECONDS] == 4
+    assert (found[names.CALLBACK_FUNCTION_SECONDS], found[names.CALLBACK_SECONDS]) == (3, 5)
+    assert found[names.CALLBACK_EXTENSION_SECONDS] == 1
 
 
 def test_what_waits_between_two_requests_is_no_waiting_for_the_provider(clock, monkeypatch):
