@@ -120,6 +120,14 @@ def test_the_system_prompt_lies_under_the_prompt(traces: Traces) -> None:
     assert {traces.kind_above(point, names.EXTENSIONS) for point in points} <= {names.SYSTEM_PROMPT}
 
 
+def test_a_message_tells_the_sums_of_its_model_calls(traces: Traces) -> None:
+    for root in traces.of(names.MESSAGE):
+        chats = [span for span in traces.of(names.CHAT) if span.trace_id == root.trace_id]
+        for key in (names.PROVIDER_SECONDS, names.FRAMEWORK_SECONDS, names.CLIENT_SECONDS, names.CLIENT_CPU):
+            assert root.attributes[key] == pytest.approx(sum(chat.attributes[key] for chat in chats))
+        assert root.attributes[names.FRAMEWORK_SECONDS] > 0
+
+
 def test_a_model_call_tells_how_the_answer_came_in(traces: Traces) -> None:
     chats = traces.of(names.CHAT)
     assert chats

@@ -24,7 +24,7 @@ LAYERS: Final = {
     "prompt": "prompt",
     "extensions": "extensions",
     "waiting": "waiting for the user",
-    PAUSED: "waiting for a rate limit, or to try again",
+    PAUSED: "rate limits and retries",
     UNEXPLAINED: "unexplained",
 }
 _LAYER_OF: Final = {

@@ -6,7 +6,7 @@ import pytest
 
 from autoperf.insight.traces.callbacks import Callbacks, details
 from autoperf.insight.traces.critical_path import critical_path
-from autoperf.insight.traces.layers import cpu_by_layer, seconds_by_layer, with_sums
+from autoperf.insight.traces.layers import LAYERS, cpu_by_layer, seconds_by_layer, with_sums
 from autoperf.insight.traces.tree import build
 from autoperf.insight.traces.waterfall import waterfall
 from autoperf.telemetry import names
@@ -49,6 +49,10 @@ def test_a_wait_for_a_rate_limit_is_told_apart_from_the_provider() -> None:
     assert seconds_by_layer(build(trace.rows)) == pytest.approx(
         {"provider": 0.5, "stream": 3.0, "client": 1.5, "retry": 0.4, "unexplained": 0.6}
     )
+
+
+def test_the_name_of_a_layer_fits_its_column() -> None:
+    assert max(map(len, LAYERS.values())) <= 24
 
 
 def test_what_measured_nothing_is_unexplained_and_no_waiting_for_a_model() -> None:
