@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,20 @@ class RecordedSpan:
         assert not self.ended
         if value is not None:
             self.attributes[key] = value
+
+
+class RecordedPending:
+    """What becomes a span when it took long, as `Recording.pending` begins it."""
+
+    def __init__(self, around: AbstractContextManager[RecordedSpan]) -> None:
+        self._around = around
+        around.__enter__()
+
+    def over(self, error: BaseException | None, *, long: bool) -> bool:
+        """It has ended."""
+        with contextlib.suppress(*([type(error)] if error else [])):
+            self._around.__exit__(None if error is None else type(error), error, None)
+        return long or error is not None
 
 
 class Recording:
@@ -68,6 +83,10 @@ class Recording:
             self.order.append(f"-{name}")
         finally:
             span.ended = True
+
+    def pending(self, name: str, attributes: dict[str, Any], least_ns: int) -> RecordedPending:
+        """One around a block that has begun."""
+        return RecordedPending(self.span(name, attributes, from_ns=least_ns))
 
     def record(
         self,

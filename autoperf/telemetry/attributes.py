@@ -29,10 +29,14 @@ def put(span: Span, key: str, value: Any) -> None:
     """Set one attribute of ``span``, unless it has as many as it may."""
     limits = getattr(span, "_limits", None)
     most = getattr(limits, "max_span_attributes", None)
-    present = getattr(span, "attributes", None) or {}
-    if most is None or len(present) < most or (most and key in present):
-        longest = getattr(limits, "max_span_attribute_length", None)
-        span.set_attribute(key, _clipped(attribute(key, value), longest))
+    if most is not None:
+        present = getattr(span, "attributes", None) or {}
+        if len(present) >= most and not (most and key in present):
+            return
+    kind = type(value)
+    if kind is not bool and kind is not float:
+        value = _clipped(attribute(key, value), getattr(limits, "max_span_attribute_length", None))
+    span.set_attribute(key, value)
 
 
 def _clipped(value: Any, longest: int | None) -> Any:

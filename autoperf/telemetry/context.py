@@ -71,3 +71,16 @@ def leave(tokens: Tokens) -> None:
 def below(parent: Span, *, shared: bool) -> Context:
     """What a span below ``parent`` is begun in: of the host's context only where that is shared."""
     return trace_api.set_span_in_context(parent, None if shared else context_api.Context())
+
+
+def current_trace_id(*, shared: bool) -> str | None:
+    """The id of the trace that is going on here, as 32 hex digits."""
+    found = current(shared=shared).get_span_context()
+    return f"{found.trace_id:032x}" if found.is_valid else None
+
+
+def example(*, shared: bool, in_host_meters: bool) -> Context:
+    """The context of a measurement: the current span, unless the host's metrics do not know it."""
+    if in_host_meters and not shared:
+        return context_api.Context()
+    return below(current(shared=shared), shared=shared)

@@ -62,6 +62,7 @@ class RecordingSpan(NonRecordingSpan):
         state = None if parent is None else parent.trace_state
         self.context = SpanContext(trace_id, recorder.span_id(), False, _SAMPLED, state)
         self.recorder = recorder
+        self._limits = recorder.limits  # by the SDK's name, which `attributes.put` asks for
         self.name = name
         self.above = above
         self.kind = kind
@@ -70,10 +71,6 @@ class RecordingSpan(NonRecordingSpan):
         self.status = UNSET
         self.start_time = time.time_ns() if start_ns is None else start_ns
         self.end_time: int | None = None
-
-    @property
-    def _limits(self) -> Any:  # by the SDK's name, which `attributes.put` asks for
-        return self.recorder.limits
 
     def get_span_context(self) -> SpanContext:
         """The ids of this span."""

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
-from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 
@@ -23,7 +22,6 @@ from autoperf.telemetry.attributes import bounded, clean, put
 from autoperf.telemetry.recording import RecordingSpan
 
 if TYPE_CHECKING:
-    from opentelemetry.context import Context
     from opentelemetry.trace import Span
 
 NAME_LENGTH: Final = 200
@@ -59,9 +57,11 @@ class ActiveSpan:
 
         With an error type the span has failed, also where the host made an answer of the failure.
         """
-        with guarded("telemetry:span attribute"):
+        try:  # not `guarded`: a model call is told a dozen
             if value is not None and self._span is not None:
                 _set(self._span, key, value)
+        except Exception as failure:
+            fail_open("telemetry:span attribute", failure)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -72,6 +72,11 @@ class ActiveSpan:
             if self._span is not None:
                 _end(self._span, error, self._control_flow)
         return False
+
+    def over(self, error: BaseException | None, *, long: bool) -> bool:  # noqa: ARG002 - as of `Pending`
+        """As `__exit__`."""
+        self.__exit__(None if error is None else type(error), error, None)
+        return True
 
 
 def _set(span: Span, key: str, value: Any) -> None:
@@ -116,7 +121,7 @@ class Pending(trace_api.NonRecordingSpan):
 
     Current between enter and exit, as `ActiveSpan`. To others it looks like the span above it, so that their
     spans have a parent that exists; one with a trace of its own looks like none. ``least_ns`` is what it has
-    to take; whoever knows better at the end may set it.
+    to take.
     """
 
     _over = False
@@ -127,10 +132,10 @@ class Pending(trace_api.NonRecordingSpan):
     def __init__(
         self,
         make: Make,
-        new_trace: bool,
         control_flow: Callable[[BaseException], bool],
         least_ns: int,
-        start_ns: int | None,
+        start_ns: int | None = None,
+        new_trace: bool = False,
     ) -> None:
         # Nothing of the API's own constructor: the context is asked of what is above when somebody wants it.
         self._above = context.current(shared=make.source.shared)
@@ -138,7 +143,7 @@ class Pending(trace_api.NonRecordingSpan):
         self._new_trace = new_trace
         self._control_flow = control_flow
         self._start_ns = start_ns or time.time_ns()
-        self.least_ns = least_ns
+        self._least_ns = least_ns
 
     def __enter__(self) -> Pending:
         try:  # not `guarded`: most of these are around each extension, and become no span
@@ -159,15 +164,21 @@ class Pending(trace_api.NonRecordingSpan):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.over(error, long=self.worth())
+
+    def over(self, error: BaseException | None, *, long: bool) -> bool:
+        """As `__exit__`, where the caller knows whether it took ``long`` enough; whether it became a span."""
         try:
             if self._tokens is not None:
                 context.leave(self._tokens)
             self._over = True
             _PENDING.pop(id(self), None)
-            if self._real is not None or error is not None or self.worth():
+            if long or self._real is not None or error is not None or self._told:
                 _end(self.made(), error, self._control_flow)
+                return True
         except Exception as failure:
             fail_open("telemetry:span end", failure)
+        return False
 
     def get_span_context(self) -> trace_api.SpanContext:
         """Of the span that this looks like."""
@@ -205,7 +216,7 @@ class Pending(trace_api.NonRecordingSpan):
 
     def worth(self) -> bool:
         """Whether it has taken long enough by now, or something was said of it."""
-        return bool(self._told) or time.time_ns() - self._start_ns >= self.least_ns
+        return bool(self._told) or time.time_ns() - self._start_ns >= self._least_ns
 
 
 # Re-entrant: what is above may have to be made first.
@@ -280,19 +291,6 @@ def _above(span: Span) -> Span:
     if isinstance(span, (Pending, RecordingSpan)):
         return span.above or trace_api.INVALID_SPAN
     return _PARENTS.get(span, trace_api.INVALID_SPAN)
-
-
-def current_trace_id(source: Source) -> str | None:
-    """The id of the trace that is going on here, as 32 hex digits."""
-    found = context.current(shared=source.shared).get_span_context()
-    return f"{found.trace_id:032x}" if found.is_valid else None
-
-
-def example(source: Source, *, in_host_meters: bool) -> Context:
-    """The context of a measurement: the current span, unless the host's metrics do not know it."""
-    if in_host_meters and not source.shared:
-        return context_api.Context()
-    return context.below(context.current(shared=source.shared), shared=source.shared)
 
 
 def _record_error(span: Span, error: BaseException, stopped: bool) -> None:

@@ -12,6 +12,7 @@ from autoperf.process.config import Config
 from autoperf.process.features import way_out
 from autoperf.telemetry import names
 from autoperf.telemetry.exits import Exits, finish_with_multiprocessing, tell_of_forks
+from autoperf.telemetry.no_span import NO_SPAN, NoSpan
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import Span
@@ -28,24 +29,6 @@ EXIT_SECONDS: Final = 2.0
 
 def _never(_error: BaseException) -> bool:
     return False
-
-
-class NoSpan:
-    """Stands where a span would be when nothing is recorded."""
-
-    __slots__ = ()
-
-    def __enter__(self) -> NoSpan:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-    def set(self, key: str, value: Any) -> None:
-        """Do nothing."""
-
-
-_NO_SPAN: Final = NoSpan()
 
 
 def _tell(trouble: str) -> None:
@@ -121,8 +104,9 @@ class Telemetry:
         outlets.rests = self._rests
         if self._with_spans:
             self._begin_spans(outlets)
-        outlets.start()
         self._outlets = outlets
+        self._use_host_provider()
+        outlets.start()
 
     def _begin_spans(self, outlets: Outlets) -> None:
         # Only now, so that a Python that traces nothing does not pay for importing the SDK.
@@ -130,12 +114,12 @@ class Telemetry:
         from autoperf.telemetry.variables import Variables
 
         sdk.load()
-        from autoperf.telemetry import provider, spans
+        from autoperf.telemetry import context, provider, spans
 
         variables = Variables()
-        self._provider_module, self._spans = provider, spans
+        self._context, self._provider_module, self._spans = context, provider, spans
         outlets.add_exporters(variables)
-        outlets.on_tick = self._use_host_providers
+        outlets.on_tick = self._use_host_provider
         outlets.open_spans = self._open_spans
         self._processors = [provider.Processor(outlets.put)]
         given = {names.SERVICE_INSTANCE_ID: outlets.instance, **self._resource}
@@ -150,7 +134,6 @@ class Telemetry:
         variables.meter_provider()
         for problem in variables.problems if not self._again else ():
             self._report(problem)
-        self._use_host_provider(outlets)
 
     # -- making spans
 
@@ -172,15 +155,24 @@ class Telemetry:
         """
         source = self._source or self._begin_in_child()
         if source is None:
-            return _NO_SPAN
+            return NO_SPAN
         if self._metrics is not None:
             self._metrics.loops.note()
         make = self._spans.Make(source, name, attributes, kind)
         if from_ns:
-            pending: Pending = self._spans.Pending(make, new_trace, self._control_flow, from_ns, start_ns)
+            pending: Pending = self._spans.Pending(make, self._control_flow, from_ns, start_ns, new_trace)
             return pending
         span: ActiveSpan = self._spans.ActiveSpan(make, new_trace, self._control_flow)
         return span
+
+    def pending(self, name: str, attributes: Mapping[str, Any], least_ns: int) -> Pending | NoSpan:
+        """As `span` with ``from_ns``, but begun; its ``over`` is to be called."""
+        source = self._source or self._begin_in_child()
+        if source is None:
+            return NO_SPAN
+        spans = self._spans
+        pending: Pending = spans.Pending(spans.Make(source, name, attributes), self._control_flow, least_ns)
+        return pending.__enter__()
 
     def record(
         self,
@@ -207,22 +199,19 @@ class Telemetry:
         metrics, source = self._metrics, self._source
         if metrics is not None and source is not None:
             with guarded("telemetry:measure"):
-                example = self._spans.example(source, in_host_meters=metrics.in_host_provider)
+                example = self._context.example(shared=source.shared, in_host_meters=metrics.in_host_provider)
                 metrics.measure(name, value, attributes, example)
 
     def current_trace_id(self) -> str | None:
         """The trace going on here, as 32 hex digits."""
-        return None if self._source is None else self._spans.current_trace_id(self._source)
+        return None if self._source is None else self._context.current_trace_id(shared=self._source.shared)
 
     # -- on our thread
 
-    def _use_host_providers(self) -> None:
-        if self._outlets is not None:
-            self._use_host_provider(self._outlets)
-
-    def _use_host_provider(self, outlets: Outlets) -> None:
+    def _use_host_provider(self) -> None:
         """Where the host has set an SDK provider, our spans go through it, and it does the exporting."""
-        if not self._processors or self._ended:
+        outlets = self._outlets
+        if outlets is None or not self._processors or self._ended:
             return
         host = None if outlets.in_host_provider else self._provider_module.host_provider()
         if host is not None:
@@ -269,8 +258,7 @@ class Telemetry:
             with guarded("telemetry:exit"):
                 self._outlets.finish(timeout, self._end_open if self._processors else None)
                 break
-        for processor in self._processors:
-            processor.live = False
+        self._silence()
 
     def _open_spans(self) -> list[Span | RecordingSpan]:
         return [span for processor in self._processors for span in processor.open()]

@@ -36,8 +36,14 @@ _SCHEMA: Final = (
 )
 # Of a span that has begun and not ended: ``end_ns`` is then the process's last sign of life.
 OPEN: Final = "open"
-_STORED: Final = "SELECT status FROM spans WHERE trace_id = ? AND span_id = ?"
-_ADD_SPAN: Final = "INSERT OR REPLACE INTO spans VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ADD_SPAN: Final = """
+INSERT INTO spans VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(trace_id, span_id) DO NOTHING
+"""
+_END_SPAN: Final = f"""
+UPDATE spans SET parent_id = ?, name = ?, kind = ?, start_ns = ?, end_ns = ?, status = ?, pid = ?,
+    attributes = ?, links = ?
+WHERE trace_id = ? AND span_id = ? AND status = '{OPEN}'
+"""
 _UNFIT: Final = (
     sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError, OverflowError, TypeError,
 )  # fmt: skip
@@ -140,15 +146,14 @@ def insert_spans(connection: sqlite3.Connection, chunk: Sequence[tuple[Any, ...]
     """
     per_trace: dict[str, list[Any]] = {}
     for row in chunk:
-        before = connection.execute(_STORED, row[:2]).fetchone()
-        if before is not None and before[0] != OPEN:
+        new = connection.execute(_ADD_SPAN, row).rowcount
+        if not new and not connection.execute(_END_SPAN, (*row[2:], *row[:2])).rowcount:
             continue
-        connection.execute(_ADD_SPAN, row)
         trace_id, _, parent_id, name, _, start_ns, end_ns, status = row[:8]
         sums = per_trace.setdefault(trace_id, [trace_id, None, start_ns, end_ns, 0, 0])
         sums[1] = name if parent_id is None else sums[1]
         sums[2], sums[3] = min(sums[2], start_ns), max(sums[3], end_ns)
-        sums[4] += before is None
+        sums[4] += new
         sums[5] += status == "error"
     connection.executemany(_ADD_TO_TRACE, per_trace.values())
 

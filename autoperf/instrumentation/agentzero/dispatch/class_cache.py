@@ -153,7 +153,6 @@ class ExtensionClasses:
         keys: dict[tuple[str, str], tuple[tuple[str, ...], tuple[str, ...]]] = {}
 
         def both_empty(agent: Any) -> bool:
-            switches = self._switches
             if (
                 not self._verified
                 or not self._bound
@@ -161,13 +160,23 @@ class ExtensionClasses:
                 or log_variable in environment
             ):
                 return False
+            cache, host, switches = self._cache, self._cache_globals, self._switches
+            get, key_of, enabled = self._gone_through
             try:
-                if not self._its_own() or not switches["_enabled_global"]:
+                if (  # as in `_its_own`, without a call: this is asked twice around every function
+                    host["_cache"] is not cache
+                    or host.get("get") is not get
+                    or host.get("determine_cache_key") is not key_of
+                    or host.get("_is_enabled") is not enabled
+                    or not switches["_enabled_global"]
+                    or not switches["_enabled_areas"].get(self._area, True)
+                ):
                     return False
-                if not switches["_enabled_areas"].get(self._area, True):
-                    return False
-                entries = self._cache[self._area]
-                owner = _owner(agent) if agent else _NOBODY
+                entries = cache[self._area]
+                owner = _NOBODY
+                if agent:
+                    profile, project = agent.config.profile, agent.context.get_data("project")
+                    owner = profile or "none", project or "none"
                 both = keys.get(owner)
                 if both is None:
                     if len(keys) >= _OWNERS_KEPT:

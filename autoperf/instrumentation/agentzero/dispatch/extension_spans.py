@@ -38,14 +38,17 @@ _clock: Final = time.perf_counter
 class _Known:
     """What is the same at every call of one extension point."""
 
-    __slots__ = ("attributes", "background", "edge", "execution", "frequent", "label", "name")
+    __slots__ = (
+        "attributes", "background", "begins_step", "ends_step", "execution", "frequent", "label", "name",
+    )  # fmt: skip
 
     def __init__(self, name: str, execution: Execution) -> None:
         self.name = name
         self.execution = execution
         self.frequent = any(mark in name for mark in _FREQUENT)
         self.background = name in _BACKGROUND
-        self.edge = name in EDGES
+        self.begins_step = name == _STEP_BEGINS
+        self.ends_step = name == _STEP_ENDS
         self.label = f"{names.EXTENSIONS} {name}"
         self.attributes = {names.EXTENSION_POINT: name}
 
@@ -113,24 +116,24 @@ class Call:
     _reads = 0
     _since = 0.0
     _spent: list[tuple[str, float]] | None = None
+    _stream: Stream | None = None
+    _turn: Turn | None = None
 
     def __init__(self, probe: Probe, point: _Known, classes: list[type] | None, unsure: bool) -> None:
         self._probe, self._point, self._unsure = probe, point, unsure
         self._looks_up = classes is None
         self._classes = classes or []
         probe.arrive()
-        if point.edge and point.name == _STEP_BEGINS:
+        if point.begins_step:
             self._begin_step()
-        self._turn: Turn | None = probe.turn.get()
-        self._stream: Stream | None = probe.stream.get()
-        # Of each extension: nobody asks for its time at a frequent point that is called beside a stream.
-        self._tells = not point.frequent or self._stream is not None
         self._token = probe.point.set(self)
-        if point.background:
-            # Also for extensions that do not call the constructor by which we know them.
-            self._origin_token = self._sets_going(point.name)
-        if not point.frequent and (self._looks_up or classes):
-            self._open = self._opened(point.label, point.attributes, _CALL_NS)
+        if not point.frequent:
+            self._turn = probe.turn.get()
+            if point.background:
+                # Also for extensions that do not call the constructor by which we know them.
+                self._origin_token = self._sets_going(point.name)
+            if self._looks_up or classes:
+                self._open = self._opened(point.label, point.attributes, _CALL_NS)
         self._started = _clock()
 
     def _begin_step(self) -> None:
@@ -142,16 +145,19 @@ class Call:
                 probe.underway.step(turn.work, turn.steps)
 
     def _opened(self, label: str, attributes: dict[str, Any], usual_ns: int) -> Any:
-        if self._probe.detail == "turn":
-            return None
+        probe = self._probe
         try:
-            least_ns = NEVER_NS if self._turn is None else usual_ns
-            opened = self._probe.span(label, attributes, from_ns=least_ns)
-            opened.__enter__()
-            return opened
+            if probe.detail == "step" and probe.tracing is not None:
+                # Past `Probe.span`: what may have begun beside the turn has arrived as this call began.
+                least_ns = NEVER_NS if self._turn is None else usual_ns
+                return probe.tracing.pending(label, attributes, least_ns)
+            if probe.detail == "all":
+                opened = probe.span(label, attributes)
+                opened.__enter__()
+                return opened
         except Exception as ours:
             fail_open("extension calls", ours)
-            return None
+        return None
 
     def found(self, classes: list[type], reads: int = 0) -> None:
         """A loader has found ``classes`` on behalf of this call, and read ``reads`` files."""
@@ -164,9 +170,11 @@ class Call:
         known = self._classes
         if known and not self._unsure and extension not in known:
             return  # made by one of them, for itself
+        if not self._ran:
+            self._stream = self._probe.stream.get()
         self._ran += 1
-        if not self._tells:
-            return
+        if self._stream is None and self._point.frequent:
+            return  # nobody asks for its time
         now = _clock()
         if self._extension is not None:
             self._extension_ended(now, None)
@@ -202,15 +210,11 @@ class Call:
         """End the span of what took ``seconds``, or where it is none add them up under ``label`` if given."""
         turn, long = self._turn, False
         if turn is not None and seconds * 1e9 >= SHORT_NS and self._probe.detail != "all":
-            least_ns = turn.threshold(usual_ns)
-            long = seconds * 1e9 >= least_ns
-            opened.least_ns = 0 if long else NEVER_NS
-        opened.__exit__(None if error is None else type(error), error, None)
-        if turn is None:
-            return
-        if long:
-            turn.spend()
-        elif label and not getattr(opened, "is_made", True):  # with a span below it, it has become one
+            long = seconds * 1e9 >= turn.threshold(usual_ns)
+            if long:
+                turn.spend()
+        # With a span below it, it has become one.
+        if not opened.over(error, long=long) and label and turn is not None:
             turn.add_up(label, int(seconds * 1e9))
 
     def end(self, error: BaseException | None) -> None:
@@ -233,7 +237,7 @@ class Call:
         if self._origin is not None and self._origin_token is not None:
             self._origin.over = True
             restore(probe.origin, self._origin_token)
-        if point.edge and point.name == _STEP_ENDS:
+        if point.ends_step:
             with guarded("steps"):
                 turn = probe.turn.get()
                 if turn is not None:
@@ -249,7 +253,7 @@ class Call:
             lookups.misses += 1
         else:
             lookups.hits += 1
-        failed = error is not None and isinstance(error, Exception) and not is_intervention(error)
+        failed = isinstance(error, Exception) and not is_intervention(error)
         # Without an answer from the host's cache, nor a loader at work, something may still have run.
         if failed or self._ran or self._classes or self._unsure:
             execution.errors += failed

@@ -1,11 +1,12 @@
-"""What wrappers know of spans: how to open one, and one that is nothing."""
+"""What wrappers know of spans: how to open one."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Final, Protocol
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 from autoperf.telemetry import names
+from autoperf.telemetry.no_span import NO_SPAN as NO_SPAN
 
 
 class SpanHandle(Protocol):
@@ -13,6 +14,13 @@ class SpanHandle(Protocol):
 
     def set(self, key: str, value: Any) -> None:
         """Set one attribute."""
+
+
+class PendingHandle(Protocol):
+    """What becomes a span if it takes long, fails, or holds one."""
+
+    def over(self, error: BaseException | None, *, long: bool) -> bool:
+        """It has ended, perhaps with ``error``; ``long`` makes it a span. Whether it became one."""
 
 
 class Tracing(Protocol):
@@ -34,6 +42,9 @@ class Tracing(Protocol):
         have begun at ``start_ns`` already.
         """
 
+    def pending(self, name: str, attributes: dict[str, Any], least_ns: int) -> PendingHandle:
+        """The same with ``from_ns``, begun already, for what is called often."""
+
     def record(
         self,
         name: str,
@@ -46,11 +57,3 @@ class Tracing(Protocol):
 
     def measure(self, name: str, value: float, attributes: dict[str, Any]) -> None:
         """One value for the histogram ``name``."""
-
-
-class _NoSpan:
-    def set(self, key: str, value: Any) -> None:
-        """Ignore the attribute."""
-
-
-NO_SPAN: Final = nullcontext(_NoSpan())
