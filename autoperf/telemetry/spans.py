@@ -10,7 +10,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from opentelemetry import trace as trace_api
@@ -63,9 +63,7 @@ class ActiveSpan:
         except Exception as failure:
             fail_open("telemetry:span attribute", failure)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> Literal[False]:
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> Literal[False]:
         with guarded("telemetry:span end"):
             if self._tokens is not None:
                 context.leave(self._tokens)
@@ -161,9 +159,7 @@ class Pending(trace_api.NonRecordingSpan):
                 if self._real is not None:
                     _set(self._real, key, value)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         self.over(error, long=self.worth())
 
     def over(self, error: BaseException | None, *, long: bool) -> bool:
