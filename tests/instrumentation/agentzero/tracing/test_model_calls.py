@@ -61,6 +61,21 @@ def test_a_streamed_answer(host, tracing):
     assert "chunk_creator" not in vars(answer)
 
 
+def test_what_it_measured_counts_towards_its_message(host, tracing):
+    turn = Turn("A1", "chat-1")
+    token = host.probe.turn.set(turn)
+    try:
+        ask(host, host.Completion([piece("one")]))
+        ask(host, host.Completion([piece("two")]))
+    finally:
+        host.probe.turn.reset(token)
+    told = [span.attributes for span in tracing.spans]
+    keys = set(names.LAYERS_OF_A_CALL) & set(told[0])
+    assert names.CLIENT_SECONDS in keys
+    assert turn.layers == pytest.approx({key: sum(one.get(key, 0.0) for one in told) for key in turn.layers})
+    assert keys <= set(turn.layers)
+
+
 def test_no_usage_where_the_provider_sends_none(host, tracing):
     ask(host, host.Completion([piece("one")]))
     found = set(only(tracing).attributes)
