@@ -160,6 +160,9 @@ def patches(record: Mapping[str, Any]) -> Patches:
     )
     applied = sum(row.get("state") == "applied" for row in rows)
     features = tuple(_features(rows, record.get("features") or ()))
+    if _unwatched(record):
+        idle = Feature("monitor", "off", reason="no monitor runs in this process")
+        features = tuple(idle if one.name == "monitor" and not one.losses else one for one in features)
     return Patches(applied, sum(map(_wanted, rows)), features, problems)
 
 
@@ -176,6 +179,13 @@ def foreseen(seams: Iterable[Row], features: Collection[str]) -> Patches:
         if feature in features
     ]
     return patches({"patches": rows, "features": features})
+
+
+def _unwatched(record: Mapping[str, Any]) -> bool:
+    """Whether its monitor is wanted and never ran, as in a forked child."""
+    monitor = record.get("monitor") or {}
+    wanted = "monitor" in (record.get("features") or ())
+    return wanted and monitor.get("running") is False and not monitor.get("sample")
 
 
 def _features(rows: list[Row], switched_on: Iterable[str]) -> Iterable[Feature]:

@@ -189,7 +189,7 @@ def test_a_monitor_at_work_is_on(name: str, everything: dict[str, Told]) -> None
     works = "monitor" in (told.process.record.get("features") or ())
     assert told.facts["patches"]["features"]["monitor"] == ("on" if works else "off by option")
     if name in prepared_processes.REAL and told.process.record.get("ended"):
-        assert bool((told.process.record.get("monitor") or {}).get("sample")) == works
+        assert bool((told.process.record.get("monitor") or {}).get("running")) == works
 
 
 @pytest.mark.parametrize("name", RECORDED)
@@ -242,6 +242,7 @@ def test_a_forked_child_has_hits_of_its_own_alone(everything: dict[str, Told]) -
     assert together.lookups == 1 + (parent.caches["tools"].lookups or 0)
     assert child["tools"] == []
     assert child["started"] > parent.record["started"]
+    assert Process(child, GONE, 0.0).notes[0] == "monitor is off: no monitor runs in this process"
 
 
 @pytest.mark.parametrize("name", RECORDED)

@@ -32,6 +32,22 @@ def test_a_monitor_without_its_patch_is_partly_off(state: str) -> None:
     assert "monitor is partly off" in found.text
 
 
+@pytest.mark.parametrize(
+    ("monitor", "state"),
+    [
+        ({"running": False, "sample": {}}, "off"),
+        ({"running": False, "sample": {"memory": 1}}, "on"),
+        ({"running": True, "sample": {}}, "on"),
+        ({}, "on"),
+    ],
+)
+def test_a_monitor_that_never_ran_is_off(monitor: dict[str, Any], state: str) -> None:
+    found = patches({"patches": [], "features": ["monitor"], "monitor": monitor})
+    assert {one.name: one.state for one in found.features}["monitor"] == state
+    off = patches({"patches": [], "features": [], "monitor": monitor})
+    assert {one.name: one.state for one in off.features}["monitor"] == "off by option"
+
+
 def test_a_patch_that_could_not_be_taken_back_names_its_way_out() -> None:
     (problem,) = patches({"patches": [row("tools", "inert")]}).problems
     assert problem.endswith("; to leave it out: AUTOPERF_FEATURES=-tools or AUTOPERF_DISABLED=1")
