@@ -106,20 +106,23 @@ def test_the_whole_of_it(process: Runtime, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize(
-    ("parts", "line"),
+    ("parts", "lines"),
     [
-        ({}, "monitor on, no sample yet"),
-        ({"running": False}, "monitor off, no sample yet"),
-        ({"sample": {"cpu": 1.0}}, "monitor every 5 s: CPU 1.00 cores"),
-        ({"running": False, "sample": {"cpu": 1.0}}, "monitor off, its last sample: CPU 1.00 cores"),
+        ({}, ["monitor on, no sample yet"]),
+        (
+            {"running": False},
+            ["monitor off, no sample yet", "! monitor is off: no monitor runs in this process"],
+        ),
+        ({"sample": {"cpu": 1.0}}, ["monitor every 5 s: CPU 1.00 cores"]),
+        ({"running": False, "sample": {"cpu": 1.0}}, ["monitor off, its last sample: CPU 1.00 cores"]),
     ],
 )
 def test_the_monitor(
-    process: Runtime, monkeypatch: pytest.MonkeyPatch, parts: dict[str, Any], line: str
+    process: Runtime, monkeypatch: pytest.MonkeyPatch, parts: dict[str, Any], lines: list[str]
 ) -> None:
     assert told(process, monkeypatch, monitor=monitor(**parts), telemetry={})[1:] == [
         "0 intervention checks, 0 interventions; no spans",
-        line,
+        *lines,
     ]
 
 
