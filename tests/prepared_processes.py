@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autoperf.telemetry.store.processes import newest, unreported
+from autoperf.insight.processes import newest, unreported
 from autoperf.telemetry.store.store import Store
 from tests.interpreters import REPOSITORY
 from tests.trace_rows import keep, process, turn

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from autoperf.process.config import Config
-from autoperf.telemetry import Telemetry
 from autoperf.telemetry.store.store import Store
+from autoperf.telemetry.tracing import Telemetry
 
 PRELUDE = """
 import os, sys, time, signal
 from pathlib import Path
 from autoperf.process.config import Config
-from autoperf.telemetry import Telemetry
+from autoperf.telemetry.tracing import Telemetry
 telemetry = Telemetry.start(Config(), resource={"service.version": "v9"}, snapshot=lambda: {"local": 3},
                             store_dir=Path(sys.argv[1]))
 """

@@ -12,9 +12,9 @@ from typing import Final
 
 from autoperf.cli.arguments import moment, seconds, whole
 from autoperf.errors.wording import printable
+from autoperf.features import parse_features
 from autoperf.insight.compare.collect import Selection
 from autoperf.insight.compare.periods import Period
-from autoperf.process.features import parse_features
 
 # A comma parts conditions; those inside a list of features do not.
 _PARTED: Final = re.compile(r",(?=(?:pid|version|autoperf|features):|today|yesterday|\d|\.\.)")

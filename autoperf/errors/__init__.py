@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 
 from autoperf.errors.frames import OURS, described
 from autoperf.errors.wording import printable
-from autoperf.process.features import of_seam, way_out
+from autoperf.features import of_seam, way_out
 
 _FRAMES_SHOWN: Final = 4
 _DISTINCT_FAILURES_KEPT: Final = 50

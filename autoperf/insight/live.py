@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from autoperf.insight import processes
 from autoperf.insight.facts.process import Process
 from autoperf.monitor.samples import samples
-from autoperf.telemetry.store import processes
 from autoperf.telemetry.store.store import Store
 
 # What a line of a terminal can show of the past, at the monitor's default interval.

@@ -7,7 +7,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, Final, NamedTuple
 
-from autoperf.instrumentation.agentzero.memos.prompt_values import condition_names
 from autoperf.memo.inputs import Inputs
 from autoperf.memo.snapshot import Look
 from autoperf.memo.watch import Snapshot, Watch
@@ -120,7 +119,7 @@ class Reading:
             self.names = given.names
             self.inputs.add(given.looks)
 
-    def note_prompt(self, path: str) -> None:
+    def note_prompt(self, path: str, condition_names: Callable[[str], frozenset[str] | None]) -> None:
         """The host is about to read the prompt file ``path``; its conditions are looked at."""
         try:
             self.inputs.file(path)

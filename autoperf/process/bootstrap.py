@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoperf.errors import AutoperfError, failures, guarded, say
-from autoperf.process import launches
+from autoperf.features import way_out
 from autoperf.process.config import Config
-from autoperf.process.features import way_out
+from autoperf.telemetry.store import launches
 from autoperf.version import __version__
 
 if TYPE_CHECKING:

@@ -3,35 +3,14 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autoperf.process.features import DEFAULT, FeaturesError, retired
+from autoperf.features import DEFAULT, FeaturesError, retired
 from autoperf.process.options import INTERNAL_VARIABLES, OPTIONS, shown, unknown_variables
-
-
-def default_home(environ: Mapping[str, str] = os.environ) -> Path:
-    """The state directory when none is named: ``$XDG_STATE_HOME/autoperf``, else the first of `places`.
-
-    Source: XDG Base Directory Specification.
-    """
-    base = environ.get("XDG_STATE_HOME", "")
-    return Path(base) / "autoperf" if os.path.isabs(base) else places()[0]
-
-
-def places() -> list[Path]:
-    """Where state lies unasked: in the user's home, if there is one; among the temporary files, last."""
-    home = os.path.expanduser("~")
-    at_home = [Path(home) / ".local" / "state" / "autoperf"] if os.path.isabs(home) else []
-    return [*at_home, Path(_temporary()) / f"autoperf-{getattr(os, 'getuid', lambda: 'state')()}"]
-
-
-def _temporary() -> str:
-    given = os.environ.get("TMPDIR", "")  # `tempfile` keeps what it finds, and the host may set another later
-    return given if os.path.isdir(given) else "/tmp" if os.name == "posix" else tempfile.gettempdir()
+from autoperf.telemetry.store.state_directory import default_home
 
 
 @dataclass(frozen=True)

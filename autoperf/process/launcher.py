@@ -6,7 +6,8 @@ from __future__ import annotations
 import os
 import sys
 
-from autoperf.process import launches, shadows
+from autoperf.process import shadows
+from autoperf.telemetry.store import launches
 
 USAGE = "autoperf run [--features LIST] [--observe] [--detail LEVEL] [--home DIR] [--quiet] CMD..."
 _OFF = ("", "0", "false", "no", "off")
@@ -99,7 +100,7 @@ def parsed(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
 
 
 def _features(text: str) -> tuple[str, str]:
-    from autoperf.process.features import parse_features
+    from autoperf.features import parse_features
 
     try:
         parse_features(text)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from autoperf.process.features import DEFAULT, parse_features
+from autoperf.features import DEFAULT, parse_features
 
 # From the least to the most.
 DETAILS: Final = ("turn", "step", "all")

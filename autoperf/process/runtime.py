@@ -27,10 +27,11 @@ from autoperf.memo.cache import Cache
 from autoperf.memo.counters import Rates
 from autoperf.monitor import Archive, Monitor, Readings, Stall, Stalls
 from autoperf.patching.patch import PatchSet
-from autoperf.process import launches, record
+from autoperf.process import record
 from autoperf.process.config import Config
-from autoperf.telemetry import Telemetry, names
-from autoperf.telemetry.store import state_directory
+from autoperf.telemetry import names
+from autoperf.telemetry.store import launches, state_directory
+from autoperf.telemetry.tracing import Telemetry
 
 if TYPE_CHECKING:
     from autoperf.insight.facts.process import Process

@@ -1,5 +1,1 @@
-"""Telemetry: spans into the local store by default, to OTLP when the standard variables say so."""
-
-from autoperf.telemetry.tracing import Telemetry
-
-__all__ = ["Telemetry"]
+"""Spans and metrics of one process, into the local store and to OTLP when the standard variables say so."""

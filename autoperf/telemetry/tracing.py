@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from autoperf.errors import guarded, say
-from autoperf.process.config import Config
-from autoperf.process.features import way_out
+from autoperf.features import way_out
 from autoperf.telemetry import names
 from autoperf.telemetry.exits import Exits, finish_with_multiprocessing, tell_of_forks
 from autoperf.telemetry.no_span import NO_SPAN, NoSpan
@@ -17,6 +16,7 @@ from autoperf.telemetry.no_span import NO_SPAN, NoSpan
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import Span
 
+    from autoperf.process.config import Config
     from autoperf.telemetry.export.outlets import Outlets
     from autoperf.telemetry.metrics.metrics import Metrics
     from autoperf.telemetry.provider import Processor

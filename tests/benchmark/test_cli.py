@@ -21,7 +21,7 @@ from autoperf.benchmark.measure.samples import Sample
 from autoperf.benchmark.measure.transcript import Transcript
 from autoperf.benchmark.parts import launcher
 from autoperf.benchmark.parts.benchmark import Benchmark
-from autoperf.process.features import FEATURES
+from autoperf.features import FEATURES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

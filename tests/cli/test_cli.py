@@ -15,9 +15,9 @@ import pytest
 
 from autoperf import __version__, cli
 from autoperf.cli.views import status
+from autoperf.insight import processes
 from autoperf.insight.facts.ending import ALIVE, GONE
 from autoperf.insight.facts.process import Process
-from autoperf.telemetry.store import processes
 from tests.interpreters import REPOSITORY, TEMPLATE, Bench
 
 RECORD: dict[str, Any] = {

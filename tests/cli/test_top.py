@@ -18,11 +18,11 @@ import pytest
 from autoperf.cli import main
 from autoperf.cli.views import dashboard, sparklines
 from autoperf.cli.views.terminal import columns
+from autoperf.insight import processes
 from autoperf.insight.facts.ending import ALIVE, GONE, STOPPED, ending
 from autoperf.insight.facts.process import Process
 from autoperf.insight.live import Follower, View
 from autoperf.monitor import Archive, Stall
-from autoperf.telemetry.store import processes
 from autoperf.telemetry.store.store import Store
 
 MIB = 1 << 20

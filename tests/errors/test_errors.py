@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
+from autoperf import features
 from autoperf.errors import AutoperfError, Failures
 from autoperf.errors.frames import OURS, host
-from autoperf.process import features
-from autoperf.process.features import FEATURES, of_seam
+from autoperf.features import FEATURES, of_seam
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")

@@ -79,7 +79,7 @@ def patched(root: Path, package: str, features: str) -> Any:
     from introduction import introduce
 
     import autoperf
-    from autoperf.process.features import parse_features
+    from autoperf.features import parse_features
 
     introduce(root, package)
     runtime = autoperf.instrument(
@@ -95,7 +95,7 @@ def patched(root: Path, package: str, features: str) -> Any:
 
 
 def main(host: Path) -> int:
-    from autoperf.process.features import ON_REQUEST
+    from autoperf.features import ON_REQUEST
     from tests.hosts.generations import GENERATIONS
 
     runtime = patched(

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from autoperf.process.features import FEATURES, ON_REQUEST, parse_features
+from autoperf.features import FEATURES, ON_REQUEST, parse_features
 from autoperf.telemetry.store.store import Store
 
 TESTS = Path(__file__).resolve().parents[1]

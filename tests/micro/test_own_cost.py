@@ -18,7 +18,7 @@ from autoperf.instrumentation.agentzero.tracing import tool_lookup
 from autoperf.instrumentation.agentzero.tracing.turn import Turn
 from autoperf.patching.patch import Switch, replacement
 from autoperf.process.config import Config
-from autoperf.telemetry import Telemetry
+from autoperf.telemetry.tracing import Telemetry
 
 pytest.importorskip("pytest_benchmark")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from autoperf.features import DEFAULT, parse_features
 from autoperf.process.config import Config, default_home
-from autoperf.process.features import DEFAULT, parse_features
 from autoperf.process.options import OPTIONS
 
 

@@ -171,8 +171,9 @@ def test_loads_nothing_that_a_started_python_has_not_loaded(bench: Bench) -> Non
         return {line.rpartition("|")[2].strip() for line in lines}
 
     ours = loaded("from autoperf.__main__ import main; main()", "run", "--features", "tools", "true")
-    process = {"", ".launcher", ".launches", ".shadows", ".features"}
-    names = {"", ".__main__", ".version"} | {f".process{name}" for name in process}
+    store = {".telemetry", ".telemetry.store", ".telemetry.store.launches"}
+    process = {".process", ".process.launcher", ".process.shadows"}
+    names = {"", ".__main__", ".version", ".features", *store, *process}
     # os.execvpe itself loads warnings, which some versions have loaded by then.
     assert ours - loaded("0") - {"warnings"} == {"__future__"} | {f"autoperf{name}" for name in names}
 

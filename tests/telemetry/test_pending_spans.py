@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from autoperf.telemetry import Telemetry
+from autoperf.telemetry.tracing import Telemetry
 from tests.telemetry_process import begin, stored
 
 HOUR = 3600 * 10**9

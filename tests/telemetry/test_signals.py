@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from autoperf.telemetry.store.processes import newest, runs
+from autoperf.insight.processes import newest, runs
 from autoperf.telemetry.store.store import Store
 from tests.telemetry_process import PRELUDE, run, spawn, stored
 

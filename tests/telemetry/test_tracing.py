@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from autoperf.telemetry import Telemetry, names
+from autoperf.telemetry import names
 from autoperf.telemetry.pipeline import Pipeline
 from autoperf.telemetry.recording import RecordingSpan
 from autoperf.telemetry.store.store import Store
+from autoperf.telemetry.tracing import Telemetry
 from autoperf.telemetry.variables import Variables
 from tests.telemetry_process import begin, run, stored
 

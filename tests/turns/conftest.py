@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from autoperf.instrumentation.agentzero.context import Probe
-from autoperf.telemetry import Telemetry
+from autoperf.telemetry.tracing import Telemetry
 from tests.telemetry_process import begin, stored
 from tests.turns.host import Host
 

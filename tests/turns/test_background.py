@@ -13,7 +13,8 @@ import pytest
 from autoperf.instrumentation.agentzero.context import Step
 from autoperf.instrumentation.agentzero.tracing import model_calls, turns
 from autoperf.instrumentation.agentzero.tracing.stream_stats import Stream
-from autoperf.telemetry import Telemetry, names
+from autoperf.telemetry import names
+from autoperf.telemetry.tracing import Telemetry
 from tests.telemetry_process import stored
 from tests.turns.host import Host, nothing, sleeping
 

@@ -12,7 +12,8 @@ import pytest
 
 from autoperf.instrumentation.agentzero.context import Probe
 from autoperf.instrumentation.agentzero.tracing import memory
-from autoperf.telemetry import Telemetry, names
+from autoperf.telemetry import names
+from autoperf.telemetry.tracing import Telemetry
 from tests.telemetry_process import stored
 from tests.turns.host import Host, nothing, sleeping
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from autoperf.benchmark.measure.noise import Noise
 from autoperf.benchmark.measure.samples import Sample
-from autoperf.process.features import FEATURES
+from autoperf.features import FEATURES
 
 
 @dataclass(frozen=True)

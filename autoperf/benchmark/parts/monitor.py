@@ -10,9 +10,9 @@ from typing import Any, Final
 from autoperf.benchmark.host import run as checkouts
 from autoperf.benchmark.host.process import HostError
 from autoperf.benchmark.scenarios.conversation import Conversation, Turn, answer, call, tools
+from autoperf.insight.history import History
 from autoperf.monitor.samples import samples
 from autoperf.telemetry import names
-from autoperf.telemetry.store.history import History
 from autoperf.telemetry.store.store import Store
 
 RESTING: Final = "autoperf_rest"

@@ -12,8 +12,8 @@ from dataclasses import asdict
 from autoperf.cli.arguments import directory, home_argument, whole
 from autoperf.cli.views.terminal import show, show_json
 from autoperf.errors import say
+from autoperf.insight import processes
 from autoperf.insight.advice.collect import recommendations_of
-from autoperf.telemetry.store import processes
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from autoperf.cli.views.terminal import show, show_json
 from autoperf.errors import AutoperfError, say
 from autoperf.errors.wording import printable
-from autoperf.process.features import parse_features
+from autoperf.features import parse_features
 from autoperf.process.installation.interpreter import absolute
 
 if TYPE_CHECKING:

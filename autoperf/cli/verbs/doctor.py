@@ -16,13 +16,13 @@ from typing import Any
 from autoperf.cli.views.status import findings, table
 from autoperf.cli.views.terminal import show, show_json
 from autoperf.errors import AutoperfError, say
+from autoperf.insight import processes
 from autoperf.insight.facts.process import Process
 from autoperf.process import bootstrap
 from autoperf.process.config import Config
 from autoperf.process.installation import bug_report, doctor
 from autoperf.process.installation.interpreter import this_python
 from autoperf.process.options import OPTIONS, shown
-from autoperf.telemetry.store import processes
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -17,9 +17,9 @@ from autoperf.errors import AutoperfError, say
 from autoperf.insight.export import jaeger, otlp_json
 from autoperf.insight.export.values import Described
 from autoperf.insight.facts.recorder import recorder
+from autoperf.insight.history import SPANS_READ, History
 from autoperf.insight.traces.layers import with_sums
 from autoperf.insight.traces.summary import Summary
-from autoperf.telemetry.store.history import SPANS_READ, History
 from autoperf.telemetry.store.tables import SpanRow
 from autoperf.version import __version__
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from autoperf.process.features import FEATURES
+from autoperf.features import FEATURES
 from autoperf.process.launcher import USAGE
 from autoperf.process.options import DETAILS
 

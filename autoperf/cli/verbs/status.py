@@ -13,8 +13,8 @@ from typing import Any
 from autoperf.cli.views.status import snapshot
 from autoperf.cli.views.terminal import show, show_json
 from autoperf.errors import say
+from autoperf.insight import processes
 from autoperf.process.config import Config
-from autoperf.telemetry.store import processes
 
 _SILENT_SHOWN = 3  # launches
 

@@ -19,8 +19,8 @@ from autoperf.cli.views.screen import Ended, Screen, taken
 from autoperf.cli.views.sparklines import BLOCKS, PLAIN
 from autoperf.cli.views.terminal import can_write, is_terminal, show, width_of
 from autoperf.errors import say
+from autoperf.insight import processes
 from autoperf.insight.live import Follower, View
-from autoperf.telemetry.store import processes
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

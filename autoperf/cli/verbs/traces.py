@@ -18,6 +18,7 @@ from autoperf.cli.views import waterfall as bars
 from autoperf.cli.views.traces import headline, layer_lines, listed, noted
 from autoperf.errors import AutoperfError, say
 from autoperf.errors.wording import milliseconds
+from autoperf.insight.history import SPANS_READ, History
 from autoperf.insight.traces.callbacks import Callbacks, details
 from autoperf.insight.traces.critical_path import critical_path
 from autoperf.insight.traces.layers import LAYERS, cpu_by_layer, seconds_by_layer
@@ -25,7 +26,6 @@ from autoperf.insight.traces.summary import Summary
 from autoperf.insight.traces.tree import Tree, build
 from autoperf.insight.traces.waterfall import waterfall
 from autoperf.telemetry.shortening import homeless
-from autoperf.telemetry.store.history import SPANS_READ, History
 
 _GLANCE: Final = 60
 _WAITED: Final = 4

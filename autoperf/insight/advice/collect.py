@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from autoperf.errors import AutoperfError
+from autoperf.insight import processes
 from autoperf.insight.advice.recommendation import recommend
 from autoperf.insight.facts import Facts, Host, PromptSize, Recommendation, Use
 from autoperf.insight.facts.host import version
 from autoperf.insight.facts.process import Process
 from autoperf.insight.facts.recorder import recorder
+from autoperf.insight.history import History
 from autoperf.insight.traces.callbacks import Callbacks
 from autoperf.insight.traces.layers import operation, seconds_by_layer
 from autoperf.insight.traces.timings import Timings, named
@@ -22,8 +24,6 @@ from autoperf.insight.traces.tree import Node, build
 from autoperf.memo.filesystems import file_system, is_remote
 from autoperf.monitor.samples import samples
 from autoperf.telemetry import names
-from autoperf.telemetry.store import processes
-from autoperf.telemetry.store.history import History
 from autoperf.telemetry.store.store import Store
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from autoperf.insight.compare.periods import Period
 from autoperf.insight.facts.host import version
 from autoperf.insight.facts.process import Process
 from autoperf.insight.facts.recorder import Record, recorder
+from autoperf.insight.history import History
+from autoperf.insight.processes import as_seen, newest
 from autoperf.monitor.samples import samples, stalls
 from autoperf.telemetry import names
 from autoperf.telemetry.shortening import homeless
-from autoperf.telemetry.store.history import History
-from autoperf.telemetry.store.processes import as_seen, newest
 from autoperf.telemetry.store.store import Store
 
 _FOREVER: Final = float("inf")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from autoperf.errors.wording import count, is_number, printable
-from autoperf.process.features import way_out
+from autoperf.features import way_out
 
 
 def drops(record: Mapping[str, Any]) -> list[str]:

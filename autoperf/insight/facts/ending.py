@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from autoperf.errors.wording import duration, is_number
 
-# What the system says of a pid: see `autoperf.telemetry.store.processes.life`.
+# What the system says of a pid: see `autoperf.insight.processes.life`.
 ALIVE: Final = "alive"
 STOPPED: Final = "stopped"
 GONE: Final = "gone"

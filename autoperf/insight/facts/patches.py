@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from autoperf.errors.wording import printable
-from autoperf.process.features import FEATURES, way_out
+from autoperf.features import FEATURES, way_out
 
 Row = Mapping[str, Any]
 # There, but other code than is known; ours failed. The host's own code runs in its place.

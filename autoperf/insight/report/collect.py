@@ -10,14 +10,14 @@ from typing import Any, Final
 from autoperf.errors import AutoperfError
 from autoperf.insight.facts.process import Process
 from autoperf.insight.facts.recorder import observes_only, recorder
+from autoperf.insight.history import SPANS_READ, History
+from autoperf.insight.processes import as_seen, ended_by_exec
 from autoperf.insight.report.report import Report
 from autoperf.insight.traces.summary import Summary
 from autoperf.insight.traces.timings import Timings
 from autoperf.insight.traces.tree import build
 from autoperf.monitor.samples import samples, stalls
 from autoperf.telemetry.shortening import homeless
-from autoperf.telemetry.store.history import SPANS_READ, History
-from autoperf.telemetry.store.processes import as_seen, ended_by_exec
 from autoperf.telemetry.store.store import Store
 from autoperf.version import __version__
 

@@ -19,13 +19,13 @@ from typing import Any, Final
 
 from autoperf.errors.frames import OURS
 from autoperf.errors.wording import is_number, printable
+from autoperf.features import of_seam, way_out
 from autoperf.insight.facts.process import Process
+from autoperf.insight.processes import chosen, life
 from autoperf.process.config import Config
-from autoperf.process.features import of_seam, way_out
 from autoperf.process.installation.doctor import Finding
 from autoperf.process.installation.interpreter import Interpreter, versions
 from autoperf.process.options import INTERNAL_VARIABLES, OPTIONS, Option, shown, unknown_variables
-from autoperf.telemetry.store.processes import chosen, life
 from autoperf.version import __version__
 
 PACKAGES: Final = (

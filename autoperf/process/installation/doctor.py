@@ -15,19 +15,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from autoperf.errors import AutoperfError
+from autoperf.features import DEFAULT
+from autoperf.insight import processes
 from autoperf.insight.advice.collect import recommendations_of
 from autoperf.insight.facts.patches import foreseen
 from autoperf.insight.facts.process import Process
 from autoperf.process import bootstrap
 from autoperf.process.config import Config
-from autoperf.process.features import DEFAULT
 from autoperf.process.installation import install
 from autoperf.process.installation.bundle import PACKAGES
 from autoperf.process.installation.interpreter import Interpreter, how_to_install, probe
 from autoperf.process.launcher import template_folder
 from autoperf.process.options import INTERNAL_VARIABLES, OPTIONS, unknown_variables
 from autoperf.telemetry.export import endpoint
-from autoperf.telemetry.store import processes, state_directory
+from autoperf.telemetry.store import state_directory
 
 if TYPE_CHECKING:
     from autoperf.instrumentation.agentzero import Layout

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from autoperf.errors.wording import count, is_number, milliseconds, percent
+from autoperf.features import of_seam, way_out
 from autoperf.insight.advice.collect import recommendations_for
 from autoperf.insight.facts.process import Process
 from autoperf.insight.facts.tool import tool_use
 from autoperf.instrumentation.agentzero.tool import Call
-from autoperf.process.features import of_seam, way_out
 from autoperf.process.optimizer.markdown import cell, table
 from autoperf.process.runtime import Runtime
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from autoperf.errors import AutoperfError
 from autoperf.memo.filesystems import file_system
-from autoperf.process.config import places
 
 # SQLite's own files beside the database; Source: https://www.sqlite.org/tempfiles.html
 _SUFFIXES: Final = ("", "-wal", "-shm", "-journal")
@@ -32,6 +33,27 @@ _MODELESS: Final = frozenset(
 
 class StateDirectoryError(AutoperfError, OSError):
     """The directory or a file in it may not be used; the text says why, and what to do."""
+
+
+def default_home(environ: Mapping[str, str] = os.environ) -> Path:
+    """The state directory when none is named: ``$XDG_STATE_HOME/autoperf``, else the first of `places`.
+
+    Source: XDG Base Directory Specification.
+    """
+    base = environ.get("XDG_STATE_HOME", "")
+    return Path(base) / "autoperf" if os.path.isabs(base) else places()[0]
+
+
+def places() -> list[Path]:
+    """Where state lies unasked: in the user's home, if there is one; among the temporary files, last."""
+    home = os.path.expanduser("~")
+    at_home = [Path(home) / ".local" / "state" / "autoperf"] if os.path.isabs(home) else []
+    return [*at_home, Path(_temporary()) / f"autoperf-{getattr(os, 'getuid', lambda: 'state')()}"]
+
+
+def _temporary() -> str:
+    given = os.environ.get("TMPDIR", "")  # `tempfile` keeps what it finds, and the host may set another later
+    return given if os.path.isdir(given) else "/tmp" if os.name == "posix" else tempfile.gettempdir()
 
 
 def make(directory: Path, file: str = "autoperf.db") -> None:

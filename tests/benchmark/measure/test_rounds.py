@@ -15,7 +15,7 @@ from autoperf.benchmark.measure.samples import GROWTH, LAST_CPU, START_CPU, Samp
 from autoperf.benchmark.measure.spreads import Spread, ratios, spread
 from autoperf.benchmark.measure.transcript import Transcript
 from autoperf.cli.views import measurements
-from autoperf.process.features import FEATURES
+from autoperf.features import FEATURES
 
 
 def said(*lines: str) -> Transcript:

@@ -14,12 +14,12 @@ import autoperf
 from autoperf.cli import main
 from autoperf.insight.advice.collect import facts, recommendations
 from autoperf.insight.advice.recommendation import recommend
+from autoperf.insight.processes import as_seen
 from autoperf.instrumentation.agentzero.activity import host_facts
 from autoperf.instrumentation.agentzero.context import Probe
 from autoperf.monitor import Archive, Stall
 from autoperf.patching.patch import Switch, replacement
 from autoperf.telemetry import names
-from autoperf.telemetry.store.processes import as_seen
 from autoperf.telemetry.store.store import SpanRow, Store
 
 NOW = time.time()

@@ -22,8 +22,8 @@ from autoperf.insight.facts.ending import GONE
 from autoperf.insight.facts.process import Process
 from autoperf.insight.facts.stalls import stalls
 from autoperf.insight.facts.tally import Tokens
+from autoperf.insight.processes import seen
 from autoperf.process.optimizer import overview
-from autoperf.telemetry.store.processes import seen
 from autoperf.telemetry.store.records import decoded
 from tests import prepared_processes
 from tests.prepared_processes import HOSTS, Prepared

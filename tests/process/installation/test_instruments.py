@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from autoperf.telemetry.store import processes
+from autoperf.insight import processes
 from tests.interpreters import REPOSITORY, TEMPLATE, Bench, Result
 
 MINI = REPOSITORY / "examples" / "mini_agent"

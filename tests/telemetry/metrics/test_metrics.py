@@ -15,8 +15,9 @@ import pytest
 from opentelemetry.sdk import metrics as sdk
 
 from autoperf.process.config import Config
-from autoperf.telemetry import Telemetry, names
+from autoperf.telemetry import names
 from autoperf.telemetry.metrics import instruments
+from autoperf.telemetry.tracing import Telemetry
 from tests.collector import GrpcCollector, HttpCollector, refused_endpoint
 from tests.telemetry_process import begin, run, stored
 

@@ -14,11 +14,10 @@ import pytest
 
 from autoperf.cli import main
 from autoperf.errors import AutoperfError
-from autoperf.process import config
+from autoperf.insight.history import History
 from autoperf.process.config import Config
 from autoperf.process.installation import doctor
 from autoperf.telemetry.store import state_directory
-from autoperf.telemetry.store.history import History
 from autoperf.telemetry.store.store import Store
 
 STRANGER = 4321
@@ -52,7 +51,7 @@ def home(shared: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where a user with a home has it."""
     monkeypatch.setattr(os.path, "expanduser", lambda path: path.replace("~", f"{shared}/home"))
     (shared / "home").mkdir(mode=0o755)
-    return config.places()[0]
+    return state_directory.places()[0]
 
 
 def kept(directory: Path) -> tuple[bool, list[str]]:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from autoperf.insight.history import History
 from autoperf.telemetry import names
-from autoperf.telemetry.store.history import History
 from autoperf.telemetry.store.store import FILE_NAME, Store
 from autoperf.telemetry.store.use_lock import UseLock
 from tests.store_rows import python, row
@@ -35,7 +35,7 @@ store.close()
 """
 TURN = """
 from autoperf.process.config import Config
-from autoperf.telemetry import Telemetry
+from autoperf.telemetry.tracing import Telemetry
 telemetry = Telemetry.start(Config(), resource={}, snapshot=lambda: {}, store_dir=home)
 with telemetry.span('message', new_trace=True):
     with telemetry.span('step'):

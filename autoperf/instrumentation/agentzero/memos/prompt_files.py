@@ -9,7 +9,14 @@ from typing import Any, Final
 
 from autoperf.errors import guarded
 from autoperf.instrumentation.agentzero.known_sources import KNOWN, RELIES_ON
-from autoperf.instrumentation.agentzero.memos.prompt_values import anonymous, key_of, opaque, spelled, usual
+from autoperf.instrumentation.agentzero.memos.prompt_values import (
+    anonymous,
+    condition_names,
+    key_of,
+    opaque,
+    spelled,
+    usual,
+)
 from autoperf.memo.counters import Lookups
 from autoperf.memo.recorder import Outcome, Read, Reading, Templates, Variables
 from autoperf.memo.watch import Watch
@@ -157,7 +164,7 @@ class PromptFiles:
                 with guarded(SEAM):
                     reading.answers[lookup.question] = path
                     if not asked:
-                        reading.note_prompt(path)
+                        reading.note_prompt(path, condition_names)
             if asked:
                 # From here on it is the module's own code that asks, until `asks` has its answer.
                 reading.ran, thread.reading = True, None

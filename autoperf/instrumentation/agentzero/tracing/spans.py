@@ -24,7 +24,7 @@ class PendingHandle(Protocol):
 
 
 class Tracing(Protocol):
-    """The part of telemetry that wrappers use; see `autoperf.telemetry.Telemetry`."""
+    """The part of telemetry that wrappers use; see `autoperf.telemetry.tracing.Telemetry`."""
 
     def span(
         self,

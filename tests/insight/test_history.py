@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from autoperf.errors import AutoperfError
+from autoperf.insight.history import History
 from autoperf.telemetry import names
 from autoperf.telemetry.store import tables
-from autoperf.telemetry.store.history import History
 from autoperf.telemetry.store.store import FILE_NAME, Store
 from tests.trace_rows import Trace, keep, process, turn
 

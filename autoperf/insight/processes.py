@@ -15,8 +15,7 @@ from autoperf.errors import AutoperfError
 from autoperf.errors.wording import duration, printable
 from autoperf.insight.facts.ending import ALIVE, GONE, STOPPED
 from autoperf.insight.facts.process import Process
-from autoperf.process import launches
-from autoperf.telemetry.store import records
+from autoperf.telemetry.store import launches, records
 from autoperf.telemetry.store.sqlite import sqlite3
 
 # The system's start of a process and the wall clock may differ by a set clock.

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from autoperf import cli
-from autoperf.process import launches
+from autoperf.insight import processes
 from autoperf.process.config import Config
-from autoperf.telemetry.store import processes
+from autoperf.telemetry.store import launches
 from tests.interpreters import REPOSITORY, Bench
 
 
