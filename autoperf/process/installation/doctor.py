@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 # The files whose definitions make a layout; others may use any syntax.
 _TELLING = ("agent.py", "{}/extension.py", "{}/extract_tools.py", "{}/modules.py", "{}/mcp_handler.py")
-
-
 NOT_RUN: Final = "no run with this host is known: its source was read, not what packages and plugins change"
 
 

@@ -10,10 +10,9 @@ from typing import Any, Final
 from autoperf.errors import guarded
 from autoperf.instrumentation.agentzero.known_sources import KNOWN, RELIES_ON
 from autoperf.instrumentation.agentzero.memos.prompt_values import (
-    anonymous,
     condition_names,
+    hides,
     key_of,
-    opaque,
     spelled,
     usual,
 )
@@ -271,10 +270,7 @@ class PromptFiles:
         self, reading: Reading, name: Hashable, values: Hashable, text: Any, outer: Reading | None
     ) -> None:
         self._lookups.count(hit=False)
-        if type(text) is not str or not all(
-            anonymous(value) and key not in reading.names and str(value) not in text
-            for key, value in opaque(reading.values).items()
-        ):
+        if type(text) is not str or not hides(text, reading.values, reading.names):
             reading.sound = False
         if outer is not None:
             outer.take(reading)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from typing import Any, Final
 
 _ATOMS: Final = (str, int, bool, type(None))
@@ -69,6 +69,14 @@ def condition_names(template: str) -> frozenset[str] | None:
             return None
         names |= {node.id for node in nodes if isinstance(node, ast.Name)}
     return frozenset(names)
+
+
+def hides(text: str, values: Mapping[str, Any], conditions: Collection[str]) -> bool:
+    """Whether ``text`` and its prompt's ``conditions`` show nothing of values that cannot be compared."""
+    return all(
+        anonymous(value) and key not in conditions and str(value) not in text
+        for key, value in opaque(values).items()
+    )
 
 
 def usual(file: Any, folders: Any, encoding: Any) -> bool:
