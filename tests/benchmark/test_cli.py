@@ -23,6 +23,8 @@ from autoperf.benchmark.parts import launcher
 from autoperf.benchmark.parts.benchmark import Benchmark
 from autoperf.features import FEATURES
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 

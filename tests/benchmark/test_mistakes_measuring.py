@@ -15,6 +15,8 @@ from autoperf.memo.cache import Cache
 from autoperf.memo.snapshot import ABSENT, Stamp
 from tests.process.test_runtime import HOSTS, act
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).resolve().parents[1]
 
 

@@ -28,6 +28,8 @@ from autoperf.telemetry.store.store import Store
 from tests.cli.test_top import ROW
 from tests.trace_rows import T0, Trace, process, turn
 
+pytestmark = pytest.mark.slow
+
 # Clear the screen, rename the window, C1's CSI, a new line that pretends to be ours, writing turned round.
 EVIL = "E\x1b[2J\x1b]0;owned\x07\x9b31m\r\nautoperf: all is well\u202e\u2066\u2028\x7f\x00V"
 VERBS = {

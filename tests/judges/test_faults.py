@@ -10,6 +10,8 @@ import pytest
 
 from tests.judges.outcomes import Outcome
 
+pytestmark = pytest.mark.slow
+
 FAULTS = Path(__file__).resolve().parent / "faults.py"
 # A package with one function that is fenced and one that is not; its launcher becomes the host, as ours does.
 PACKAGE = {

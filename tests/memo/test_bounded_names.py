@@ -21,6 +21,8 @@ from autoperf.memo.cache import Cache
 from autoperf.memo.inotify import FolderWatch
 from autoperf.patching.patch import Switch, replacement
 
+pytestmark = pytest.mark.slow
+
 NAMES = 1500
 BOUND = 1000
 

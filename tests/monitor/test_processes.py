@@ -18,6 +18,8 @@ import pytest
 from autoperf.insight.compare.trends import trend
 from autoperf.monitor.readings import Readings
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[2]
 GROUPS = Path("/sys/fs/cgroup/memory")
 MIB = 1 << 20

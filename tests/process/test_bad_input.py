@@ -14,6 +14,8 @@ import pytest
 
 from autoperf.telemetry.store.store import FILE_NAME
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 AGENT = ROOT / "examples" / "mini_agent"
 SHORT = ("--messages", "1", "--tools", "3", "--chunk", "1000")

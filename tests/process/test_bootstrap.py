@@ -13,6 +13,8 @@ import pytest
 
 from tests.interpreters import REPOSITORY, TEMPLATE, Bench, bare_python
 
+pytestmark = pytest.mark.slow
+
 # What the sitecustomize.py reads by path when a host arrives, for folders that have none of our packages.
 ARRIVAL = {
     f"fake/autoperf/{name}": (REPOSITORY / "autoperf" / name).read_text()

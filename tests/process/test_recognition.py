@@ -13,6 +13,8 @@ from autoperf.instrumentation.agentzero.layouts import LAYOUTS
 from tests.interpreters import REPOSITORY, TEMPLATE, Bench
 from tests.process.test_bootstrap import HOST
 
+pytestmark = pytest.mark.slow
+
 
 def test_every_layout_has_what_a_folder_is_first_searched_for() -> None:
     for layout in LAYOUTS:

@@ -13,6 +13,8 @@ import pytest
 
 from tests.lossless.test_lossless import HOSTS
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).resolve().parents[1]
 
 

@@ -13,6 +13,8 @@ import pytest
 from autoperf.telemetry.store.store import Store
 from tests.telemetry_process import PRELUDE, SOME_WORK, run, stored
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_kill_loses_at_most_the_last_second(tmp_path: Path) -> None:
     code = """

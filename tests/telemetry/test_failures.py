@@ -21,6 +21,8 @@ from autoperf.telemetry.store.store import Store
 from tests.collector import GrpcCollector, HangingCollector, HttpCollector, refused_endpoint
 from tests.telemetry_process import begin, run, stored
 
+pytestmark = pytest.mark.slow
+
 # The bound is 2 s, measured within the process; the slack is for a machine that is busy with other things.
 LONGEST_EXIT = 2.0 + 6.0
 WORK = """

@@ -11,7 +11,7 @@ from autoperf.telemetry import names
 from autoperf.telemetry.store.store import Store
 from tests.telemetry_process import begin, run, stored
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and exec")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and exec")]
 
 
 def attributes(home: Path) -> dict[str, dict[str, object]]:

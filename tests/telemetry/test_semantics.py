@@ -20,6 +20,8 @@ from autoperf.telemetry import names
 from autoperf.telemetry.store.store import Store
 from tests.conventions import ATTRIBUTES, FOR_SAMPLING, RULES, SPAN_NAMES, operation, violations
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).resolve().parents[1]
 PACKAGE = Path(autoperf.__file__).resolve().parent
 MINI_AGENT = str(TESTS.parent / "examples" / "mini_agent" / "run_ui.py")

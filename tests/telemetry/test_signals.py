@@ -15,7 +15,10 @@ from autoperf.insight.processes import newest, runs
 from autoperf.telemetry.store.store import Store
 from tests.telemetry_process import PRELUDE, run, spawn, stored
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and POSIX signals")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and POSIX signals"),
+]
 
 # A loop that never returns to the interpreter, so no signal handler written in Python runs.
 IN_C = "__import__('collections').deque(__import__('itertools').repeat(0), maxlen=0)"

@@ -15,6 +15,8 @@ from autoperf.benchmark.measure.noise import Noise
 from autoperf.benchmark.measure.rounds import BARE
 from autoperf.benchmark.measure.samples import LAST_CPU, OWN, OWN_START, PEAK, START_CPU, START_WALL
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_mini_agent_bare_and_under_autoperf(tmp_path: Path) -> None:
     noise = Noise(timed=lambda: 0.01)

@@ -20,6 +20,8 @@ from autoperf.benchmark.scenarios.script import unmet
 from tests import stub_host
 from tests.benchmarks import mcp_calls
 
+pytestmark = pytest.mark.slow
+
 TALK = Conversation("two", (Turn("Hello.", (echo("a"), answer("Done."))), Turn("Bye.", (answer("Bye."),))))
 FINE = Answer(200, {"message": "fine"})
 

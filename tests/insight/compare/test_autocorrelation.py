@@ -13,6 +13,8 @@ from autoperf.insight.compare.differences import ALIKE, BETTER, TOO_FEW, WORSE, 
 from autoperf.insight.compare.periods import Period
 from autoperf.telemetry import names
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[[random.Random], Period]
 
 

@@ -28,6 +28,8 @@ from autoperf.telemetry.store.records import decoded
 from tests import prepared_processes
 from tests.prepared_processes import HOSTS, Prepared
 
+pytestmark = pytest.mark.slow
+
 NAMES = (
     *prepared_processes.REAL,
     "two with one store", "never reported", "some tokens", "earlier version", "replaced", "bootstrap failed",

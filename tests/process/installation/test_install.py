@@ -18,6 +18,8 @@ from autoperf.process.installation.interpreter import alone, probe
 from tests.interpreters import REPOSITORY, Bench, bare_python
 from tests.process.test_bootstrap import ARRIVAL, HOST, RECORDER
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def venv(tmp_path: Path) -> Path:

@@ -14,6 +14,8 @@ import pytest
 from autoperf.insight import processes
 from tests.interpreters import REPOSITORY, TEMPLATE, Bench, Result
 
+pytestmark = pytest.mark.slow
+
 MINI = REPOSITORY / "examples" / "mini_agent"
 TALK = ("run_ui.py", "--messages", "1", "--tools", "1")
 # A launcher of another instrument: its folder first on PYTHONPATH, then it becomes the command.

@@ -15,6 +15,8 @@ import pytest
 
 from autoperf.instrumentation.agentzero.tool import ACTIONS, DESCRIPTION, NAME
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).resolve().parents[2]
 TEMPLATE = TESTS.parent / "sitecustomize_template"
 HOSTS = ("v0_8", "v0_9_3", "v0_9_8", "v0_9_9", "v2")

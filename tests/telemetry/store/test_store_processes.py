@@ -18,6 +18,8 @@ from autoperf.telemetry.store.store import FILE_NAME, Store
 from autoperf.telemetry.store.use_lock import UseLock
 from tests.store_rows import python, row
 
+pytestmark = pytest.mark.slow
+
 WRITER = """
 first, count, size = map(int, sys.argv[2:5])
 store = Store.open(home, max_bytes=size)

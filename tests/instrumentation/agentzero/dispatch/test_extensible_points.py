@@ -10,6 +10,8 @@ import pytest
 
 from tests.implicit_host import Agent, Host, record, told, warm
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def hosts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bool], Host]]:

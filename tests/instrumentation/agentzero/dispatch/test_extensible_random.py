@@ -14,6 +14,8 @@ import pytest
 from tests import implicit_host
 from tests.implicit_host import Agent, Host, told
 
+pytestmark = pytest.mark.slow
+
 FUNCTIONS = """
 import inspect
 from agent import Agent

@@ -22,6 +22,8 @@ from tests import mcp_host
 from tests.mcp_sessions import Diary, feature, loop_threads, outcome, pid_of, sessions_of, soon, until
 from tests.recording import Recording
 
+pytestmark = pytest.mark.slow
+
 CLIENTS = pytest.mark.parametrize("kind", [mcp_host.Client, mcp_host.ThreadedClient])
 
 

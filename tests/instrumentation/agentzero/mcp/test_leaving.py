@@ -15,7 +15,7 @@ pytest.importorskip("mcp.client.stdio")
 
 from tests.mcp_sessions import Diary, until
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs signals and exec")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="needs signals and exec")]
 
 PROCESS = """
 import asyncio, os, signal, sys, time

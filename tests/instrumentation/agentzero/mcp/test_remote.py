@@ -21,6 +21,8 @@ pytest.importorskip("uvicorn")
 from tests import mcp_host
 from tests.mcp_sessions import SERVERS, feature, outcome, pid_of, sessions_of, soon, until
 
+pytestmark = pytest.mark.slow
+
 REAL = str(SERVERS / "real.py")
 REMOTE = ("sse", "streamable-http")
 

@@ -21,6 +21,8 @@ from autoperf.memo.counters import Lookups
 from tests import mcp_host
 from tests.mcp_sessions import Diary, feature, outcome, pid_of, sessions_of, soon, until
 
+pytestmark = pytest.mark.slow
+
 CLIENTS = pytest.mark.parametrize("kind", [mcp_host.Client, mcp_host.ThreadedClient])
 
 

@@ -19,6 +19,8 @@ pytest.importorskip("mcp.client.streamable_http")
 from tests import mcp_host
 from tests.mcp_sessions import Diary, feature, outcome, pid_of, sessions_of, soon, until
 
+pytestmark = pytest.mark.slow
+
 CLIENTS = pytest.mark.parametrize("kind", [mcp_host.Client, mcp_host.ThreadedClient])
 
 

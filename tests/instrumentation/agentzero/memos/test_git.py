@@ -19,7 +19,7 @@ from autoperf.instrumentation.agentzero.memos import git_inputs
 from autoperf.patching.sources import digest
 from tests.seam import module_of, patched
 
-pytestmark = pytest.mark.usefixtures("both_ways")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("both_ways")]
 
 HOST = """
 import datetime, os, subprocess

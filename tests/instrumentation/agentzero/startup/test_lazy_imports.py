@@ -12,6 +12,8 @@ import pytest
 
 from tests.heavy_modules import FROM_OUTSIDE, HEAVY, MODULES, PUT_OFF, UTIL
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).resolve().parents[4]
 
 

@@ -24,6 +24,8 @@ from autoperf.patching.sources import digest
 from tests.conftest import Clock
 from tests.growing_replies import interleaved, load, outcome
 
+pytestmark = pytest.mark.slow
+
 HOSTS = Path(__file__).parents[3] / "hosts"
 PARSERS = {
     "v0_9_8": (HOSTS / "v0_9_8" / "python" / "helpers" / "dirty_json.py", Variant(False, False)),

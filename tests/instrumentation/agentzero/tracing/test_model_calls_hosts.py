@@ -13,6 +13,8 @@ import pytest
 from autoperf.telemetry import names
 from autoperf.telemetry.store.store import Store
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).resolve().parents[3]
 PATHS = [str(TESTS.parent / "sitecustomize_template"), str(TESTS.parent)]
 MINI_AGENT = TESTS.parent / "examples" / "mini_agent" / "run_ui.py"

@@ -13,6 +13,8 @@ from autoperf.telemetry import names
 from tests.collector import refused_endpoint
 from tests.lossless.test_privacy import HOSTS, TESTS, environment, run, stored
 
+pytestmark = pytest.mark.slow
+
 Span = dict[str, Any]
 
 
