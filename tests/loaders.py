@@ -27,16 +27,16 @@ def import_module(path):
     spec.loader.exec_module(module)
     return module
 
-def pick(module, base_class):
-    classes = [c for _, c in inspect.getmembers(module, inspect.isclass)]
+def load_classes_from_file(file, base_class, one_per_file=True):
+    classes = [c for _, c in inspect.getmembers(import_module(file), inspect.isclass)]
     return [c for c in classes if issubclass(c, base_class) and c is not base_class]
 
-def load_classes_from_file(file, base_class, one_per_file=True):
-    return pick(import_module(file), base_class)
-
 def load_classes_from_folder(folder, name_pattern, base_class, one_per_file=True):
-    names = sorted(n for n in os.listdir(get_abs_path(folder)) if n.endswith(".py"))
-    return [c for n in names for c in pick(import_module(os.path.join(folder, n)), base_class)]
+    found = []
+    for n in sorted(n for n in os.listdir(get_abs_path(folder)) if n.endswith(".py")):
+        classes = [c for _, c in inspect.getmembers(import_module(os.path.join(folder, n)), inspect.isclass)]
+        found += [c for c in classes if issubclass(c, base_class) and c is not base_class]
+    return found
 """
 SHARED = """
 import fnmatch, importlib, inspect, os

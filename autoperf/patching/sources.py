@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from hashlib import sha256
 from types import CodeType, FunctionType
-from typing import Any
+from typing import Any, Final
 
 from autoperf.errors import AutoperfError
+
+# What has no effect by itself.
+_PURE: Final = frozenset(
+    {"__module__", "__name__", "all", "any", "bool", "dict", "enumerate", "isinstance", "len", "list"}
+    | {"range", "set", "sort", "sorted", "str", "tuple", "type", "zip"}
+)
 
 
 def digest(defined: Any) -> str:
@@ -84,3 +90,33 @@ def expect_method(function: Any) -> None:
     parameters = inspect.signature(function).parameters
     if not hasattr(type(function), "__get__") or next(iter(parameters), "") != "self":
         raise AutoperfError("no method of an object")
+
+
+def asks_only(function: Any, names: Collection[str]) -> bool:
+    """Whether ``function``, and what is defined in it, uses no attribute, global or import but ``names``.
+
+    Code that was changed to do anything more asks for something more, unless that is one of `_PURE`. Names
+    of a class's own, such as ``__lock``, are compared as they are written. Decorators are passed over.
+    """
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return isinstance(code, CodeType) and all(
+        name in _PURE or _written(name) in names for name in _used(code)
+    )
+
+
+def expect_names(function: Any, names: Collection[str]) -> None:
+    """Raise `AutoperfError` unless ``function`` `asks_only` for these."""
+    if not asks_only(function, names):
+        raise AutoperfError("it asks for more than is known")
+
+
+def _used(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _used(constant)
+
+
+def _written(name: str) -> str:
+    _, mark, private = name.partition("__")
+    return f"__{private}" if mark and name.startswith("_") and not name.startswith("__") else name

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from autoperf.errors import AutoperfError
 from autoperf.patching import sources
 from autoperf.patching.sources import digest, source_lines, text_digest
 
@@ -117,3 +118,32 @@ def test_without_a_source_there_is_no_digest() -> None:
     with pytest.raises(OSError, match="source"):
         source_lines(space["made"])
     assert digest(len) == ""
+
+
+class _Locked:
+    def asks(self, name):
+        with self.__lock:
+            return any(found.name == name for found in sorted(self.tools))
+
+
+def test_what_a_function_asks_for():
+    assert sources.asks_only(_Locked.asks, {"__lock", "name", "tools"})
+    assert not sources.asks_only(_Locked.asks, {"__lock", "tools"})
+    assert not sources.asks_only(len, {"__lock", "name", "tools"})
+
+
+def test_code_that_was_changed_to_do_more_asks_for_more():
+    def known(self):
+        return [one.name for one in self.tools]
+
+    def changed(self):
+        self.calls += 1
+        return [one.name for one in self.tools]
+
+    def inside(self):
+        return [one.name for one in (print(two) or two for two in self.tools)]
+
+    sources.expect_names(known, {"name", "tools"})
+    for function in (changed, inside):
+        with pytest.raises(AutoperfError, match="it asks for more than is known"):
+            sources.expect_names(function, {"name", "tools"})

@@ -16,7 +16,7 @@ from autoperf.instrumentation.agentzero.dispatch.class_cache import ExtensionCla
 from autoperf.instrumentation.agentzero.dispatch.extension_spans import EDGES, Looking, Points
 from autoperf.instrumentation.agentzero.loading.code import CodeCache
 from autoperf.patching.patch import Switch
-from autoperf.patching.sources import expect_parameters
+from autoperf.patching.sources import asks_only, expect_parameters
 
 Call = Callable[..., Any]
 # Folders and points by name: of more than these each call works out the little that is kept of one.
@@ -71,6 +71,7 @@ _LOOKED_UP: Final = frozenset(
     | {"__module__", "sorted", "values", "execute", "setdefault", "items", "append", "extend"}
 )
 _UNDER: Final = {"default_root": "python"}
+_MORE: Final = "it asks for more than is known: the host looks points up that have no extension"
 
 
 def _emptiness(probe: Probe, original: Call, switch: Switch) -> Callable[[Any, Any], bool] | None:
@@ -82,7 +83,7 @@ def _emptiness(probe: Probe, original: Call, switch: Switch) -> Callable[[Any, A
     if "get_paths" not in names:
         return None  # before v0.9.8
     if not (_LOOKED_UP.issuperset(names) and {"extensions", "python"} <= constants):
-        switch.stand_aside("it asks for more than is known: the host looks points up that have no extension")
+        switch.stand_aside(_MORE)
         return None
     finds: Any = None
 
@@ -174,6 +175,13 @@ def noting(probe: Probe, code: CodeCache, load: Call) -> Call:
     return load_classes_from_folder
 
 
+# All that the host's extension calls ask for, v0.9.9 - v2.6.
+_ASKED: Final = frozenset(
+    {"_log_extension_call", "_get_extension_classes", "execute", "isinstance", "Awaitable"}
+    | {"ValueError", "__name__"}
+)
+
+
 class Cached:
     """For ``call_extensions_async`` and ``_sync`` (v0.9.9 on), which look classes up in the host's cache.
 
@@ -197,7 +205,12 @@ class Cached:
     def _around(self, original: Call, switch: Switch, edges: frozenset[str]) -> Around:
         expect_parameters(original, "extension_point", "agent")
         self._bind(original)
-        probe, known, fast = self._probe, self._classes.reader(), self._fast
+        fast = self._fast and asks_only(original, _ASKED)
+        if self._fast and not fast:
+            switch.stand_aside(
+                "it asks for more than is known: the host looks points up that have no extension"
+            )
+        probe, known = self._probe, self._classes.reader()
         points, bound = self._points, self._classes.bound
         empty = full = 0
         # Points that had something to run once: without statistics, a look first only makes them slower.

@@ -16,9 +16,26 @@ from autoperf.instrumentation.agentzero.loading.judgements import Judgements
 from autoperf.memo.cache import Cache
 from autoperf.memo.snapshot import ABSENT, Stamp, signature_of, stamp_or_none
 from autoperf.patching.patch import Switch
+from autoperf.patching.sources import expect_names
 
 Guards = list[Callable[[], bool]] | None
 _CALLS_KNOWN: Final = 1000
+# All that the host's loaders ask for, v0.8 - v2.6.
+ASKED: Final = frozenset(
+    {"append", "endswith", "fnmatch", "get_abs_path", "getmembers", "import_module", "importlib", "inspect"}
+    | {
+        "isclass",
+        "issubclass",
+        "join",
+        "load_classes_from_file",
+        "listdir",
+        "os",
+        "path",
+        "replace",
+        "reversed",
+        "sorted",
+    }
+)
 
 
 class Loaded:
@@ -75,6 +92,7 @@ class ClassLoading:
 
     def from_file(self, original: Callable[..., list[type]], switch: Switch) -> Shortcut:
         """Wrapper for ``load_classes_from_file(file, base_class, one_per_file=True)``."""
+        expect_names(original, ASKED)
 
         ready, absent = self._ready, self._absent
         usual = _executing_as_now(original, switch)
@@ -94,6 +112,7 @@ class ClassLoading:
 
     def from_folder(self, original: Callable[..., list[type]], switch: Switch) -> Callable[..., Any]:
         """Wrapper for ``load_classes_from_folder(folder, name_pattern, base_class, one_per_file=True)``."""
+        expect_names(original, ASKED)
 
         usual = _executing_as_now(original, switch)
 

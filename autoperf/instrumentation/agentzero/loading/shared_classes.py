@@ -12,11 +12,12 @@ from typing import Any, Final
 
 from autoperf.errors import guarded
 from autoperf.instrumentation.agentzero.layout import CACHE_OF_BASE
+from autoperf.instrumentation.agentzero.loading.classes import ASKED
 from autoperf.instrumentation.agentzero.loading.code import CodeCache
 from autoperf.memo.cache import Cache
 from autoperf.memo.snapshot import ABSENT, Stamp, stamp_or_none
 from autoperf.patching.patch import Switch
-from autoperf.patching.sources import expect_parameters
+from autoperf.patching.sources import expect_names, expect_parameters
 
 _FOLDERS_KNOWN: Final = 1000
 
@@ -70,6 +71,7 @@ class SharedLoading:
     def from_folder(self, original: Callable[..., list[type]], _switch: Switch) -> Callable[..., list[type]]:
         """The wrapper; what it cannot answer for certain, the host answers."""
         expect_parameters(original, "folder", "name_pattern", "base_class", "one_per_file")
+        expect_names(original, ASKED)
         self._resolve = original.__globals__["get_abs_path"]
 
         def load_classes_from_folder(call: Any, /, *args: Any, **kwargs: Any) -> Any:

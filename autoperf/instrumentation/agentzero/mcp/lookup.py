@@ -16,7 +16,7 @@ from autoperf.errors.switch import ALWAYS
 from autoperf.instrumentation.agentzero.context import Probe
 from autoperf.instrumentation.agentzero.tracing.tool_execution import current_outcome, watch
 from autoperf.patching.patch import Switch
-from autoperf.patching.sources import expect_parameters
+from autoperf.patching.sources import expect_names, expect_parameters
 from autoperf.telemetry import names
 from autoperf.telemetry.tool_names import short
 
@@ -157,6 +157,7 @@ def has_tool(original: Callable[..., bool], switch: Switch) -> Shortcut:
     when a server's tools change. A list that has none of the shape expected is scanned by the host itself.
     """
     expect_parameters(original, "self", "tool_name")
+    expect_names(original, {"tools", "__lock"})  # v0.8.5 - v2.6
 
     def has_tool(self: Any, tool_name: str) -> Any:
         tools = getattr(self, "tools", None)

@@ -9,7 +9,6 @@ import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from types import CodeType
 from typing import Any, Final
 
 from autoperf.errors import AutoperfError
@@ -19,7 +18,7 @@ from autoperf.instrumentation.agentzero.memos.plugin_lists import PluginLists
 from autoperf.memo.counters import Lookups
 from autoperf.memo.inotify import FolderWatch
 from autoperf.patching.patch import Switch, Together
-from autoperf.patching.sources import expect_parameters
+from autoperf.patching.sources import asks_only, expect_parameters
 
 _ANSWERS_KEPT: Final = 1000
 # Answers in a row whose lists of plugins were not where they are read: one may just have been cleared.
@@ -97,7 +96,7 @@ class PathAnswers:
     def asking_exists(self, original: Callable[..., bool], switch: Switch) -> Callable[..., Any]:
         """For ``files.exists(*relative_paths)``: notes what is asked while an answer is worked out."""
         asking, resolve = self._asking, original.__globals__["get_abs_path"]
-        if not _only_asks(original):
+        if not asks_only(original, _ASKED):
             raise AutoperfError("it asks for more than is known")
 
         def exists(call: Any, *relative_paths: Any) -> Any:
@@ -228,7 +227,7 @@ class PathAnswers:
         sure = all((inside(noted[f.__name__]) or [None])[0] is f for f in self._noting) and len(noted) == len(
             self._noting
         )
-        return rows if sure and all(_only_asks(function) for _, _, function in rows) else []
+        return rows if sure and all(asks_only(function, _ASKED) for _, _, function in rows) else []
 
     def uncounted(self) -> PathAnswers:
         """The same answers, to be asked without that it counts."""
@@ -262,17 +261,3 @@ def _key(agent: Any, subpaths: tuple[Any, ...], options: Mapping[str, Any]) -> A
     if not agent:
         return None, subpaths, *options.items()
     return agent.config.profile, agent.context.get_data("project"), subpaths, *options.items()
-
-
-def _only_asks(function: Any) -> bool:
-    while hasattr(function, "__wrapped__"):
-        function = function.__wrapped__
-    code = getattr(function, "__code__", None)
-    return isinstance(code, CodeType) and all(names <= _ASKED for names in _names(code))
-
-
-def _names(code: CodeType) -> Iterator[set[str]]:
-    yield set(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _names(constant)

@@ -208,11 +208,11 @@ def test_a_file_without_a_tool_is_kept_as_such(host, base):
     ],
 )
 def test_a_forks_loader_gets_exactly_what_it_was_given(tmp_path, base, args, kwargs):
-    seen = []
+    seen, tool = [], base.Tool
 
     def load_classes_from_file(*args, **kwargs):
         seen.append((args, kwargs))
-        return [base.Tool]
+        return [tool]
 
     def real(value):
         return base.Tool if value == "Tool" else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -13,14 +14,25 @@ from autoperf.instrumentation.agentzero.mcp import lookup
 from autoperf.patching.patch import Switch, replacement
 
 
-class Client:
-    def __init__(self, tools: Any) -> None:
-        self.tools = tools
-        self.scans = 0
+def _client() -> Any:
+    scans: Counter[Any] = Counter()
 
-    def has_tool(self, tool_name: str) -> bool:
-        self.scans += 1
-        return any(tool["name"] == tool_name for tool in self.tools)
+    class Client:
+        def __init__(self, tools: Any) -> None:
+            self.tools = tools
+
+        @property
+        def scans(self) -> int:
+            return scans[self]
+
+        def has_tool(self, tool_name: str) -> bool:
+            scans[self] += 1  # asks for nothing that the host's own does not
+            return any(tool["name"] == tool_name for tool in self.tools)
+
+    return Client
+
+
+Client = _client()
 
 
 @pytest.fixture

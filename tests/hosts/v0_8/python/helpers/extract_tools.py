@@ -23,16 +23,6 @@ def json_parse_dirty(json: str) -> dict[str, Any] | None:
     return None
 
 
-def _subclasses(module: ModuleType, base_class: type, one_per_file: bool) -> list[type]:
-    # getmembers sorts by name and the last name wins: imported subclasses take part too
-    found = [
-        cls
-        for _, cls in reversed(inspect.getmembers(module, inspect.isclass))
-        if cls is not base_class and issubclass(cls, base_class)
-    ]
-    return found[:1] if one_per_file else found
-
-
 def load_classes_from_folder(
     folder: str, name_pattern: str, base_class: type, one_per_file: bool = True
 ) -> list[type]:
@@ -41,5 +31,11 @@ def load_classes_from_folder(
     classes: list[type] = []
     for name in names:
         module = importlib.import_module(folder.replace("/", ".") + "." + name[: -len(".py")])
-        classes += _subclasses(module, base_class, one_per_file)
+        # getmembers sorts by name and the last name wins: imported subclasses take part too
+        found = [
+            cls
+            for _, cls in reversed(inspect.getmembers(module, inspect.isclass))
+            if cls is not base_class and issubclass(cls, base_class)
+        ]
+        classes += found[:1] if one_per_file else found
     return classes

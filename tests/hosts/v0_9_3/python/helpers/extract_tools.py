@@ -34,16 +34,6 @@ def import_module(file_path: str) -> ModuleType:
     return module
 
 
-def _subclasses(module: ModuleType, base_class: type, one_per_file: bool) -> list[type]:
-    # getmembers sorts by name and the last name wins: imported subclasses take part too
-    found = [
-        cls
-        for _, cls in reversed(inspect.getmembers(module, inspect.isclass))
-        if cls is not base_class and issubclass(cls, base_class)
-    ]
-    return found[:1] if one_per_file else found
-
-
 def load_classes_from_folder(
     folder: str, name_pattern: str, base_class: type, one_per_file: bool = True
 ) -> list[type]:
@@ -51,9 +41,21 @@ def load_classes_from_folder(
     names = sorted(n for n in os.listdir(root) if fnmatch(n, name_pattern) and n.endswith(".py"))
     classes: list[type] = []
     for name in names:
-        classes += _subclasses(import_module(os.path.join(root, name)), base_class, one_per_file)
+        module = import_module(os.path.join(root, name))
+        # getmembers sorts by name and the last name wins: imported subclasses take part too
+        found = [
+            cls
+            for _, cls in reversed(inspect.getmembers(module, inspect.isclass))
+            if cls is not base_class and issubclass(cls, base_class)
+        ]
+        classes += found[:1] if one_per_file else found
     return classes
 
 
 def load_classes_from_file(file: str, base_class: type, one_per_file: bool = True) -> list[type]:
-    return _subclasses(import_module(file), base_class, one_per_file)
+    found = [
+        cls
+        for _, cls in reversed(inspect.getmembers(import_module(file), inspect.isclass))
+        if cls is not base_class and issubclass(cls, base_class)
+    ]
+    return found[:1] if one_per_file else found
