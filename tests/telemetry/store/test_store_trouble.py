@@ -14,6 +14,8 @@ from autoperf.memo.filesystems import file_system, is_remote
 from autoperf.telemetry.store.store import FILE_NAME, Store
 from tests.store_rows import files, python, row
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def lines() -> list[str]:
