@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from autoperf.instrumentation.agentzero import known_sources
-from autoperf.instrumentation.agentzero.memos import folder_names, prompt_files, skills
+from autoperf.instrumentation.agentzero.memos import prompt_files, prompts, skills
 from autoperf.memo.counters import Lookups
 from autoperf.memo.memo import Memo
 from autoperf.memo.watch import Watch
@@ -156,8 +156,8 @@ class PromptHost:
         files = prompt_files.PromptFiles(
             watch, self.counts["prompts"], _known(self.ours, known_sources.RELIES_ON)
         )
-        names = folder_names.unique_names(
-            Memo(watch, self.counts["folders"]), _known(self.ours, folder_names.RELIES_ON)
+        names = prompts.unique_names(
+            Memo(watch, self.counts["folders"]), _known(self.ours, prompts.RELIES_ON)
         )
         discovery = skills.discovery(
             Memo(watch, self.counts["skill folders"]), _known(self.skills, skills.DISCOVERS_BY)

@@ -13,7 +13,7 @@ from autoperf.insight.facts.recorder import recorder
 from autoperf.insight.processes import ended_by_exec, runs
 from autoperf.insight.traces.summary import Summary, summarise
 from autoperf.telemetry import names
-from autoperf.telemetry.shortening import homeless
+from autoperf.telemetry.redaction import homeless
 from autoperf.telemetry.store import records, tables
 from autoperf.telemetry.store.sqlite import sqlite3
 from autoperf.telemetry.store.store import FILE_NAME, open_reading

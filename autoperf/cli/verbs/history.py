@@ -21,7 +21,7 @@ from autoperf.errors import AutoperfError, say
 from autoperf.insight.compare.collect import Selection, periods, runs
 from autoperf.insight.compare.periods import Period
 from autoperf.telemetry import names
-from autoperf.telemetry.shortening import homeless
+from autoperf.telemetry.redaction import homeless
 
 _OF: Final = {
     "messages": names.MESSAGE,

@@ -25,7 +25,7 @@ from autoperf.insight.traces.layers import LAYERS, cpu_by_layer, seconds_by_laye
 from autoperf.insight.traces.summary import Summary
 from autoperf.insight.traces.tree import Tree, build
 from autoperf.insight.traces.waterfall import waterfall
-from autoperf.telemetry.shortening import homeless
+from autoperf.telemetry.redaction import homeless
 
 _GLANCE: Final = 60
 _WAITED: Final = 4

@@ -19,7 +19,7 @@ from autoperf.insight.history import History
 from autoperf.insight.processes import as_seen, newest
 from autoperf.monitor.samples import samples, stalls
 from autoperf.telemetry import names
-from autoperf.telemetry.shortening import homeless
+from autoperf.telemetry.redaction import homeless
 from autoperf.telemetry.store.store import Store
 
 _FOREVER: Final = float("inf")

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from autoperf.telemetry.shortening import homeless
+from autoperf.telemetry.redaction import homeless
 from autoperf.telemetry.store.tables import SpanRow
 
 # The spans of one trace, and the resource attributes of the processes that recorded them, by pid.

@@ -17,7 +17,7 @@ from autoperf.insight.traces.summary import Summary
 from autoperf.insight.traces.timings import Timings
 from autoperf.insight.traces.tree import build
 from autoperf.monitor.samples import samples, stalls
-from autoperf.telemetry.shortening import homeless
+from autoperf.telemetry.redaction import homeless
 from autoperf.telemetry.store.store import Store
 from autoperf.version import __version__
 

@@ -108,10 +108,10 @@ def _pins(layout: Layout) -> Iterator[tuple[str | None, tuple[Pin, ...]]]:
         accounts,
         base_directory,
         dotenv,
-        folder_names,
         git,
         plugins,
         profiles,
+        prompts,
         settings,
         skills,
         tokens,
@@ -125,7 +125,7 @@ def _pins(layout: Layout) -> Iterator[tuple[str | None, tuple[Pin, ...]]]:
     managers = [
         Pin(known, (f"SecretsManager.{name}",), "secrets") for name, known in masking.MANAGERS.items()
     ]
-    prompts = (Pin(known_sources.KNOWN, known_sources.RELIES_ON, group=True),)
+    reading = (Pin(known_sources.KNOWN, known_sources.RELIES_ON, group=True),)
     listing = Pin(profiles.LISTING, profiles.LISTED_BY, group=True)
     pins: dict[str, dict[str, tuple[Pin, ...]]] = {
         "extensions": {"extensible": (Pin(extensible.KNOWN),)},
@@ -143,8 +143,8 @@ def _pins(layout: Layout) -> Iterator[tuple[str | None, tuple[Pin, ...]]]:
         },
         "tokens": {"count": (Pin(tokens.KNOWN),)},
         "prompts": {
-            **dict.fromkeys(("read", "parse", "find", "variables"), prompts),
-            "names": (Pin(folder_names.KNOWN, folder_names.RELIES_ON, group=True),),
+            **dict.fromkeys(("read", "parse", "find", "variables"), reading),
+            "names": (Pin(prompts.KNOWN, prompts.RELIES_ON, group=True),),
             "discover_skills": (Pin(skills.DISCOVERY, skills.DISCOVERS_BY, group=True),),
             "parse_skill": (Pin(skills.PARSING, skills.PARSES_BY, group=True),),
         },

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from autoperf.errors.wording import printable
-from autoperf.telemetry.shortening import homeless
+from autoperf.telemetry.redaction import homeless
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], most: int = 12) -> list[str]:

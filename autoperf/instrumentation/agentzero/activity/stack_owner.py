@@ -7,7 +7,7 @@ from types import FrameType
 from typing import Any, Final
 
 from autoperf.monitor.frames import held, method_owner
-from autoperf.telemetry.tool_names import shown_name
+from autoperf.telemetry.redaction import shown_name
 
 _NAME_LENGTH: Final = 100
 

@@ -18,7 +18,7 @@ from autoperf.instrumentation.agentzero.tracing.tool_execution import current_ou
 from autoperf.patching.patch import Switch
 from autoperf.patching.sources import expect_names, expect_parameters
 from autoperf.telemetry import names
-from autoperf.telemetry.tool_names import short
+from autoperf.telemetry.redaction import short
 
 # The host names its operations by their functions; what they close over is told from the parameter's name.
 _METHODS: Final = {"call_tool_op": names.MCP_TOOLS_CALL, "list_tools_op": names.MCP_TOOLS_LIST}

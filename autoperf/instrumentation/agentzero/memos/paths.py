@@ -14,7 +14,7 @@ from typing import Any, Final
 from autoperf.errors import AutoperfError
 from autoperf.errors.fence import MISS, Shortcut, inside
 from autoperf.instrumentation.agentzero.context import Probe
-from autoperf.instrumentation.agentzero.memos.plugin_lists import PluginLists
+from autoperf.instrumentation.agentzero.memos.plugins import PluginLists
 from autoperf.memo.counters import Lookups
 from autoperf.memo.inotify import FolderWatch
 from autoperf.patching.patch import Switch, Together

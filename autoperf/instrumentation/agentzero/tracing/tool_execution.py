@@ -12,7 +12,7 @@ from autoperf.instrumentation.agentzero.activity import activity
 from autoperf.instrumentation.agentzero.context import Probe, agent_attributes, is_intervention, restore
 from autoperf.instrumentation.agentzero.loading import tool_watch
 from autoperf.telemetry import names
-from autoperf.telemetry.tool_names import shown_name
+from autoperf.telemetry.redaction import shown_name
 
 _WHOSE: Final = (names.AGENT_NAME, names.CONVERSATION_ID)
 

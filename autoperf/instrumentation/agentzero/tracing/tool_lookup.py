@@ -13,8 +13,7 @@ from autoperf.instrumentation.agentzero.tracing.tool_execution import watch
 from autoperf.patching.patch import Switch
 from autoperf.patching.sources import expect_method
 from autoperf.telemetry import names
-from autoperf.telemetry.source_files import shown, source_of
-from autoperf.telemetry.tool_names import short, shown_name
+from autoperf.telemetry.redaction import short, shown, shown_name, source_of
 
 
 def lookup(probe: Probe, code: CodeCache | None) -> Callable[[Any, Switch], Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from autoperf.telemetry.source_files import shown, source_of
+from autoperf.telemetry.redaction import shown, source_of
 
 
 @pytest.mark.parametrize(
