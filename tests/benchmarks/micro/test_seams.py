@@ -22,6 +22,11 @@ from tests.instrumentation.agentzero.dispatch import test_extension_spans
 from tests.instrumentation.agentzero.streaming.test_reply_parsing import PARSERS, Parsers
 from tests.path_hosts import Pair, agent
 
+
+class InterventionException(Exception):  # noqa: N818 - the host's name
+    """What the host hands a user's message to the agent with."""
+
+
 TOOL = "import the_base\nimport os, re, json\nfrom typing import Any\n" + "".join(
     f"def helper_{n}(text: str) -> Any:\n    return re.sub('a', 'b', text)\n" for n in range(8)
 )
@@ -94,7 +99,7 @@ class Check:
         if self.context.paused:
             await asyncio.sleep(0.1)
         if self.intervention:
-            raise RuntimeError(progress)
+            raise InterventionException(progress)
 
 
 def test_handle_intervention_idle(compare):
