@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import shutil
@@ -141,7 +142,12 @@ class Readings:
 
     def _disk(self) -> dict[str, Any]:
         held = 0
-        if self._state_dir.is_dir():
-            held = sum(entry.stat().st_size for entry in os.scandir(self._state_dir) if entry.is_file())
+        with (
+            contextlib.suppress(FileNotFoundError, NotADirectoryError),
+            os.scandir(self._state_dir) as entries,
+        ):
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):  # logs of the database come and go
+                    held += entry.stat().st_size if entry.is_file() else 0
         folder = next(f for f in (self._state_dir, *self._state_dir.parents) if f.is_dir())
         return {"disk_free": shutil.disk_usage(folder).free, "disk_used": held}

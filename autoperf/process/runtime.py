@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from autoperf.insight.facts.process import Process
 
 _EXPIRY_INTERVAL_S: Final = 30.0
-_STILL: Final = 5  # seconds without a change, after which every fifth tick is a whole one
+_STILL: Final = 5  # seconds without a change, after which every fifth tick is a whole one: see `ending`
 _current: Runtime | None = None
 
 
@@ -187,7 +187,7 @@ class Runtime:
             self._still += 1
             with guarded("monitor"):
                 self.monitor.tick()
-            return True
+            return self._pulse[:1] == (self.monitor.pulse,)  # a stall, or a sample, is recorded at once
         return False
 
     def _tick(self) -> dict[str, Any]:
@@ -248,6 +248,7 @@ class Runtime:
         failures.forked()
         with guarded("fork"):
             self.started = time.time()
+            self._pulse, self._described, self._still = (), {}, 0
             self.inherited = {}
             self.inherited = {"lookups": record.lookups(self), "caches": record.stored(self)}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import zlib
 from pathlib import Path
@@ -76,11 +77,11 @@ class _Refs:
 
     def tags_of(self, commit: str) -> list[str]:
         prefix, common = "refs/tags/", self._folders[1]
-        loose = {
-            path.relative_to(common).as_posix(): self._tagged(_text(path).strip())
-            for path in (common / "refs" / "tags").rglob("*")
-            if path.is_file()
-        }
+        loose = {}
+        with contextlib.suppress(FileNotFoundError):  # git packs or deletes them at this moment
+            for path in (common / "refs" / "tags").rglob("*"):
+                if path.is_file():
+                    loose[path.relative_to(common).as_posix()] = self._tagged(_text(path).strip())
         every = {**self._packed, **loose}
         return [
             name[len(prefix) :] for name, shas in every.items() if name.startswith(prefix) and commit in shas

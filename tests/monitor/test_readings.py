@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -246,3 +249,21 @@ def test_what_waits_for_the_disk(tmp_path: Path) -> None:
     assert limits.read() == {"io_waiting": 0.0}
     file.write_text("full avg300=99.00\nsome avg300=x\n")
     assert limits.read() == {}
+
+
+def test_a_file_that_goes_meanwhile_is_passed_over(
+    tmp_path: Path, no_limits: Limits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "autoperf.db").write_bytes(b"x" * 1234)
+    (tmp_path / "autoperf.db-wal").write_bytes(b"x")
+    scan = os.scandir
+
+    @contextmanager
+    def vanishing(folder: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
+        with scan(folder) as entries:
+            found = list(entries)
+        (tmp_path / "autoperf.db-wal").unlink()
+        yield iter(found)
+
+    monkeypatch.setattr("autoperf.monitor.readings.os.scandir", vanishing)
+    assert Readings(tmp_path, Process(), Clock(), no_limits).read()["disk_used"] == 1234

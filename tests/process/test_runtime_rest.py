@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from autoperf.insight.facts.ending import ALIVE, ending
 from autoperf.instrumentation.agentzero import detect
 from autoperf.process import runtime
 from autoperf.process.config import Config
@@ -76,3 +78,34 @@ def test_the_last_record_is_always_made_anew(process: Runtime) -> None:
     assert process._rests()
     assert process._tick()["lookups"]["paths"]["hits"] == 1
     assert runtime._STILL == 5
+
+
+def test_a_stall_or_a_sample_is_recorded_at_once(process: Runtime) -> None:
+    assert seconds(process, 8) == "ttttttt."
+    process.monitor.pulse += 1
+    assert seconds(process, 3) == "ttt"
+
+
+def test_a_forked_child_describes_itself_at_once(process: Runtime) -> None:
+    seconds(process, 8)
+    before = process._described
+    process.forked()
+    assert seconds(process, 1) == "t"
+    assert process._described is not before, "its own numbers, not the parent's"
+
+
+def test_a_process_at_rest_is_not_told_as_hanging(process: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [process._expired_at]
+    monkeypatch.setattr(runtime.time, "monotonic", lambda: clock[0])
+    recorded, silent = [], []
+    for _ in range(200):
+        clock[0] += 1.0
+        before = process._described
+        seconds(process, 1)
+        if process._described is not before:
+            recorded.append(clock[0])
+        row = {**process._described, "updated": recorded[-1], "monitor": {"running": True, "interval": 5.0}}
+        silent.append(ending(row, ALIVE, clock[0]).trouble)
+    assert set(silent) == {""}
+    assert max(after - before for before, after in pairwise(recorded)) > 25, "at work that would be silence"
+    assert "no sign of life" in ending(row, ALIVE, clock[0] + 71).trouble

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,17 @@ def test_what_is_no_repository_has_no_version(tmp_path: Path, checkout: Path) ->
 def test_a_broken_repository_has_no_version(checkout: Path) -> None:
     (checkout / ".git" / "HEAD").write_bytes(b"\xff\x00 rubbish")
     assert revision(checkout) is None
+
+
+def test_tags_that_git_packs_meanwhile_are_passed_over(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git(checkout, "tag", "v1.6")
+    walk = Path.rglob
+
+    def vanishing(folder: Path, pattern: str) -> Iterator[Path]:
+        yield from walk(folder, pattern)
+        raise FileNotFoundError(folder / "release")
+
+    monkeypatch.setattr(Path, "rglob", vanishing)
+    assert revision(checkout) == "v1.6"

@@ -22,6 +22,8 @@ UNRECORDED: Final = "unrecorded"
 # Twice the interval is a late sample; a busy disk or a busy machine makes them later still.
 _LATE_INTERVALS: Final = 3
 _LATE_S: Final = 10.0
+# While nothing is under way a process is described anew every 35 s at the latest: twice that.
+_LATE_AT_REST_S: Final = 70.0
 
 
 @dataclass(frozen=True)
@@ -84,12 +86,14 @@ def _unrecorded(record: Mapping[str, Any], life: str, now: float) -> Ending:
 
 
 def _silence(record: Mapping[str, Any], now: float) -> float | None:
-    """Seconds without a sign of life where samples are due, else None."""
+    """Seconds without a sign of life where one is due, else None; at rest that is seldom."""
     monitor, updated = record.get("monitor") or {}, record.get("updated")
     if not monitor.get("running") or not is_number(updated):
         return None
     silent = now - float(updated or 0.0)
     late = _LATE_INTERVALS * float(monitor.get("interval") or 0.0) + _LATE_S
+    if record.get("underway") == []:
+        late = max(late, _LATE_AT_REST_S)
     return silent if silent > late else None
 
 

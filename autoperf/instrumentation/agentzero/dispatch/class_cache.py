@@ -8,12 +8,14 @@ from time import time
 from typing import Any, Final
 
 from autoperf.errors.switch import Together
+from autoperf.monitor.frames import held
 
 _LOG_VARIABLE: Final = "EXTENSIONS_LOG"
 _NOBODY: Final = ("none", "none")
 _OWNERS_KEPT: Final = 256
 # What the host's own look-up goes through in the module of its cache.
 _GONE_THROUGH: Final = ("get", "determine_cache_key", "_is_enabled")
+_OF_AN_ENTRY: Final = ("timestamp", "value")
 # In the place of the switches of a cache that has none.
 _ALWAYS_ON: Final[dict[str, Any]] = {"_enabled_global": True, "_enabled_areas": {}}
 
@@ -74,7 +76,9 @@ class ExtensionClasses:
             return "what looks extension classes up was replaced", "unrecognised"
         area = self._cache.get(self._area) or {}
         entries = list(area.values())[:1] if isinstance(area, dict) else [None]
-        if not self._bound or not all(hasattr(one, "timestamp") and hasattr(one, "value") for one in entries):
+        if not self._bound or not all(
+            held(one, name) is not None for one in entries for name in _OF_AN_ENTRY
+        ):
             return "the host keeps extension classes in another way than is known", "unrecognised"
         if self.logs():
             return f"{_LOG_VARIABLE} is set: the host looks at each call", "off"

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from autoperf.instrumentation.agentzero.context import Probe
 from autoperf.instrumentation.agentzero.startup.collector import HeldCollection
+from autoperf.monitor.frames import held
 from autoperf.patching.patch import Switch
 
 # The first thing each server does once its port is open.
@@ -21,28 +22,28 @@ Build = Callable[[Any, Switch], Any]
 
 def rows(_targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]]:
     """Hold collection from now until a port is open, the imports have come to rest, or a minute is over."""
-    held = HeldCollection(busy=probe.underway.as_rows, listed=_chats)
-    probe.after_fork.append(held.forked)
-    probe.at_stop.append(held.undo)
-    probe.idle_work.append(held.look)
-    held.hold()
+    collection = HeldCollection(busy=probe.underway.as_rows, listed=_chats)
+    probe.after_fork.append(collection.forked)
+    probe.at_stop.append(collection.undo)
+    probe.idle_work.append(collection.look)
+    collection.hold()
     for target in SERVERS:
-        yield target, _open(held)
+        yield target, _open(collection)
 
 
 def _chats() -> frozenset[int]:
     """The host's chats and their first agents, by identity; a chat that is reset gets another agent."""
-    contexts = getattr(getattr(sys.modules.get("agent"), "AgentContext", None), "_contexts", {})
+    contexts = held(held(sys.modules.get("agent"), "AgentContext"), "_contexts")
     # A copy, made at once: other threads add and remove chats.
     chats = list(contexts.values()) if type(contexts) is dict else []
-    return frozenset(id(one) for chat in chats for one in (chat, getattr(chat, "agent0", None)))
+    return frozenset(id(one) for chat in chats for one in (chat, held(chat, "agent0")))
 
 
-def _open(held: HeldCollection) -> Build:
+def _open(collection: HeldCollection) -> Build:
     def build(_original: Any, _switch: Switch) -> Any:
         def serving(call: Any, /, *args: Any, **kwargs: Any) -> Any:
-            if held.held:
-                held.finish()
+            if collection.held:
+                collection.finish()
             return call(*args, **kwargs)
 
         return serving
