@@ -110,6 +110,9 @@ def _scratch(path: Path, prepare: Callable[[sqlite3.Connection], None]) -> Itera
     try:
         with contextlib.closing(sqlite3.connect(scratch, isolation_level=None)) as connection:
             prepare(connection)
+            # Closing would do this too, and pass over a disk that is full: half a database would be left.
+            if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                raise sqlite3.OperationalError("a new database cannot be completed")
         yield scratch
     finally:
         for suffix in ("", *LOGS):

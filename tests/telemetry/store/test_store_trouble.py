@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 
 from autoperf.errors import AutoperfError
 from autoperf.memo.filesystems import file_system, is_remote
+from autoperf.telemetry.store import databases
 from autoperf.telemetry.store.store import FILE_NAME, Store
 from tests.store_rows import files, python, row
 
@@ -206,3 +208,29 @@ def test_the_innermost_mount_decides(tmp_path: Path) -> None:
     assert [is_remote(kind) for kind in ("ext4", "nfs4", "fuse.sshfs", "fuse.fuse-overlayfs", "")] == [
         False, True, True, False, False,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_a_new_database_is_complete_without_its_log_or_is_not_there(tmp_path: Path, reads: bool) -> None:
+    beside: list[sqlite3.Connection] = []
+
+    def prepare(connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA busy_timeout = 0")
+        connection.execute("PRAGMA journal_mode = WAL")
+        # Closing leaves the log as it is while another has the file open, as it does on a full disk.
+        beside.append(sqlite3.connect(connection.execute("PRAGMA database_list").fetchone()[2]))
+        if reads:
+            beside[0].execute("BEGIN")
+            beside[0].execute("SELECT count(*) FROM sqlite_master").fetchone()
+        connection.execute("CREATE TABLE whole(a)")
+
+    path = tmp_path / "state" / FILE_NAME
+    if reads:
+        with pytest.raises(sqlite3.OperationalError, match="cannot be completed"):
+            databases.make(path, prepare)
+        assert [file.name for file in path.parent.iterdir()] == []
+    else:
+        databases.make(path, prepare)
+        with contextlib.closing(sqlite3.connect(path)) as made:
+            assert made.execute("SELECT count(*) FROM whole").fetchone() == (0,)
+    beside[0].close()
