@@ -119,16 +119,22 @@ class SharedLoading:
         classes = call(*args)
         seconds = time.perf_counter() - started
         with guarded("load_classes_from_folder"):
+            modules = self._modules(args[0], args[1]) if stamp is not None else None
+            if kept is None:
+                self._code.count_read()
+            if modules is None or stamp is None:
+                return classes
             if kept is not None:
                 # The first load was cold: what a hit saves is what this second one took.
-                kept.renew(classes, self._modules(args[0], args[1]), seconds)
-                return classes
-            self._code.count_read()
-            if stamp is not None:
-                cache.keep(args, SharedClasses(classes, self._modules(args[0], args[1])), stamp, seconds)
+                kept.renew(classes, modules, seconds)
+            else:
+                cache.keep(args, SharedClasses(classes, modules), stamp, seconds)
         return classes
 
-    def _modules(self, folder: str, pattern: str) -> list[str]:
+    def _modules(self, folder: str, pattern: str) -> list[str] | None:
         package = folder.replace("/", ".")
-        names = os.listdir(self._path(folder))
+        try:
+            names = os.listdir(self._path(folder))
+        except OSError:
+            return None  # the folder has gone since the host read it
         return [f"{package}.{n[:-3]}" for n in names if n.endswith(".py") and fnmatch(n, pattern)]

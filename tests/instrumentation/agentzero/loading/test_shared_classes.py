@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import types
 
 import pytest
 
+from autoperf.errors import failures
 from tests.loaders import PURE, SHARED, Host
 
 
@@ -50,3 +52,18 @@ def test_a_shared_module_that_was_replaced_is_asked_for_again(shared, base):
     shared.write("toolbox/a.py", PURE.format("edited"))
     new = shared.folder("toolbox", "a.py", base.Tool)[0]
     assert (old.said, new.said) == ("a", "edited")
+
+
+def test_a_folder_that_goes_while_the_host_reads_it_is_no_failure_of_ours(shared, base, monkeypatch):
+    shared.write("toolbox/__init__.py", "")
+    shared.write("toolbox/a.py", PURE.format("a"))
+    monkeypatch.setattr(failures, "_kinds", {})
+    for _ in range(2):
+        base.__dict__["leave"] = lambda: shutil.rmtree(shared.root / "toolbox")
+        shared.write("toolbox/__init__.py", "")
+        shared.write("toolbox/b.py", "import the_base\nthe_base.leave()\nclass T(the_base.Tool):\n    pass\n")
+        sys.modules.pop("toolbox.b", None)
+        assert [one.__name__ for one in shared.folder("toolbox", "b.py", base.Tool)] == ["T"]
+        assert not (shared.root / "toolbox").exists()
+    assert failures.as_rows() == []
+    assert shared.cache.info().currsize == 0
