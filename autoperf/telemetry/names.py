@@ -109,7 +109,8 @@ INTERRUPTED: Final = (
 CACHE_HIT: Final = "autoperf.cache.hit"  # bool: found without loading
 SOURCE_FILE: Final = "autoperf.source.file"  # relative to the host's folder, or to the home directory as ~
 STEP_NUMBER: Final = "autoperf.step.number"  # counted from 0 in each monologue, as the host does
-# On a step: what was too short for spans, in three lists of the same length. A point holds its extensions.
+# On a step, or outside of steps on the monologue or root: what was too short for spans, in three lists of the
+# same length. A point holds its extensions.
 SHORT_NAMES: Final = "autoperf.short.names"
 SHORT_COUNTS: Final = "autoperf.short.counts"
 SHORT_SECONDS: Final = "autoperf.short.seconds"

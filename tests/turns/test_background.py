@@ -308,3 +308,38 @@ def test_a_task_in_which_nothing_is_traced_leaves_no_empty_trace(host: Host, tol
 
     asyncio.run(run())
     assert not [path for path in told() if path.startswith("background")]
+
+
+def test_short_work_in_the_background_is_added_up_on_its_root_and_is_no_trace_by_itself(
+    host: Host, told: Any, tmp_path: Path
+) -> None:
+    tasks: list[Any] = []
+
+    async def beside(traced: bool) -> None:
+        if traced:
+            with host.span("chat utility"):
+                pass
+        else:
+            host.probe.arrive()
+        await host.call("point")
+
+    async def execute(self: Any) -> None:
+        tasks.extend(asyncio.create_task(beside(traced)) for traced in (True, False))
+
+    host.extend("monologue_end", "Memorize", execute)
+    host.extend("point", "Quick", nothing_by)
+
+    async def run() -> None:
+        await host.monologue(nothing)
+        await asyncio.gather(*tasks)
+
+    asyncio.run(run())
+    told()
+    roots = [s for s in stored(tmp_path) if s["name"].startswith("background")]
+    assert [root["attributes"].get(names.SHORT_NAMES) for root in roots] == [
+        ["extension Quick", "extensions point"]
+    ]
+
+
+async def nothing_by(self: Any) -> None:
+    """An extension that does nothing."""

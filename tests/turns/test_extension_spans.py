@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from autoperf.instrumentation.agentzero.context import Probe
-from autoperf.instrumentation.agentzero.tracing import memory
+from autoperf.instrumentation.agentzero.tracing import memory, turns
 from autoperf.telemetry import names
 from autoperf.telemetry.tracing import Telemetry
 from tests.telemetry_process import stored
@@ -62,6 +63,12 @@ def short(tmp_path: Path) -> list[dict[str, tuple[int, float]]]:
     steps = [s["attributes"] for s in stored(tmp_path) if s["name"] == "step"]
     rows = [zip(*(step.get(key, ()) for key in keys), strict=True) for step in steps]
     return [{name: (count, seconds) for name, count, seconds in row} for row in rows]
+
+
+def short_of(tmp_path: Path, name: str) -> dict[str, int]:
+    """By name, how many pieces too short for spans the one span ``name`` tells of."""
+    (span,) = (s["attributes"] for s in stored(tmp_path) if s["name"] == name)
+    return dict(zip(span.get(names.SHORT_NAMES, ()), span.get(names.SHORT_COUNTS, ()), strict=True))
 
 
 def aged(host: Host, seconds: float) -> None:
@@ -152,6 +159,34 @@ def test_a_history_that_was_only_counted_is_added_up(host: Host, told: Any, tmp_
     asyncio.run(host.monologue(step))
     assert not any("compress" in path for path in told())
     assert {name: count for name, (count, _) in short(tmp_path)[0].items()} == {names.COMPRESS_HISTORY: 2}
+
+
+def test_what_is_short_outside_of_steps_is_added_up_on_the_monologue_and_on_the_message(
+    host: Host, told: Any, tmp_path: Path
+) -> None:
+    for point in ("monologue_start", "point", "monologue_end", "process_chain_end"):
+        host.extend(point, "Quick", sleeping(0))
+
+    async def step() -> None:
+        aged(host, 100.0)
+        await host.call("point")
+
+    async def chain(agent: Any) -> None:
+        aged(host, 100.0)
+        await host.monologue(step, step)
+        await host.call("process_chain_end")
+
+    agent = SimpleNamespace(agent_name="A0", context=SimpleNamespace(id="chat-1"))
+    asyncio.run(turns.message(host.probe)(chain, None, (agent,), {}))
+    told()
+    label, quick = "extensions {}".format, "extension Quick"
+    assert [{name: n for name, (n, _) in one.items()} for one in short(tmp_path)] == 2 * [
+        {quick: 1, label("point"): 1}
+    ]
+    assert short_of(tmp_path, "invoke_agent A0") == {
+        quick: 2, label("monologue_start"): 1, label("monologue_end"): 1,
+    }  # fmt: skip
+    assert short_of(tmp_path, names.MESSAGE) == {quick: 1, label("process_chain_end"): 1}
 
 
 @pytest.mark.parametrize("point", ["late", "response_stream"])

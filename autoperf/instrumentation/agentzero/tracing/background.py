@@ -68,6 +68,8 @@ def end_with(task: asyncio.Task[Any], root: AbstractContextManager[Any], turn: T
             # Not task.exception(): that would keep asyncio from reporting one that nobody asks for.
             if turn is not None:
                 turn.tell_layers(root)
+                if getattr(root, "is_made", True):  # short work alone is worth no trace
+                    turn.tell_short(root)
             error = None if task.cancelled() else getattr(task, "_exception", None)
             root.__exit__(type(error) if error else None, error, None)
 

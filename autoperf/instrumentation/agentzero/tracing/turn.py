@@ -33,6 +33,7 @@ class Turn:
         "_begun",
         "_left",
         "_open",
+        "_outside",
         "_short",
         "_step",
         "_work",
@@ -50,6 +51,7 @@ class Turn:
         self._open: AbstractContextManager[Any] | None = None
         self._step: Any = None
         self._left = _SHARE
+        self._outside: dict[str, list[int]] = {}  # as `_short`, of before the step that is open
         self._short: dict[str, list[int]] = {}
         self._work: weakref.ref[Work] | None = None
         self.layers: dict[str, float] = {} if within is None else within.layers
@@ -87,8 +89,8 @@ class Turn:
     def begin_step(self, open_span: OpenSpan) -> None:
         """Open the span of the next step, in the context of the monologue; an open one ends."""
         self.end_step()
-        self._left, self._short = _SHARE, {}
         self._open = open_span(names.STEP, {names.STEP_NUMBER: self.steps, **self.attributes()})
+        self._left, self._outside, self._short = _SHARE, self._short, {}
         self._step = self._open.__enter__()
         self.steps += 1
 
@@ -97,12 +99,17 @@ class Turn:
         opened, self._open = self._open, None
         step, self._step = self._step, None
         if opened is not None:
-            short, self._short = self._short, {}
-            if short:
-                step.set(names.SHORT_NAMES, list(short))
-                step.set(names.SHORT_COUNTS, [number for number, _ in short.values()])
-                step.set(names.SHORT_SECONDS, [ns / 1e9 for _, ns in short.values()])
+            self.tell_short(step)
+            self._outside, self._short = {}, self._outside
             opened.__exit__(None, None, None)
+
+    def tell_short(self, span: Any) -> None:
+        """Set on ``span`` what was too short for spans: in the open step, or outside of all steps."""
+        short, self._short = self._short, {}
+        if short:
+            span.set(names.SHORT_NAMES, list(short))
+            span.set(names.SHORT_COUNTS, [number for number, _ in short.values()])
+            span.set(names.SHORT_SECONDS, [ns / 1e9 for _, ns in short.values()])
 
     def least_ns(self) -> int:
         """What always has a span: 50 ms, or 1 % of the message so far (1 % of all of it is no less)."""

@@ -39,6 +39,7 @@ def message(probe: Probe) -> Callable[..., Any]:
             finally:
                 probe.underway.end(work)
                 turn.tell_layers(span)
+                turn.tell_short(span)
                 restore(probe.turn, token)
 
     return process_chain
@@ -70,6 +71,7 @@ def monologue(probe: Probe) -> Callable[..., Any]:
                     turn.end_step()
                     measured = {**_measured_as(turn.agent, agents), **failed}
                     probe.measure(names.INVOKE_AGENT_DURATION, time.perf_counter() - started, measured)
+                turn.tell_short(span)
                 if message is None:  # a root of its own
                     turn.tell_layers(span)
                 restore(probe.turn, token)
