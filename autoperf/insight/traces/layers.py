@@ -141,7 +141,8 @@ def seconds_by_layer(tree: Tree) -> Parts:
 def with_sums(rows: Sequence[SpanRow]) -> Sequence[SpanRow]:
     """``rows`` of one trace, the layers of its model calls and what is unexplained added up on its root.
 
-    Unchanged where the root is not recorded.
+    Sums that the root has measured itself stand, as in a live export. Unchanged where the root is not
+    recorded.
     """
     tree = build(rows)
     if not tree.complete:
@@ -150,7 +151,7 @@ def with_sums(rows: Sequence[SpanRow]) -> Sequence[SpanRow]:
     keys = {**OF_A_CALL, UNEXPLAINED: names.UNEXPLAINED_SECONDS}
     sums = {key: round(seconds.get(layer, 0.0), 6) for layer, key in keys.items()}
     root = tree.root.row
-    return [row._replace(attributes={**row.attributes, **sums}) if row is root else row for row in rows]
+    return [row._replace(attributes={**sums, **row.attributes}) if row is root else row for row in rows]
 
 
 def cpu_by_layer(tree: Tree) -> Parts:

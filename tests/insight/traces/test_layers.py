@@ -146,3 +146,13 @@ def test_an_exported_root_says_what_is_unexplained_and_what_its_model_calls_were
     }
     assert chat is trace.rows[1]
     assert with_sums(trace.rows[1:]) == trace.rows[1:], "without its root nothing is told"
+
+
+def test_the_sums_that_a_root_has_measured_are_exported_as_a_live_export_has_them() -> None:
+    trace, _ = called(MEASURED | {names.PAUSED_SECONDS: 0.25})
+    trace.rows[0] = trace.rows[0]._replace(attributes={names.PAUSED_SECONDS: 0.25})
+    trace.span(names.RETRY, 5500, 5900, trace.rows[0].span_id)
+    assert seconds_by_layer(build(trace.rows))["retry"] == pytest.approx(0.65)
+    root = with_sums(trace.rows)[0]
+    assert root.attributes[names.PAUSED_SECONDS] == 0.25
+    assert root.attributes[names.UNEXPLAINED_SECONDS] > 0
