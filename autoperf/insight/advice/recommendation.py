@@ -40,6 +40,8 @@ _GIVES_WAY_TO: Final = {
         "tool dominates", "loop blocked", "loop held up by the machine", "utility model slow",
         "framework on the stream dominates", "model client dominates", "slow MCP server",
     },
+    # Half of the time inside a tool and half in one of these: the tool's own model calls are the cause.
+    "tool dominates": {"framework on the stream dominates", "model client dominates"},
     # What the machine withholds is missing wherever the host works.
     "framework on the stream dominates": {"loop held up by the machine"},
     "model client dominates": {"loop held up by the machine"},

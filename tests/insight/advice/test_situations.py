@@ -88,6 +88,8 @@ SITUATIONS: Mapping[str, tuple[dict[str, Any], set[str], set[str]]] = {
     "the user is waited for": (spent(waiting=90), set(), BLAMES),
     "one tool takes most": (spent(more=[CODE], tools=64, provider=30), {TOOL}, BLAMES),
     "a tool that asks a model": (spent(more=[CODE], provider=85), {TOOL}, {SLOWER}),
+    "a tool whose model streams": (spent(more=[CODE], stream=60), {STREAM}, {TOOL, SLOWER, CLIENT}),
+    "a tool whose client works": (spent(["output"], [CODE], client=60), {CLIENT}, {TOOL, SLOWER, STREAM}),
     "waits, and code blocks": (spent(provider=85) | stalls("code"), {BLOCKED}, {SLOWER}),
     "waits, and the machine starves": (spent(provider=85) | stalls("starved"), {MACHINE}, {SLOWER, BLOCKED}),
     "the stream on a starved machine": (spent(stream=70) | stalls("starved"), {MACHINE}, {STREAM, BLOCKED}),
