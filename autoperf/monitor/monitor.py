@@ -38,9 +38,9 @@ class Monitor:
     ``latest`` and ``recent_stalls`` are for the living process; `take` hands on what is to be stored. Nothing
     here runs on a thread or a loop of the host's. A child made by fork has no monitor until it starts one.
 
-    With ``at_rest`` the thread sleeps while that is true, until `wake`; meanwhile somebody calls `tick` about
-    once a second, on a thread of ours that wakes up anyway. There is a sample a minute at most then,
-    and the stack of a stall is only seen if it lasts for a second or so.
+    With ``at_rest`` the thread sleeps while that is true, until `wake`; meanwhile `tick` is called every few
+    seconds, on a thread of ours that wakes up anyway. There is a sample a minute at most then, and the stack
+    of a stall is only seen if it lasts until such a call.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class Monitor:
             self._awake.set()
 
     def tick(self) -> None:
-        """Do what falls due about once a second while the thread sleeps."""
+        """Do what falls due every few seconds while the thread sleeps."""
         if not self._awake.is_set():
             self._look(_RESTING_S)
             if self.lasting:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from autoperf.insight.facts.process import Process
 
 _EXPIRY_INTERVAL_S: Final = 30.0
-_STILL: Final = 5  # seconds without a change, after which every fifth tick is a whole one: see `ending`
+_STILL: Final = 5  # ticks without a change, after which they come more seldom
 _current: Runtime | None = None
 
 
@@ -181,17 +181,11 @@ class Runtime:
             self.probe.tracing = self.telemetry
 
     def _rests(self) -> bool:
-        """Whether this second's tick can be spared: at rest, with nothing changed for a while, most can."""
-        resting = self._still >= _STILL and self.probe.tracing is not None and self.probe.underway.at_rest()
-        if resting and self._still % _STILL:
-            self._still += 1
-            with guarded("monitor"):
-                self.monitor.tick()
-            return self._pulse[:1] == (self.monitor.pulse,)  # a stall, or a sample, is recorded at once
-        return False
+        """Whether nothing is under way, and nothing has changed for a while."""
+        return self._still >= _STILL and self.probe.tracing is not None and self.probe.underway.at_rest()
 
     def _tick(self) -> dict[str, Any]:
-        # Telemetry's thread asks every second; what is idle work for us happens here, off the host's loop.
+        # Telemetry's thread asks every second, at rest every few: idle work, off the host's loop.
         if self._described and not self._reported:
             self._reported = True
             launches.remove(os.environ)  # what was described a second ago is recorded by now
@@ -212,7 +206,7 @@ class Runtime:
             self.code.cache.expire()
             self._pulse = ()
         self._announce_when_at_rest()
-        # A host at rest is not described anew every second.
+        # A host at rest is not described anew each time.
         patched = self._patched, self.patches.aside
         pulse = (self.monitor.pulse, *self.probe.pulse(), *patched, len(failures.as_rows()))
         self._still += 1

@@ -136,9 +136,9 @@ class Processor(SpanProcessor):
     In a provider of the host's it sees the host's spans too and leaves them alone.
     """
 
-    def __init__(self, take: Callable[[Finished], None]) -> None:
+    def __init__(self, take: Callable[[Finished], None], begins: Callable[[], None]) -> None:
         self.live = True
-        self._take = take
+        self._take, self._begins = take, begins
         self._open: dict[int, Span | RecordingSpan] = {}
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002 - SDK's name
@@ -155,6 +155,7 @@ class Processor(SpanProcessor):
         """Remember ``span`` until it ends; bounded, because a span may never end."""
         if len(self._open) < _OPEN_TRACKED:
             self._open[span.get_span_context().span_id] = span
+            self._begins()
 
     def ended(self, span: Finished) -> None:
         """Hand ``span`` on; after a fork not in the child, whose inherited spans the parent ends."""

@@ -86,7 +86,7 @@ class Telemetry:
 
         Without ``spans`` only the record is kept, and OpenTelemetry is not imported. ``control_flow`` tells
         exceptions with which the host steers itself from failures. ``snapshot`` is called on our thread and
-        returns what JSON can hold; not in a second in which ``rests()``, which is called before it, is true.
+        returns what JSON can hold; every few seconds only while ``rests()`` is true and no span is open.
         Raises ``ImportError`` when OpenTelemetry's SDK is missing.
         """
         telemetry = cls(
@@ -121,7 +121,7 @@ class Telemetry:
         outlets.add_exporters(variables)
         outlets.on_tick = self._use_host_provider
         outlets.open_spans = self._open_spans
-        self._processors = [provider.Processor(outlets.put)]
+        self._processors = [provider.Processor(outlets.put, outlets.wake)]
         given = {names.SERVICE_INSTANCE_ID: outlets.instance, **self._resource}
         resource = provider.make_resource(given, variables)
         ours = provider.make_provider(resource, variables)
@@ -216,7 +216,7 @@ class Telemetry:
         host = None if outlets.in_host_provider else self._provider_module.host_provider()
         if host is not None:
             # One of its own: what our provider began is ours to export, also when it ends later.
-            self._processors.append(self._provider_module.Processor(outlets.keep))
+            self._processors.append(self._provider_module.Processor(outlets.keep, outlets.wake))
             host.add_span_processor(self._processors[-1])
             if self._exits is not None:  # before the host's own end, after which it would take nothing
                 self._exits.come_first()

@@ -22,7 +22,7 @@ UNRECORDED: Final = "unrecorded"
 # Twice the interval is a late sample; a busy disk or a busy machine makes them later still.
 _LATE_INTERVALS: Final = 3
 _LATE_S: Final = 10.0
-# While nothing is under way a process is described anew every 35 s at the latest: twice that.
+# While nothing is under way a process is described anew every 34 s at the latest: twice that.
 _LATE_AT_REST_S: Final = 70.0
 
 

@@ -35,8 +35,8 @@ Snapshot = Callable[[], Mapping[str, Any]]
 class Outlets:
     """The store, the exporters of spans and the metrics, each on a thread of its own.
 
-    ``snapshot()`` describes the process; the record of it in the store is renewed when it has changed. While
-    ``rests()`` is true nothing has changed, and it is not asked; at the end it is.
+    ``snapshot()`` describes the process; the record of it in the store is renewed when it has changed. It is
+    asked every second, more seldom while ``rests()`` is true and no span is open.
     """
 
     def __init__(self, directory: Path, max_bytes: int, report: Report, snapshot: Snapshot) -> None:
@@ -53,7 +53,10 @@ class Outlets:
         self._seen: tuple[Mapping[str, Any], Mapping[str, Any]] = {}, {}
         self.store = Store.open(directory, max_bytes=max_bytes, report=report)
         self.open_spans: Callable[[], Iterable[Finished]] = tuple
-        self._to_store: Pipeline[Finished] = Pipeline("store", self._deliver, tick=self.tick)
+        self._to_store: Pipeline[Finished] = Pipeline(
+            "store", self._deliver, tick=self.tick, rests=self._at_rest
+        )
+        self.wake = self._to_store.wake
         self._senders: list[tuple[Sender, Pipeline[Finished]]] = []
         self.on_tick: Callable[[], None] = _nothing
         self.rests: Callable[[], bool] = bool
@@ -148,9 +151,7 @@ class Outlets:
         return rows
 
     def tick(self) -> None:
-        """What is done every second."""
-        if self.rests() and not any(self.open_spans()):
-            return
+        """What is done every second, at rest every few."""
         self.on_tick()
         self._save_record()
         with guarded("telemetry:store"):
@@ -159,6 +160,9 @@ class Outlets:
                 self.store.note_open(begun)
             else:
                 self.store.rest()
+
+    def _at_rest(self) -> bool:
+        return self.rests() and not any(self.open_spans())
 
     def _save_record(self, *, ended: bool = False) -> None:
         snapshot, counts, there = self._snapshot(), self.counts(), self._saved_in == self.store.identity

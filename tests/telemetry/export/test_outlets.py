@@ -1,15 +1,18 @@
-"""The record of a process at rest is put into words once, not every second."""
+"""The record of a process at rest is put into words once; its thread sleeps longer."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from autoperf.process.config import Config
 from autoperf.telemetry.export import outlets
 from autoperf.telemetry.export.outlets import Outlets
 from autoperf.telemetry.store.store import Store
+from autoperf.telemetry.tracing import Telemetry
 
 
 def test_a_record_that_says_nothing_new_is_not_put_into_words(
@@ -40,24 +43,29 @@ def test_a_record_that_says_nothing_new_is_not_put_into_words(
     assert row["chats"] == 2
 
 
-def test_at_rest_it_is_not_asked_but_while_a_span_is_open_and_at_the_end(tmp_path: Path) -> None:
-    asked: list[str] = []
-
-    def snapshot() -> dict[str, Any]:
-        asked.append("asked")
-        return {"chats": len(asked)}
-
+def test_it_rests_unless_a_span_is_open(tmp_path: Path) -> None:
     resting, spans = [True], []
-    made = Outlets(tmp_path, 1 << 20, lambda line: pytest.fail(line), snapshot)
+    made = Outlets(tmp_path, 1 << 20, lambda line: pytest.fail(line), dict)
     made.rests, made.open_spans = lambda: resting[0], lambda: spans  # type: ignore[assignment]
-    made.tick()
-    assert asked == []
-    resting[0] = False
-    made.tick()
-    resting[0] = True
-    assert len(asked) == 1
-    made.finish(1.0, None)
-    with Store.open(tmp_path) as store:
-        (row,) = store.processes()
-    assert row["chats"] > 1
-    assert row["ended"]
+    assert made._to_store._rests()
+    spans.append("open")
+    assert not made._to_store._rests()
+    resting[0], spans[:] = False, []
+    assert not made._to_store._rests()
+
+
+def test_a_span_that_begins_wakes_the_thread_of_the_store(tmp_path: Path) -> None:
+    telemetry = Telemetry.start(
+        Config(home=tmp_path, quiet=True), resource={}, snapshot=dict, store_dir=tmp_path, rests=lambda: True
+    )
+    deadline = time.monotonic() + 60
+    try:
+        pipeline = telemetry._outlets._to_store
+        while not pipeline._resting and time.monotonic() < deadline:
+            time.sleep(0.01)
+        with telemetry.span("invoke_agent"), Store.open(tmp_path) as store:
+            while not store.traces() and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert store.traces(), "written as it is open"
+    finally:
+        telemetry.shutdown()
