@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from autoperf.insight.facts.process import Process
 
 _EXPIRY_INTERVAL_S: Final = 30.0
-_STILL: Final = 5  # ticks without a change, after which they come more seldom
+_STILL: Final = 5  # ticks at which nothing has happened, after which they come more seldom
 _current: Runtime | None = None
 
 
@@ -103,7 +103,8 @@ class Runtime:
         self._states: list[str] = []
         self._expired_at = time.monotonic()
         self._pulse: tuple[int, ...] = ()
-        self._still = 0  # ticks in a row at which nothing had changed
+        self._sampled = 0  # the monitor's pulse in what was described last
+        self._still = 0  # ticks in a row at which nothing had happened
         self._patched = 0
         self.changed: dict[str, dict[str, Any]] = {}
         self._described: dict[str, Any] = {}
@@ -181,7 +182,7 @@ class Runtime:
             self.probe.tracing = self.telemetry
 
     def _rests(self) -> bool:
-        """Whether nothing is under way, and nothing has changed for a while."""
+        """Whether nothing is under way, and nothing has happened for a while."""
         return self._still >= _STILL and self.probe.tracing is not None and self.probe.underway.at_rest()
 
     def _tick(self) -> dict[str, Any]:
@@ -204,14 +205,13 @@ class Runtime:
             for cache in self.caches.values():
                 cache.expire()
             self.code.cache.expire()
-            self._pulse = ()
+            self._described = {}
         self._announce_when_at_rest()
+        pulse = (*self.probe.pulse(), self._patched, self.patches.aside, len(failures.as_rows()))
+        self._still = self._still + 1 if pulse == self._pulse else 0
         # A host at rest is not described anew each time.
-        patched = self._patched, self.patches.aside
-        pulse = (self.monitor.pulse, *self.probe.pulse(), *patched, len(failures.as_rows()))
-        self._still += 1
-        if pulse != self._pulse:
-            self._pulse, self._described, self._still = pulse, self.snapshot(), 0
+        if not self._described or self._still == 0 or self._sampled != self.monitor.pulse:
+            self._pulse, self._sampled, self._described = pulse, self.monitor.pulse, self.snapshot()
         return self._described
 
     def _keep(self, samples: list[dict[str, Any]], stalls: list[Stall]) -> None:

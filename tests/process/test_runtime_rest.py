@@ -38,7 +38,7 @@ def ticks(process: Runtime, count: int) -> str:
     return done
 
 
-def test_it_rests_after_five_ticks_without_a_change(process: Runtime) -> None:
+def test_it_rests_after_five_ticks_at_which_nothing_happened(process: Runtime) -> None:
     assert ticks(process, 8) == "ttttt..."
     assert runtime._STILL == 5
 
@@ -66,6 +66,18 @@ def test_the_monitor_is_asked_at_each(process: Runtime, monkeypatch: pytest.Monk
     monkeypatch.setattr(process.monitor, "tick", lambda: asked.append(1))
     ticks(process, 9)
     assert len(asked) == 9
+
+
+def test_a_sample_and_a_sign_of_life_are_recorded_at_rest(process: Runtime) -> None:
+    ticks(process, 8)
+    before = process._described
+    process.monitor.pulse += 1
+    assert ticks(process, 2) == ".."
+    sampled = process._described
+    assert sampled is not before
+    process._expired_at -= 30
+    assert ticks(process, 2) == ".."
+    assert process._described is not sampled
 
 
 def test_without_traces_nobody_tells_what_begins(process: Runtime) -> None:
