@@ -59,4 +59,4 @@ def as_wrapped(proxy: Any, instance: Any, owner: Any = None) -> Any:
 
 def passed_on(attribute: str, name: str) -> Function:
     """In the place of a method of what stands for another object: the method ``name`` of that one."""
-    return lambda self, *args: getattr(getattr(self, attribute), name)(*args)
+    return lambda self, *args, **kwargs: getattr(getattr(self, attribute), name)(*args, **kwargs)

@@ -10,9 +10,34 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 
+from autoperf.errors.standins import passed_on
+
 if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import Span
+
+
+class SpanProxy(trace_api.NonRecordingSpan):
+    """Stands in the host's context for the span ``above`` it: what is said of this is said of that."""
+
+    def __init__(self) -> None:
+        """Nothing of the API's: that asks for a context at once."""
+
+    @property
+    def above(self) -> Span:
+        """The span that this looks like."""
+        raise NotImplementedError
+
+    def __getattr__(self, name: str) -> Any:
+        # What spans of the SDK have beyond the API; what is private is nobody's, or missing here.
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.above, name)
+
+
+for _name in vars(trace_api.NonRecordingSpan).keys() - vars(SpanProxy).keys():
+    if callable(getattr(SpanProxy, _name)):  # all that the API's span, which does nothing, does nothing for
+        setattr(SpanProxy, _name, passed_on("above", _name))
 
 
 class _Beside(NamedTuple):

@@ -72,6 +72,9 @@ class RecordingSpan(NonRecordingSpan):
         self.start_time = time.time_ns() if start_ns is None else start_ns
         self.end_time: int | None = None
 
+    def __repr__(self) -> str:
+        return f"RecordingSpan({self.name!r}, {self.context!r})"  # the API's asks for a field that it lacks
+
     def get_span_context(self) -> SpanContext:
         """The ids of this span."""
         return self.context

@@ -114,7 +114,7 @@ class Make(NamedTuple):
     kind: str = names.INTERNAL
 
 
-class Pending(trace_api.NonRecordingSpan):
+class Pending(context.SpanProxy):
     """Stands for a span that is only made when something begins below it, or when it took long enough.
 
     Current between enter and exit, as `ActiveSpan`. To others it looks like the span above it, so that their
@@ -175,10 +175,6 @@ class Pending(trace_api.NonRecordingSpan):
         except Exception as failure:
             fail_open("telemetry:span end", failure)
         return False
-
-    def get_span_context(self) -> trace_api.SpanContext:
-        """Of the span that this looks like."""
-        return self.above.get_span_context()
 
     @property
     def end_time(self) -> int | None:

@@ -88,6 +88,36 @@ def test_in_a_provider_that_the_host_shares_spans_of_both_hang_together(tmp_path
     ]
 
 
+def test_what_the_host_says_of_the_current_span_is_said_of_its_own_while_ours_is_none_yet(
+    tmp_path: Path,
+) -> None:
+    code = """
+    with plugin.start_as_current_span("theirs"), telemetry.span("d", from_ns=10**12):
+        current = trace.get_current_span()
+        print(current.is_recording(), current.name, repr(current).startswith("_Span(name="))
+        current.set_attribute("one", 1)
+        current.set_attributes({"two": 2})
+        current.add_event("event", attributes={"three": 3})
+        current.set_status(trace.StatusCode.ERROR, description="why")
+        current.update_name("renamed")
+        try:
+            raise ValueError
+        except ValueError as error:
+            current.record_exception(error)
+    span, = seen.get_finished_spans()
+    print(span.name, dict(span.attributes), [event.name for event in span.events], span.status.description)
+    with telemetry.span("below", from_ns=10**12):
+        print(trace.get_current_span().is_recording(), repr(trace.get_current_span())[:16])
+        print(hasattr(trace.get_current_span(), "name"))
+    """
+    assert run(ADOPTED + code, tmp_path).stdout.splitlines() == [
+        "True theirs True",
+        "renamed {'one': 1, 'two': 2} ['event', 'exception'] why",
+        "False NonRecordingSpan",
+        "False",
+    ]
+
+
 def test_links_and_the_current_trace_do_not_depend_on_it(tmp_path: Path) -> None:
     code = """
     with telemetry.span("turn"):

@@ -33,6 +33,12 @@ def tree(telemetry: Telemetry, home: Path) -> dict[str, str | None]:
     return {span["name"]: names.get(span["parent_id"]) for span in spans}
 
 
+def test_a_span_of_our_own_can_be_printed(telemetry: Telemetry) -> None:
+    with telemetry.span("outer"):
+        (outer,) = telemetry._open_spans()
+        assert repr(outer).startswith("RecordingSpan('outer', SpanContext(")
+
+
 def test_what_was_short_and_held_nothing_leaves_nothing(telemetry: Telemetry, tmp_path: Path) -> None:
     with telemetry.span("outer"), telemetry.span("short", from_ns=HOUR):
         pass
