@@ -280,7 +280,7 @@ class FolderWatch:
             name = data[at : at + size].rstrip(b"\0")
             at += size
             if mask & _IGNORED:
-                self._names.pop(wd, None)
+                self._interests -= len(self._names.pop(wd, ()))
                 self._every.discard(wd)
                 self._files.discard(wd)
             found = found or not name or wd in self._every or name in self._names.get(wd, ())

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from autoperf.errors import emptyfences, failures, guarded, say
 from autoperf.errors.frames import host
 from autoperf.errors.meters import meters
+from autoperf.errors.standins import nothing, standing_in
 from autoperf.insight.facts.patches import patches
 from autoperf.instrumentation.agentzero import Layout, seams, versions
 from autoperf.instrumentation.agentzero.activity.stack_owner import whereabouts
@@ -151,9 +152,10 @@ class Runtime:
                 self.monitor.start()
         self._undo.callback(self.patches.stop)
         self.patches.start()
-        atexit.register(self._announce)
-        self._undo.callback(atexit.unregister, self._announce)
-        self._undo.callback(self._announce)
+        announce = standing_in("start line", self._announce, nothing)
+        atexit.register(announce)
+        self._undo.callback(atexit.unregister, announce)
+        self._undo.callback(announce)
 
     def stop(self) -> None:
         """Undo every patch, last first, and end telemetry within its bound."""

@@ -49,6 +49,20 @@ def test_a_change_on_the_way_to_a_path_is_heard(watch, tmp_path, change):
     assert watch.generation() != before
 
 
+def test_names_in_folders_that_have_gone_count_no_more(watch, tmp_path, monkeypatch):
+    before = watch._interests
+    for _ in range(3):
+        (tmp_path / "chat").mkdir()
+        assert watch.watch([str(tmp_path / "chat/a"), str(tmp_path / "chat/b")])
+        (tmp_path / "chat").rmdir()
+        watch.generation()
+    monkeypatch.setattr(watching, "_NAMES_KEPT", before + 3)  # with "chat" itself
+    (tmp_path / "chat").mkdir()
+    watch.generation()
+    assert watch.watch([str(tmp_path / "chat/a"), str(tmp_path / "chat/b")])
+    assert not watch.watch([str(tmp_path / "chat/c")])
+
+
 def test_other_names_are_not(watch, tmp_path):
     (tmp_path / "a").mkdir()
     assert watch.watch([str(tmp_path / "a/b.py")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from pathlib import Path
 
@@ -104,12 +105,25 @@ def test_a_shorter_interval_ends_the_rest(tmp_path: Path) -> None:
         monitor.stop()
 
 
-def test_the_first_thing_that_begins_wakes() -> None:
+def test_whatever_begins_wakes() -> None:
     underway, woken = Probe(None).underway, []
     underway.wakes = lambda: woken.append(underway.at_rest())
     assert underway.at_rest()
     first = underway.begin("message")
     underway.begin("tool")
-    assert woken == [False]
+    assert woken == [False, False]
     underway.end(first)
     assert not underway.at_rest()
+
+
+def test_what_begins_beside_work_that_a_closed_loop_left_behind_wakes() -> None:
+    underway, woken = Probe(None).underway, []
+
+    async def left() -> None:
+        underway.begin("message")
+
+    asyncio.run(left())
+    assert underway.at_rest()
+    underway.wakes = lambda: woken.append(underway.at_rest())
+    underway.begin("message")
+    assert woken == [False]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from autoperf.errors import failures
 from autoperf.insight.facts.ending import ALIVE, ending
 from autoperf.instrumentation.agentzero import detect
 from autoperf.process import runtime
@@ -108,3 +109,24 @@ def test_a_process_at_rest_is_not_told_as_hanging(process: Runtime, monkeypatch:
     assert set(silent) == {""}
     assert max(after - before for before, after in pairwise(recorded)) > 25, "at work that would be silence"
     assert "no sign of life" in ending(row, ALIVE, clock[0] + 71).trouble
+
+
+def test_a_start_line_that_fails_at_exit_is_counted_and_goes_no_further(
+    process: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: Runtime) -> None:
+        raise RuntimeError
+
+    at_exit: list[Any] = []
+    monkeypatch.setenv("AUTOPERF_FAIL_OPEN", "1")
+    monkeypatch.setattr("atexit.register", at_exit.append)
+    monkeypatch.setattr(Runtime, "_announce", broken)
+    before = failures.of("start line")
+    process._begin()
+    try:
+        for callback in reversed(at_exit):
+            callback()
+        assert failures.of("start line") == before + 1
+    finally:
+        process._undo.close()
+    assert failures.of("start line") == before + 2

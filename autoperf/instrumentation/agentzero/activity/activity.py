@@ -61,7 +61,7 @@ class Underway:
         self._works: dict[Work, None] = {}
         self.moves = 0
         self.busy = 0  # messages and model calls that have begun: any two of them may share a loop
-        self.wakes: Callable[[], None] = _nobody  # called as the first thing begins
+        self.wakes: Callable[[], None] = _nobody  # called whenever something has begun
 
     def at_rest(self) -> bool:
         """Whether nothing is under way."""
@@ -73,8 +73,7 @@ class Underway:
         self._works[work] = None
         self.moves += 1
         self.busy += kind in _BUSY
-        if len(self._works) == 1:
-            self.wakes()
+        self.wakes()  # not only of the first: what stands in a closed loop is none, two may begin at once
         return work
 
     def alone(self, work: Work) -> bool:

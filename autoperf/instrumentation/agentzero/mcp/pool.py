@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from autoperf.errors import guarded
+from autoperf.errors.standins import nothing, standing_in
 from autoperf.instrumentation.agentzero.mcp import server_process
 from autoperf.instrumentation.agentzero.mcp.connection import Connection
 from autoperf.instrumentation.agentzero.mcp.limits import Limits
@@ -63,6 +64,7 @@ class Sessions:
         self.connections: set[Connection] = set()
         self.stopped = False
         self._known = False
+        self._at_exit = standing_in("mcp sessions", self.leave, nothing)
         self._tending: asyncio.Task[None] | None = None
 
     def ready(self) -> bool:
@@ -71,8 +73,8 @@ class Sessions:
             return False
         if not self._known:
             self._known = True
-            atexit.register(self.leave)
-            finish_with_multiprocessing(self.leave)
+            atexit.register(self._at_exit)
+            finish_with_multiprocessing(self._at_exit)
         return True
 
     def new(self, client: Any, mark: Any) -> Connection:
@@ -146,7 +148,7 @@ class Sessions:
         self.leave()
         self.loop.wait(self._end_tending(), _LEAVING_SECONDS)
         self.loop.stop()
-        atexit.unregister(self.leave)
+        atexit.unregister(self._at_exit)
 
     def forked(self) -> None:
         """In a child made by fork: the sessions are the parent's."""
