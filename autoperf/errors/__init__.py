@@ -156,6 +156,8 @@ def _began_deep(trace: TracebackType | None) -> bool:
 
 
 failures = Failures()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=failures.forked)  # before all that counts failures in the child
 
 
 class guarded(AbstractContextManager["guarded"]):  # noqa: N801 - reads as a keyword: with guarded("seam"):
@@ -191,6 +193,13 @@ def fail_open(seam: str, error: Exception) -> None:
     failures.record(seam, error)
     if raises_under_test():
         raise error
+
+
+def begin_anew(*parts: Callable[[], object]) -> None:
+    """In a child made by fork: call each of ``parts``; what one of them fails of costs no other."""
+    for part in parts:
+        with guarded("fork"):
+            part()
 
 
 def asked(question: Callable[[], T]) -> T | None:

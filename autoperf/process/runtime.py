@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from autoperf.errors import emptyfences, failures, guarded, say
+from autoperf.errors import begin_anew, emptyfences, failures, guarded, say
 from autoperf.errors.frames import host
 from autoperf.errors.meters import meters
 from autoperf.errors.standins import nothing, standing_in
@@ -235,13 +235,8 @@ class Runtime:
 
         What was counted before is the parent's.
         """
-        for cache in self.caches.values():
-            cache.forked()
-        self.code.cache.forked()
-        self.monitor.forked()
-        self.probe.forked()
-        meters.restart()
-        failures.forked()
+        begin_anew(*(cache.forked for cache in self.caches.values()), self.code.cache.forked)
+        begin_anew(self.monitor.forked, self.probe.forked, meters.restart)
         with guarded("fork"):
             self.started = time.time()
             self._pulse, self._described, self._still = (), {}, 0

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from autoperf.errors import guarded, say
+from autoperf.errors import begin_anew, guarded, say
 from autoperf.features import way_out
 from autoperf.telemetry import names
 from autoperf.telemetry.exits import Exits, finish_with_multiprocessing, tell_of_forks
@@ -275,11 +275,9 @@ class Telemetry:
         self._beginning = threading.RLock()
         self._again = True
         self._source = self._metrics = None
-        if self._outlets is not None:
-            self._silence()
-            self._outlets = None
+        self._outlets = None
         if self._processors:
-            self._spans.forget_pending()
+            begin_anew(self._silence, self._spans.forget_pending)
 
     def _silence(self) -> None:
         for processor in self._processors:

@@ -94,6 +94,19 @@ def test_a_forked_child_describes_itself_at_once(process: Runtime) -> None:
     assert process._described is not before, "its own numbers, not the parent's"
 
 
+def test_what_one_part_fails_of_in_a_forked_child_costs_no_other(
+    process: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUTOPERF_FAIL_OPEN", "1")
+    for part in (process.code.cache, process.monitor, process.probe.tools):
+        monkeypatch.setattr(type(part), "forked", lambda _: 1 / 0)
+    before, replies = failures.of("fork"), process.probe.replies._lock
+    process.forked()
+    assert failures.of("fork") - before == len(process.caches) + 4, "tools and points are alike"
+    assert process.probe.replies._lock is not replies
+    assert set(process.inherited) == {"lookups", "caches"}
+
+
 def test_a_process_at_rest_is_not_told_as_hanging(process: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [process._expired_at]
     monkeypatch.setattr(runtime.time, "monotonic", lambda: clock[0])

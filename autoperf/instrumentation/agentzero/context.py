@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from contextvars import ContextVar, Token
 from typing import Any, Protocol
 
-from autoperf.errors import guarded
+from autoperf.errors import begin_anew, guarded
 from autoperf.instrumentation.agentzero.activity.activity import Underway
 from autoperf.instrumentation.agentzero.dispatch.class_cache import ExtensionClasses
 from autoperf.instrumentation.agentzero.loading.code import CodeCache
@@ -232,13 +232,8 @@ class Probe:
 
     def forked(self) -> None:
         """In a child made by fork: locks that another thread held at that moment would stay held for ever."""
-        self.tools.forked()
-        self.points.forked()
-        self.replies.forked()
-        self.roots.forked()
-        self.underway.forked()
-        for renew in self.after_fork:
-            renew()
+        begin_anew(self.tools.forked, self.points.forked, self.replies.forked, self.roots.forked)
+        begin_anew(self.underway.forked, *self.after_fork)
 
 
 def agent_attributes(agent: Any, keys: tuple[str, str]) -> dict[str, Any]:

@@ -22,12 +22,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from autoperf.errors import guarded
 from autoperf.telemetry.store import state_directory, tables
 from autoperf.telemetry.store.sqlite import sqlite3
 from autoperf.telemetry.store.use_lock import alone_making
 
 BUSY_MS: Final = 5000
 _FORK_WAIT_SECONDS: Final = 0.5
+_SEAM: Final = "telemetry:fork"
 LOGS: Final = ("-wal", "-shm", "-journal")
 _PAGE_BYTES: Final = 4096
 _CHECKPOINT_MS: Final = 50
@@ -221,8 +223,9 @@ class Forkable(Protocol):
 
 
 _forkable: weakref.WeakSet[Forkable] = weakref.WeakSet()
-# By forking thread: two threads may fork at once.
+# By forking thread, two of which may fork at once: whose locks are held, and which of those are closed.
 _held: dict[int, list[Forkable]] = {}
+_closed: dict[int, list[Forkable]] = {}
 _abandoned: list[sqlite3.Connection] = []
 
 
@@ -238,23 +241,30 @@ def abandon(connection: sqlite3.Connection) -> None:
 
 def _before_fork() -> None:
     # A fork in the middle of a write would copy SQLite's own mutexes locked, for ever.
-    waiting = list(_forkable)
-    held = [each for each in waiting if each.lock.acquire(timeout=_FORK_WAIT_SECONDS)]
-    _held[threading.get_ident()] = held
-    for each in held:
-        each.close()
+    thread = threading.get_ident()
+    held, closed = _held.setdefault(thread, []), _closed.setdefault(thread, [])
+    for each in list(_forkable):
+        with guarded(_SEAM):
+            if each.lock.acquire(timeout=_FORK_WAIT_SECONDS):
+                held.append(each)
+                each.close()
+                closed.append(each)
 
 
 def _after_fork_in_parent() -> None:
-    for each in _held.pop(threading.get_ident(), ()):
+    thread = threading.get_ident()
+    _closed.pop(thread, None)
+    for each in _held.pop(thread, ()):
         each.lock.release()
 
 
 def _after_fork_in_child() -> None:
-    closed = _held.pop(threading.get_ident(), [])
+    closed = _closed.pop(threading.get_ident(), [])
     _held.clear()
+    _closed.clear()
     for each in list(_forkable):
-        each.forked(closed=any(each is one for one in closed))
+        with guarded(_SEAM):
+            each.forked(closed=any(each is one for one in closed))
 
 
 if hasattr(os, "register_at_fork"):

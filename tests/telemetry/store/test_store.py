@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,38 @@ def test_a_forked_child_opens_its_own_connection(tmp_path: Path) -> None:
         print(store.dropped, len(store.traces()))
     """
     assert python(code, tmp_path).communicate(timeout=60)[0].split() == ["0", "3"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_store_that_cannot_be_closed_before_a_fork_is_left_alone_by_the_child(tmp_path: Path) -> None:
+    code = """
+        import sys, threading
+        from autoperf.errors import failures
+        os.environ["AUTOPERF_FAIL_OPEN"] = "1"
+        failures.quiet = True
+        store = Store.open(home)
+        store.add_spans([row(1)])
+        close = Store.close
+        Store.close = lambda self: 1 / 0
+        child = os.fork()
+        Store.close = close
+        if child == 0:
+            print(store.add_spans([row(2)]), store.problem, failures.of("telemetry:fork"), flush=True)
+            os._exit(0)
+        os.wait()
+        other = threading.Thread(target=lambda: store.add_spans([row(3)]))
+        other.start()
+        other.join(10)
+        print(other.is_alive(), len(store.traces()), failures.of("telemetry:fork"), flush=True)
+        os._exit(0)
+    """
+    process = python(code, tmp_path, stderr=subprocess.PIPE)
+    told, noise = process.communicate(timeout=60)
+    assert told.splitlines() == [
+        "0 the process was forked while the store was written to 1",
+        "False 2 1",
+    ]
+    assert noise == ""
 
 
 def test_what_was_written_survives_a_kill(tmp_path: Path) -> None:
