@@ -27,20 +27,31 @@ class Switch:
     `stand_aside`: its row counts as lost, with that ``(state, reason)``, until `act_again`.
     """
 
-    __slots__ = ("aside", "failed", "on")
+    __slots__ = ("_own", "_together", "failed", "on")
 
     def __init__(self) -> None:
         self.on = True
         self.failed = 0  # how often ours failed behind it
-        self.aside: tuple[str, str] | None = None
+        self._own: tuple[str, str] | None = None
+        self._together: Together | None = None
+
+    @property
+    def aside(self) -> tuple[str, str] | None:
+        """State and reason while it stands aside: its own, or that of the rows it relies on."""
+        return self._own if self._own or self._together is None else self._together.aside
 
     def stand_aside(self, reason: str, state: str = "unrecognised") -> None:
         """Its row is ``state``: unrecognised (other code than is known), failed (ours) or off."""
-        self.aside = state, reason
+        self._own = state, reason
 
     def act_again(self) -> None:
-        """What was in its way is gone."""
-        self.aside = None
+        """What was in its own way is gone; one that was switched off stays so."""
+        if self.on:
+            self._own = None
+
+    def relies_on(self, together: Together) -> None:
+        """It stands aside whenever they do."""
+        self._together = together
 
 
 class Together:
@@ -51,39 +62,29 @@ class Together:
 
     def __init__(self, *names: str) -> None:
         self._noting: dict[str, Switch | None] = dict.fromkeys(names)
-        self._switches: list[Switch] = []
-        self._aside: tuple[str, str] | None = None
+        self.aside: tuple[str, str] | None = None
 
     def joins(self, name: str, switch: Switch) -> None:
         """The row ``name``, one that notes or one that relies on it, is about to be applied."""
         if name in self._noting:
             self.act_again()  # its module was executed again
             self._noting[name] = switch
-        switch.aside = self._aside
-        self._switches.append(switch)
+        switch.relies_on(self)
 
     def stand_aside(self, reason: str, state: str = "unrecognised") -> None:
         """See `Switch`: all of them do."""
-        if self._aside != (state, reason):
-            self.act_again()
-            self._aside = state, reason
-            for switch in self._switches:
-                switch.aside = switch.aside or self._aside
+        self.aside = state, reason
 
     def act_again(self) -> None:
         """What was in their way is gone."""
-        aside, self._aside = self._aside, None
-        if aside is not None:
-            for switch in self._switches:
-                if switch.aside is aside:
-                    switch.act_again()
+        self.aside = None
 
     def state(self) -> int | None:
         """Another number once one that notes has failed; None while one of them does not act."""
         failed = 0
         for name, switch in self._noting.items():
             if switch is None or not switch.on:
-                if self._aside is None:
+                if self.aside is None:
                     self.stand_aside(
                         f"it relies on the patch of {name}, which does not act",
                         "unrecognised" if switch is None else "failed",

@@ -132,6 +132,18 @@ def test_rows_stand_aside_together_and_keep_their_own_reason() -> None:
     ]
     together.act_again()
     assert [switch.aside for switch in (one, two, later)] == [("unrecognised", "its own"), None, None]
+    together.stand_aside("theirs", "off")
+    for switch in (one, two, later):
+        switch.act_again()
+    assert {switch.aside for switch in (one, two, later)} == {("off", "theirs")}, "that is not theirs to say"
+
+
+def test_a_patch_that_was_switched_off_does_not_act_again() -> None:
+    switch = Switch()
+    switch.on = False
+    switch.stand_aside("switched off after 20 failures", "failed")
+    switch.act_again()
+    assert switch.aside == ("failed", "switched off after 20 failures")
 
 
 def test_a_row_is_lost_while_one_that_notes_for_it_does_not_act() -> None:

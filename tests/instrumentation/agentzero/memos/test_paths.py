@@ -228,6 +228,21 @@ def test_lists_of_plugins_that_are_not_where_they_are_read_are_told(plugins):
     assert state(plugins) == "unrecognised"
 
 
+def test_that_nothing_is_noted_any_more_is_told_though_what_was_kept_is_given(host):
+    host.write("plugins/one/plugin.yaml")
+    for _ in range(3):
+        host.ask(agent("p"), *TOOL)
+    (exists,) = (row for row in host.patches.rows if row.patch.path[-1] == "exists")
+    exists.switch.on = False
+    exists.switch.stand_aside("switched off after 20 failures", "failed")
+    for name in ("b.py", "c.py"):
+        host.ask(agent("p"), "tools", name)
+        before = host.hits
+        host.ask(agent("p"), *TOOL)
+        assert host.hits == before + 1
+        assert state(host) == "failed", "it relies on what does not act"
+
+
 def test_entries_that_an_answer_came_from_stay_as_young_as_the_host_keeps_them(plugins):
     for _ in range(3):
         plugins.ask(agent("p"), *TOOL)
