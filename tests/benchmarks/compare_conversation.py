@@ -11,11 +11,11 @@ from pathlib import Path
 from autoperf.benchmark.host.process import START_TIMEOUT, HostError
 from autoperf.benchmark.measure.progress import Progress
 from autoperf.benchmark.parts.comparison import compare, table
-from autoperf.benchmark.scenarios.conversation import CONVERSATIONS, Conversation, tools
-from autoperf.benchmark.scenarios.situations import SITUATIONS
+from autoperf.benchmark.scenarios.conversation import Conversation, tools
 from autoperf.errors import AutoperfError
 from autoperf.process.installation.interpreter import absolute
 from tests.benchmarks.conversations.changes import CHANGES
+from tests.benchmarks.conversations.situations import CONVERSATIONS, SITUATIONS
 
 _ALL = {**CONVERSATIONS, **SITUATIONS, **CHANGES}
 

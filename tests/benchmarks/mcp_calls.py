@@ -16,7 +16,7 @@ from autoperf.benchmark.host.sandbox import Sandbox
 from autoperf.benchmark.host.separate import told
 from autoperf.benchmark.model.server import ModelServer
 from autoperf.benchmark.parts import instrumented
-from autoperf.benchmark.scenarios import situation_files
+from autoperf.benchmark.scenarios import tool_files
 
 SCRIPT: Final = Path(__file__).with_name("mcp_times.py")
 FEATURES: Final = {"bare": None, "mcp-keep": "+mcp-keep", "mcp-standby": "+mcp-standby"}
@@ -47,7 +47,7 @@ def measure(
     """Milliseconds of every call and what it answered, by the name of the variant."""
     folder = workdir / "agent-zero"
     program = workdir / "server.py"
-    program.write_text(situation_files.MCP_SERVER, encoding="utf-8")
+    program.write_text(tool_files.MCP_SERVER, encoding="utf-8")
     found: dict[str, tuple[list[float], list[str]]] = {name: ([], []) for name in FEATURES}
     with ModelServer() as model:
         prepare(checkout, folder, model.url)

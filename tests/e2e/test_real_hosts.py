@@ -15,9 +15,9 @@ import pytest
 
 from autoperf.benchmark.host.run import interpreter
 from autoperf.benchmark.parts.instrumented import measure
-from autoperf.benchmark.scenarios.conversation import CONVERSATIONS, tools
-from autoperf.benchmark.scenarios.situations import SECRET, SITUATIONS
+from autoperf.benchmark.scenarios.conversation import tools
 from tests.benchmarks.conversations.changes import CHANGES
+from tests.benchmarks.conversations.situations import CONVERSATIONS, SECRET, SITUATIONS
 
 FOLDER = os.environ.get("AUTOPERF_AGENT_ZERO", "")
 CHECKOUTS = sorted(path.parent for path in Path(FOLDER).glob("*/run_ui.py")) if FOLDER else []

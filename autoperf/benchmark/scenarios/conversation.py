@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -127,34 +127,36 @@ def errors() -> Conversation:
     )
 
 
-def editing() -> Conversation:
-    """A tool is written, used, edited, used, deleted and asked for once more while the host runs."""
-
-    def write(version: str) -> str:
-        return call("autoperf_writer", version=version)
-
-    def use(text: str) -> str:
-        return call("autoperf_written", text=text)
-
-    closing = answer("Edited.")
+def servers() -> Conversation:
+    """A real MCP server over stdio: a tool, one of the same name as a local tool, and one that fails."""
+    settings = {
+        "mcp_servers": json.dumps(
+            {"mcpServers": {"autoperf_mcp": {"command": "{python}", "args": ["{root}/tmp/autoperf_mcp.py"]}}}
+        )
+    }
+    both, remote = call("autoperf_mcp.both", text="hello"), call("autoperf_mcp.remote", text="hello")
+    fails, local = call("autoperf_mcp.fails", text="hello"), call("autoperf_mcp.local", text="hello")
+    closing = answer("Asked.")
     return Conversation(
-        "editing",
+        "servers",
         (
-            Turn("Use it before it exists.", (use("zero"), closing)),
-            Turn("Write a tool and use it.", (write("first"), use("one"), use("two"), closing)),
-            Turn("Edit the tool and use it.", (write("second version"), use("three"), use("four"), closing)),
-            Turn("Delete the tool and use it.", (write(""), use("five"), closing)),
-            Turn("Write it again.", (write("the third and last version"), use("six"), closing)),
+            Turn("Ask the server.", (remote, both, remote, both, local, closing)),
+            Turn(
+                "Let it fail.",
+                (fails, call("autoperf_mcp.missing", text="x"), call("no_server.tool", text="x"), closing),
+            ),
+            Turn("Ask again.", (remote, both, local, echo("local"), closing)),
+            Turn("Pass wrong arguments.", (call("autoperf_mcp.remote", wrong=1), closing)),
         ),
-        {toolfiles.WRITER_FILE: toolfiles.WRITER},
+        {
+            toolfiles.ECHO_FILE: toolfiles.ECHO,
+            "autoperf_mcp.both.py": toolfiles.ECHO,
+            "autoperf_mcp.local.py": toolfiles.ECHO,
+            "tmp/autoperf_mcp.py": toolfiles.MCP_SERVER,
+        },
+        settings,
+        settle=8.0,
     )
-
-
-CONVERSATIONS: Mapping[str, Callable[[], Conversation]] = {
-    "tools": tools,
-    "errors": errors,
-    "editing": editing,
-}
 
 
 def _step(number: int, step: int) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from autoperf.benchmark.scenarios.conversation import Conversation, Turn, answer, echo, errors, tools
-from autoperf.benchmark.scenarios.situations import servers
+from autoperf.benchmark.scenarios.conversation import Conversation, Turn, answer, echo, errors, servers, tools
 from autoperf.benchmark.scenarios.tool_files import ECHO, ECHO_FILE
 
 # Characters: a model's token is about four of them, and comes in a chunk of its own.

@@ -64,32 +64,32 @@ class AutoperfStrict(Tool):
         return Response(message=needed, break_loop=False)
 """
 
-WRITER_FILE = "autoperf_writer.py"
-# Versions differ in length: bytecode caches compare size and whole seconds only, in the bare host as well.
-WRITER = '''\
-from pathlib import Path
+MCP_SERVER = """\
+from mcp.server.fastmcp import FastMCP
 
-from {package}.tool import Response, Tool
-
-SOURCE = """
-from {package}.tool import Response, Tool
+server = FastMCP("autoperf_mcp", log_level="ERROR")
 
 
-class AutoperfWritten(Tool):
-    async def execute(self, text="", **kwargs):
-        return Response(message="VERSION: " + text, break_loop=False)
+@server.tool()
+def remote(text: str) -> str:
+    "Says it back."
+    return "remote: " + text
+
+
+@server.tool()
+def both(text: str) -> str:
+    "Exists locally too."
+    return "the server's: " + text
+
+
+@server.tool()
+def fails(text: str) -> str:
+    "Always fails."
+    raise ValueError("the server fails at " + text)
+
+
+server.run()
 """
-
-
-class AutoperfWriter(Tool):
-    async def execute(self, version="", **kwargs):
-        path = Path(__file__).with_name("autoperf_written.py")
-        if version:
-            path.write_text(SOURCE.replace("VERSION", version))
-        else:
-            path.unlink()
-        return Response(message=f"written: {version!r}", break_loop=False)
-'''
 
 
 def render(source: str, package: str, model_url: str = "") -> str:

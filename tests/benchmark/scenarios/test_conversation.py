@@ -8,7 +8,8 @@ import json
 import pytest
 
 from autoperf.benchmark.scenarios import tool_files
-from autoperf.benchmark.scenarios.conversation import CONVERSATIONS, call, tools
+from autoperf.benchmark.scenarios.conversation import call, tools
+from tests.benchmarks.conversations.situations import CONVERSATIONS
 
 
 def requests(reply: str) -> dict[str, object]:

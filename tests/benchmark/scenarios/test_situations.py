@@ -7,10 +7,11 @@ import ast
 import pytest
 
 from autoperf.benchmark.model.server import HOLD
-from autoperf.benchmark.scenarios import situation_files, tool_files
+from autoperf.benchmark.scenarios import tool_files
 from autoperf.benchmark.scenarios.conversation import Conversation
-from autoperf.benchmark.scenarios.situations import SITUATIONS
+from tests.benchmarks.conversations import situation_files
 from tests.benchmarks.conversations.changes import CHANGES
+from tests.benchmarks.conversations.situations import SITUATIONS
 
 ALL = {**SITUATIONS, **CHANGES}
 

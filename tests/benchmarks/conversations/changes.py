@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from autoperf.benchmark.scenarios import situation_files, tool_files
+from autoperf.benchmark.scenarios import tool_files
 from autoperf.benchmark.scenarios.conversation import Conversation, Turn, answer, call, echo
+from tests.benchmarks.conversations import situation_files
 
 # Seconds: file systems keep time in ticks.
 _NOTICED = 0.1

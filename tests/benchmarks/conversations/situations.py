@@ -6,9 +6,19 @@ import json
 from collections.abc import Callable, Mapping
 
 from autoperf.benchmark.model.server import HOLD
-from autoperf.benchmark.scenarios import situation_files, tool_files
+from autoperf.benchmark.scenarios import tool_files
 from autoperf.benchmark.scenarios.acts import Act
-from autoperf.benchmark.scenarios.conversation import Conversation, Turn, answer, call, echo
+from autoperf.benchmark.scenarios.conversation import (
+    Conversation,
+    Turn,
+    answer,
+    call,
+    echo,
+    errors,
+    servers,
+    tools,
+)
+from tests.benchmarks.conversations import situation_files
 
 SECRET = "tok-9f8e7d6c5b4a-secret"
 WAITS = call("autoperf_waits", note="long")
@@ -113,38 +123,6 @@ def secrets() -> Conversation:
     )
 
 
-def servers() -> Conversation:
-    """A real MCP server over stdio: a tool, one of the same name as a local tool, and one that fails."""
-    settings = {
-        "mcp_servers": json.dumps(
-            {"mcpServers": {"autoperf_mcp": {"command": "{python}", "args": ["{root}/tmp/autoperf_mcp.py"]}}}
-        )
-    }
-    both, remote = call("autoperf_mcp.both", text="hello"), call("autoperf_mcp.remote", text="hello")
-    fails, local = call("autoperf_mcp.fails", text="hello"), call("autoperf_mcp.local", text="hello")
-    closing = answer("Asked.")
-    return Conversation(
-        "servers",
-        (
-            Turn("Ask the server.", (remote, both, remote, both, local, closing)),
-            Turn(
-                "Let it fail.",
-                (fails, call("autoperf_mcp.missing", text="x"), call("no_server.tool", text="x"), closing),
-            ),
-            Turn("Ask again.", (remote, both, local, echo("local"), closing)),
-            Turn("Pass wrong arguments.", (call("autoperf_mcp.remote", wrong=1), closing)),
-        ),
-        {
-            **TOOLS,
-            "autoperf_mcp.both.py": tool_files.ECHO,
-            "autoperf_mcp.local.py": tool_files.ECHO,
-            "tmp/autoperf_mcp.py": situation_files.MCP_SERVER,
-        },
-        settings,
-        settle=8.0,
-    )
-
-
 def parallel() -> Conversation:
     """Tools side by side (v2.6), one of them failing, one a subordinate."""
 
@@ -181,6 +159,36 @@ def scheduled() -> Conversation:
     return Conversation(
         "scheduled", (Turn("Schedule it.", (*use, echo("after"), answer("Scheduled."))),), files
     )
+
+
+def editing() -> Conversation:
+    """A tool is written, used, edited, used, deleted and asked for once more while the host runs."""
+
+    def write(version: str) -> str:
+        return call("autoperf_writer", version=version)
+
+    def use(text: str) -> str:
+        return call("autoperf_written", text=text)
+
+    closing = answer("Edited.")
+    return Conversation(
+        "editing",
+        (
+            Turn("Use it before it exists.", (use("zero"), closing)),
+            Turn("Write a tool and use it.", (write("first"), use("one"), use("two"), closing)),
+            Turn("Edit the tool and use it.", (write("second version"), use("three"), use("four"), closing)),
+            Turn("Delete the tool and use it.", (write(""), use("five"), closing)),
+            Turn("Write it again.", (write("the third and last version"), use("six"), closing)),
+        ),
+        {situation_files.WRITER_FILE: situation_files.WRITER},
+    )
+
+
+CONVERSATIONS: Mapping[str, Callable[[], Conversation]] = {
+    "tools": tools,
+    "errors": errors,
+    "editing": editing,
+}
 
 
 SITUATIONS: Mapping[str, Callable[[], Conversation]] = {

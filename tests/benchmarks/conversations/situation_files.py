@@ -180,33 +180,6 @@ class AutoperfReads(Tool):
         return Response(message=f"reads: {MODE}, {WORLD}, {self.mode}", break_loop=False)
 """
 
-MCP_SERVER = """\
-from mcp.server.fastmcp import FastMCP
-
-server = FastMCP("autoperf_mcp", log_level="ERROR")
-
-
-@server.tool()
-def remote(text: str) -> str:
-    "Says it back."
-    return "remote: " + text
-
-
-@server.tool()
-def both(text: str) -> str:
-    "Exists locally too."
-    return "the server's: " + text
-
-
-@server.tool()
-def fails(text: str) -> str:
-    "Always fails."
-    raise ValueError("the server fails at " + text)
-
-
-server.run()
-"""
-
 # Says "as it was" in a bare host, and in an instrumented one when nothing of the instrumentation is left.
 UNDOES = """\
 import os
@@ -267,3 +240,30 @@ class AutoperfSchedules(Tool):
                 return Response(message=f"{{found.last_result}}", break_loop=False)
         return Response(message="it never ended", break_loop=False)
 """
+
+WRITER_FILE = "autoperf_writer.py"
+# Versions differ in length: bytecode caches compare size and whole seconds only, in the bare host as well.
+WRITER = '''\
+from pathlib import Path
+
+from {package}.tool import Response, Tool
+
+SOURCE = """
+from {package}.tool import Response, Tool
+
+
+class AutoperfWritten(Tool):
+    async def execute(self, text="", **kwargs):
+        return Response(message="VERSION: " + text, break_loop=False)
+"""
+
+
+class AutoperfWriter(Tool):
+    async def execute(self, version="", **kwargs):
+        path = Path(__file__).with_name("autoperf_written.py")
+        if version:
+            path.write_text(SOURCE.replace("VERSION", version))
+        else:
+            path.unlink()
+        return Response(message=f"written: {version!r}", break_loop=False)
+'''
