@@ -267,6 +267,17 @@ def test_where_the_watch_fails_it_looks_every_time(watch, seen, root, monkeypatc
     assert not watch.intact(seen)
 
 
+def test_the_very_call_at_which_the_watch_fails_looks(watch, seen, root, monkeypatch):
+    def fails(*_args: object) -> None:
+        raise RuntimeError("ours")
+
+    settled(watch, seen, monkeypatch)
+    monkeypatch.setenv("AUTOPERF_FAIL_OPEN", "1")
+    monkeypatch.setattr(inotify.FolderWatch, "generation", fails)
+    (root / "a/file").write_text("else")
+    assert not watch.intact(seen)
+
+
 def test_without_a_temporary_folder_it_looks_every_time(watch, seen, root, monkeypatch):
     def no_folder(*_args: object, **_kwargs: object) -> None:
         raise FileNotFoundError("no usable temporary directory")

@@ -160,6 +160,11 @@ def test_nothing_of_ours_draws_from_the_global_random_stream(tmp_path: Path, his
     assert collector.metrics
 
 
+def test_where_a_sampler_decides_the_spans_of_the_sdk_do_not_draw_either(tmp_path: Path) -> None:
+    assert run(WORK, tmp_path, OTEL_TRACES_SAMPLER="always_on").stdout == "True\n"
+    assert len(stored(tmp_path)) == 50
+
+
 def test_a_collector_that_is_not_there_is_tried_again_without_it(tmp_path: Path) -> None:
     result = run(
         WORK, tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9", OTEL_EXPORTER_OTLP_TIMEOUT="2"
