@@ -6,7 +6,7 @@ process are made by one library;
 forks (2.6): nothing is open while a process forks (`survive_forks`);
 two names, renaming, deleting in use (2.4, 2.5): a file is made under a name of its own and linked into
 place once it is complete; it is renamed only under a lock that shuts out whoever has it open, and a
-connection whose file is gone is never closed, for that would delete the log of its successor by name;
+connection whose file is gone is not closed if that would delete the log of its successor by name;
 logs (1.3): database and logs are renamed together; remote file systems (2.1): no write-ahead log there.
 """
 
@@ -190,6 +190,17 @@ def readable_rows(path: Path, table: str, columns: str) -> Iterator[tuple[Any, .
             continue
 
 
+def keep_log(connection: sqlite3.Connection) -> bool:
+    """Have ``connection`` leave the log as it is when closed; False where it cannot, before Python 3.12.
+
+    Closing would copy the log into the database and wait for the disk, then delete the log by its name.
+    """
+    option = getattr(sqlite3, "SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE", None)
+    if option is not None:
+        getattr(connection, "setconfig")(option, True)  # noqa: B009 - mypy knows Python 3.10
+    return option is not None
+
+
 def size(path: Path | str) -> int:
     """Bytes of the file; 0 where there is none."""
     try:
@@ -215,7 +226,7 @@ class Forkable(Protocol):
 
     lock: Any  # a reentrant lock of threads
 
-    def close(self) -> None:
+    def leave(self) -> None:
         """Before the fork, with the lock: both open anew when they write again."""
 
     def forked(self, *, closed: bool) -> None:
@@ -239,6 +250,14 @@ def abandon(connection: sqlite3.Connection) -> None:
     _abandoned.append(connection)
 
 
+def leave_deleted(connection: sqlite3.Connection) -> None:
+    """Close a connection whose file is gone, unless that would delete the log of its successor."""
+    if keep_log(connection):
+        connection.close()
+    else:
+        abandon(connection)
+
+
 def _before_fork() -> None:
     # A fork in the middle of a write would copy SQLite's own mutexes locked, for ever.
     thread = threading.get_ident()
@@ -247,7 +266,7 @@ def _before_fork() -> None:
         with guarded(_SEAM):
             if each.lock.acquire(timeout=_FORK_WAIT_SECONDS):
                 held.append(each)
-                each.close()
+                each.leave()
                 closed.append(each)
 
 

@@ -77,6 +77,12 @@ class Store:
                     connection.close()
             self._use.release()
 
+    def leave(self) -> None:
+        """Close it before a fork, which the host waits for: with as little waiting for the disk as can be."""
+        if self._connection is not None:
+            databases.keep_log(self._connection)
+        self.close()
+
     def forked(self, *, closed: bool) -> None:
         """In a child made by fork: a connection and a lock of its own, or none where ours was in use."""
         self.lock = threading.RLock()
@@ -128,8 +134,7 @@ class Store:
 
     def note_open(self, rows: Iterable[SpanRow]) -> bool:
         """Store spans that have begun: what ends them takes their place, and a killed process leaves them."""
-        chunk = list(map(tables.encoded, rows))
-        return self.write(partial(tables.insert_spans, chunk=chunk))
+        return self.write(partial(tables.insert_spans, chunk=list(map(tables.encoded, rows))))
 
     @property
     def identity(self) -> int:
@@ -176,12 +181,10 @@ class Store:
         return None if self._unusable else self._connection
 
     def _abandon(self) -> None:
-        # Never closed: SQLite would delete the log of the file that has its name now.
-        if self._connection is not None:
-            databases.abandon(self._connection)
-            self._connection = None
-        self._lost_unless_there += self._stored
-        self._stored = 0
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            databases.leave_deleted(connection)
+        self._lost_unless_there, self._stored = self._lost_unless_there + self._stored, 0
 
     def _count_lost(self, connection: sqlite3.Connection) -> None:
         """Of what was stored in a file that is gone, count what was not taken over into this one."""

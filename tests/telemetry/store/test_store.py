@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -132,10 +133,10 @@ def test_a_store_that_cannot_be_closed_before_a_fork_is_left_alone_by_the_child(
         failures.quiet = True
         store = Store.open(home)
         store.add_spans([row(1)])
-        close = Store.close
-        Store.close = lambda self: 1 / 0
+        leave = Store.leave
+        Store.leave = lambda self: 1 / 0
         child = os.fork()
-        Store.close = close
+        Store.leave = leave
         if child == 0:
             print(store.add_spans([row(2)]), store.problem, failures.of("telemetry:fork"), flush=True)
             os._exit(0)
@@ -153,6 +154,36 @@ def test_a_store_that_cannot_be_closed_before_a_fork_is_left_alone_by_the_child(
         "False 2 1",
     ]
     assert noise == ""
+
+
+from_3_12 = pytest.mark.skipif(
+    not hasattr(sqlite3, "SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE"), reason="Python 3.12 or newer"
+)
+
+
+@from_3_12
+def test_before_a_fork_the_log_is_left_as_it_is(store: Store) -> None:
+    log = Path(f"{store.path}-wal")
+    store.add_spans([row(1)])
+    store.leave()
+    assert log.stat().st_size > 0, "the host would wait until the disk has it"
+    assert store.add_spans([row(2)]) == 1
+    assert len(store.traces()) == 2
+    store.close()
+    assert not log.exists()
+
+
+@from_3_12
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
+def test_a_store_that_is_deleted_again_and_again_costs_no_descriptors(store: Store) -> None:
+    for number in range(1, 10):
+        assert store.add_spans([row(number)]) == 1
+        assert [trace["spans"] for trace in store.traces()] == [1]
+        for path in store.path.parent.glob("autoperf.db*"):
+            path.unlink()
+    store.add_spans([row(10)])
+    held = [os.readlink(entry) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()]
+    assert not [name for name in held if name.startswith(str(store.path)) and name.endswith("(deleted)")]
 
 
 def test_what_was_written_survives_a_kill(tmp_path: Path) -> None:
