@@ -6,11 +6,20 @@ import os
 import re
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import autoperf
-from autoperf.memo.snapshot import ABSENT, Stamp, stamp_or_none
+from autoperf.memo.snapshot import ABSENT, Stamp, signature, stamp_or_none
+
+
+@pytest.mark.parametrize("field", ["st_mtime_ns", "st_ctime_ns", "st_size", "st_ino", "st_dev"])
+def test_what_differs_in_one_field_alone_is_another_file(tmp_path, field):
+    seen = os.stat(tmp_path)
+    fields = {name: getattr(seen, name) for name in dir(seen) if name.startswith("st_")}
+    other = SimpleNamespace(**fields | {field: fields[field] + 1})
+    assert signature(SimpleNamespace(**fields)) == signature(seen) != signature(other)
 
 
 def test_an_edit_of_another_size_shows_even_at_the_same_time(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -274,6 +275,13 @@ def test_the_very_call_at_which_the_watch_fails_looks(watch, seen, root, monkeyp
     settled(watch, seen, monkeypatch)
     monkeypatch.setenv("AUTOPERF_FAIL_OPEN", "1")
     monkeypatch.setattr(inotify.FolderWatch, "generation", fails)
+    (root / "a/file").write_text("else")
+    assert not watch.intact(seen)
+
+
+def test_without_ctypes_it_looks_every_time(watch, seen, root, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ctypes", None)
+    assert all(watch.intact(seen) for _ in range(LOOKS))
     (root / "a/file").write_text("else")
     assert not watch.intact(seen)
 
