@@ -9,8 +9,8 @@ from typing import Any, cast
 from helpers import extension, extract_tools, files, history, subagents
 from helpers.chat import AgentConfig, Chat, LoopData, UserMessage
 from helpers.defer import DeferredTask
+from helpers.dirty_json import DirtyJson
 from helpers.errors import InterventionException
-from helpers.lenient_json import LenientJson
 from helpers.llm_result import LLMResult
 from helpers.memory import Memory
 
@@ -135,7 +135,10 @@ class Agent(Memory):
         await self.handle_intervention()
         if len(stream) < 25:
             return
-        parsed = LenientJson.parse_string(stream)
+        try:
+            parsed = DirtyJson.parse_string(stream)
+        except Exception:  # what is not yet JSON
+            return
         if isinstance(parsed, dict):
             details = {"loop_data": self.loop_data, "text": stream, "parsed": parsed}
             await extension.call_extensions_async("response_stream", self, **details)

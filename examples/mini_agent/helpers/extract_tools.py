@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from helpers.lenient_json import LenientJson
+from helpers.dirty_json import DirtyJson
 from helpers.modules import load_classes_from_file, load_classes_from_folder
 
 __all__ = [
@@ -23,8 +23,11 @@ def extract_json_root_string(content: str) -> str | None:
     start = content.find("{")
     if start < 0:
         return None
-    parser = LenientJson()
-    parser.parse(content[start:])
+    parser = DirtyJson()
+    try:
+        parser.parse(content[start:])
+    except Exception:
+        return None
     return content[start : start + parser.index] if parser.completed else None
 
 
@@ -33,7 +36,7 @@ def extract_tool_request(content: str) -> dict[str, Any] | None:
     content = content.strip()
     if not content or extract_json_root_string(content) != content:
         return None
-    request = LenientJson.parse_string(content)
+    request = DirtyJson.parse_string(content)
     try:
         normalize_tool_request(request)
     except ValueError:

@@ -31,6 +31,7 @@ PARSERS = {
     "v0_9_8": (HOSTS / "v0_9_8" / "python" / "helpers" / "dirty_json.py", Variant(False, False)),
     "v0_9_9": (HOSTS / "v0_9_9" / "helpers" / "dirty_json.py", Variant(True, False)),
     "v2": (HOSTS / "v2" / "helpers" / "dirty_json.py", Variant(True, True)),
+    "mini agent": (HOSTS.parents[1] / "examples/mini_agent/helpers/dirty_json.py", Variant(True, True)),
 }
 REQUEST = '{"thoughts": ["first, second"], "tool_name": "response", "tool_args": {"text": "'
 LONG = REQUEST + "a long text, \\n" * 60 + '"}}'
