@@ -1,7 +1,7 @@
 """What our own code takes of the host's threads: the fence times some of its calls on the thread's CPU clock.
 
-The host's code is in none of these times, and is never run for the sake of one. Until 16 calls of a seam are
-timed it is every call, then one of 2, after 16 more one of 4, and so on to one of 64 in the mean; the
+The host's code is in none of these times, and is never run for the sake of one. Until 32 calls of a seam are
+timed it is every call, then one of 2, after 32 more one of 4, and so on to one of 256 in the mean; the
 distance is drawn, so that it keeps step with nothing the host does.
 """
 
@@ -16,8 +16,8 @@ from typing import Any, Final
 
 from autoperf.errors.calls import AsyncCall, Call, Function
 
-_EACH: Final = 16
-_WIDEST: Final = 6  # doublings
+_EACH: Final = 32
+_WIDEST: Final = 8  # doublings
 # A linear congruential generator (Knuth, MMIX): `random` is the host's, which may have seeded it.
 _FACTOR: Final = 6364136223846793005
 _TERM: Final = 1442695040888963407

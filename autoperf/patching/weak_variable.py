@@ -20,11 +20,12 @@ class WeakVar(Generic[T]):
     Values must take weak references; None is none.
     """
 
-    __slots__ = ("_variable", "reset")
+    __slots__ = ("_variable", "reference", "reset")
 
     def __init__(self, name: str) -> None:
         self._variable: ContextVar[Callable[[], T | None]] = ContextVar(name, default=_nothing)
         self.reset = self._variable.reset
+        self.reference = self._variable.get  # a callable that gives the value, for what runs for every chunk
 
     def get(self) -> T | None:
         """The value current here, if it is still held."""

@@ -45,8 +45,8 @@ class Point(Protocol):
     Tasks that an extension leaves behind may see it: once the call is over it takes nothing any more.
     """
 
-    def begins(self, extension: type) -> None:
-        """An extension has been made, and is about to run."""
+    def begins(self, extension: type) -> bool:
+        """An extension has been made, and is about to run; whether it is one of this call."""
 
     def found(self, classes: list[type], reads: int = 0) -> None:
         """A loader has found ``classes`` on behalf of the call, and read ``reads`` files for it."""

@@ -110,12 +110,15 @@ def instances(probe: Probe) -> Callable[[Call, Switch], Around]:
     """For ``Extension.__init__(agent, ...)``: every generation makes an extension right before it runs it."""
 
     def build(_original: Call, _switch: Switch) -> Around:
-        current = probe.point.get
+        current, streaming = probe.point.reference, probe.stream.reference
 
         def begins(extension: Any, /, *_args: Any, **_kwargs: Any) -> None:
-            point = current()
-            if point is not None:
-                point.begins(type(extension))
+            stream = streaming()()
+            call = None if stream is None else stream.current
+            if call is None or not call.begins(type(extension)):
+                point = current()()
+                if point is not None:
+                    point.begins(type(extension))
 
         return Around(begins)
 

@@ -6,16 +6,16 @@ import time
 from contextvars import Token
 from typing import Any, Final
 
-from autoperf.errors import class_name, fail_open, guarded
+from autoperf.errors import fail_open, guarded
 from autoperf.instrumentation.agentzero.context import (
     NEVER_NS,
     SHORT_NS,
     Probe,
-    Stream,
     Turn,
     is_intervention,
     restore,
 )
+from autoperf.instrumentation.agentzero.dispatch.frequent_call import FrequentCall
 from autoperf.instrumentation.agentzero.tracing.background import Origin
 from autoperf.memo.counters import Execution
 from autoperf.telemetry import names
@@ -39,7 +39,7 @@ class _Known:
     """What is the same at every call of one extension point."""
 
     __slots__ = (
-        "attributes", "background", "begins_step", "ends_step", "execution", "frequent", "label", "name",
+        "background", "begins_step", "ends_step", "execution", "frequent", "name", "span",
     )  # fmt: skip
 
     def __init__(self, name: str, execution: Execution) -> None:
@@ -49,8 +49,7 @@ class _Known:
         self.background = name in _BACKGROUND
         self.begins_step = name == _STEP_BEGINS
         self.ends_step = name == _STEP_ENDS
-        self.label = f"{names.EXTENSIONS} {name}"
-        self.attributes = {names.EXTENSION_POINT: name}
+        self.span = f"{names.EXTENSIONS} {name}", {names.EXTENSION_POINT: name}
 
 
 class Points:
@@ -60,7 +59,9 @@ class Points:
         self._probe = probe
         self._known: dict[str, _Known] = {}
 
-    def begin(self, name: Any, classes: list[type] | None = None, *, unsure: bool = False) -> Call:
+    def begin(
+        self, name: Any, classes: list[type] | None = None, *, unsure: bool = False
+    ) -> Call | FrequentCall:
         """One call of the point ``name``, which has begun.
 
         ``classes`` are its classes where they are known beforehand. Where they are not, what the loaders find
@@ -71,6 +72,8 @@ class Points:
             found = _Known(str(name), self._probe.points.of(name))
             if len(self._known) < _POINTS_KEPT:
                 self._known[name] = found
+        if found.frequent:
+            return FrequentCall(self._probe, found.name, found.span, found.execution, classes, unsure)
         return Call(self._probe, found, classes, unsure)
 
 
@@ -85,8 +88,9 @@ class Looking:
         self._reads = 0
         self._token = probe.point.set(self)
 
-    def begins(self, extension: type) -> None:
+    def begins(self, extension: type) -> bool:  # noqa: ARG002 - see `Point`
         """Nobody asks for its extensions."""
+        return True
 
     def found(self, classes: list[type], reads: int = 0) -> None:  # noqa: ARG002 - see `Point`
         """A loader has read ``reads`` files on behalf of this call."""
@@ -101,7 +105,7 @@ class Looking:
 
 
 class Call:
-    """One extension call that may run something; there is one for every streamed chunk.
+    """One extension call that may run something.
 
     Tasks that an extension leaves behind may see it: once it is over it takes nothing any more.
     """
@@ -112,11 +116,8 @@ class Call:
     _origin: Origin | None = None
     _origin_token: Token[Any] | None = None
     _over = False
-    _ran = 0
     _reads = 0
     _since = 0.0
-    _spent: list[tuple[str, float]] | None = None
-    _stream: Stream | None = None
     _turn: Turn | None = None
 
     def __init__(self, probe: Probe, point: _Known, classes: list[type] | None, unsure: bool) -> None:
@@ -127,13 +128,13 @@ class Call:
         if point.begins_step:
             self._begin_step()
         self._token = probe.point.set(self)
-        if not point.frequent:
-            self._turn = probe.turn.get()
-            if point.background:
-                # Also for extensions that do not call the constructor by which we know them.
-                self._origin_token = self._sets_going(point.name)
-            if self._looks_up or classes:
-                self._open = self._opened(point.label, point.attributes, _CALL_NS)
+        self._begun: list[tuple[type, float]] = []
+        self._turn = probe.turn.get()
+        if point.background:
+            # Also for extensions that do not call the constructor by which we know them.
+            self._origin_token = self._sets_going(point.name)
+        if self._looks_up or classes:
+            self._open = self._opened(*point.span, _CALL_NS)
         self._started = _clock()
 
     def _begin_step(self) -> None:
@@ -165,20 +166,17 @@ class Call:
             self._classes = self._classes + classes
             self._reads += reads
 
-    def begins(self, extension: type) -> None:
+    def begins(self, extension: type) -> bool:
         """An extension of this call has been made and is about to run: what ran until now has ended."""
         known = self._classes
         if known and not self._unsure and extension not in known:
-            return  # made by one of them, for itself
-        if not self._ran:
-            self._stream = self._probe.stream.get()
-        self._ran += 1
-        if self._stream is None and self._point.frequent:
-            return  # nobody asks for its time
+            return False  # made by one of them, for itself
         now = _clock()
         if self._extension is not None:
             self._extension_ended(now, None)
         self._extension, self._since = extension, now
+        if not self._over:
+            self._begun.append((extension, now))
         point = self._point
         if point.background:
             self._sets_going(extension.__name__)
@@ -186,6 +184,7 @@ class Call:
             label = f"{names.EXTENSION} {extension.__name__}"
             attributes = {names.EXTENSION_POINT: point.name, names.EXTENSION_CLASS: extension.__name__}
             self._open_extension = self._opened(label, attributes, _EXTENSION_NS)
+        return True
 
     def _sets_going(self, what: str) -> Token[Any]:
         if self._origin is not None:
@@ -196,10 +195,6 @@ class Call:
     def _extension_ended(self, now: float, error: BaseException | None) -> None:
         extension, seconds = self._extension, now - self._since
         self._extension = None
-        if self._stream is not None and extension is not None:
-            if self._spent is None:
-                self._spent = []
-            self._spent.append((extension.__name__, seconds))
         opened, self._open_extension = self._open_extension, None
         if opened is not None and extension is not None:
             self._close(opened, seconds, _EXTENSION_NS, error, f"{names.EXTENSION} {extension.__name__}")
@@ -230,8 +225,9 @@ class Call:
             if self._open is not None:
                 self._end_span(seconds, error)
             self._count(seconds, error)
-            if self._spent is not None and self._stream is not None:
-                self._stream.note(point.name, self._spent)
+            stream = probe.stream.get() if self._begun else None
+            if stream is not None:
+                stream.note(point.name, self._begun, now)
         except Exception as ours:
             fail_open("extension calls", ours)
         if self._origin is not None and self._origin_token is not None:
@@ -245,7 +241,7 @@ class Call:
 
     def _end_span(self, seconds: float, error: BaseException | None) -> None:
         opened, self._open = self._open, None
-        self._close(opened, seconds, _CALL_NS, error, self._point.label if self._ran else "")
+        self._close(opened, seconds, _CALL_NS, error, self._point.span[0] if self._begun else "")
 
     def _count(self, seconds: float, error: BaseException | None) -> None:
         execution, lookups = self._point.execution, self._probe.extension_lookups
@@ -255,24 +251,6 @@ class Call:
             lookups.hits += 1
         failed = isinstance(error, Exception) and not is_intervention(error)
         # Without an answer from the host's cache, nor a loader at work, something may still have run.
-        if failed or self._ran or self._classes or self._unsure:
+        if failed or self._begun or self._classes or self._unsure:
             execution.errors += failed
             execution.series.add(seconds)
-            if self._point.frequent and (failed or self._ran):
-                self._record(int(seconds * 1e9), error if failed else None)
-
-    def _record(self, length_ns: int, error: BaseException | None) -> None:
-        probe, label = self._probe, self._point.label
-        turn = probe.turn.get()
-        if turn is None:
-            if error is None:
-                return  # it would be a trace of one span
-        # Of short failures a step has only its share: this may be called for every chunk.
-        elif length_ns < turn.least_ns() and (error is None or not turn.spend()):
-            turn.add_up(label, length_ns)
-            return
-        attributes = self._point.attributes
-        if error is not None:
-            attributes = {**attributes, names.ERROR_TYPE: class_name(error)}
-        now = time.time_ns()
-        probe.record(label, now - length_ns, now, attributes)

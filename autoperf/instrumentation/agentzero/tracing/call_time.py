@@ -14,6 +14,7 @@ _SEAM: Final = "model streams"
 _clock: Final = time.perf_counter
 # Of this thread; without it, as on some systems, there are no CPU times.
 _cpu: Final = getattr(time, "thread_time", lambda: 0.0)
+_UNREAD_S: Final = 0.001
 
 # What goes on in a call: each has its place in the lists of `CallTime`.
 HOST: Final = 0  # around the requests: the host's own code, its rate limits, its pauses between two tries
@@ -26,10 +27,13 @@ class CallTime:
 
     ``active`` and ``active_cpu`` while the call ran; ``apart`` and ``apart_cpu`` while it was suspended, when
     what the thread spent went into its event loop or into other tasks. After a failure of ours ``lost`` is
-    true: the numbers are not whole then.
+    true: the numbers are not whole then. The CPU clock is a system call: moments of less than 1 ms share a
+    reading, which goes to those at work in proportion to their time, and what is more than that to the rest.
     """
 
-    __slots__ = ("_at", "_cpu_at", "active", "active_cpu", "apart", "apart_cpu", "lost", "phase")
+    __slots__ = (
+        "_at", "_cpu_at", "_read_at", "_unread", "active", "active_cpu", "apart", "apart_cpu", "lost", "phase"
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.active = [0.0, 0.0, 0.0]
@@ -38,23 +42,43 @@ class CallTime:
         self.apart_cpu = [0.0, 0.0, 0.0]
         self.lost = False
         self.phase = HOST
-        self._at = _clock()
+        self._unread = [0.0, 0.0, 0.0]  # of `active`, since the CPU clock was read
+        self._at = self._read_at = _clock()
         self._cpu_at = _cpu()
 
     def worked(self, phase: int) -> float:
         """The call ran until now, which is returned; what follows is ``phase``."""
-        now, cpu = _clock(), _cpu()
-        self.active[self.phase] += now - self._at
-        self.active_cpu[self.phase] += cpu - self._cpu_at
-        self._at, self._cpu_at, self.phase = now, cpu, phase
+        now = _clock()
+        spent = now - self._at
+        self.active[self.phase] += spent
+        self._unread[self.phase] += spent
+        if now - self._read_at >= _UNREAD_S:
+            self._read(now)
+        self._at, self.phase = now, phase
         return now
 
     def waited(self) -> None:
         """The call was suspended until now."""
-        now, cpu = _clock(), _cpu()
+        now = _clock()
         self.apart[self.phase] += now - self._at
-        self.apart_cpu[self.phase] += cpu - self._cpu_at
-        self._at, self._cpu_at = now, cpu
+        if now - self._read_at >= _UNREAD_S:
+            self._read(now)
+        self._at = now
+
+    def ended(self) -> None:
+        """The call ran until now, and no longer."""
+        self._read(self.worked(self.phase))
+
+    def _read(self, now: float) -> None:
+        cpu, unread = _cpu(), self._unread
+        spent, worked = cpu - self._cpu_at, sum(unread)
+        if worked > 0:
+            share = min(1.0, spent / worked)
+            for phase, seconds in enumerate(unread):
+                self.active_cpu[phase] += seconds * share
+            self._unread = [0.0, 0.0, 0.0]
+        self.apart_cpu[self.phase] += max(0.0, spent - worked)
+        self._cpu_at, self._read_at = cpu, now
 
 
 @coroutine

@@ -135,7 +135,7 @@ class _Chat:
 
     def _tell(self, span: Any, failure: str, *, alone: bool) -> None:
         stream = self.stream
-        stream.time.worked(stream.time.phase)
+        stream.time.ended()
         found = stream.finished(self.provider)
         attributes = {
             names.REQUEST_STREAM: stream.streamed,
@@ -211,10 +211,10 @@ def chunk(probe: Probe) -> Build:
 
     def build(original: Callable[[Any], Any], _switch: Switch) -> Shortcut:
         expect_parameters(original, "chunk")
-        current = probe.stream.get
+        current = probe.stream.reference
 
         def parse(_chunk: Any) -> Any:
-            stream = current()
+            stream = current()()
             if stream is not None:
                 stream.arrived()
             return MISS
@@ -229,10 +229,10 @@ def event(probe: Probe) -> Build:
 
     def build(original: Callable[[Any, Any], Any], _switch: Switch) -> Shortcut:
         expect_parameters(original, "self", "event")
-        current = probe.stream.get
+        current = probe.stream.reference
 
         def parse(_parser: Any, event: Any) -> Any:
-            stream = current()
+            stream = current()()
             if stream is not None:
                 kind = getattr(event, "type", None)
                 if isinstance(kind, str) and kind.endswith(".delta"):
@@ -258,10 +258,10 @@ class LangChain:
         """For ``models:parse_chunk(chunk)``."""
         expect_parameters(original, "chunk")
         self._reads_itself = True
-        current = self.probe.stream.get
+        current = self.probe.stream.reference
 
         def parse_chunk(chunk: Any) -> Any:
-            stream = current()
+            stream = current()()
             if stream is not None:
                 stream.arrived()
                 stream.take(chunk)

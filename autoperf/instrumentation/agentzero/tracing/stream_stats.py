@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
+from autoperf.errors.around import Around, around
 from autoperf.errors.fence import MISS, Shortcut, fenced
 from autoperf.errors.switch import ALWAYS
 from autoperf.instrumentation.agentzero.tracing import usage as answers
@@ -29,11 +30,19 @@ class Caller:
         self.role = role
 
 
+class Current(Protocol):
+    """The call of an extension point that goes on for a chunk."""
+
+    def begins(self, extension: type) -> bool:
+        """An extension has been made; whether it is one of this call."""
+
+
 class Stream:
     """Counters of one model call, of which the host may make several requests until one is answered.
 
     Belongs to the context of the call: the host reads a stream and runs its callbacks one after another.
-    What is called for every chunk here does nothing that could fail.
+    ``current`` is the extension call of a chunk. What is called for every chunk here does nothing that could
+    fail.
     """
 
     __slots__ = (
@@ -50,6 +59,7 @@ class Stream:
         "answer",
         "callback_seconds",
         "chunks",
+        "current",
         "first",
         "found",
         "last",
@@ -75,6 +85,7 @@ class Stream:
         self.answer: Any = None
         self.callback_seconds = 0.0
         self.chunks = 0
+        self.current: Current | None = None
         self.first = 0.0
         self.last = 0.0
         self.requests = 0
@@ -148,17 +159,24 @@ class Stream:
             self._release()
         return self.found
 
-    def note(self, point: str, spent: list[tuple[str, float]]) -> None:
-        """An extension call has run, each with its seconds; it counts inside a callback of this answer."""
+    def note(self, point: str, begun: list[tuple[type, float]], end: float) -> None:
+        """An extension call has run until ``end``; each extension until the next had begun.
+
+        It counts inside a callback of this answer.
+        """
         if not self._inside:
             return
-        for extension, seconds in spent:
+        known = self._extensions
+        for extension, since in reversed(begun):
+            seconds, end = end - since, since
             self._extended += seconds
-            key = point, extension
-            if key in self._extensions or len(self._extensions) < _NAMES_KEPT:
-                self._extensions[key] = self._extensions.get(key, 0.0) + seconds
+            key = point, extension.__name__
+            if key in known:
+                known[key] += seconds
+            elif len(known) < _NAMES_KEPT:
+                known[key] = seconds
             if seconds > self._noted[2]:
-                self._noted = (point, extension, seconds)
+                self._noted = (*key, seconds)
 
     def waited(self, seconds: float) -> None:
         """The agent was paused for ``seconds``: inside a callback that is no time the framework spent."""
@@ -168,18 +186,7 @@ class Stream:
     def timed(self, callback: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         """``callback``, with its time taken; what it returns or raises passes unchanged."""
         name = getattr(callback, "__qualname__", None) or type(callback).__qualname__
-        time = self.time
-
-        async def timed(call: Any, /, *args: Any, **kwargs: Any) -> Any:
-            around = time.phase
-            self._inside = True
-            started = time.worked(CALLBACK)
-            try:
-                return await call(*args, **kwargs)
-            finally:
-                self._called(name, time.worked(around) - started)
-
-        return fenced(_SEAM, callback, ALWAYS, timed)
+        return around(_SEAM, callback, ALWAYS, Around(_Callback(self, name).begin), is_async=True)
 
     def _called(self, name: str, seconds: float) -> None:
         seconds = max(0.0, seconds - self._waited)
@@ -252,6 +259,28 @@ class Stream:
         seconds = self.last - self.first
         tokens = self.found.usage.output_tokens
         return tokens / seconds if tokens and seconds > 0 else None
+
+
+class _Callback:
+    """One callback of a stream, which the host runs for one chunk after the other."""
+
+    __slots__ = ("_around", "_name", "_since", "_stream")
+
+    def __init__(self, stream: Stream, name: str) -> None:
+        self._stream, self._name = stream, name
+        self._around, self._since = HOST, 0.0
+
+    def begin(self, /, *_args: Any, **_kwargs: Any) -> _Callback:
+        """It is about to run."""
+        stream = self._stream
+        stream._inside = True
+        self._around = stream.time.phase
+        self._since = stream.time.worked(CALLBACK)
+        return self
+
+    def end(self, _error: BaseException | None) -> None:
+        """It has returned or raised."""
+        self._stream._called(self._name, self._stream.time.worked(self._around) - self._since)
 
 
 def _most(seconds: dict[Any, float]) -> tuple[Any, float]:

@@ -127,8 +127,10 @@ class Turn:
 
     def add_up(self, name: str, length_ns: int) -> None:
         """One piece of work was too short for a span: it is told by name, with the number and time of all."""
-        if name not in self._short and len(self._short) >= _NAMES_KEPT:
-            name = "(other)"
-        known = self._short.setdefault(name, [0, 0])
+        known = self._short.get(name)
+        if known is None:
+            if len(self._short) >= _NAMES_KEPT:
+                name = "(other)"
+            known = self._short.setdefault(name, [0, 0])
         known[0] += 1
         known[1] += length_ns

@@ -36,10 +36,19 @@ def arrive(stream: Stream, clock: Clock, *moments: float) -> None:
         stream.arrived()
 
 
+def ran(*spent: tuple[str, float]) -> tuple[list[tuple[type, float]], float]:
+    """Extensions that ran one after the other, each with its seconds, as `Stream.note` is told of them."""
+    begun, at = [], 0.0
+    for name, seconds in spent:
+        begun.append((type(name, (), {}), at))
+        at += seconds
+    return begun, at
+
+
 def taking(stream: Stream, clock: Clock, seconds: float, *notes: tuple[str, str, float]) -> None:
     async def callback() -> None:
         for point, extension, taken in notes:
-            stream.note(point, [(extension, taken)])
+            stream.note(point, *ran((extension, taken)))
         clock.now += seconds
 
     asyncio.run(stream.timed(callback)())
@@ -113,9 +122,9 @@ def test_the_slowest_callback_is_named_by_the_extension_that_took_longest_in_it(
 
 def test_extensions_outside_a_callback_or_in_an_earlier_one_are_not_blamed(clock):
     stream = Stream()
-    stream.note("before_main_llm_call", [("Before", 9.0)])
+    stream.note("before_main_llm_call", *ran(("Before", 9.0)))
     taking(stream, clock, 1.0, ("response_stream", "First", 0.9))
-    stream.note("util_model_call_after", [("Between", 9.0)])
+    stream.note("util_model_call_after", *ran(("Between", 9.0)))
     taking(stream, clock, 2.0)
     found = stream.attributes()
     assert found[names.CALLBACK_SLOWEST] == 2.0
@@ -156,7 +165,7 @@ def test_what_a_callback_returns_and_raises_passes_and_its_time_counts(clock):
         asyncio.run(stream.timed(fails)())
     assert caught.value is error
     assert stream.callback_seconds == 3.0
-    stream.note("later", [("Later", 5.0)])
+    stream.note("later", *ran(("Later", 5.0)))
     taking(stream, clock, 4.0)
     assert stream.attributes()[names.CALLBACK_SLOWEST_EXTENSION] is None, "the failed one is over"
 
@@ -223,8 +232,8 @@ def test_a_call_says_what_it_waited_for_and_what_ran(clock, monkeypatch):
 
     async def callback() -> None:
         clock.now += 4
-        stream.note("response_stream", [("Log", 1.0), ("Live", 2.0)])
-        stream.note("response_stream", [("Log", 1.5)])
+        stream.note("response_stream", *ran(("Log", 1.0), ("Live", 2.0)))
+        stream.note("response_stream", *ran(("Log", 1.5)))
 
     async def call() -> None:
         await asyncio.sleep(0)
@@ -257,7 +266,7 @@ def test_a_callback_counts_as_a_function_without_its_extensions(clock):
 
     async def callback() -> None:
         clock.now += 4
-        stream.note("response_stream", [("Log", 1.0)])
+        stream.note("response_stream", *ran(("Log", 1.0)))
 
     async def quick() -> None:
         clock.now += 1
