@@ -31,7 +31,7 @@ from autoperf.instrumentation.agentzero.memos import (
     tokens,
     yaml,
 )
-from autoperf.instrumentation.agentzero.startup import lazy_imports, port, watchdog
+from autoperf.instrumentation.agentzero.startup import collector, lazy_imports, watchdog
 from autoperf.instrumentation.agentzero.streaming import object_starts, reply_parsing, throttle
 from autoperf.instrumentation.agentzero.tracing import memory, model_calls, tool_lookup, turns
 from autoperf.instrumentation.clients import seams
@@ -95,7 +95,7 @@ _ALONE: Final[dict[str, tuple[Rows, ...]]] = {
     "prompts": (prompts.rows,),
     "output": (masking.rows, console.rows, log_text.rows),
     "client": (seams.rows,),
-    "startup": (port.rows, watchdog.rows),
+    "startup": (collector.rows, watchdog.rows),
     "imports": (lazy_imports.rows,),
     "throttle": (throttle.rows,),
 }
