@@ -43,7 +43,7 @@ def _clipped(value: Any, longest: int | None) -> Any:
     if longest is None:
         return value
     if type(value) is list:
-        return [each[:longest] for each in value]
+        return [each[:longest] if type(each) is str else each for each in value]
     return value[:longest] if type(value) is str else value
 
 

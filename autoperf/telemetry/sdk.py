@@ -5,8 +5,10 @@ from __future__ import annotations
 import builtins
 import importlib
 import importlib.util
+import logging
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from types import CodeType, SimpleNamespace
 from typing import Any, Final
@@ -14,6 +16,8 @@ from typing import Any, Final
 _MODULE: Final = "opentelemetry.sdk.trace"
 # All versions read it as the module is executed, and raise where it is no number.
 _READ_AT_IMPORT: Final = "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT"
+# What logs that a variable is malformed, the first of them as it is imported.
+_COMPLAINING: Final = ("opentelemetry.context", "opentelemetry.sdk.environment_variables._internal")
 
 
 class _Without(Mapping[str, str]):
@@ -32,6 +36,23 @@ class _Without(Mapping[str, str]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+class Unheard(logging.Filter):
+    """Inside, OpenTelemetry does not log on this thread that variables are malformed: `Variables` says it."""
+
+    def __enter__(self) -> None:
+        self._thread = threading.get_ident()
+        for name in _COMPLAINING:
+            logging.getLogger(name).addFilter(self)
+
+    def __exit__(self, *_: object) -> None:
+        for name in _COMPLAINING:
+            logging.getLogger(name).removeFilter(self)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is another thread's."""
+        return record.thread != self._thread
 
 
 def load() -> None:

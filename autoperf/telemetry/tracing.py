@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from autoperf.telemetry.recording import RecordingSpan
     from autoperf.telemetry.spans import ActiveSpan, Pending, Source
     from autoperf.telemetry.store.store import Store
+    from autoperf.telemetry.variables import Variables
 
 EXIT_SECONDS: Final = 2.0
 
@@ -113,10 +114,17 @@ class Telemetry:
         from autoperf.telemetry import sdk
         from autoperf.telemetry.variables import Variables
 
-        sdk.load()
+        variables = Variables()
+        with sdk.Unheard():
+            sdk.load()
+            self._make_spans(outlets, variables)
+        variables.unused()
+        for problem in variables.problems if not self._again else ():
+            self._report(problem)
+
+    def _make_spans(self, outlets: Outlets, variables: Variables) -> None:
         from autoperf.telemetry import context, provider, spans
 
-        variables = Variables()
         self._context, self._provider_module, self._spans = context, provider, spans
         outlets.add_exporters(variables)
         outlets.on_tick = self._use_host_provider
@@ -131,9 +139,6 @@ class Telemetry:
         with guarded("telemetry:metrics"):
             outlets.add_metrics(resource, variables, again=self._again)
             self._metrics = outlets.metrics
-        variables.meter_provider()
-        for problem in variables.problems if not self._again else ():
-            self._report(problem)
 
     # -- making spans
 

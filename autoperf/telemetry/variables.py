@@ -15,6 +15,7 @@ _SHOWN: Final = 40
 _COUNT: Final = 128
 NO_LIMIT: Final = -1  # SpanLimits.UNSET
 _TIMEOUT_S: Final = 10.0
+_MOST: Final = 10**9
 _COMPRESSIONS: Final = {"otlp-http": ("gzip", "deflate"), "otlp-grpc": ("gzip",)}
 _SAMPLERS: Final = ("always_on", "always_off", "traceidratio")
 
@@ -56,11 +57,11 @@ class Variables:
         return default
 
     def positive(self, name: str, default: int) -> int:
-        """A whole number of at least 1."""
+        """A whole number of at least 1, of seconds or milliseconds one that a thread can wait."""
         _, value = self.text(name)
-        if not value or (value.isdecimal() and int(value)):
+        if not value or (value.isdecimal() and 0 < int(value) <= _MOST):
             return int(value or default)
-        self.complain(name, "a number of at least 1", f"{default} is used")
+        self.complain(name, f"a number from 1 to {_MOST:,}", f"{default} is used")
         return default
 
     def limit(self, name: str, default: int) -> int:
@@ -117,14 +118,19 @@ class Variables:
             found[names.SERVICE_NAME] = service
         return found
 
-    def meter_provider(self) -> None:
-        """Name an ``OTEL_PYTHON_METER_PROVIDER`` that is not installed; ours does not depend on it."""
-        name, value = self.text("OTEL_PYTHON_METER_PROVIDER")
+    def unused(self) -> None:
+        """Name what OpenTelemetry refuses, and ours does not depend on."""
+        self._installed("OTEL_PYTHON_METER_PROVIDER", "meter provider", "traces and metrics do without")
+        self._installed("OTEL_PYTHON_CONTEXT", "context", "contextvars_context is used")
+        self.choice(["OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"], ("true", "false"), "false")
+
+    def _installed(self, name: str, kind: str, then: str) -> None:
+        _, value = self.text(name)
         if value:
             from importlib.metadata import entry_points
 
-            if not list(entry_points(group="opentelemetry_meter_provider", name=value)):
-                self.complain(name, "an installed meter provider", "traces and metrics do without")
+            if not list(entry_points(group=f"opentelemetry_{kind.replace(' ', '_')}", name=value)):
+                self.complain(name, f"an installed {kind}", then)
 
     def exporter(self, kind: str, signal: str) -> dict[str, Any]:
         """Arguments of an OTLP exporter for malformed values: ``timeout`` in s, ``compression``."""
@@ -136,7 +142,7 @@ class Variables:
             return [f"OTEL_EXPORTER_OTLP_{signal.upper()}_{setting}", f"OTEL_EXPORTER_OTLP_{setting}"]
 
         name, value = self.text(*names("TIMEOUT"))
-        if value and not 0 < _number(value) < math.inf:
+        if value and not 0 < _number(value) <= _MOST:
             self.complain(name, "a number of seconds", f"{_TIMEOUT_S:g} s are used")
             told["timeout"] = _TIMEOUT_S
         known = _COMPRESSIONS[kind]

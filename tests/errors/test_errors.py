@@ -26,7 +26,19 @@ from autoperf.features import FEATURES, of_seam
 def test_a_full_stderr_does_not_change_the_exit_code() -> None:
     with open("/dev/full", "w") as full:
         code = "from autoperf.errors import say; say('x' * 10)"
-        assert subprocess.run([sys.executable, "-c", code], stderr=full).returncode == 0
+        environ = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+        assert subprocess.run([sys.executable, "-c", code], stderr=full, env=environ).returncode == 0
+
+
+def test_each_kind_of_failure_is_said_once_and_counted_each_time(capsys: pytest.CaptureFixture[str]) -> None:
+    failures = Failures()
+    for error in (KeyError("a"), KeyError("b"), ValueError("c"), KeyError("d")):
+        failures.record("seam", error)
+    assert [line.split(";")[0] for line in capsys.readouterr().err.splitlines()] == [
+        "autoperf: seam: KeyError",
+        "autoperf: seam: ValueError",
+    ]
+    assert [row["count"] for row in failures.as_rows()] == [3, 1]
 
 
 def test_a_stack_that_the_host_has_used_up_is_no_failure_of_ours() -> None:

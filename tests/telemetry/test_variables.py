@@ -23,14 +23,16 @@ MALFORMED = {
     "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT": ["x"],
     "OTEL_TRACES_SAMPLER": ["nonesuch"],
     "OTEL_PYTHON_METER_PROVIDER": ["nonesuch"],
+    "OTEL_PYTHON_CONTEXT": ["nonesuch"],
+    "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED": ["perhaps"],
     "OTEL_RESOURCE_ATTRIBUTES": ["a=1,nonsense"],
     "OTEL_EXPORTER_OTLP_TIMEOUT": ["soon", "-1"],
-    "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT": ["nan"],
+    "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT": ["nan", f"{10**20}"],
     "OTEL_EXPORTER_OTLP_HEADERS": ["nonsense", "=x"],
     "OTEL_EXPORTER_OTLP_COMPRESSION": ["zip"],
-    "OTEL_BSP_SCHEDULE_DELAY": ["-1"],
+    "OTEL_BSP_SCHEDULE_DELAY": ["-1", f"{10**20}"],
     "OTEL_BSP_MAX_QUEUE_SIZE": ["many"],
-    "OTEL_METRIC_EXPORT_INTERVAL": ["often"],
+    "OTEL_METRIC_EXPORT_INTERVAL": ["often", f"{10**20}"],
     "OTEL_METRICS_EXEMPLAR_FILTER": ["some"],
     "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": ["later"],
     "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION": ["fine"],
@@ -128,7 +130,7 @@ def test_limits_are_kept_without_a_word_in_the_hosts_logs(tmp_path: Path) -> Non
         with telemetry.span("turn", {**many, "list": ["y" * 100]}) as span:
             span.set("key0", "z" * 100)
             for number in range(10): span.set(f"late{number}", "x" * 100)
-        with telemetry.span("few", {"list": ["y" * 100]}) as span:
+        with telemetry.span("few", {"list": ["y" * 100], "numbers": [1, 2]}) as span:
             for number in range(10): span.set(f"late{number}", "x" * 100)
         with telemetry.span("open"):
             telemetry.shutdown()
@@ -137,7 +139,8 @@ def test_limits_are_kept_without_a_word_in_the_hosts_logs(tmp_path: Path) -> Non
     assert result.stderr == ""
     spans = {span["name"]: span["attributes"] for span in stored(tmp_path)}
     assert spans["turn"] == {"key0": "z" * 20, **{f"key{number}": "x" * 20 for number in range(1, 5)}}
-    assert spans["few"] == {"list": ["y" * 20], **{f"late{number}": "x" * 20 for number in range(4)}}
+    late = {f"late{number}": "x" * 20 for number in range(3)}
+    assert spans["few"] == {"list": ["y" * 20], "numbers": [1, 2], **late}
     assert len(spans["open"]) == 1
 
 
