@@ -42,8 +42,14 @@ class Exits:
 def finish_with_multiprocessing(finish: Callable[[], None]) -> None:
     """In a multiprocessing child, which leaves by ``os._exit`` past atexit: ``finish`` before it does."""
     process, util = sys.modules.get("multiprocessing.process"), sys.modules.get("multiprocessing.util")
-    if process is not None and util is not None and process.parent_process() is not None:
+    if process is None or util is None:
+        return
+    if process.parent_process() is not None:
         util.Finalize(None, finish, exitpriority=10)
+    elif getattr(process.current_process(), "_inheriting", False):
+        # Not forked from the host, its main module is being imported: the list of what is to be finished is
+        # emptied after that. It is held weakly.
+        util.register_after_fork(finish, lambda _: util.Finalize(None, finish, exitpriority=10))
 
 
 class Forkable(Protocol):

@@ -56,7 +56,7 @@ def test_a_forked_child_has_its_own_record_and_repeats_nothing(tmp_path: Path) -
     assert all(record["ended"] for record in records)
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_short_multiprocessing_children_lose_nothing(tmp_path: Path, method: str) -> None:
     script = tmp_path / "script.py"
     script.write_text(

@@ -69,3 +69,24 @@ def test_a_span_that_begins_wakes_the_thread_of_the_store(tmp_path: Path) -> Non
             assert store.traces(), "written as it is open"
     finally:
         telemetry.shutdown()
+
+
+def test_what_has_ended_is_stored_with_what_it_stands_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Outlets, "tick", lambda _: None)  # a kill comes before that
+    telemetry = Telemetry.start(
+        Config(home=tmp_path, quiet=True), resource={}, snapshot=dict, store_dir=tmp_path
+    )
+    try:
+        with telemetry.span("outer"):
+            with telemetry.span("inner"):
+                pass
+            telemetry.flush()
+            with Store.open(tmp_path) as store:
+                (trace,) = store.traces()
+                spans = {span["name"]: span for span in store.spans(trace["trace_id"])}
+            assert spans["inner"]["parent_id"] == spans["outer"]["span_id"]
+            assert spans["outer"]["status"] == "open"
+    finally:
+        telemetry.shutdown()
