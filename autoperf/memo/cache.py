@@ -6,8 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import asdict, dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from autoperf.memo.snapshot import Stamp
 
@@ -15,8 +14,7 @@ V = TypeVar("V")
 _FLIGHT_PATIENCE_S = 5.0
 
 
-@dataclass(frozen=True)
-class CacheInfo:
+class CacheInfo(NamedTuple):
     """Measured statistics; the first four names are `functools.lru_cache`'s.
 
     ``loads`` are completed loads, ``invalidations`` entries dropped because what they came from had changed,
@@ -39,7 +37,7 @@ class CacheInfo:
 
     def as_row(self) -> dict[str, Any]:
         """A plain mapping, seconds rounded to the microsecond."""
-        row = asdict(self)
+        row = self._asdict()
         row["seconds_loading"] = round(self.seconds_loading, 6)
         row["seconds_saved"] = round(self.seconds_saved, 6)
         return row

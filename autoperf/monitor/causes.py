@@ -7,7 +7,6 @@ thread that had next to no CPU time is no cause.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 Cause = Literal["code", "wait", "lock", "starved", "throttled", "stolen", "stopped", "paging", ""]
@@ -28,8 +27,7 @@ class Ran(NamedTuple):
     waiting: bool = False
 
 
-@dataclass(frozen=True)
-class Measured:
+class Measured(NamedTuple):
     """What is known of one stall of ``seconds``; None is what this system does not tell.
 
     Of the loop's thread: ``cpu`` and the kernel's part of it, ``system`` (s), ``waits`` (how often it gave

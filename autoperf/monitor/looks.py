@@ -6,7 +6,6 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from types import FrameType
 from typing import Final
 
@@ -114,7 +113,7 @@ class Look:
         ran = self.ran()
         self.cause = cause(measured, ran, switch_interval)
         self.holder = holder(measured, ran, self.unknown) if self.cause == "lock" else ""
-        known = {name: value for name, value in asdict(measured).items() if value is not None}
+        known = {name: value for name, value in measured._asdict().items() if value is not None}
         self.measured = {name: round(value, 4) for name, value in known.items() if name != "seconds"}
 
     def where(self) -> tuple[Stack, str]:

@@ -6,7 +6,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any, Final
 
 from autoperf.errors import guarded
@@ -129,7 +128,7 @@ class Monitor:
             "interval": self.interval,
             "stalls": self.stalls,
             "lasting": [_begun(stall) for stall in self.lasting],
-            "last_stall": None if last is None else asdict(last),
+            "last_stall": None if last is None else last._asdict(),
             "sample": self.latest,
         }
 
@@ -219,7 +218,7 @@ class Monitor:
 
 
 def _begun(stall: Stall) -> dict[str, Any]:
-    row = asdict(stall)
+    row = stall._asdict()
     # To a tenth: worked out anew each time, the same moment differs by some microseconds.
     return {
         **{key: row[key] for key in ("loop", "stack", "inside", "chat", "tool", "cause", "holder")},

@@ -6,7 +6,6 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, Final
 
 from autoperf.errors import AutoperfError
@@ -47,7 +46,7 @@ class Archive:
         """Store them for this process; False when that was not possible."""
         now, pid = self._clock(), os.getpid()
         rows = [(row["at"], pid, 0.0, tables.to_json(dict(row))) for row in samples]
-        stalled = [(stall.at, pid, stall.seconds, tables.to_json(asdict(stall))) for stall in stalls]
+        stalled = [(stall.at, pid, stall.seconds, tables.to_json(stall._asdict())) for stall in stalls]
         due = now >= self._thin_at
         if not rows and not stalled and not due:
             return True

@@ -9,8 +9,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from autoperf.errors import guarded
 from autoperf.monitor.causes import Cause, Measured
@@ -34,8 +33,7 @@ _LATE_KEPT: Final = 16
 _ASKS: Final = 0.25
 
 
-@dataclass(frozen=True)
-class Stall:
+class Stall(NamedTuple):
     """One time that a loop answered nobody: when it began (s since the epoch), for how long, and why.
 
     ``stack`` names the host's own frames, outermost first, as ``path:line function`` relative to the host's
@@ -55,13 +53,12 @@ class Stall:
     tool: str = ""
     cause: Cause = ""
     holder: str = ""
-    measured: Mapping[str, float] = field(default_factory=dict)
+    measured: Mapping[str, float] = {}
     looks: tuple[tuple[str, int], ...] = ()
     ran: tuple[tuple[str, str, float], ...] = ()
 
 
-@dataclass(frozen=True)
-class _Late:
+class _Late(NamedTuple):
     """A time in which `Stalls.watch` was to be called; whether the interpreter lock was what it lacked."""
 
     since: float

@@ -6,9 +6,8 @@ import ast
 import re
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from types import CodeType, ModuleType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 Statement = ast.Import | ast.ImportFrom
 # What a name that waits becomes in the code of its module.
@@ -19,8 +18,7 @@ _LOOK_AROUND: Final = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class Deferrable:
+class Deferrable(NamedTuple):
     """The code of a module without some of its imports, and these, compiled, by the name they bind."""
 
     code: CodeType

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from autoperf.features import DEFAULT, parse_features
 
@@ -17,8 +16,7 @@ _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"", "0", "false", "no", "off"})
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """One option: its attribute on `Config`, its environment variable, and what it means.
 
     ``parse`` turns the text of the variable into the value and raises ``ValueError`` with a reason.

@@ -7,7 +7,6 @@ import importlib.util
 import os
 import time
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +14,6 @@ from autoperf.errors import begin_anew, emptyfences, failures, guarded, say
 from autoperf.errors.frames import host
 from autoperf.errors.meters import meters
 from autoperf.errors.standins import nothing, standing_in
-from autoperf.insight.facts.patches import patches
 from autoperf.instrumentation.agentzero import Layout, seams, versions
 from autoperf.instrumentation.agentzero.activity.stack_owner import whereabouts
 from autoperf.instrumentation.agentzero.context import Probe, is_intervention
@@ -253,7 +251,7 @@ class Runtime:
         from autoperf.insight.facts.process import Process
 
         now = time.time()
-        stalls = tuple(asdict(stall) for stall in list(self.monitor.recent_stalls))
+        stalls = tuple(stall._asdict() for stall in list(self.monitor.recent_stalls))
         return Process({**self.snapshot(), "updated": now}, ALIVE, now, stalls)
 
     def _announce_when_settled(self) -> None:
@@ -275,6 +273,8 @@ class Runtime:
             return
         self._announced = True
         with guarded("start line"):
+            from autoperf.insight.facts.patches import patches  # 10 ms, which no start waits for
+
             told = {"patches": record.rows(self), "features": sorted(self.config.features)}
             say(f"Agent Zero {self.version.text}, {patches(told).text}, {self._destination()}")
 

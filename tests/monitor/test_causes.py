@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ INTERVAL_S = 0.005
 QUIET = {"system": 0.0, "waits": 2, "faults": 0, "reads": 0, "delayed": 0.0, "held": 0.0, "stood": 0.0}
 WAITS = Measured(1.0, cpu=0.01, **QUIET)
 # One that waits for the interpreter lock wakes 200 times a second.
-ASKS = replace(WAITS, waits=190)
+ASKS = WAITS._replace(waits=190)
 BUSY = Ran("indexer", "a.py:1 f", 0.9)
 IDLE = Ran("MainThread", "threading.wait", 0.001, waiting=True)
 
@@ -60,7 +59,7 @@ def said(measured: Measured, *ran: Ran) -> str:
     ],
 )
 def test_what_was_measured_names_the_cause(changed: dict[str, Any], ran: list[Ran], expected: str) -> None:
-    assert said(replace(WAITS, **changed), *ran) == expected
+    assert said(WAITS._replace(**changed), *ran) == expected
 
 
 def test_a_system_that_tells_less_accuses_nobody() -> None:
@@ -70,8 +69,8 @@ def test_a_system_that_tells_less_accuses_nobody() -> None:
 
 
 def test_another_switch_interval_changes_how_often_one_asks() -> None:
-    assert cause(replace(WAITS, waits=20), [BUSY], 0.05) == "lock"
-    assert cause(replace(WAITS, waits=20), [BUSY], 0.005) == "wait"
+    assert cause(WAITS._replace(waits=20), [BUSY], 0.05) == "lock"
+    assert cause(WAITS._replace(waits=20), [BUSY], 0.005) == "wait"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import os
 import sys
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +160,7 @@ def test_stalls_are_counted_kept_handed_on_and_told_while_they_last(monkeypatch:
     wait_for(lambda: monitor.latest)
     pulses = [monitor.pulse]
     stall = Stall(1000.04, 0.3, "AgentContext", ("agent.py:1 f",), "", "chat7", "slow")
-    for now in ([stall], [replace(stall, at=1000.03, seconds=0.5)], []):
+    for now in ([stall], [stall._replace(at=1000.03, seconds=0.5)], []):
         stalls.lasting = now
         stalls.looked_at_again()
         lasting = monitor.as_row()["lasting"]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 # OTLP's registered ports, and what OpenTelemetry's collectors speak on them.
@@ -13,8 +12,7 @@ GRPC_PORT: Final = 4317
 HTTP_PORT: Final = 4318
 
 
-@dataclass(frozen=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """One OTLP target: ``grpc`` is False for HTTP."""
 
     url: str

@@ -8,8 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from autoperf.telemetry.export import exporters
 from autoperf.telemetry.export.credentials import hidden, public
@@ -27,8 +26,7 @@ _LONGEST_START: Final = 60.0
 _NOT_TAKEN: Final = re.compile(r"code: (404|405|501)\b|\bUNIMPLEMENTED\b")
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """One exporter: ``kind`` is ``otlp-http``, ``otlp-grpc`` or ``console``; ``endpoint`` is for people."""
 
     kind: str

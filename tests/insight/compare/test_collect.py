@@ -67,9 +67,9 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-_STALL: dict[str, Any] = {
-    name: "" for name in Stall.__dataclass_fields__ if name not in ("at", "seconds", "stack")
-} | {"stack": ()}
+_STALL: dict[str, Any] = {name: "" for name in Stall._fields if name not in ("at", "seconds", "stack")} | {
+    "stack": ()
+}
 
 
 def count(home: Path, **conditions: Any) -> int:
