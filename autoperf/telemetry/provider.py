@@ -17,12 +17,13 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, SpanProcessor, TracerProvider, sampling
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.version import __version__ as sdk_version
+from opentelemetry.trace import StatusCode
 
 from autoperf.telemetry import context, names
 from autoperf.telemetry.attributes import put
 from autoperf.telemetry.export import exporters, otlp
 from autoperf.telemetry.recording import SCOPE, Ids, Recorder, RecordingSpan
-from autoperf.telemetry.spans import Source
+from autoperf.telemetry.spans import KINDS, Source
 from autoperf.telemetry.store.store import SpanRow
 from autoperf.telemetry.store.tables import OPEN
 from autoperf.telemetry.variables import Variables
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 Finished = ReadableSpan | RecordingSpan
 _OPEN_TRACKED: Final = 10_000
+# An enumeration's own `name` is a property written in Python.
+_KINDS: Final = {kind: text for text, kind in KINDS.items()}
+_STATUSES: Final = {code: code.name.lower() for code in StatusCode}
 
 
 class _Provider(TracerProvider):
@@ -197,10 +201,10 @@ def row_of(span: Finished) -> SpanRow:
         span_id=f"{ids.span_id:016x}",
         parent_id=f"{parent.span_id:016x}" if parent is not None else None,
         name=span.name,
-        kind=span.kind.name.lower(),
+        kind=_KINDS[span.kind],
         start_ns=span.start_time or 0,
         end_ns=span.end_time or 0,
-        status=span.status.status_code.name.lower(),
+        status=_STATUSES[span.status.status_code],
         pid=os.getpid(),
         attributes=dict(span.attributes or {}),
         links=[[f"{link.context.trace_id:032x}", f"{link.context.span_id:016x}"] for link in span.links],
