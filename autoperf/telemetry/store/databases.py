@@ -24,7 +24,7 @@ from typing import Any, Final, Protocol
 
 from autoperf.errors import guarded
 from autoperf.telemetry.store import state_directory, tables
-from autoperf.telemetry.store.sqlite import sqlite3
+from autoperf.telemetry.store.sqlite import connect, sqlite3
 from autoperf.telemetry.store.use_lock import alone_making
 
 BUSY_MS: Final = 5000
@@ -110,7 +110,7 @@ def _scratch(path: Path, prepare: Callable[[sqlite3.Connection], None]) -> Itera
     scratch = f"{path}.{os.getpid()}-{threading.get_ident()}.new"
     os.close(os.open(scratch, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600))
     try:
-        with contextlib.closing(sqlite3.connect(scratch, isolation_level=None)) as connection:
+        with contextlib.closing(connect(scratch, isolation_level=None)) as connection:
             prepare(connection)
             # Closing would do this too, and pass over a disk that is full: half a database would be left.
             if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
@@ -148,7 +148,8 @@ def _forget_logs(path: Path) -> None:
 
 def open_writing(path: Path) -> sqlite3.Connection:
     """A connection for all threads of this process, in which every transaction is said."""
-    connection = sqlite3.connect(path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
+    seconds = BUSY_MS / 1000
+    connection = connect(path, timeout=seconds, isolation_level=None, check_same_thread=False)
     connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
     return connection
 
@@ -158,7 +159,7 @@ def open_reading(path: Path) -> sqlite3.Connection:
     state_directory.expect_safe(path.parent, path.name)
     uri = "file:" + urllib.parse.quote(str(path))
     for mode in ("mode=ro", "immutable=1"):
-        connection = sqlite3.connect(f"{uri}?{mode}", uri=True, timeout=BUSY_MS / 1000)
+        connection = connect(f"{uri}?{mode}", timeout=BUSY_MS / 1000, uri=True)
         connection.row_factory = sqlite3.Row
         try:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -176,9 +177,8 @@ def readable_rows(path: Path, table: str, columns: str) -> Iterator[tuple[Any, .
     seen: set[int] = set()
     for order in ("ASC", "DESC"):
         try:
-            with contextlib.closing(
-                sqlite3.connect(f"file:{urllib.parse.quote(str(path))}?mode=ro", uri=True)
-            ) as c:
+            with contextlib.closing(connect(f"file:{urllib.parse.quote(str(path))}?mode=ro", uri=True)) as c:
+                c.execute("PRAGMA writable_schema = ON")  # a table that is malformed hides no other
                 for rowid, *values in c.execute(
                     f"SELECT rowid, {columns} FROM {table} ORDER BY rowid {order}"
                 ):

@@ -32,9 +32,25 @@ else:
             class ProgrammingError(DatabaseError):
                 """As in the module."""
 
-            Connection = Row = object
+            Connection = Cursor = Row = object
 
             @staticmethod
             def connect(*_args: Any, **_options: Any) -> NoReturn:
                 """Raise ``OperationalError``."""
                 raise sqlite3.OperationalError("this Python was built without sqlite3")
+
+
+class _Connection(sqlite3.Connection):
+    def execute(self, *given: Any) -> sqlite3.Cursor:
+        try:
+            return super().execute(*given)
+        except UnicodeDecodeError as error:
+            raise sqlite3.DatabaseError("malformed database schema") from error
+
+
+def connect(path: Any, **options: Any) -> sqlite3.Connection:
+    """A connection that raises SQLite's errors alone.
+
+    Where SQLite quotes what is damaged, Python's own would say that this is no UTF-8.
+    """
+    return sqlite3.connect(path, factory=_Connection, **options)

@@ -58,6 +58,20 @@ def test_damage_in_mid_run_is_survived(store: Store, lines: list[str]) -> None:
     assert len(lines) == 2, "the damage, and what was lost by it"
 
 
+def test_a_table_whose_definition_is_damaged_costs_no_other(store: Store, lines: list[str]) -> None:
+    store.add_spans(row(n) for n in range(1, 50))
+    store.close()
+    content, whole = store.path.read_bytes(), b"sample TEXT NOT NULL"
+    assert content.count(whole) == 1
+    # SQLite quotes it, and that is no UTF-8.
+    store.path.write_bytes(content.replace(whole, b"sample TEXT NOT NU\x8fL"))
+    with pytest.raises(AutoperfError, match="malformed"):
+        store.traces()
+    assert store.add_spans([row(60)]) == 1
+    assert len(store.traces(100)) == 50
+    assert (store.dropped, store.problem, len(lines)) == (0, None, 1)
+
+
 def test_reading_a_corrupt_file_says_so_and_leaves_it(store: Store) -> None:
     store.path.parent.mkdir()
     store.path.write_bytes(b"no database " * 100)
