@@ -154,6 +154,10 @@ def open_writing(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def _text(cell: bytes) -> str:
+    return str(cell, "utf-8", "replace")  # one that is no text costs no other
+
+
 def open_reading(path: Path) -> sqlite3.Connection:
     """A connection that cannot write; from a folder we may not write to, the file as it lies there."""
     state_directory.expect_safe(path.parent, path.name)
@@ -161,6 +165,7 @@ def open_reading(path: Path) -> sqlite3.Connection:
     for mode in ("mode=ro", "immutable=1"):
         connection = connect(f"{uri}?{mode}", timeout=BUSY_MS / 1000, uri=True)
         connection.row_factory = sqlite3.Row
+        connection.text_factory = _text
         try:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             return connection

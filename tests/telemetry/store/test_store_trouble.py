@@ -72,6 +72,17 @@ def test_a_table_whose_definition_is_damaged_costs_no_other(store: Store, lines:
     assert (store.dropped, store.problem, len(lines)) == (0, None, 1)
 
 
+def test_a_text_that_is_no_text_costs_no_other(store: Store) -> None:
+    store.add_spans([row(1), row(2)])
+    store.close()
+    with contextlib.closing(sqlite3.connect(store.path)) as connection:
+        for table in ("traces", "spans"):
+            connection.execute(f"UPDATE {table} SET name = CAST(x'61ff62' AS TEXT) WHERE start_ns = 1")
+        connection.commit()
+    assert [trace["name"] for trace in store.traces()] == ["span 1", "a\ufffdb"]
+    assert [span["name"] for span in store.spans(f"{1:032x}")] == ["a\ufffdb"]
+
+
 def test_reading_a_corrupt_file_says_so_and_leaves_it(store: Store) -> None:
     store.path.parent.mkdir()
     store.path.write_bytes(b"no database " * 100)
