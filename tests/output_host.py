@@ -1,4 +1,4 @@
-"""A package in the shape of the host's log, secrets and console style, made anew for every test."""
+"""A package in the shape of the host's log, secrets, made anew for every test."""
 
 from __future__ import annotations
 
@@ -171,32 +171,6 @@ def _mask_recursive(obj):
         return obj
 """
 
-PRINT_STYLE = """
-calls = []
-
-
-def sanitize_string(s):
-    return s.encode("utf-8", "replace").decode("utf-8", "replace")
-
-
-class PrintStyle:
-    log_file_path = None
-
-    def _get_rgb_color_code(self, color, is_background=False):
-        calls.append(color)
-        return ("<" + color, is_background)
-
-    def _log_html(self, html):
-        with open(PrintStyle.log_file_path, "a", encoding="utf-8") as log:
-            log.write(html)
-
-
-class Replacing(PrintStyle):
-    def _log_html(self, html):
-        with open(PrintStyle.log_file_path, mode="a", errors="replace", encoding="utf-8") as log:
-            log.write(sanitize_string(html))
-"""
-
 AGENT = """
 class AgentContext:
     now = None
@@ -217,7 +191,6 @@ _SOURCES = {
     "extension": EXTENSION,
     "projects": PROJECTS,
     "log": LOG,
-    "print_style": PRINT_STYLE,
 }
 
 

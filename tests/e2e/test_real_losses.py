@@ -62,11 +62,7 @@ def test_each_known_function_that_was_changed_is_told(checkout: Path, tmp_path: 
 @every_checkout
 def test_each_known_function_alone_is_told_by_the_source(checkout: Path, tmp_path: Path) -> None:
     folder = copied(checkout, tmp_path / checkout.name)
-    log = folder.joinpath(*("helpers" if (folder / "helpers").is_dir() else "python/helpers").split("/"))
-    writes = "def _log_html" in (log / "print_style.py").read_text("utf-8")  # by v2.4 the last
     for one in known_functions(folder):
-        if one.name == "sanitize_string" and not writes:
-            continue  # known for the sake of that alone
         path = folder.joinpath(*one.module.split(".")).with_suffix(".py")
         text = path.read_text("utf-8")
         if change(folder, one):

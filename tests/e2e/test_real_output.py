@@ -14,7 +14,7 @@ import pytest
 
 from autoperf.instrumentation.agentzero import detect
 from autoperf.instrumentation.agentzero.layout import Source
-from autoperf.instrumentation.agentzero.logging import console, log_text, masking
+from autoperf.instrumentation.agentzero.logging import log_text, masking
 from autoperf.patching.sources import text_digest
 
 FOLDER = os.environ.get("AUTOPERF_AGENT_ZERO", "")
@@ -22,13 +22,10 @@ CHECKOUTS = sorted(path.parent for path in Path(FOLDER).glob("*/run_ui.py")) if 
 KNOWN: dict[str, Container[str]] = {
     "mask_method": masking.METHODS,
     "mask_function": masking.FUNCTIONS,
-    "colour": console.COLOURS,
-    "html": console.WRITERS,
     "includes": log_text.KNOWN,
 }
 BESIDE: dict[str, Container[str]] = {
     "secrets:get_secrets_manager": masking.LOOKUPS,
-    "strings:sanitize_string": console.SANITIZERS,
     **{f"secrets:SecretsManager.{name}": known for name, known in masking.MANAGERS.items()},
 }
 
@@ -54,10 +51,11 @@ def source_of(root: Path, target: str) -> str:
 def test_every_function_is_known(checkout: Path) -> None:
     layout = detect(checkout)
     assert layout is not None
-    source, places = Source(checkout), layout.more["output"]
-    package = places["colour"].partition(":")[0].rpartition(".")[0]
+    source, places = Source(checkout), layout.more.get("output", {})
+    package = "helpers" if (checkout / "helpers").is_dir() else "python.helpers"
     wanted = {places[name]: known for name, known in KNOWN.items() if name in places}
     wanted |= {f"{package}.{name}": known for name, known in BESIDE.items()}
     present = [target for target in wanted if source.defines(target)]
-    assert places["colour"] in present
+    log = checkout.joinpath(*package.split("."), "log.py").read_text(encoding="utf-8")
+    assert bool(present) == ("_mask_recursive" in log)  # from v0.9.5 on
     assert [target for target in present if source_of(checkout, target) not in wanted[target]] == []

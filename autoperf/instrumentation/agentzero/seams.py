@@ -15,17 +15,15 @@ from autoperf.instrumentation.agentzero.layout import Layout
 from autoperf.instrumentation.agentzero.loading.classes import ClassLoading
 from autoperf.instrumentation.agentzero.loading.code import CodeCache
 from autoperf.instrumentation.agentzero.loading.shared_classes import SharedLoading
-from autoperf.instrumentation.agentzero.logging import console, log_text, masking
+from autoperf.instrumentation.agentzero.logging import log_text, masking
 from autoperf.instrumentation.agentzero.mcp import keep
 from autoperf.instrumentation.agentzero.mcp import lookup as mcp
 from autoperf.instrumentation.agentzero.memos import (
-    accounts,
     base_directory,
     dotenv,
     git,
     paths,
     plugins,
-    profiles,
     prompts,
     settings,
     tokens,
@@ -87,13 +85,11 @@ _ALONE: Final[dict[str, tuple[Rows, ...]]] = {
         git.rows,
         dotenv.rows,
         settings.rows,
-        accounts.rows,
-        profiles.rows,
         plugins.rows,
     ),
     "tokens": (tokens.rows,),
     "prompts": (prompts.rows,),
-    "output": (masking.rows, console.rows, log_text.rows),
+    "output": (masking.rows, log_text.rows),
     "client": (seams.rows,),
     "startup": (collector.rows, watchdog.rows),
     "imports": (lazy_imports.rows,),

@@ -103,14 +103,12 @@ def _pins(layout: Layout) -> Iterator[tuple[str | None, tuple[Pin, ...]]]:
     """Each target whose patch looks at source code, and at which."""
     from autoperf.instrumentation.agentzero import known_sources
     from autoperf.instrumentation.agentzero.dispatch import extensible
-    from autoperf.instrumentation.agentzero.logging import console, log_text, masking
+    from autoperf.instrumentation.agentzero.logging import log_text, masking
     from autoperf.instrumentation.agentzero.memos import (
-        accounts,
         base_directory,
         dotenv,
         git,
         plugins,
-        profiles,
         prompts,
         settings,
         skills,
@@ -126,7 +124,6 @@ def _pins(layout: Layout) -> Iterator[tuple[str | None, tuple[Pin, ...]]]:
         Pin(known, (f"SecretsManager.{name}",), "secrets") for name, known in masking.MANAGERS.items()
     ]
     reading = (Pin(known_sources.KNOWN, known_sources.RELIES_ON, group=True),)
-    listing = Pin(profiles.LISTING, profiles.LISTED_BY, group=True)
     pins: dict[str, dict[str, tuple[Pin, ...]]] = {
         "extensions": {"extensible": (Pin(extensible.KNOWN),)},
         "paths": {"base": (Pin(base_directory.KNOWN),)},
@@ -138,8 +135,7 @@ def _pins(layout: Layout) -> Iterator[tuple[str | None, tuple[Pin, ...]]]:
             "environment": (Pin(dotenv.KNOWN),),
             "asset": (Pin(plugins.KNOWN),),
             "presets": (Pin(settings.KNOWN, ()),),
-            "account": (Pin(accounts.KNOWN, ()),),
-            "profiles": (listing, Pin(profiles.READING, profiles.READ_BY, "files", group=True)),
+            "account": (Pin(settings.KNOWN_ACCOUNTS, ()),),
         },
         "tokens": {"count": (Pin(tokens.KNOWN),)},
         "prompts": {
@@ -155,8 +151,6 @@ def _pins(layout: Layout) -> Iterator[tuple[str | None, tuple[Pin, ...]]]:
                 *managers,
             ),
             "mask_function": (Pin(masking.FUNCTIONS), *managers),
-            "colour": (Pin(console.COLOURS),),
-            "html": (Pin(set(console.WRITERS)), Pin(console.SANITIZERS, ("sanitize_string",), "strings")),
             "includes": (Pin(log_text.KNOWN),),
         },
         "startup": dict.fromkeys(

@@ -96,10 +96,6 @@ V0_8 = Layout(
         "tokens": {
             "count": "python.helpers.tokens:count_tokens",
         },
-        "output": {
-            "colour": "python.helpers.print_style:PrintStyle._get_rgb_color_code",
-            "html": "python.helpers.print_style:PrintStyle._log_html",
-        },
         "mcp-keep": _MCP,
         "mcp-standby": _MCP,
     },

@@ -101,7 +101,6 @@ V0_9_3 = Layout(
             "frontmatter": "python.helpers.skills:parse_frontmatter",
             "version": "python.helpers.git:get_git_info",
             "environment": "python.helpers.dotenv:get_dotenv_value",
-            "profiles": "python.helpers.subagents:get_agents_dict",
         },
         "tokens": {
             "count": "python.helpers.tokens:count_tokens",
@@ -118,8 +117,6 @@ V0_9_3 = Layout(
         "output": {
             "mask_method": "python.helpers.log:Log._mask_recursive",
             "mask_function": "python.helpers.log:_mask_recursive",
-            "colour": "python.helpers.print_style:PrintStyle._get_rgb_color_code",
-            "html": "python.helpers.print_style:PrintStyle._log_html",
             "includes": "python.helpers.strings:replace_file_includes",
         },
         "mcp-keep": _MCP,

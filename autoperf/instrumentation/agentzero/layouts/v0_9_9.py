@@ -126,7 +126,6 @@ V0_9_9 = Layout(
             "asset": "helpers.plugins:find_plugin_assets",
             "presets": "plugins._model_config.helpers.model_config:get_presets",
             "account": "plugins._oauth.helpers.codex:status",
-            "profiles": "helpers.subagents:get_agents_dict",
         },
         "tokens": {
             "count": "helpers.tokens:count_tokens",
@@ -142,8 +141,6 @@ V0_9_9 = Layout(
         },
         "output": {
             "mask_method": "helpers.log:Log._mask_recursive",
-            "colour": "helpers.print_style:PrintStyle._get_rgb_color_code",
-            "html": "helpers.print_style:PrintStyle._log_html",
             "includes": "helpers.strings:replace_file_includes",
         },
         "startup": {

@@ -1,1 +1,1 @@
-"""What the host writes to its console, its log and its secrets filter."""
+"""What the host writes to its log, and its secrets filter."""

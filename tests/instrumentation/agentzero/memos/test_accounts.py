@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -12,7 +13,8 @@ from typing import Any
 import pytest
 
 from autoperf.instrumentation.agentzero.context import Probe
-from autoperf.instrumentation.agentzero.memos import accounts
+from autoperf.instrumentation.agentzero.memos import settings
+from autoperf.memo import inputs
 from autoperf.patching import reliance
 from tests.seam import module_of, patched
 
@@ -96,13 +98,15 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
         files=SimpleNamespace(get_abs_path=lambda *parts: str(tmp_path.joinpath("a0", *parts))),
     )
     monkeypatch.setattr(reliance, "digest", lambda found: found.__name__)
-    monkeypatch.setattr(accounts, "KNOWN", {"accounts_host"})
+    monkeypatch.setattr(settings, "KNOWN_ACCOUNTS", {"accounts_host"})
+    # As if every question came a while after every change.
+    monkeypatch.setattr(inputs.time, "time_ns", lambda: int((time.time() + 5) * 1e9))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for name in ("CODEX_HOME", "CHATGPT_LOCAL_HOME"):
         monkeypatch.delenv(name, raising=False)
     probe = Probe(None)
     found = Host(module, tmp_path, module.status, probe)
-    with patched(module, "status", accounts.asking(probe)):
+    with patched(module, "status", settings.account(probe.new_memo("accounts"))):
         yield found
 
 
