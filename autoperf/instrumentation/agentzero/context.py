@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from contextvars import ContextVar, Token
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from autoperf.errors import begin_anew, guarded
 from autoperf.instrumentation.agentzero.activity.activity import Underway
@@ -14,7 +14,6 @@ from autoperf.instrumentation.agentzero.loading.code import CodeCache
 from autoperf.instrumentation.agentzero.mcp.limits import Limits
 from autoperf.instrumentation.agentzero.tracing.background import Origin, end_with, left
 from autoperf.instrumentation.agentzero.tracing.content import Content
-from autoperf.instrumentation.agentzero.tracing.spans import NO_SPAN, Tracing
 from autoperf.instrumentation.agentzero.tracing.stream_stats import Caller
 from autoperf.instrumentation.agentzero.tracing.stream_stats import Stream as Stream
 from autoperf.instrumentation.agentzero.tracing.turn import NEVER_NS as NEVER_NS
@@ -26,6 +25,10 @@ from autoperf.memo.prefix import GrowingTexts
 from autoperf.memo.watch import Watch
 from autoperf.patching.weak_variable import WeakVar
 from autoperf.telemetry import names
+from autoperf.telemetry.no_span import NO_SPAN
+
+if TYPE_CHECKING:
+    from autoperf.telemetry.tracing import Telemetry
 
 
 class Step:
@@ -77,7 +80,7 @@ class Probe:
     into ``idle_work``, ``after_fork`` and ``at_stop``.
     """
 
-    def __init__(self, tracing: Tracing | None, detail: str = "step", inotify: bool = True) -> None:
+    def __init__(self, tracing: Telemetry | None, detail: str = "step", inotify: bool = True) -> None:
         self.tracing = tracing
         self.detail = detail
         self.inotify = inotify
@@ -125,35 +128,26 @@ class Probe:
         name: str,
         attributes: dict[str, Any] | None = None,
         kind: str = names.INTERNAL,
-        *,
-        new_trace: bool = False,
-        from_ns: int = 0,
+        **options: Any,
     ) -> AbstractContextManager[Any]:
-        """A span around a block, or nothing where ``detail`` leaves it out; see `Tracing.span`."""
+        """A span around a block, or nothing where ``detail`` leaves it out; see `Telemetry.span`."""
         if self.tracing is None or not self._shown(name):
             return NO_SPAN
-        if new_trace:
+        if options.get("new_trace"):
             self.origin.set(None)
         elif self.origin.get() is not None:
             self._begin_background()
         if self.detail == "all":
-            from_ns = 0
-        return self.tracing.span(name, attributes, kind, new_trace=new_trace, from_ns=from_ns)
+            options.pop("from_ns", None)
+        return self.tracing.span(name, attributes, kind, **options)
 
-    def record(
-        self,
-        name: str,
-        start_ns: int,
-        end_ns: int,
-        attributes: dict[str, Any],
-        kind: str = names.INTERNAL,
-    ) -> None:
-        """A span after the fact, or nothing where ``detail`` leaves it out."""
+    def record(self, name: str, start_ns: int, *args: Any) -> None:
+        """A span after the fact, or nothing where ``detail`` leaves it out; see `Telemetry.record`."""
         if self.tracing is None or not self._shown(name):
             return
         if self.origin.get() is not None:
             self._begin_background(start_ns)
-        self.tracing.record(name, start_ns, end_ns, attributes, kind)
+        self.tracing.record(name, start_ns, *args)
 
     def measure(self, name: str, value: float, attributes: dict[str, Any]) -> None:
         """One value for the histogram ``name``, in the unit that `names` gives."""
