@@ -1,14 +1,17 @@
-"""v0.8 to v0.9.2: `python.helpers`, tool and extension classes imported once and kept in `sys.modules`."""
+"""v0.8 to v0.9.2: `python.helpers`, tool and extension classes imported once and kept in `sys.modules`.
 
-from autoperf.instrumentation.agentzero.layout import Layout
+What differs from v0.9.3.
+"""
 
-_MCP = {
-    "session": "python.helpers.mcp_handler:MCPClientBase._execute_with_session",
-    "update": "python.helpers.mcp_handler:MCPConfig.update",
-    "settings": "python.helpers.settings:_apply_settings",
-}
+from dataclasses import replace
 
-V0_8 = Layout(
+from autoperf.instrumentation.agentzero.layouts.v0_9_3 import V0_9_3
+
+_SETTINGS = ("version", "environment")
+_SAME = ("tool", "throttle", "monitor", "tokens", "mcp-keep", "mcp-standby")
+
+V0_8 = replace(
+    V0_9_3,
     name="v0_8",
     generation="v0.8 - v0.9.2",
     releases=(
@@ -20,37 +23,13 @@ V0_8 = Layout(
         "agent:Agent.call_extensions",
         "python.helpers.extract_tools:load_classes_from_folder",
     ),
-    get_tool="agent:Agent.get_tool",
-    process_message="agent:AgentContext._process_chain",
-    monologue="agent:Agent.monologue",
-    prepare_prompt="agent:Agent.prepare_prompt",
-    system_prompt="agent:Agent.get_system_prompt",
-    scheduled_task="python.helpers.task_scheduler:TaskScheduler._run_task",
-    process_tools=("agent:Agent.process_tools",),
-    handle_intervention="agent:Agent.handle_intervention",
     call_extensions="agent:Agent.call_extensions",
-    call_extensions_sync=None,
-    make_extension="python.helpers.extension:Extension.__init__",
     folder_extensions=None,
     load_from_file=None,
-    load_from_folder="python.helpers.extract_tools:load_classes_from_folder",
     importlib=None,
-    format_error="python.helpers.errors:format_error",
-    mcp_get_tool="python.helpers.mcp_handler:MCPConfig.get_tool",
-    mcp_has_tool="python.helpers.mcp_handler:MCPClientBase.has_tool",
-    parse_reply="python.helpers.dirty_json:DirtyJson.parse",
-    root_starts=None,
-    mcp_session="python.helpers.mcp_handler:MCPClientBase._execute_with_session",
-    compress_history="python.helpers.history:History.compress",
-    recall_memory=("python.helpers.memory:Memory.search_similarity_threshold",),
     shares_modules=True,
-    extensible=False,
-    model_calls=("models:LiteLLMChatWrapper.unified_call",),
-    model_requests=("models:acompletion",),
-    model_chunks=("models:_parse_chunk",),
     langchain_chunks="models:parse_chunk",
-    chat_calls=("agent:Agent.call_chat_model",),
-    utility_calls=("agent:Agent.call_utility_model",),
+    retry=None,
     optional=(
         "python.helpers.dirty_json:DirtyJson.parse",
         "python.helpers.history:History.compress",
@@ -75,28 +54,8 @@ V0_8 = Layout(
         "python.helpers.dirty_json:DirtyJson.parse": "v0.8.5",
     },
     more={
-        "tool": {
-            "prompt": "agent:Agent.read_prompt",
-        },
-        "throttle": {
-            "call": "models:LiteLLMChatWrapper.unified_call",
-            "answer": "models:acompletion",
-            "check": "agent:Agent.handle_intervention",
-        },
-        "monitor": {
-            "local_embeddings": "models:LocalSentenceTransformerWrapper.__init__",
-        },
-        "paths": {
-            "base": "python.helpers.files:get_base_dir",
-        },
-        "settings": {
-            "version": "python.helpers.git:get_git_info",
-            "environment": "python.helpers.dotenv:get_dotenv_value",
-        },
-        "tokens": {
-            "count": "python.helpers.tokens:count_tokens",
-        },
-        "mcp-keep": _MCP,
-        "mcp-standby": _MCP,
+        **{feature: V0_9_3.more[feature] for feature in _SAME},
+        "paths": {"base": V0_9_3.more["paths"]["base"]},
+        "settings": {name: V0_9_3.more["settings"][name] for name in _SETTINGS},
     },
 )
