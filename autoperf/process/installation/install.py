@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 from autoperf.errors import AutoperfError
+from autoperf.process.atomic_write import replaced
 from autoperf.process.installation.interpreter import Interpreter
 from autoperf.process.launcher import template_folder
 
@@ -47,7 +46,11 @@ def install(python: Interpreter) -> tuple[list[Path], list[Path]]:
             continue
         if path.exists() and not is_ours(path):
             raise AutoperfError(f"{path} is not ours; move it away first")
-        replace_text(path, text)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replaced(path, [text], mode=0o644)
+        except OSError as error:
+            raise AutoperfError(f"{path.parent} cannot be written: {error.strerror}") from None
         written.append(path)
     return written, kept
 
@@ -81,22 +84,6 @@ def is_ours(path: Path) -> bool:
     """Whether the file at ``path`` is one that `install` writes."""
     text = _text(path)
     return text is not None and (MARK in text or MODULE in text)
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a whole file at once: a Python that starts meanwhile sees the old one or the new one.
-
-    Raises `AutoperfError` naming the folder when it cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except OSError as error:
-        raise AutoperfError(f"{path.parent} cannot be written: {error.strerror}") from None
 
 
 def _folder(python: Interpreter) -> Path:
