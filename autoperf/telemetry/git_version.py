@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import re
 import zlib
 from pathlib import Path
@@ -22,16 +24,14 @@ def revision(root: Path) -> str | None:
     A tree in a folder of another repository has no version of its own.
     Source: gitrepository-layout(5), git-pack-refs(1).
     """
-    folder = _git_folder(root)
-    if folder is None:
+    try:
+        folder = folder_of(root)
+        refs = None if folder is None else Refs(folder)
+        commit = None if refs is None else refs.resolve("HEAD")
+        tags = [] if refs is None or commit is None else refs.tags_of(commit)
+    except OSError:
         return None
-    common = _text(folder / "commondir").strip()
-    refs = _Refs(folder, folder / common if common else folder)
-    commit = refs.resolve("HEAD")
-    if commit is None:
-        return None
-    tags = refs.tags_of(commit)
-    return max(tags, key=_by_number) if tags else commit[:_SHORT]
+    return max(tags, key=_by_number) if tags else commit and commit[:_SHORT]
 
 
 def number(version: str | None) -> Number | None:
@@ -45,43 +45,57 @@ def number(version: str | None) -> Number | None:
     return tuple(parts)
 
 
-def _git_folder(root: Path) -> Path | None:
+def folder_of(root: Path) -> Path | None:
+    """The git folder of the work tree ``root``: its ``.git``, or what that file points at."""
     place = root / ".git"
     if place.is_dir():
         return place
-    pointer = _text(place)
-    return root / pointer.partition(":")[2].strip() if pointer.startswith("gitdir:") else None
+    pointer = text_of(place)
+    return _normal(root / pointer.partition(":")[2].strip()) if pointer.startswith("gitdir:") else None
 
 
-class _Refs:
-    def __init__(self, folder: Path, common: Path) -> None:
+def _normal(path: Path) -> Path:
+    return Path(os.path.normpath(path))
+
+
+class Refs:
+    """The references of a git folder; ``common`` is the folder that its work trees share."""
+
+    def __init__(self, folder: Path) -> None:
+        named = text_of(folder / "commondir").strip()
+        self.common = common = _normal(folder / named) if named else folder
         self._folders = (folder, common)
         self._packed: dict[str, set[str]] = {}
         name = ""
-        for line in _text(common / "packed-refs").splitlines():
+        for line in text_of(common / "packed-refs").splitlines():
             if line.startswith("^"):
                 self._packed.get(name, set()).add(line[1:].strip())
             elif not line.startswith("#"):
                 sha, _, name = line.strip().partition(" ")
                 self._packed[name] = {sha}
 
+    def named(self, name: str) -> str:
+        """What a reference says, loose or packed, followed no further; empty where there is none."""
+        loose = next(filter(None, (text_of(folder / name).strip() for folder in self._folders)), "")
+        return loose or next((sha for sha in self._packed.get(name, ()) if _SHA.fullmatch(sha)), "")
+
     def resolve(self, name: str) -> str | None:
+        """The commit that ``name`` stands for; None for none."""
         for _ in range(_REFERENCES_FOLLOWED):
-            text = next(filter(None, (_text(folder / name).strip() for folder in self._folders)), "")
-            if not text:
-                return next((sha for sha in self._packed.get(name, ()) if _SHA.fullmatch(sha)), None)
+            text = self.named(name)
             if not text.startswith("ref:"):
                 return text if _SHA.fullmatch(text) else None
             name = text.partition(":")[2].strip()
         return None
 
     def tags_of(self, commit: str) -> list[str]:
+        """The tags of a commit, annotated ones included."""
         prefix, common = "refs/tags/", self._folders[1]
         loose = {}
         with contextlib.suppress(FileNotFoundError):  # git packs or deletes them at this moment
             for path in (common / "refs" / "tags").rglob("*"):
                 if path.is_file():
-                    loose[path.relative_to(common).as_posix()] = self._tagged(_text(path).strip())
+                    loose[path.relative_to(common).as_posix()] = self._tagged(text_of(path).strip())
         every = {**self._packed, **loose}
         return [
             name[len(prefix) :] for name, shas in every.items() if name.startswith(prefix) and commit in shas
@@ -101,10 +115,11 @@ def _by_number(tag: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", tag)]
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """The text of a file; empty where there is none. Raises ``OSError``, of one beyond 8 MiB too."""
     try:
-        if path.is_file() and path.stat().st_size <= _LONGEST_FILE:
-            return path.read_text("utf-8", "replace")
-    except OSError:
-        pass
-    return ""
+        if path.stat().st_size > _LONGEST_FILE:
+            raise OSError(errno.EFBIG, "too long", str(path))
+        return path.read_text("utf-8", "surrogateescape")
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return ""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from autoperf.telemetry import git_version
 from autoperf.telemetry.git_version import revision
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
@@ -98,3 +99,12 @@ def test_tags_that_git_packs_meanwhile_are_passed_over(
 
     monkeypatch.setattr(Path, "rglob", vanishing)
     assert revision(checkout) == "v1.6"
+
+
+def test_a_file_that_is_too_long_to_be_read_is_not_taken_for_an_empty_one(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(git_version, "_LONGEST_FILE", 10)
+    assert revision(checkout) is None
+    with pytest.raises(OSError, match="too long"):
+        git_version.text_of(checkout / ".git" / "config")

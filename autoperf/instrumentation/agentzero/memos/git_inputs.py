@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from autoperf.memo.inputs import TOO_MANY, UnkeptError
+from autoperf.telemetry.git_version import Refs, folder_of, text_of
 
 _HEAD: Final = re.compile(r"(?:ref: refs/heads/(?P<branch>[^\s\0]+)|(?P<commit>[0-9a-f]{40}))\n?")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}\n?")
@@ -43,11 +44,12 @@ class Repository:
     @classmethod
     def at(cls, root: str) -> Repository | None:
         """The repository whose work tree is ``root``; None for one that is not of the usual kind."""
-        folder = _folder(root)
+        folder = folder_of(Path(root))
         if folder is None:
             return None
-        common = _common(folder)
-        head = _HEAD.fullmatch(_text(f"{folder}/HEAD"))
+        refs = Refs(folder)
+        common = refs.common
+        head = _HEAD.fullmatch(text_of(folder / "HEAD"))
         if head is None:
             return None
         paths = [f"{folder}/HEAD", f"{folder}/commondir"]
@@ -57,18 +59,18 @@ class Repository:
         paths += [f"{common}/{name}" for name in _LISTED] + configs + [_ZONE]
         commit = head["commit"]
         if head["branch"]:
-            reference = f"{common}/refs/heads/{head['branch']}"
-            paths.append(reference)
-            commit = _text(reference).strip() or _packed(common, f"refs/heads/{head['branch']}")
+            reference = f"refs/heads/{head['branch']}"
+            paths += [f"{folder}/{reference}", f"{common}/{reference}"]
+            commit = refs.named(reference)
         if commit is None or not _COMMIT.fullmatch(commit):
             return None
         # How far a hash is shortened depends on the other objects that begin like it.
         paths.append(f"{common}/objects/{commit[:2]}")
         if any(os.path.exists(f"{common}/{name}") for name in _UNUSUAL):
             return None
-        if any(_INCLUDE.search(_text(config)) for config in configs):
+        if any(_INCLUDE.search(text_of(Path(config))) for config in configs):
             return None
-        return cls(root, paths, folder, common)
+        return cls(root, paths, str(folder), str(common))
 
     def paths(self) -> list[str]:
         """Everything that git's answers depend on; raises `UnkeptError` when that is too much to look at.
@@ -114,29 +116,6 @@ def _usual(table: Iterable[Any]) -> bool:
     return True
 
 
-def _folder(root: str) -> str | None:
-    place = f"{root}/.git"
-    if os.path.isdir(place):
-        return place
-    pointer = _text(place)
-    if not pointer.startswith("gitdir:"):
-        return None
-    return os.path.normpath(os.path.join(root, pointer.partition(":")[2].strip()))
-
-
-def _common(folder: str) -> str:
-    named = _text(f"{folder}/commondir").strip()
-    return os.path.normpath(os.path.join(folder, named)) if named else folder
-
-
-def _packed(common: str, reference: str) -> str | None:
-    for line in _text(f"{common}/packed-refs").splitlines():
-        commit, _, name = line.partition(" ")
-        if name.strip() == reference:
-            return commit
-    return None
-
-
 def _user_configs() -> Iterator[str]:
     home = os.environ.get("HOME", "")
     for folder in dict.fromkeys((home, os.path.expanduser("~"))):
@@ -159,10 +138,3 @@ def _tags(folder: str) -> Iterator[str]:
             yield from _tags(entry.path)
         else:
             yield entry.path
-
-
-def _text(path: str) -> str:
-    try:
-        return Path(path).read_text("utf-8", "surrogateescape")
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        return ""
