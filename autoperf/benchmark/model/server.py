@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import contextlib
 import json
 import threading
 import time
@@ -11,7 +9,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 from autoperf.benchmark.model import completions, embeddings, responses
@@ -60,7 +57,6 @@ class ModelServer:
         *,
         chunk_size: int = 24,
         utility_reply: str = UTILITY_REPLY,
-        port: int = 0,
     ) -> None:
         self.chunk_size = max(1, chunk_size)
         self.utility_reply = utility_reply
@@ -74,7 +70,7 @@ class ModelServer:
         self._changed = threading.Condition()
         self._open = 0
         self._last_activity = time.monotonic()
-        self._http = ThreadingHTTPServer(("127.0.0.1", port), _handler_for(self))
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler_for(self))
         self._http.daemon_threads = True
         self._thread: threading.Thread | None = None
 
@@ -95,10 +91,6 @@ class ModelServer:
         self._http.server_close()
         if self._thread is not None:
             self._thread.join()
-
-    def serve_forever(self) -> None:
-        """Serve in the calling thread until interrupted."""
-        self._http.serve_forever()
 
     def script(self, replies: Iterable[str], marker: str = "") -> None:
         """Replace what is left of a script: a turn that failed early leaves nothing to the next one.
@@ -253,24 +245,3 @@ def _handler_for(server: ModelServer) -> type[BaseHTTPRequestHandler]:
             """Silent: the caller prints what it wants to show."""
 
     return Handler
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Serve a JSON list of replies from a file, and print the base address on the first line of stdout."""
-    parser = argparse.ArgumentParser(
-        prog="python -m autoperf.benchmark.model.server", description=main.__doc__
-    )
-    parser.add_argument("--script", type=Path, help="JSON file: list of reply texts for the chat model")
-    parser.add_argument("--port", type=int, default=0, help="0 takes any free port")
-    parser.add_argument("--chunk", type=int, default=24, help="characters per streamed event")
-    options = parser.parse_args(argv)
-    replies = json.loads(options.script.read_text(encoding="utf-8")) if options.script else []
-    server = ModelServer(replies, chunk_size=options.chunk, port=options.port)
-    print(server.url, flush=True)
-    with contextlib.suppress(KeyboardInterrupt):
-        server.serve_forever()
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
