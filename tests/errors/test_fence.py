@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from autoperf.errors import failures, frames
-from autoperf.errors.fence import MISS, Shortcut, View, fenced, inside
+from autoperf.errors.fence import MISS, Shortcut, View, fenced, inside, method
 from autoperf.errors.frames import host, without_ours
 from autoperf.errors.standins import standing_in
 from autoperf.errors.switch import ALWAYS, DISABLE_AFTER_FAILURES
@@ -195,6 +195,56 @@ def test_a_patch_that_goes_on_failing_is_switched_off(shape):
     assert failures.of(SEAM) == DISABLE_AFTER_FAILURES
     assert told.calls[0] == (("other",), {})
     assert told.calls[-1] == ((), {})
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_shortcut_that_is_switched_off_finds_nothing(kind):
+    switch, told = Switch(), Host("the host's")
+    patched = replacement(told.function(kind), lambda *_: Shortcut(lambda: "ours"), switch, SEAM)
+    assert ended(patched) == "ours"
+    switch.on = False
+    assert ended(patched) == "the host's"
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_interruption_while_ours_is_at_work_passes_and_is_no_failure(shape, monkeypatch):
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(globals(), "fails", interrupted)
+    told = Host("result")
+    patched = replacement(told.function(shape.split()[0]), failing("before")[shape], Switch(), SEAM)
+    error, _, _ = ended(patched)
+    assert type(error) is KeyboardInterrupt
+    assert (told.calls, failures.of(SEAM)) == ([], 0)
+
+
+@pytest.mark.parametrize("when", ["before", "after", "leaving"])
+@pytest.mark.parametrize("kind_of_outcome", [str, ValueError, KeyboardInterrupt])
+def test_a_method_in_the_place_of_a_function_is_fenced_alike(when, kind_of_outcome):
+    outcome = kind_of_outcome("the host's")
+    told, wrapper = Host(outcome), failing(when)["sync"]()
+    patched = method(SEAM, lambda _self: told.function("sync"), lambda call, _self: wrapper(call))
+    result = ended(patched, object())
+    assert len(told.calls) == 1
+    if isinstance(outcome, BaseException):
+        assert (result[0], result[2]) == (outcome, None)
+        if sys.version_info >= (3, 11):
+            between = ["<lambda>"] if when == "after" else []  # of this file
+            assert result[1] == [*between, "plain", "ends"]
+    else:
+        assert result == outcome
+
+
+def test_an_interruption_in_such_a_method_passes(monkeypatch):
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(globals(), "fails", interrupted)
+    told, wrapper = Host("result"), failing("before")["sync"]()
+    patched = method(SEAM, lambda _self: told.function("sync"), lambda call, _self: wrapper(call))
+    assert type(ended(patched, object())[0]) is KeyboardInterrupt
+    assert (told.calls, failures.of(SEAM)) == ([], 0)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
