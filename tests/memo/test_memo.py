@@ -209,6 +209,25 @@ def test_twice_alike(watch: Watch, tmp_path: Path) -> None:
     assert [host.asks_the_host() for _ in range(3)] == [True, True, False]
 
 
+def test_twice_alike_but_not_from_the_same(watch: Watch, tmp_path: Path) -> None:
+    host = Host(watch, tmp_path, twice=True)
+    assert host.asks_the_host()
+    host.file.write_text(host.file.read_text())
+    assert [host.asks_the_host() for _ in range(3)] == [True, True, False]
+
+
+def test_two_that_saw_a_path_differently_do_not_agree(watch: Watch, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("a")
+    one, same, other = Inputs(watch), Inputs(watch), Inputs(watch)
+    one.file(str(path))
+    same.file(str(path))
+    path.write_text("else")
+    other.file(str(path))
+    assert one.add(same.looks)
+    assert not one.add(other.looks)
+
+
 def test_twice_but_not_alike(watch: Watch, tmp_path: Path) -> None:
     host = Host(watch, tmp_path, twice=True)
     answers = iter(["read", "", "read", "read"])
