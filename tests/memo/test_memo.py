@@ -16,7 +16,7 @@ from autoperf.errors.calls import Call
 from autoperf.errors.fence import MISS
 from autoperf.memo import inputs as memo_inputs
 from autoperf.memo.counters import Lookups
-from autoperf.memo.inputs import LINKED, Inputs, UnkeptError
+from autoperf.memo.inputs import LINKED, TOO_MANY, Inputs, UnkeptError
 from autoperf.memo.memo import FIRST, UNREADABLE, UNSETTLED, Memo
 from autoperf.memo.watch import Watch
 
@@ -226,6 +226,22 @@ def test_two_that_saw_a_path_differently_do_not_agree(watch: Watch, tmp_path: Pa
     other.file(str(path))
     assert one.add(same.looks)
     assert not one.add(other.looks)
+
+
+def test_what_was_taken_over_may_be_too_young_to_trust(watch: Watch) -> None:
+    inputs = Inputs(watch)
+    assert inputs.settled()
+    inputs.add({"/file": (inputs._began_ns, 0, 1, 1, 1)})
+    assert not inputs.settled()
+
+
+def test_a_tree_of_more_folders_than_that_is_not_kept(watch: Watch, tmp_path: Path) -> None:
+    if not watch.inotify:
+        pytest.skip("no tree is kept where nothing tells of names")
+    (tmp_path / "a/b").mkdir(parents=True)
+    Inputs(watch).tree(str(tmp_path), 3, bool)
+    with pytest.raises(UnkeptError, match=TOO_MANY):
+        Inputs(watch).tree(str(tmp_path), 2, bool)
 
 
 def test_twice_but_not_alike(watch: Watch, tmp_path: Path) -> None:
