@@ -38,24 +38,14 @@ class Series:
         """In a child made by fork: the lock may be held by a thread that does not exist there."""
         self._lock = threading.Lock()
 
-    def percentile(self, share: float) -> float | None:
-        """The value below which ``share`` (0 to 1) of the latest measurements lie; None without any.
-
-        Nearest-rank definition: always a value that was measured.
-        """
-        return ranked(self._ordered(), share)
-
-    def _ordered(self) -> list[float]:
-        with self._lock:
-            return sorted(self._latest)
-
     def as_row(self) -> dict[str, Any]:
         """Count and p50, p95, max, total in milliseconds, as ``status`` shows them."""
 
         def ms(value: float | None) -> float | None:
             return None if value is None else round(value * 1000, 3)
 
-        ordered = self._ordered()
+        with self._lock:
+            ordered = sorted(self._latest)
         return {
             "count": self.count,
             "p50_ms": ms(ranked(ordered, 0.5)),
@@ -66,6 +56,10 @@ class Series:
 
 
 def ranked(ordered: list[float], share: float) -> float | None:
+    """The value below which ``share`` (0 to 1) of the ``ordered`` lie; None without any.
+
+    Nearest-rank definition: always a value that was measured.
+    """
     if not ordered:
         return None
     return ordered[max(1, math.ceil(len(ordered) * share)) - 1]
