@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from autoperf.errors import guarded
+from autoperf.errors.standins import nothing, standing_in
 from autoperf.telemetry.store import state_directory, tables
 from autoperf.telemetry.store.sqlite import connect, sqlite3
 from autoperf.telemetry.store.use_lock import alone_making
@@ -276,9 +277,8 @@ def _before_fork() -> None:
 
 
 def _after_fork_in_parent() -> None:
-    thread = threading.get_ident()
-    _closed.pop(thread, None)
-    for each in _held.pop(thread, ()):
+    _closed.pop(threading.get_ident(), None)
+    for each in _held.pop(threading.get_ident(), ()):
         each.lock.release()
 
 
@@ -292,6 +292,9 @@ def _after_fork_in_child() -> None:
 
 
 if hasattr(os, "register_at_fork"):
+    # Once more where it fails: a lock that is left held would stop the store for good.
+    _release = standing_in(_SEAM, _after_fork_in_parent, standing_in(_SEAM, _after_fork_in_parent, nothing))
+    _begin = standing_in(_SEAM, _after_fork_in_child, standing_in(_SEAM, _after_fork_in_child, nothing))
     os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+        before=standing_in(_SEAM, _before_fork, nothing), after_in_parent=_release, after_in_child=_begin
     )

@@ -156,6 +156,36 @@ def test_a_store_that_cannot_be_closed_before_a_fork_is_left_alone_by_the_child(
     assert noise == ""
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_what_fails_after_a_fork_is_tried_once_more(tmp_path: Path) -> None:
+    code = """
+        import threading
+        from autoperf.errors import failures
+        from autoperf.telemetry.store import databases
+        os.environ["AUTOPERF_FAIL_OPEN"] = "1"
+        failures.quiet = True
+        store = Store.open(home)
+        store.add_spans([row(1)])
+
+        class Failing(dict):
+            def pop(self, *given):
+                databases._closed = {}
+                raise RuntimeError
+
+        databases._closed = Failing()
+        if os.fork() == 0:
+            os._exit(0)
+        os.wait()
+        other = threading.Thread(target=lambda: store.add_spans([row(2)]))
+        other.start()
+        other.join(10)
+        print(other.is_alive(), failures.of("telemetry:fork"), len(store.traces()), flush=True)
+        os._exit(0)
+    """
+    process = python(code, tmp_path, stderr=subprocess.PIPE)
+    assert process.communicate(timeout=60) == ("False 1 2\n", "")
+
+
 from_3_12 = pytest.mark.skipif(
     not hasattr(sqlite3, "SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE"), reason="Python 3.12 or newer"
 )
