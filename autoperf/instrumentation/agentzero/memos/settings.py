@@ -20,7 +20,7 @@ from autoperf.patching.reliance import Reliance
 from autoperf.patching.sources import expect_parameters
 
 SEAM: Final = "presets"
-ACCOUNTS: Final = "accounts"
+ACCOUNTS_SEAM: Final = "accounts"
 # The modules by source, and the tags of the original that carry them.
 KNOWN: Final = {"0210d871c7b39ff10cd544630afe1a6389a57281f22dc1f714db23874d3d0942"}  # v2.5 - v2.6
 KNOWN_ACCOUNTS: Final = {"f9ce1e5c2abeed567d0903d450712b531b68de1f061d88fca6a2698852ba2ebd"}  # v2.4 - v2.6
@@ -40,7 +40,7 @@ def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Callab
     if "presets" in targets:
         yield targets["presets"], unless_cached(probe.root, presets(probe.new_memo(SEAM, twice=True)))
     if "account" in targets and os.name == "posix":
-        yield targets["account"], unless_cached(probe.root, account(probe.new_memo(ACCOUNTS)))
+        yield targets["account"], unless_cached(probe.root, account(probe.new_memo(ACCOUNTS_SEAM)))
 
 
 def presets(memo: Memo[bytes]) -> Callable[[Get, Switch], Get]:
@@ -124,7 +124,7 @@ def account(memo: Memo[dict[str, Any]]) -> Callable[[Get, Switch], Get]:
                 noted.file(path)
             noted.file(str(names["_auth_lock_path"](names["Path"](paths[1]))))  # the host makes it anew
 
-        return memo.wrapper(ACCOUNTS, key=key, inputs=inputs, freeze=_unconnected)
+        return memo.wrapper(ACCOUNTS_SEAM, key=key, inputs=inputs, freeze=_unconnected)
 
     return build
 
