@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Iterable
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+from autoperf.memo.counters import Lookups
+
 calls = {"json": 0, "chunk": 0, "loops": 0}
 verbose_logger = logging.getLogger("lookalike")
 litellm: Any = ModuleType("litellm")
@@ -197,7 +199,5 @@ def shown(chunk: Any) -> Any:
 
 def probe() -> Any:
     """Keeps counters as the host's probe does."""
-    kept: dict[str, Any] = {}
-    return SimpleNamespace(
-        memo=lambda name: kept.setdefault(name, SimpleNamespace(hits=0, misses=0)), kept=kept
-    )
+    kept: dict[str, Lookups] = {}
+    return SimpleNamespace(memo=lambda name: kept.setdefault(name, Lookups()), kept=kept)

@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from autoperf.errors import guarded
-from autoperf.instrumentation.clients.openai_events import SLOT, Counter, Events
+from autoperf.instrumentation.clients.openai_events import GIVEN_UP, SLOT, Counter, Events
 from autoperf.instrumentation.clients.templates import DifferentError, Make, Taken, recipe, take
 
 SEAM: Final = "litellm.litellm_core_utils.streaming_handler:CustomStreamWrapper.__anext__"
@@ -98,7 +98,13 @@ class Chunks:
         learnt = events.chunks.get(kind)
         if learnt is None:
             learnt = events.chunks[kind] = _Learnt()
-        if learnt.make is not None or not learnt.attempts or not (_plain(wrapper) and self._known()):
+        if learnt.make is not None:
+            return
+        if not learnt.attempts:
+            self._memo.misses += 1
+            self._memo.missed_for(GIVEN_UP)
+            return
+        if not (_plain(wrapper) and self._known()):
             return
         learnt.attempts -= 1
         state, taken = _copied(wrapper), take(chunk)

@@ -19,6 +19,7 @@ SLOT: Final = "_autoperf_events"
 # What is learnt costs as much as some events do: short answers are left alone, odd ones given up.
 _FIRST: Final = 4
 _ATTEMPTS: Final = 4
+GIVEN_UP: Final = "it cannot be made from earlier ones"
 _SAMPLES: Final = (
     ("autoperf one \u00e9", "autoperf two", "autoperf three", "autoperf four"),
     ('autoperf "five"', "autoperf six \n", "autoperf seven", "autoperf eight"),
@@ -30,6 +31,9 @@ class Counter(Protocol):
 
     hits: int
     misses: int
+
+    def missed_for(self, reason: str) -> None:
+        """The last miss was for ``reason``."""
 
 
 class Kind:
@@ -85,6 +89,9 @@ class Events:
         with guarded(STREAM):
             if self._attempts and self._seen >= _FIRST and self.switch.on and not sse._event:
                 self._learn(sse._data, made)
+            elif not self._attempts and not self._kinds:
+                self._memo.misses += 1
+                self._memo.missed_for(GIVEN_UP)
         return made
 
     def _learn(self, text: str, made: Any) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from autoperf.instrumentation.clients import known_sources
+from autoperf.instrumentation.clients.openai_events import GIVEN_UP
 from autoperf.instrumentation.clients.seams import rows
 from autoperf.patching.patch import Patch, PatchSet
 from tests.clients import lookalike
@@ -233,3 +234,14 @@ def test_nothing_is_kept_of_a_stream_that_is_gone(patches: PatchSet) -> None:
     gc.collect()
     kind = sys.modules["openai._streaming"].AsyncStream
     assert not [found for found in gc.get_objects() if type(found) is kind]
+
+
+def test_what_cannot_be_made_from_earlier_ones_is_counted(
+    patches: PatchSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookalike.Client, "_strict_response_validation", True)
+    both(patches, *WORDS, event(None, "stop"))
+    events = patches.probe.kept["client events"]  # type: ignore[attr-defined]
+    assert events.hits == 0
+    assert events.misses > 18
+    assert events.reasons.keys() == {GIVEN_UP}

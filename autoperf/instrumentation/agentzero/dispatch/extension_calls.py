@@ -72,6 +72,7 @@ _LOOKED_UP: Final = frozenset(
 )
 _UNDER: Final = {"default_root": "python"}
 _MORE: Final = "it asks for more than is known: the host looks points up that have no extension"
+_ALONE: Final = "it relies on the feature paths, which is off: the host looks up points without an extension"
 
 
 def _emptiness(probe: Probe, original: Call, switch: Switch) -> Callable[[Any, Any], bool] | None:
@@ -91,12 +92,15 @@ def _emptiness(probe: Probe, original: Call, switch: Switch) -> Callable[[Any, A
         nonlocal finds
         answers = probe.path_answers
         if answers is None:
+            switch.stand_aside(_ALONE, "off")
             return False
         if host.get("_get_extensions") is not finds:
             if finds is not None:
                 switch.stand_aside("_get_extensions, which it relies on, was replaced")
                 return False
             finds = host.get("_get_extensions")
+        if switch.aside is not None:
+            switch.act_again()
         paths = answers.known(agent, ("extensions", point), _UNDER)
         if not paths:
             return paths is not None
@@ -210,9 +214,7 @@ class Cached:
         self._bind(original)
         fast = self._fast and asks_only(original, _ASKED)
         if self._fast and not fast:
-            switch.stand_aside(
-                "it asks for more than is known: the host looks points up that have no extension"
-            )
+            switch.stand_aside(_MORE)
         probe, known = self._probe, self._classes.reader()
         points, bound = self._points, self._classes.bound
         empty = full = 0

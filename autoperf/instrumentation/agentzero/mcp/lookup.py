@@ -169,8 +169,8 @@ def has_tool(original: Callable[..., bool], switch: Switch) -> Shortcut:
                 return tool_name in index.names
             except TypeError:
                 return MISS
-        if tools is not None and type(tools) is not list:
-            switch.stand_aside("the tools of a server are no list")
+        if tools is not None:
+            switch.stand_aside("the tools of a server are no list of dictionaries with names")
         return MISS
 
     return Shortcut(has_tool)

@@ -6,6 +6,7 @@ import marshal
 from collections.abc import Callable
 from typing import Any, Final
 
+from autoperf.errors import AutoperfError
 from autoperf.patching.patch import Switch
 from autoperf.patching.sources import expect_parameters
 
@@ -23,6 +24,8 @@ def checking(original: Callable[..., Any], _switch: Switch) -> Callable[..., Any
     passed, with the same content down to the types, for the same validator, passes at once.
     """
     expect_parameters(original, "instance", "schema", "cls", "args")
+    if "validator_for" not in original.__globals__:
+        raise AutoperfError("it finds the validator of a schema in another way than is known")
     passed: set[Any] = set()
 
     def validate(call: Any, /, instance: Any, schema: Any, cls: Any = None, *args: Any, **kwargs: Any) -> Any:

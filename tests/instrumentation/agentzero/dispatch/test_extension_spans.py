@@ -140,6 +140,21 @@ def test_without_the_paths_it_is_the_host(pair):
     for _ in range(3):
         host.call(agent())
     assert host.asked() == 3
+    assert host.switch.aside is not None
+    assert host.switch.aside[0] == "off"
+
+
+def test_while_its_loader_is_replaced_it_is_told(host, pair):
+    pair.write("usr/extensions/the_point/_10_x.py")
+    for _ in range(3):
+        host.call(agent())
+    loader = host.module._get_extensions
+    host.module._get_extensions = lambda folder: []
+    host.call(agent())
+    assert host.switch.aside is not None
+    host.module._get_extensions = loader
+    host.call(agent())
+    assert host.switch.aside is None
 
 
 def test_switched_off_it_is_the_host(host, pair):

@@ -75,7 +75,7 @@ def test_two_clients_do_not_share_an_index(has_tool):
 @pytest.mark.parametrize(
     "odd", [({"name": "a"},), [{"title": "a"}], [["a"]], [{"name": []}], None, {"name": "a"}, [None]]
 )
-def test_lists_of_another_shape_are_the_hosts_business(has_tool, odd):
+def test_lists_of_another_shape_are_the_hosts_business_and_told(has_tool, switch, odd):
     told = []
     for ask in (Client.has_tool, has_tool):
         try:
@@ -83,6 +83,7 @@ def test_lists_of_another_shape_are_the_hosts_business(has_tool, odd):
         except Exception as error:
             told.append((type(error), str(error)))
     assert told[0] == told[1]
+    assert (switch.aside is not None) == (odd is not None)
 
 
 def test_a_name_that_cannot_be_looked_up_is_compared_by_the_host(has_tool):

@@ -10,6 +10,7 @@ import pytest
 
 jsonschema = pytest.importorskip("jsonschema")
 
+from autoperf.errors import AutoperfError  # noqa: E402
 from autoperf.instrumentation.agentzero.mcp import schemas  # noqa: E402
 from autoperf.patching.patch import Patch, PatchSet, Switch, replacement  # noqa: E402
 
@@ -136,3 +137,11 @@ def test_everybody_who_asks_for_it_by_name_gets_it_and_loses_it_again():
     finally:
         rows.stop()
     assert jsonschema.validate is REAL
+
+
+def test_a_version_that_finds_validators_in_another_way_is_refused():
+    def validate(instance, schema, cls=None, *args, **kwargs):
+        return None
+
+    with pytest.raises(AutoperfError, match="another way"):
+        schemas.checking(validate, Switch())
