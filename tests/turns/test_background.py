@@ -237,7 +237,10 @@ def test_a_task_of_the_scheduler_has_a_trace_of_its_own(host: Host, told: Any, t
     host.call = call  # type: ignore[method-assign]
 
     async def run_task() -> None:
-        tasks.append(asyncio.create_task(host.monologue(nothing, name="A7")))
+        tasks.append(asyncio.create_task(host.monologue(asks, name="A7")))
+
+    async def asks() -> None:
+        host.probe.turn.get().called({names.CLIENT_SECONDS: 2.0})  # type: ignore[union-attr]
 
     async def tool() -> None:
         with host.span("execute_tool scheduler"):
@@ -256,8 +259,9 @@ def test_a_task_of_the_scheduler_has_a_trace_of_its_own(host: Host, told: Any, t
     spans = stored(tmp_path)
     assert not any(names.CUT_OFF in span["attributes"] for span in spans)
     (root,) = (span for span in spans if span["name"] == "scheduled_task")
-    assert root["attributes"] == {}, "it is not of the chat that set it going"
+    assert root["attributes"] == {names.CLIENT_SECONDS: 2.0}, "it is not of the chat that set it going"
     (inner,) = (span for span in spans if span["name"] == "invoke_agent A7")
+    assert names.CLIENT_SECONDS not in inner["attributes"], "sums are told at the root"
     assert root["end_ns"] >= inner["end_ns"]
 
 

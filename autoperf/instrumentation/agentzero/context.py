@@ -176,7 +176,8 @@ class Probe:
                 return
             origin, task = found
             turn = origin.turn
-            beside = turn.beside() if turn is not None else None
+            # A task of the scheduler belongs to no chat: it has sums of its own all the same.
+            beside = turn.beside() if turn is not None else Turn("", "")
             self.turn.set(beside)
             # The task took a copy of these along; they go on being the turn's alone.
             for variable in (self.caller, self.stream, self.step, self.point):

@@ -60,16 +60,15 @@ def left(variable: ContextVar[Origin | None]) -> tuple[Origin, asyncio.Task[Any]
     return origin, task
 
 
-def end_with(task: asyncio.Task[Any], root: AbstractContextManager[Any], turn: Turn | None) -> None:
+def end_with(task: asyncio.Task[Any], root: AbstractContextManager[Any], turn: Turn) -> None:
     """Close ``root`` when ``task`` is done, with the exception it ended with and the sums of ``turn``."""
 
     def done(_: object) -> None:
         with guarded("background"):
             # Not task.exception(): that would keep asyncio from reporting one that nobody asks for.
-            if turn is not None:
-                turn.tell_layers(root)
-                if getattr(root, "is_made", True):  # short work alone is worth no trace
-                    turn.tell_short(root)
+            turn.tell_layers(root)
+            if getattr(root, "is_made", True):  # short work alone is worth no trace
+                turn.tell_short(root)
             error = None if task.cancelled() else getattr(task, "_exception", None)
             root.__exit__(type(error) if error else None, error, None)
 

@@ -51,6 +51,7 @@ def monologue(probe: Probe) -> Callable[..., Any]:
 
     async def run_monologue(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
         attributes = {names.OPERATION_NAME: names.INVOKE_AGENT, **agent_attributes(instance, _KEYS)}
+        probe.arrive()
         message = probe.turn.get()
         turn = _turn(attributes, message)
         label = f"{names.INVOKE_AGENT} {turn.agent}".rstrip()
