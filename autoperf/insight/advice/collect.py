@@ -19,6 +19,7 @@ from autoperf.insight.facts.recorder import recorder
 from autoperf.insight.history import History
 from autoperf.insight.traces.callbacks import Callbacks
 from autoperf.insight.traces.layers import operation, seconds_by_layer
+from autoperf.insight.traces.self_time import covered_ns
 from autoperf.insight.traces.timings import Timings, named
 from autoperf.insight.traces.tree import Node, build
 from autoperf.memo.filesystems import file_system, is_remote
@@ -72,6 +73,7 @@ def facts(directory: Path, seen: Process) -> Facts:
         timings=[*turns.timings.rows(), *turns.by_role.rows()],
         messages=turns.messages,
         message_seconds=turns.seconds,
+        tool_seconds=turns.tool_seconds,
         layers=turns.layers,
         callbacks=turns.callbacks.most(),
         prompts=turns.prompts,
@@ -89,6 +91,7 @@ class _Turns:
         self.timings, self.by_role = Timings(), Timings()
         self.messages, self.spans, self.seconds = 0, 0, 0.0
         self.layers: dict[str, float] = {}
+        self.tool_seconds: dict[str, float] = {}
         self.callbacks = Callbacks()
         self.prompts: list[PromptSize] = []
         self.uses: dict[tuple[str, str], Use] = {}
@@ -123,6 +126,15 @@ class _Turns:
             self.callbacks.add(nodes)
             for layer, seconds in seconds_by_layer(tree).items():
                 self.layers[layer] = self.layers.get(layer, 0.0) + seconds
+            self._note_tools(nodes)
+
+    def _note_tools(self, nodes: Iterable[Node]) -> None:
+        calls: dict[str, list[Node]] = {}
+        for node in nodes:
+            if operation(node.name) == names.EXECUTE_TOOL and (found := named(node)):
+                calls.setdefault(found[1], []).append(node)
+        for name, of_it in calls.items():
+            self.tool_seconds[name] = self.tool_seconds.get(name, 0.0) + covered_ns(of_it) / 1e9
 
     def _note_uses(self, nodes: Iterable[Node]) -> None:
         # The newest message comes first.

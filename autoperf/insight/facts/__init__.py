@@ -72,9 +72,10 @@ class Facts:
     """All of it; whatever is missing is empty, and a rule that needs it says nothing.
 
     ``process`` is the record of the process (`autoperf status --json`), ``samples`` and ``stalls`` are oldest
-    first, ``timings`` are those of ``messages`` user messages that took ``message_seconds`` in all, and
-    ``callbacks`` names what took most of the framework's time on streams. ``options`` holds the values in
-    force by name. ``uses`` tells of kinds and names of ``timings`` when each was last used.
+    first, ``timings`` are those of the newest traces. In ``messages`` user messages, which took
+    ``message_seconds`` in all, ``tool_seconds`` are those in which a tool ran, by its name, and ``callbacks``
+    names what took most of the framework's time on streams. ``options`` holds the values in force by name.
+    ``uses`` tells of kinds and names of ``timings`` when each was last used.
     """
 
     process: Mapping[str, Any] = field(default_factory=dict)
@@ -83,6 +84,7 @@ class Facts:
     timings: Sequence[Timing] = ()
     messages: int = 0
     message_seconds: float = 0.0
+    tool_seconds: Mapping[str, float] = field(default_factory=dict)
     layers: Mapping[str, float] = field(default_factory=dict)
     callbacks: str = ""
     prompts: Sequence[PromptSize] = ()

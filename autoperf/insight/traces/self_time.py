@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from autoperf.insight.traces.tree import Tree
+from collections.abc import Iterable
+
+from autoperf.insight.traces.tree import Node, Tree
+
+
+def covered_ns(nodes: Iterable[Node]) -> int:
+    """Nanoseconds during which at least one of ``nodes`` was open."""
+    total = until = 0
+    for node in sorted(nodes, key=lambda node: node.start_ns):
+        total += max(0, node.end_ns - max(node.start_ns, until))
+        until = max(until, node.end_ns)
+    return total
 
 
 def shares(tree: Tree) -> dict[str, float]:

@@ -262,3 +262,19 @@ def test_chats_are_counted_where_the_host_keeps_them(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setitem(sys.modules, "agent", SimpleNamespace(AgentContext=AgentContext))
     assert host_facts.chats() == 2
+
+
+def test_a_tool_takes_the_time_during_which_it_runs_however_often_at_once(tmp_path: Path) -> None:
+    rows = []
+    for trace in range(6):
+        root = span(1, names.MESSAGE, 10.0, None, trace)
+        calls = [span(2 + n, f"{names.EXECUTE_TOOL} code", 6.0, root.span_id, trace) for n in range(4)]
+        alone = span(9, f"{names.EXECUTE_TOOL} code", 50.0, None, 100 + trace)  # of no message
+        rows += [root, *calls, alone]
+    with Store.open(tmp_path) as store:
+        store.save_process(RECORD)
+        store.add_spans(rows)
+    found = facts(tmp_path, as_seen(tmp_path, RECORD))
+    assert found.tool_seconds == {"code": pytest.approx(36.0)}
+    (advice,) = [one for one in recommend(found) if one.rule == "tool dominates"]
+    assert "60%" in advice.title

@@ -132,13 +132,17 @@ def test_a_slow_mcp_server_until_its_sessions_are_kept() -> None:
 
 def test_a_tool_that_takes_most_of_the_time() -> None:
     slow = timing(names.EXECUTE_TOOL, "code", 40, 2000.0)
-    facts = Facts(timings=[slow], messages=10, message_seconds=100.0)
+    facts = Facts(timings=[slow], messages=10, message_seconds=100.0, tool_seconds={"code": 80.0})
     assert "80%" in one(facts, "tool dominates").title
+    none(replace(facts, tool_seconds={"code": 40.0}), "tool dominates")
+    none(replace(facts, tool_seconds={"code": 80.0, "call_subordinate": 90.0}), "tool dominates")
     none(replace(facts, messages=2), "tool dominates")
     none(replace(facts, message_seconds=1000.0), "tool dominates")
-    none(replace(facts, timings=[replace(slow, name="response")]), "tool dominates")
+    called = {name: replace(facts, timings=[replace(slow, name=name)], tool_seconds={name: 80.0})
+              for name in ("response", "a b")}  # fmt: skip
+    none(called["response"], "tool dominates")
     none(replace(facts, uses={(names.EXECUTE_TOOL, "code"): Use(1.0, 40)}), "tool dominates")
-    odd = one(replace(facts, timings=[replace(slow, name="a b")]), "tool dominates")
+    odd = one(called["a b"], "tool dominates")
     assert "autoperf traces --tool 'a b', then autoperf traces show ID" in odd.action
 
 

@@ -40,6 +40,7 @@ def spent(
     return {
         "process": {"features": list(features)},
         "timings": [CHAT, *more],
+        "tool_seconds": {one.name: one.total_ms / 1e3 for one in more if one.kind == names.EXECUTE_TOOL},
         "messages": messages,
         "message_seconds": 100.0,
         "layers": layers,

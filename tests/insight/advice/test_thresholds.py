@@ -33,9 +33,10 @@ def test_a_disk_is_slow_in_three_samples_of_four() -> None:
 
 def test_a_tool_dominates_from_half_the_time_on() -> None:
     slow = timing(names.EXECUTE_TOOL, "code", 10, 1000.0)
-    one(Facts(timings=[slow], messages=5, message_seconds=20.0), "tool dominates")
-    none(Facts(timings=[slow], messages=5, message_seconds=20.1), "tool dominates")
-    none(Facts(timings=[replace(slow, count=9)], messages=5, message_seconds=20.0), "tool dominates")
+    facts = Facts(timings=[slow], messages=5, message_seconds=20.0, tool_seconds={"code": 10.0})
+    one(facts, "tool dominates")
+    none(replace(facts, message_seconds=20.1), "tool dominates")
+    none(replace(facts, timings=[replace(slow, count=9)]), "tool dominates")
 
 
 def test_a_utility_model_that_is_slow_beside_a_slower_chat_model_is_none() -> None:

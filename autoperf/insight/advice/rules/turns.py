@@ -41,8 +41,12 @@ def tools(facts: Facts) -> Iterator[Recommendation]:
     """One tool that takes most of the time."""
     if facts.messages < _MESSAGES or not facts.message_seconds:
         return
-    for timing in facts.timed(names.EXECUTE_TOOL)[:1]:
-        share = timing.total_ms / 1e3 / facts.message_seconds
+    # The one that ran longest, of which calls that ran side by side count once.
+    slowest = max(facts.tool_seconds, key=facts.tool_seconds.__getitem__, default="")
+    for timing in facts.timed(names.EXECUTE_TOOL):
+        if timing.name != slowest:
+            continue
+        share = facts.tool_seconds.get(timing.name, 0.0) / facts.message_seconds
         of_others = timing.name in ("call_subordinate", "response")
         if timing.count >= _CALLS and share >= 0.5 and not of_others and facts.in_use(timing):
             yield Recommendation(
