@@ -54,6 +54,12 @@ def current() -> Runtime | None:
     return _current
 
 
+def _root_sums(rows: Any) -> dict[str, float]:
+    from autoperf.insight.traces.layers import root_sums  # only where spans are exported
+
+    return root_sums(rows)
+
+
 # What a recommendation on a cache is made from.
 _COUNTED: Final = ("lookups", "hits", "evictions", "expirations", "invalidations", "seconds_loading")
 
@@ -176,6 +182,7 @@ class Runtime:
             store_dir=self.config.state_dir,
             spans=spans,
             control_flow=is_intervention,
+            sums=_root_sums,
         )
         self._undo.callback(self.telemetry.shutdown)
         if spans:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import struct
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 from opentelemetry.sdk.resources import Resource
@@ -40,8 +41,12 @@ class RecordingSpan(NonRecordingSpan):
     """One span, with the fields of the SDK's that are read here; times in ns since the epoch.
 
     ``above`` is the span it was begun below, None for the root of a trace. It takes attributes as they are:
-    `attributes.put` bounds them.
+    `attributes.put` bounds them. A root has what ended in its ``trace``, and ``sums`` over it that only an
+    exporter is told: see `export.root_sums`.
     """
+
+    trace: list[tuple[int, int | None, str, int, int, dict[str, Any]]] | None = None
+    sums: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(
         self,
@@ -106,7 +111,7 @@ class RecordingSpan(NonRecordingSpan):
             context=self.context,
             parent=self.parent,
             resource=self.recorder.resource,
-            attributes=self.attributes,
+            attributes={**self.sums, **self.attributes} if self.sums else self.attributes,
             links=self.links,
             kind=self.kind,
             instrumentation_scope=self.recorder.scope,

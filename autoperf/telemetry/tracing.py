@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from autoperf.process.config import Config
     from autoperf.telemetry.export.outlets import Outlets
+    from autoperf.telemetry.export.root_sums import Sums
     from autoperf.telemetry.metrics.metrics import Metrics
     from autoperf.telemetry.provider import Processor
     from autoperf.telemetry.recording import RecordingSpan
@@ -53,9 +54,10 @@ class Telemetry:
         spans: bool = True,
         control_flow: Callable[[BaseException], bool] = _never,
         rests: Callable[[], bool] = bool,
+        sums: Sums | None = None,
     ) -> None:
         self._config = config
-        self._rests = rests
+        self._rests, self._sums = rests, sums
         self._with_spans = spans
         self._control_flow = control_flow
         self._resource = dict(resource)
@@ -82,17 +84,17 @@ class Telemetry:
         spans: bool = True,
         control_flow: Callable[[BaseException], bool] = _never,
         rests: Callable[[], bool] = bool,
+        sums: Sums | None = None,
     ) -> Telemetry:
         """Start recording: ``resource`` describes the service, ``snapshot()`` the process, every second.
 
         Without ``spans`` only the record is kept, and OpenTelemetry is not imported. ``control_flow`` tells
         exceptions with which the host steers itself from failures. ``snapshot`` is called on our thread and
         returns what JSON can hold; every few seconds only while ``rests()`` is true and no span is open.
-        Raises ``ImportError`` when OpenTelemetry's SDK is missing.
+        ``sums``: see `RootSums`. Raises ``ImportError`` when OpenTelemetry's SDK is missing.
         """
-        telemetry = cls(
-            config, resource, snapshot, store_dir, spans=spans, control_flow=control_flow, rests=rests
-        )
+        more: dict[str, Any] = {"control_flow": control_flow, "rests": rests, "sums": sums}
+        telemetry = cls(config, resource, snapshot, store_dir, spans=spans, **more)
         telemetry._begin()
         telemetry._exits = Exits(telemetry.shutdown)
         tell_of_forks(telemetry)
@@ -124,9 +126,11 @@ class Telemetry:
 
     def _make_spans(self, outlets: Outlets, variables: Variables) -> None:
         from autoperf.telemetry import context, provider, spans
+        from autoperf.telemetry.export.root_sums import RootSums
 
         self._context, self._provider_module, self._spans = context, provider, spans
         outlets.add_exporters(variables)
+        outlets.root_sums = RootSums(self._sums) if self._sums else None
         outlets.on_tick = self._use_host_provider
         outlets.open_spans = self._open_spans
         self._processors = [provider.Processor(outlets.put, outlets.wake)]

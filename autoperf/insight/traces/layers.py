@@ -144,14 +144,21 @@ def with_sums(rows: Sequence[SpanRow]) -> Sequence[SpanRow]:
     Sums that the root has measured itself stand, as in a live export. Unchanged where the root is not
     recorded.
     """
+    sums = root_sums(rows)
+    return [
+        row._replace(attributes={**sums, **row.attributes}) if sums and row.parent_id is None else row
+        for row in rows
+    ]
+
+
+def root_sums(rows: Sequence[SpanRow]) -> dict[str, float]:
+    """The seconds of these layers in the trace of ``rows``, by attribute; empty without its one root."""
     tree = build(rows)
     if not tree.complete:
-        return rows
+        return {}
     seconds = seconds_by_layer(tree)
     keys = {**OF_A_CALL, UNEXPLAINED: names.UNEXPLAINED_SECONDS}
-    sums = {key: round(seconds.get(layer, 0.0), 6) for layer, key in keys.items()}
-    root = tree.root.row
-    return [row._replace(attributes={**sums, **row.attributes}) if row is root else row for row in rows]
+    return {key: round(seconds.get(layer, 0.0), 6) for layer, key in keys.items()}
 
 
 def cpu_by_layer(tree: Tree) -> Parts:

@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
 
     from autoperf.telemetry.export.otlp import Sender, Target
+    from autoperf.telemetry.export.root_sums import RootSums
     from autoperf.telemetry.metrics.metrics import Metrics
     from autoperf.telemetry.provider import Finished
     from autoperf.telemetry.variables import Variables
@@ -58,6 +60,7 @@ class Outlets:
         )
         self.wake = self._to_store.wake
         self._senders: list[tuple[Sender, Pipeline[Finished]]] = []
+        self.root_sums: RootSums | None = None
         self.on_tick: Callable[[], None] = _nothing
         self.rests: Callable[[], bool] = bool
 
@@ -70,7 +73,7 @@ class Outlets:
         for target in targets:
             told = variables.exporter(target.kind, otlp.TRACES)
             sender = otlp.Sender(target, self._report, told=told)
-            self._senders.append((sender, _pipeline(sender, variables)))
+            self._senders.append((sender, _pipeline(sender, self._send, variables)))
 
     def add_metrics(self, resource: Resource, variables: Variables, *, again: bool) -> None:
         """Measure, if the standard variables name somewhere for metrics to go."""
@@ -125,12 +128,17 @@ class Outlets:
     def put(self, span: Finished) -> None:
         """Take a finished span."""
         self._to_store.put(span)
+        if self._senders and self.root_sums is not None:
+            self.root_sums.add(span)
         for _, pipeline in self._senders:
             pipeline.put(span)
 
     def keep(self, span: Finished) -> None:
         """Take a finished span that the host's provider exports: into the store alone."""
         self._to_store.put(span)
+
+    def _send(self, sender: Sender, spans: list[Finished]) -> bool:
+        return sender.deliver_spans(spans if self.root_sums is None else self.root_sums.tell(spans))
 
     # -- on the store's thread
 
@@ -274,11 +282,13 @@ def _origin(target: Target) -> str:
         return target.endpoint
 
 
-def _pipeline(sender: Sender, variables: Variables) -> Pipeline[Finished]:
+def _pipeline(
+    sender: Sender, send: Callable[[Sender, list[Finished]], bool], variables: Variables
+) -> Pipeline[Finished]:
     # OpenTelemetry specification, batch span processor; its export timeout is the exporter's own here.
     return Pipeline(
         sender.target.kind,
-        sender.deliver_spans,
+        partial(send, sender),
         capacity=variables.positive("OTEL_BSP_MAX_QUEUE_SIZE", CAPACITY),
         batch=variables.positive("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512),
         interval=variables.positive("OTEL_BSP_SCHEDULE_DELAY", 1000) / 1000,

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from autoperf.insight.history import History
+from autoperf.insight.traces.layers import with_sums
+from autoperf.process.config import Config
 from autoperf.process.installation import doctor
+from autoperf.process.runtime import _root_sums
+from autoperf.telemetry import names
+from autoperf.telemetry.export import root_sums
 from autoperf.telemetry.export.otlp import Target, targets
 from autoperf.telemetry.store.store import Store
+from autoperf.telemetry.tracing import Telemetry
 from tests.collector import GrpcCollector, HangingCollector, HttpCollector
 from tests.telemetry_process import SOME_WORK, begin, run, stored
 
@@ -77,6 +85,55 @@ def test_a_collector_receives_what_happened(tmp_path: Path, protocol: str, make:
     assert (resource["service.version"], resource["team"]) == ("v10", "a"), "the variables win"
     assert len(resource["service.instance.id"]) == 36
     assert len(stored(tmp_path)) == 2
+
+
+def test_a_live_root_says_what_is_unexplained_of_its_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def talk(telemetry: Telemetry) -> None:
+        with telemetry.span(names.MESSAGE, new_trace=True):
+            time.sleep(0.03)
+            with telemetry.span(f"{names.EXECUTE_TOOL} x"):
+                time.sleep(0.01)
+
+    with HttpCollector() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
+        telemetry = Telemetry.start(
+            Config(home=tmp_path), resource={}, snapshot=dict, store_dir=tmp_path, sums=_root_sums
+        )
+        talk(telemetry)
+        talk(telemetry)
+        telemetry.shutdown()
+        (first, *_) = collector.spans
+        roots = [span for span in collector.spans if span["parent_id"] is None]
+        assert first["attributes"] == {}
+    with History(tmp_path) as history:
+        expected = {
+            row.span_id: row.attributes[names.UNEXPLAINED_SECONDS]
+            for trace in history.traces()
+            for row in with_sums(history.spans(trace.trace_id))
+            if row.parent_id is None
+        }
+    assert len(roots) == 2
+    assert {one["span_id"]: one["attributes"][names.UNEXPLAINED_SECONDS] for one in roots} == expected
+    assert all(0.03 <= seconds < 5 for seconds in expected.values())
+
+
+def test_a_trace_too_long_to_sum_up_tells_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(root_sums, "MOST", 3)
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "console")
+    telemetry = Telemetry.start(
+        Config(home=tmp_path), resource={}, snapshot=dict, store_dir=tmp_path,
+        sums=lambda rows: asked.append(len(rows)) or {},
+    )  # fmt: skip
+    for children in (2, 3):
+        with telemetry.span(names.MESSAGE, new_trace=True):
+            for _ in range(children):
+                with telemetry.span("step"):
+                    pass
+    telemetry.shutdown()
+    assert asked == [3]
 
 
 def test_a_collector_that_comes_back_gets_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
