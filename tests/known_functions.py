@@ -55,8 +55,8 @@ def known_functions(root: Path) -> list[Known]:
     return [Known(module, name, alone) for (module, name), alone in found.items()]
 
 
-def change(root: Path, known: Known) -> bool:
-    """Put a comment into it; False where it stands on one line."""
+def change(root: Path, known: Known, line: str = COMMENT) -> bool:
+    """Put ``line`` into it; False where it stands on one line."""
     path = root.joinpath(*known.module.split(".")).with_suffix(".py")
     text = path.read_text("utf-8")
     body: Any = ast.parse(text).body
@@ -67,7 +67,7 @@ def change(root: Path, known: Known) -> bool:
     if first.lineno == node.lineno:
         return False
     lines = text.splitlines()
-    lines.insert(first.lineno - 1, " " * first.col_offset + COMMENT)
+    lines.insert(first.lineno - 1, " " * first.col_offset + line)
     path.write_text("\n".join(lines) + "\n", "utf-8")
     return True
 

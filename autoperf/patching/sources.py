@@ -93,12 +93,12 @@ def expect_method(function: Any) -> None:
 
 
 def asks_only(function: Any, names: Collection[str]) -> bool:
-    """Whether ``function``, and what is defined in it, uses no attribute, global or import but ``names``.
+    """Whether ``function`` (or code), and what is defined in it, uses no attribute, global, import but these.
 
     Code that was changed to do anything more asks for something more, unless that is one of `_PURE`. Names
     of a class's own, such as ``__lock``, are compared as they are written. Decorators are passed over.
     """
-    code = getattr(inspect.unwrap(function), "__code__", None)
+    code = function if isinstance(function, CodeType) else getattr(inspect.unwrap(function), "__code__", None)
     return isinstance(code, CodeType) and all(
         name in _PURE or _written(name) in names for name in _used(code)
     )

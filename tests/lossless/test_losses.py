@@ -15,8 +15,10 @@ import pytest
 
 from autoperf import cli
 from autoperf.instrumentation.agentzero import detect, survey
+from autoperf.instrumentation.agentzero.layout import Source
 from autoperf.instrumentation.agentzero.memos import dotenv, git, tokens, yaml
 from autoperf.instrumentation.agentzero.streaming import object_starts, reply_parsing
+from autoperf.instrumentation.agentzero.versions import Asks, _pins
 from tests.hosts.generations import GENERATIONS
 from tests.hosts.introduction import introduce
 from tests.known_functions import Known, change, known_functions
@@ -145,6 +147,26 @@ def test_each_known_function_alone_is_told_by_the_source(host: str, tmp_path: Pa
         if change(folder, one):
             expect_told(one, lost_by_source(folder) - first, applied)
             path.write_text(text, "utf-8")
+
+
+def test_a_function_that_asks_for_more_is_told_by_the_source_as_by_a_run(host: str, tmp_path: Path) -> None:
+    folder = copied(host, tmp_path / "next")
+    layout, first = detect(folder), lost_by_source(folder)
+    assert layout is not None
+    asking = {str(target) for target, pins in _pins(layout) if any(isinstance(pin, Asks) for pin in pins)}
+    changed = {
+        target
+        for target in asking
+        if Source(folder).code(target) and change(folder, Known(*target.split(":"), True), "type.__doc__")
+    }
+    assert layout.handle_intervention in changed
+    lost = lost_by_source(folder) - first
+    assert lost
+    # Where an extension call looks everything up again, it may ask for what it likes.
+    assert changed - lost <= {layout.call_extensions}
+    before, _ = status(host, copied(host, tmp_path / "this"), tmp_path / "before", set())
+    after, _ = status(host, folder, tmp_path / "home", {target.partition(":")[0] for target in lost})
+    assert lost == set(lost_in(after)) - set(lost_in(before))
 
 
 @pytest.mark.judge

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from types import CodeType
 from typing import Final
 
 from autoperf.instrumentation.agentzero.loading.definitions import parsed
@@ -133,6 +134,7 @@ class Source:
         self._names: dict[str, set[str] | None] = {}
         self._texts: dict[str, tuple[bytes, set[bytes]]] = {}
         self._lines: dict[str, dict[str, tuple[int, int]]] = {}
+        self._codes: dict[str, CodeType] = {}
 
     def defines(self, target: str) -> bool:
         """Whether the module of ``target`` defines that function, or imports that name."""
@@ -178,6 +180,23 @@ class Source:
             return ""
         first, last = self._lines[module].get(name, (0, 0))
         return text_digest("\n".join(text.splitlines()[first - 1 : last])) if first else ""
+
+    def code(self, target: str) -> CodeType | None:
+        """The compiled code of a function, which is not run; None where there is none."""
+        module, _, name = target.partition(":")
+        try:
+            found = self._codes.get(module) or compile(
+                parsed(self.text(target)), module, "exec", dont_inherit=True
+            )
+        except (SyntaxError, ValueError, RecursionError):
+            return None
+        self._codes[module] = found
+        for part in name.split("."):
+            inside = [one for one in found.co_consts if isinstance(one, CodeType) and one.co_name == part]
+            if not inside:
+                return None
+            found = inside[-1]
+        return found
 
     def absence(self, target: str) -> str:
         """Why ``target``, which is not defined, is not."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from autoperf.errors import guarded
 from autoperf.instrumentation.agentzero.layout import Layout, Source
 from autoperf.patching.patch import Patch
-from autoperf.patching.sources import group_digest
+from autoperf.patching.sources import asks_only, group_digest
 from autoperf.telemetry.git_version import Number, number, revision
 
 
@@ -99,11 +99,26 @@ class Pin(NamedTuple):
         return group_digest(there) in self.known if self.group else self.known >= set(there.values())
 
 
-def _pins(layout: Layout) -> Iterator[tuple[str | None, tuple[Pin, ...]]]:
+class Asks(NamedTuple):
+    """All that the patched function may ask for: see `asks_only`. With ``where`` only if it asks for that."""
+
+    names: Set[str]
+    where: str = ""
+
+    def fits(self, source: Source, target: str) -> bool:
+        """Whether its code asks for nothing else."""
+        code = source.code(target)
+        asked = code is None or not self.where or self.where in code.co_names
+        return code is None or not asked or asks_only(code, self.names)
+
+
+def _pins(layout: Layout) -> Iterator[tuple[str | None, tuple[Pin | Asks, ...]]]:
     """Each target whose patch looks at source code, and at which."""
     from autoperf.instrumentation.agentzero import known_sources
-    from autoperf.instrumentation.agentzero.dispatch import extensible
+    from autoperf.instrumentation.agentzero.dispatch import extensible, extension_calls, interventions
+    from autoperf.instrumentation.agentzero.loading import classes
     from autoperf.instrumentation.agentzero.logging import log_text, masking
+    from autoperf.instrumentation.agentzero.mcp import lookup
     from autoperf.instrumentation.agentzero.memos import (
         base_directory,
         dotenv,
@@ -120,6 +135,15 @@ def _pins(layout: Layout) -> Iterator[tuple[str | None, tuple[Pin, ...]]]:
 
     yield layout.parse_reply, (Pin(set(reply_parsing.VARIANTS), ()),)
     yield layout.root_starts, (Pin(object_starts.KNOWN),)
+    yield layout.handle_intervention, (Asks(interventions.ASKED),)
+    yield layout.mcp_has_tool, (Asks(lookup.ASKED),)
+    for target in (layout.load_from_file, layout.load_from_folder):
+        yield target, (Asks(classes.ASKED),)
+    for target in (layout.call_extensions, layout.call_extensions_sync):
+        if layout.extensible:
+            yield target, (Asks(extension_calls.ASKED),)
+        else:
+            yield target, (Asks(extension_calls.LOOKED_UP, "get_paths"),)
     managers = [
         Pin(known, (f"SecretsManager.{name}",), "secrets") for name, known in masking.MANAGERS.items()
     ]

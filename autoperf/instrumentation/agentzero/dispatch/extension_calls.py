@@ -66,7 +66,7 @@ def of_module(probe: Probe, *, fast: bool = False) -> Callable[[Call, Switch], A
 
 
 # All that v0.9.8 asks for on the way to a point's classes.
-_LOOKED_UP: Final = frozenset(
+LOOKED_UP: Final = frozenset(
     {"python.helpers", "projects", "subagents", "get_paths", "_get_extensions", "_get_file_from_module"}
     | {"__module__", "sorted", "values", "execute", "setdefault", "items", "append", "extend"}
 )
@@ -83,7 +83,7 @@ def _emptiness(probe: Probe, original: Call, switch: Switch) -> Callable[[Any, A
     names = {name for part in parts for name in part.co_names}
     if "get_paths" not in names:
         return None  # before v0.9.8
-    if not (_LOOKED_UP.issuperset(names) and {"extensions", "python"} <= constants):
+    if not (LOOKED_UP.issuperset(names) and {"extensions", "python"} <= constants):
         switch.stand_aside(_MORE)
         return None
     finds: Any = None
@@ -183,7 +183,7 @@ def noting(probe: Probe, code: CodeCache, load: Call) -> Call:
 
 
 # All that the host's extension calls ask for, v0.9.9 - v2.6.
-_ASKED: Final = frozenset(
+ASKED: Final = frozenset(
     {"_log_extension_call", "_get_extension_classes", "execute", "isinstance", "Awaitable"}
     | {"ValueError", "__name__"}
 )
@@ -212,7 +212,7 @@ class Cached:
     def _around(self, original: Call, switch: Switch, edges: frozenset[str]) -> Around:
         expect_parameters(original, "extension_point", "agent")
         self._bind(original)
-        fast = self._fast and asks_only(original, _ASKED)
+        fast = self._fast and asks_only(original, ASKED)
         if self._fast and not fast:
             switch.stand_aside(_MORE)
         probe, known = self._probe, self._classes.reader()

@@ -20,7 +20,7 @@ Check = Callable[..., Awaitable[Any]]
 
 
 # All that the host's check asks for, v0.8 - v2.6.
-_ASKED: Final = frozenset(
+ASKED: Final = frozenset(
     {"InterventionException", "asyncio", "context", "current_tool", "hist_add_ai_response", "intervention"}
     | {"hist_add_tool_result", "hist_add_user_message", "loop_data", "name", "paused", "progress"}
     | {"set_progress", "sleep", "strip", "wait_if_paused"}
@@ -33,7 +33,7 @@ def plain(probe: Probe) -> Callable[[Check, Switch], Shortcut]:
 
     def build(original: Check, _switch: Switch) -> Shortcut:
         expect_parameters(original, "self", "progress")
-        expect_names(original, _ASKED)
+        expect_names(original, ASKED)
         idle = 0
         probe.interventions.count_idle_with(lambda: idle)
 
@@ -57,7 +57,7 @@ def extensible(probe: Probe, points: ExtensionClasses | None) -> Callable[[Check
 
     def build(original: Check, switch: Switch) -> Any:
         expect_parameters(original, "self", "progress")
-        expect_names(original, _ASKED)
+        expect_names(original, ASKED)
         if points is None:
             return _busy(probe)
         points.together.joins("", switch)

@@ -23,6 +23,8 @@ from autoperf.telemetry.redaction import short
 # The host names its operations by their functions; what they close over is told from the parameter's name.
 _METHODS: Final = {"call_tool_op": names.MCP_TOOLS_CALL, "list_tools_op": names.MCP_TOOLS_LIST}
 _TOOL: Final = "tool_name"
+# All that the host's scan asks for, v0.8.5 - v2.6.
+ASKED: Final = frozenset({"tools", "__lock"})
 
 
 def lookup(probe: Probe) -> Callable[..., Any]:
@@ -157,7 +159,7 @@ def has_tool(original: Callable[..., bool], switch: Switch) -> Shortcut:
     when a server's tools change. A list that has none of the shape expected is scanned by the host itself.
     """
     expect_parameters(original, "self", "tool_name")
-    expect_names(original, {"tools", "__lock"})  # v0.8.5 - v2.6
+    expect_names(original, ASKED)
 
     def has_tool(self: Any, tool_name: str) -> Any:
         tools = getattr(self, "tools", None)
