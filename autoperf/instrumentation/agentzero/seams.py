@@ -31,7 +31,7 @@ from autoperf.instrumentation.agentzero.memos import (
 )
 from autoperf.instrumentation.agentzero.startup import collector, lazy_imports, watchdog
 from autoperf.instrumentation.agentzero.streaming import object_starts, reply_parsing, throttle
-from autoperf.instrumentation.agentzero.tracing import memory, model_calls, tool_lookup, turns
+from autoperf.instrumentation.agentzero.tracing import call_time, memory, model_calls, tool_lookup, turns
 from autoperf.instrumentation.clients import seams
 from autoperf.patching import tracebacks
 from autoperf.patching.patch import Patch, Switch, wrapping
@@ -247,6 +247,7 @@ def _models(layout: Layout, features: frozenset[str], probe: Probe) -> Iterator[
         ((layout.langchain_chunks,), langchain.chunk),
         (layout.chat_calls, wrapping(langchain.calling("chat"))),
         (layout.utility_calls, wrapping(langchain.calling("utility"))),
+        ((layout.parse_reply, layout.root_starts), call_time.below(probe)),
     ]
     for places, build in targets:
         for target in places:

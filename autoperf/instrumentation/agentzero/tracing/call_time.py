@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from types import coroutine
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from autoperf.errors.around import Around
 from autoperf.errors.frames import without_ours
-from autoperf.errors.switch import failed
+from autoperf.errors.switch import Switch, failed
+
+if TYPE_CHECKING:
+    from autoperf.instrumentation.agentzero.context import Probe, Stream
 
 _SEAM: Final = "model streams"
 _clock: Final = time.perf_counter
@@ -117,3 +121,35 @@ def timed(call: Coroutine[Any, Any, Any], spent: CallTime) -> Generator[Any, Any
                 raise thrown
             finally:
                 thrown = None
+
+
+class _Below:
+    """One call of a host function; ``end`` counts it in where it was made by a callback of ``stream``."""
+
+    __slots__ = ("_name", "_since", "_stream")
+
+    def __init__(self, stream: Stream, name: str) -> None:
+        self._stream, self._name, self._since = stream, name, _clock()
+
+    def end(self, _error: BaseException | None) -> None:
+        """It has returned or raised."""
+        self._stream.below(self._name, _clock() - self._since)
+
+
+def below(probe: Probe) -> Callable[[Callable[..., Any], Switch], Around]:
+    """For a function that a callback calls for each chunk, so that what takes long in there has a name."""
+
+    def build(original: Callable[..., Any], _switch: Switch) -> Around:
+        name, current, point = original.__qualname__, probe.stream.reference, probe.point.reference
+
+        def begin(*_args: Any, **_kwargs: Any) -> _Below | None:
+            stream = current()()
+            return (
+                None
+                if stream is None or not stream.calls() or point()() is not None
+                else _Below(stream, name)
+            )
+
+        return Around(begin)
+
+    return build

@@ -48,6 +48,7 @@ class Stream:
     __slots__ = (
         "__weakref__",
         "_begun",
+        "_below",
         "_extended",
         "_extensions",
         "_functions",
@@ -74,7 +75,8 @@ class Stream:
     def __init__(self) -> None:
         self.time = CallTime()
         self._begun = _clock()
-        self._extended = 0.0  # seconds of extensions in the callback that goes on
+        self._below = 0.0  # seconds of functions of `below` in the callback that goes on
+        self._extended = 0.0  # and of extensions
         self._extensions: dict[tuple[str, str], float] = {}
         self._functions: dict[str, float] = {}
         self._inside = False
@@ -178,6 +180,15 @@ class Stream:
             if seconds > self._noted[2]:
                 self._noted = (*key, seconds)
 
+    def calls(self) -> bool:
+        """Whether a callback goes on, and none of its extensions."""
+        return self._inside and self.current is None
+
+    def below(self, name: str, seconds: float) -> None:
+        """The function ``name`` of the host has run in the callback that goes on."""
+        self._below += seconds
+        self._functions[name] = self._functions.get(name, 0.0) + seconds
+
     def waited(self, seconds: float) -> None:
         """The agent was paused for ``seconds``: inside a callback that is no time the framework spent."""
         if self._inside:
@@ -191,11 +202,12 @@ class Stream:
     def _called(self, name: str, seconds: float) -> None:
         seconds = max(0.0, seconds - self._waited)
         self.callback_seconds += seconds
-        self._functions[name] = self._functions.get(name, 0.0) + max(0.0, seconds - self._extended)
+        own = max(0.0, seconds - self._extended - self._below)
+        self._functions[name] = self._functions.get(name, 0.0) + own
         if seconds > self.slowest:
             self.slowest = seconds
             self.slowest_point, self.slowest_extension, _ = self._noted
-        self._noted, self._waited, self._extended = ("", "", 0.0), 0.0, 0.0
+        self._noted, self._waited, self._extended, self._below = ("", "", 0.0), 0.0, 0.0, 0.0
         self._inside = False
 
     def seconds_to_first_chunk(self) -> float | None:

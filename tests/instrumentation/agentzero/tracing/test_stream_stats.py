@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from autoperf.instrumentation.agentzero.context import Probe
+from autoperf.instrumentation.agentzero.dispatch.extension_spans import Looking
 from autoperf.instrumentation.agentzero.tracing import call_time, stream_stats
 from autoperf.instrumentation.agentzero.tracing.stream_stats import Stream
 from autoperf.instrumentation.agentzero.tracing.usage import Usage
+from autoperf.patching.patch import Switch, replacement
 from autoperf.telemetry import names
 
 
@@ -277,6 +280,42 @@ def test_a_callback_counts_as_a_function_without_its_extensions(clock):
     assert found[names.CALLBACK_FUNCTION].endswith("callback")
     assert (found[names.CALLBACK_FUNCTION_SECONDS], found[names.CALLBACK_SECONDS]) == (3, 5)
     assert found[names.CALLBACK_EXTENSION_SECONDS] == 1
+
+
+def test_a_function_that_a_callback_calls_is_named_where_it_takes_most(clock):
+    probe = Probe(None)
+    stream = Stream()
+
+    class Parser:
+        def parse(self, text: str) -> None:
+            clock.now += 5
+
+    parse = replacement(Parser.parse, call_time.below(probe), Switch())
+
+    async def callback() -> None:
+        parse(Parser(), "in it")
+        clock.now += 1
+        stream.note("response_stream", *ran(("Log", 1.0)))
+
+    async def in_an_extension() -> None:
+        token = probe.point.set(point)
+        parse(Parser(), "of an extension, which is named")
+        probe.point.reset(token)
+        stream.note("response_stream", *ran(("Log", 5.0)))
+
+    point = Looking(probe)
+    probe.point.set(None)
+    probe.stream.set(stream)
+    parse(Parser(), "beside the stream")
+    asyncio.run(stream.timed(callback)())
+    asyncio.run(stream.timed(callback)())
+    asyncio.run(stream.timed(in_an_extension)())
+    found = stream.attributes()
+    assert found[names.CALLBACK_FUNCTION].endswith("Parser.parse")
+    assert found[names.CALLBACK_FUNCTION_SECONDS] == 10
+    assert found[names.CALLBACK_EXTENSION_SECONDS] == 7
+    assert found[names.CALLBACK_SECONDS] == 17
+    assert [seconds for name, seconds in stream._functions.items() if name.endswith(".callback")] == [0]
 
 
 def test_what_waits_between_two_requests_is_no_waiting_for_the_provider(clock, monkeypatch):
