@@ -56,9 +56,8 @@ class Telemetry:
         rests: Callable[[], bool] = bool,
         sums: Sums | None = None,
     ) -> None:
-        self._config = config
+        self._config, self._with_spans = config, spans
         self._rests, self._sums = rests, sums
-        self._with_spans = spans
         self._control_flow = control_flow
         self._resource = dict(resource)
         self._snapshot = snapshot
