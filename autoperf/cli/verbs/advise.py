@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         for line in processes.unheard(home, args.pid):
             say(line)
     else:
-        show([f"process {process.record.get('pid')} {process.ending.text}", ""])
+        show([process.heading, ""])
         if not found:
             show(["Nothing to recommend, by what was measured so far."])
         for advice in found:

@@ -89,9 +89,15 @@ class Process:
         return not self.patches.losses and not self.problems and not self.notes
 
     @property
+    def heading(self) -> str:
+        """Which process it is, of which host, and how it is or ended."""
+        version = f"; Agent Zero {self.version}" if self.version else ""
+        return f"process {self.record.get('pid', '?')} {self.ending.text}{version}"
+
+    @property
     def lines(self) -> list[str]:
         """One line on it, and one for each problem and note."""
-        said = f"process {self.record.get('pid', '?')} {self.ending.text}; {self.patches.text}"
+        said = f"{self.heading}; {self.patches.text}"
         return [said, *(f"! {text}" for text in (*self.patches.lost, *self.problems, *self.notes))]
 
     def as_row(self) -> dict[str, Any]:

@@ -186,6 +186,18 @@ def test_patches(name: str, everything: dict[str, Told]) -> None:
 
 
 @pytest.mark.parametrize("name", RECORDED)
+def test_the_version_of_the_host(name: str, everything: dict[str, Told]) -> None:
+    told = everything[name]
+    version = told.process.version
+    assert bool(version) == (name not in ("earlier version", "bootstrap failed"))
+    assert told.facts["version"] == version
+    for reader, text in told.texts.items():
+        assert f"Agent Zero {version}".strip() in text or not version, reader
+    if version and told.process.record.get("ended"):
+        assert version in [row["period"] for row in told.json("history", "--by", "version")]
+
+
+@pytest.mark.parametrize("name", RECORDED)
 def test_a_monitor_at_work_is_on(name: str, everything: dict[str, Told]) -> None:
     told = everything[name]
     works = "monitor" in (told.process.record.get("features") or ())

@@ -227,12 +227,12 @@ def test_a_protocol_that_contradicts_its_port_is_found_in_the_environment() -> N
 
 
 def test_the_last_run_with_that_root_is_told(host: Path) -> None:
-    row = {**RECORD, "host": {"root": str(host)}}
+    row = {**RECORD, "host": {"root": str(host), "version": "v1.7"}}
     last, found = doctor.experience(host, [RECORD, row], host)
     assert last is not None
     assert last.record is row
     assert levels(found, "ok") == [
-        "process 4194304 ended after 3 min; 1 of 2 patches: mcp is off (autoperf doctor)"
+        "process 4194304 ended after 3 min; Agent Zero v1.7; 1 of 2 patches: mcp is off (autoperf doctor)"
     ]
     assert levels(found, "note") == [
         "spans to http://h:4318/v1/traces: 3 lost",
