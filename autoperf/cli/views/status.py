@@ -60,7 +60,7 @@ def snapshot(process: Process) -> list[str]:
     row = process.record
     host = row.get("host") or {}
     lines = [_heading(process)]
-    if host:
+    if host or process.version:
         lines.append(f"Agent Zero {process.version}  {host.get('root', '')}".rstrip())
     if row.get("patches"):
         lines += _wrapped(process.patches.text, "")
