@@ -121,19 +121,28 @@ def test_a_live_root_says_what_is_unexplained_of_its_trace(
 
 def test_a_trace_too_long_to_sum_up_tells_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
+    kept: list[int] = []
+    tell = root_sums.RootSums.tell
+
+    def counted(self: Any, spans: Any) -> Any:
+        kept.extend(len(span.trace) for span in spans if span.parent is None)
+        return tell(self, spans)
+
+    monkeypatch.setattr(root_sums.RootSums, "tell", counted)
     monkeypatch.setattr(root_sums, "MOST", 3)
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "console")
     telemetry = Telemetry.start(
         Config(home=tmp_path), resource={}, snapshot=dict, store_dir=tmp_path,
         sums=lambda rows: asked.append(len(rows)) or {},
     )  # fmt: skip
-    for children in (2, 3):
+    for children in (2, 20):
         with telemetry.span(names.MESSAGE, new_trace=True):
             for _ in range(children):
                 with telemetry.span("step"):
                     pass
     telemetry.shutdown()
     assert asked == [3]
+    assert kept == [3, 4], "no more is kept than tells that it is too long"
 
 
 def test_a_collector_that_comes_back_gets_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
