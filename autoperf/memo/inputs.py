@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, Final
 
 from autoperf.memo.snapshot import Look, look, newest, settled
 from autoperf.memo.watch import Watch
@@ -94,3 +94,26 @@ class Inputs:
         if path not in self.looks:
             self.looks[path] = look(path)
         return self.looks[path]
+
+
+class Environment:
+    """The variables of this process, as one value to compare: another one once any of them was changed.
+
+    ``usable(variables)`` says whether a result can follow from them; it is asked once for each change.
+    """
+
+    def __init__(self, usable: Callable[[Mapping[Any, Any]], bool]) -> None:
+        self._usable = usable
+        self._known: tuple[dict[Any, Any] | None, Hashable] = (None, None)
+
+    def now(self) -> Hashable:
+        """The present value; None where it is not usable."""
+        environ = os.environ
+        table = getattr(environ, "_data", environ)
+        # A copy shares its values with the table, so equal ones are found so without being read.
+        before, value = self._known
+        if before != table:
+            before = dict(table)
+            value = object() if self._usable(before) else None
+            self._known = before, value
+        return value

@@ -123,6 +123,7 @@ def _pins(layout: Layout) -> Iterator[tuple[str | None, tuple[Pin | Asks, ...]]]
         base_directory,
         dotenv,
         git,
+        global_settings,
         plugins,
         prompts,
         settings,
@@ -158,6 +159,14 @@ def _pins(layout: Layout) -> Iterator[tuple[str | None, tuple[Pin | Asks, ...]]]
             "version": (Pin(git.OF_THE_HOST),),
             "environment": (Pin(dotenv.KNOWN),),
             "asset": (Pin(plugins.KNOWN),),
+            "get_settings": (
+                Pin(global_settings.KNOWN, global_settings.MADE_BY, group=True),
+                *(
+                    Pin(known, names, module, group=True)
+                    for module, (names, known) in global_settings.ASKED.items()
+                    if module != "models"  # it lies elsewhere
+                ),
+            ),
             "presets": (Pin(settings.KNOWN, ()),),
             "account": (Pin(settings.KNOWN_ACCOUNTS, ()),),
         },

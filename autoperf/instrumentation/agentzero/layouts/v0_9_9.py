@@ -123,6 +123,7 @@ V0_9_9 = Layout(
             "frontmatter": "helpers.skills:parse_frontmatter",
             "release": "helpers.git:get_repo_release_info",
             "environment": "helpers.dotenv:get_dotenv_value",
+            "get_settings": "helpers.settings:get_settings",
             "asset": "helpers.plugins:find_plugin_assets",
             "presets": "plugins._model_config.helpers.model_config:get_presets",
             "account": "plugins._oauth.helpers.codex:status",

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from autoperf.memo.inputs import TOO_MANY, UnkeptError
+from autoperf.memo.inputs import TOO_MANY, Environment, UnkeptError
 from autoperf.telemetry.git_version import Refs, folder_of, text_of
 
 _HEAD: Final = re.compile(r"(?:ref: refs/heads/(?P<branch>[^\s\0]+)|(?P<commit>[0-9a-f]{40}))\n?")
@@ -85,23 +85,16 @@ class Repository:
 
 
 class Surroundings:
-    """What of this process git's answers depend on, worked out again when the environment is another."""
+    """What of this process git's answers depend on."""
 
     def __init__(self) -> None:
-        self._known: tuple[Any, bool] = (None, False)
+        self._environment = Environment(_usual)
 
     def now(self) -> tuple[Any, ...] | None:
         """Values to compare; None where git's answers may depend on anything else."""
-        environ = os.environ
-        table = getattr(environ, "_data", environ)
-        # A copy shares its values with the table, so equal ones are found so without being read.
-        before, usual = self._known
-        if before != table:
-            usual = _usual(table)
-            self._known = dict(table), usual
-        if not usual:
+        if self._environment.now() is None:
             return None
-        look = environ.get
+        look = os.environ.get
         return (
             look("HOME"), look("XDG_CONFIG_HOME"), look("PATH"), look("TZ"), time.tzname, time.timezone,
             os.geteuid() if hasattr(os, "geteuid") else 0,
