@@ -10,16 +10,18 @@ from functools import partial
 from types import ModuleType
 from typing import Any, Final
 
-from autoperf.errors import AutoperfError, guarded
+from autoperf.errors import AutoperfError
 from autoperf.instrumentation.agentzero.conflicts import unless_cached
 from autoperf.instrumentation.agentzero.context import Probe
-from autoperf.memo.lru import Recent
+from autoperf.memo.inputs import UnkeptError
+from autoperf.memo.memo import Memo
 from autoperf.patching.patch import Switch
 from autoperf.patching.sources import digest, expect_parameters
 
 SEAM: Final = "yaml"
-_CHARACTERS: Final = 4_000_000
-_ENTRY: Final = 500
+# Characters: longer texts are read each time, so that all that are kept stay below 8 million.
+_LONGEST: Final = 16_000
+_UNSOUND: Final = "an error, or what cannot be copied"
 # By source: functions that hand their one text to PyYAML's safe_load, and the tags of the original.
 KNOWN: Final = {
     # helpers.yaml.loads, v0.9.9 - v2.6
@@ -29,58 +31,43 @@ KNOWN: Final = {
     "050a1c90c01bdd2c4d4b523f7beee34206c4a291065f286885b34778f10180da",
 }
 
-Read = Callable[[str], Any]
 Copy = Callable[[], Any]
 Build = Callable[[Any, Switch], Any]
 
 
 def rows(targets: Mapping[str, str], probe: Probe) -> Iterator[tuple[str, Build]]:
     """For functions of one YAML text: ``yaml`` returns what it says, ``frontmatter`` that and its errors."""
+    memo = probe.new_memo(SEAM)
     if "yaml" in targets:
-        yield targets["yaml"], _reading("text", lambda _result: True, probe)
+        yield targets["yaml"], reading(memo, "text", lambda _result: True)
     if "frontmatter" in targets:
-        frontmatter = _reading("frontmatter_text", lambda result: not result[1], probe)
+        frontmatter = reading(memo, "frontmatter_text", lambda result: not result[1])
         yield targets["frontmatter"], unless_cached(probe.root, frontmatter)
 
 
-def _reading(
-    parameter: str, sound: Callable[[Any], bool], probe: Probe
-) -> Callable[[Read, Switch], Callable[..., Any]]:
-    """Replaces a function of one text; only what is ``sound`` is kept, what is raised passes."""
-    counter = probe.memo(SEAM)
+def reading(memo: Memo[Copy], parameter: str, sound: Callable[[Any], bool]) -> Build:
+    """Memoises a function of one text; only what is ``sound`` is kept, what is raised passes."""
 
-    def build(original: Read, switch: Switch) -> Callable[..., Any]:
+    def build(original: Any, switch: Switch) -> Callable[..., Any]:
         expect_parameters(original, parameter)
         if digest(original) not in KNOWN:
             raise AutoperfError("another way of reading YAML than the ones that are known")
         grammar = _Grammar(original, switch)
-        kept: Recent[str, Copy] = Recent(_CHARACTERS, lambda text, _copy: len(text) + _ENTRY)
-        probe.clears(SEAM, kept.clear)
 
-        def read(call: Any, text: Any) -> Any:
-            if type(text) is not str:
-                return call(text)
-            copy = None
-            with guarded(SEAM):
-                copy = kept.get(text) if grammar.is_itself() else None
-            counter.count(hit=copy is not None)
-            if copy is not None:
-                return copy()
-            result = call(text)
-            with guarded(SEAM):
-                if sound(result) and grammar.is_itself():
-                    frozen = _frozen(result)
-                    if frozen is not None:
-                        kept.put(text, frozen)
-            return result
+        def key(*args: Any, **kwargs: Any) -> str | None:
+            text = args[0] if args else kwargs.get(parameter)
+            fits = len(args) + len(kwargs) == 1 and type(text) is str and len(text) <= _LONGEST
+            return text if fits and grammar.is_itself() else None
 
-        if parameter == "text":
-            return read
+        def freeze(result: Any, _text: str) -> Copy:
+            copy = _frozen(result) if sound(result) and grammar.is_itself() else None
+            if copy is None:
+                raise UnkeptError(_UNSOUND)
+            return copy
 
-        def read_frontmatter(call: Any, frontmatter_text: Any) -> Any:
-            return read(call, frontmatter_text)
-
-        return read_frontmatter
+        return memo.wrapper(
+            SEAM, key=key, inputs=lambda _noted, _text: None, freeze=freeze, thaw=lambda copy, _text: copy()
+        )
 
     return build
 

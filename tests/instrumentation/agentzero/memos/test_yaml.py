@@ -138,6 +138,20 @@ def test_anything_but_a_plain_string_goes_to_the_host(
     assert len(library.read) == 2
 
 
+def test_a_long_text_is_read_each_time(host: ModuleType, library: ModuleType) -> None:
+    text = json.dumps(["a"] * 5_000)
+    assert host.loads(text) == host.loads(text)
+    assert len(library.read) == 2
+
+
+def test_arguments_that_do_not_fit_are_the_hosts_to_refuse(host: ModuleType) -> None:
+    host.loads(TEXT)
+    for args, named in ((TEXT, 1), {}), ((), {}), ((TEXT,), {"other": 1}), ((), {"other": TEXT}):
+        with pytest.raises(TypeError):
+            host.loads(*args, **named)
+    assert host.loads(text=TEXT) == host.loads(TEXT)
+
+
 def _constructor(library: ModuleType) -> None:
     library.SafeLoader.yaml_constructors["str"] = str.upper
 
