@@ -90,7 +90,6 @@ class Key(NamedTuple):
     providers: tuple[str, ...]
     account_keys: tuple[str, ...]
     secrets: str
-    dockerized: bool
     version: str
     ignored: str
     workdir: str
@@ -199,7 +198,6 @@ class _Host:
             providers=providers,
             account_keys=tuple(map(space["models"].get_api_key, accounts)),
             secrets=secrets,
-            dockerized=space["runtime"].is_dockerized(),
             version=space["git"].get_version(),
             ignored=files.get_abs_path("conf/workdir.gitignore"),
             workdir=files.get_abs_path_dockerized("usr/workdir"),

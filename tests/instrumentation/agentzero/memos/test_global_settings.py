@@ -83,8 +83,10 @@ OTHERS = """
 import os
 
 turns = {}
+asked = []
 
 def get_api_key(service):
+    asked.append(service)
     key = os.getenv(f"API_KEY_{service.upper()}") or "None"
     if "," in key:
         turns[service] = turns.get(service, -1) + 1
@@ -151,7 +153,6 @@ class Host:
             setattr(spaces[name], function, getattr(self.others, function))
         spaces["files"].get_abs_path = lambda path: f"{root}/{path}"  # type: ignore[attr-defined]
         spaces["files"].get_abs_path_dockerized = lambda path: f"{self.dockerized}/{path}"  # type: ignore[attr-defined]
-        spaces["runtime"].is_dockerized = lambda: self.dockerized  # type: ignore[attr-defined]
         self.spaces = spaces
         names = {
             **{name: space for name, space in spaces.items() if name != "extension"},
@@ -271,6 +272,18 @@ def test_a_walk_of_changes_never_shows_a_difference(host: Host) -> None:
         host.makes()
         host.makes()
     assert host.probe.memos["settings"].as_row()["hits"] > 50
+
+
+def test_only_keys_of_accounts_are_asked_for_each_time(host: Host) -> None:
+    host.warm()
+    host.others.asked.clear()
+    host.module.get_settings()
+    assert host.others.asked == ["codex"]
+    host.module.set_settings({"api_keys": {"codex": "own"}})
+    host.warm()
+    host.others.asked.clear()
+    host.module.get_settings()
+    assert host.others.asked == []
 
 
 def test_keys_in_turn_are_the_hosts_to_give(host: Host) -> None:
