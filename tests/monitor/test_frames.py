@@ -16,7 +16,6 @@ import pytest
 from autoperf.instrumentation.agentzero.activity import host_facts
 from autoperf.instrumentation.agentzero.activity.stack_owner import whereabouts
 from autoperf.instrumentation.agentzero.dispatch.class_cache import ExtensionClasses
-from autoperf.instrumentation.agentzero.startup import port
 from autoperf.monitor import Stalls
 from autoperf.monitor.frames import held, method_owner
 
@@ -142,16 +141,6 @@ def test_what_is_stored_on_an_object_or_its_class_is_found() -> None:
             self.name = "own"
 
     assert (held(Tool(), "name"), held(Tool(), "kind"), held(Tool(), "other")) == ("own", "class", None)
-
-
-def test_which_chats_there_are_asks_nothing_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    module: Any = types.ModuleType("agent")
-    touchy = Touchy()
-    module.AgentContext = type("AgentContext", (), {"_contexts": {"a": touchy}})
-    monkeypatch.setitem(sys.modules, "agent", module)
-    ASKED.clear()
-    assert id(touchy) in port._chats()
-    assert ASKED == []
 
 
 def test_whether_the_hosts_cache_can_be_read_asks_nothing_of_its_entries() -> None:
