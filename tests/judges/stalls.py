@@ -23,7 +23,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -324,7 +323,7 @@ def inside(name: str, times: int) -> dict[str, Any]:
                 if left_out > PATIENCE + 4 * times:
                     raise UnfitError("this machine is too busy")
                 continue
-            told.append({**asdict(stall), "right": scenario.right(stall)})
+            told.append({**stall._asdict(), "right": scenario.right(stall)})
         stalling.monitor.stop()
     return {"told": told, "left_out": left_out}
 
