@@ -31,7 +31,7 @@ RETIRED = frozenset({"model-classes", "preload"})
 
 # Seams that are no target of a patch, by their feature; a name before a colon stands for all that begin so.
 _SEAMS: dict[str, str] = {
-    "settings": "accounts, git, plugin files, presets, yaml",
+    "settings": "accounts, git, plugin files, presets, settings, yaml",
     "prompts": "names in prompt folders, prompt files, skills",
     "streaming": "dirty_json, json_root_object_starts",
     "tools": "load_classes_from_folder, loading by path",
