@@ -170,9 +170,11 @@ def before(name: str, autoperf: Any, targets: list[str]) -> dict[str, Any]:
         with contextlib.suppress(ImportError):
             importlib.import_module(target.partition(":")[0])
     states = {row.patch.target: [row.state, row.reason] for row in rows}
-    patched = {
-        row.patch.target: (row.raw, row.replacement) for row in runtime.patches.rows if row.state == "applied"
-    }
+    patched: dict[str, tuple[Any, Any]] = {}
+    for row in runtime.patches.rows:
+        if row.state == "applied":  # of two rows for one function the first has the host's own
+            raw, _ = patched.get(row.patch.target, (row.raw, None))
+            patched[row.patch.target] = raw, row.replacement
     now = owners(list(patched))
     stale = copies({target: raw for target, (raw, _) in patched.items() if not target.endswith(":importlib")})
     placed = [target for target, (_, replacement) in patched.items() if now[target] is replacement]
