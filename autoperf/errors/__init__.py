@@ -39,7 +39,8 @@ class Failures:
     def __init__(self, *, quiet: bool = False) -> None:
         self.quiet = quiet
         self.features: dict[str, str] = {}  # by seam, for those that are targets of patches
-        self._lock = threading.Lock()
+        # Reentrant: inside, the collector or a signal may run the host's code, and ours fail in that.
+        self._lock = threading.RLock()
         self._kinds: dict[tuple[str, str], _Kind] = {}
 
     def record(self, seam: str, error: BaseException) -> int:
@@ -67,7 +68,7 @@ class Failures:
 
     def forked(self) -> None:
         """In a child made by fork: the lock may be held by a thread that does not exist there."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def of(self, seam: str) -> int:
         """How often ``seam`` has failed."""
@@ -75,7 +76,7 @@ class Failures:
             return self._total(seam)
 
     def _total(self, seam: str) -> int:
-        return sum(kind.count for (name, _), kind in self._kinds.items() if name == seam)
+        return sum(kind.count for (name, _), kind in self._kinds.copy().items() if name == seam)
 
     def way_out(self, seam: str) -> str:
         """What a person sets to do without what failed at ``seam``."""
@@ -90,7 +91,7 @@ class Failures:
         with self._lock:
             return [
                 {"seam": seam, "reason": reason, "way_out": self.way_out(seam), **vars(kind)}
-                for (seam, reason), kind in self._kinds.items()
+                for (seam, reason), kind in self._kinds.copy().items()
             ]
 
 

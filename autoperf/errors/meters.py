@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from autoperf.errors import fail_open
 from autoperf.errors.calls import AsyncCall, Call, Function
 
+_SEAM: Final = "own cost"
 _EACH: Final = 32
 _WIDEST: Final = 8  # doublings
 # A linear congruential generator (Knuth, MMIX): `random` is the host's, which may have seeded it.
@@ -70,15 +72,23 @@ class Meter:
 
     def call(self, function: Function) -> Call:
         """One call that is timed."""
-        made = _TimedCall(function)
-        made.begin(self, self._draw(), fence_ns(FULL))
-        return made
+        try:
+            made = _TimedCall(function)
+            made.begin(self, self._draw(), fence_ns(FULL))
+            return made
+        except Exception as error:
+            fail_open(_SEAM, error)
+            return Call(function)
 
     def async_call(self, function: Function) -> AsyncCall:
         """The same of a coroutine function."""
-        made = _TimedAsyncCall(function)
-        made.begin(self, self._draw(), fence_ns(ASYNC))
-        return made
+        try:
+            made = _TimedAsyncCall(function)
+            made.begin(self, self._draw(), fence_ns(ASYNC))
+            return made
+        except Exception as error:
+            fail_open(_SEAM, error)
+            return AsyncCall(function)
 
     def run(self, function: Function, args: Any, kwargs: Any, fence: str = LIGHT) -> Any:
         """Call ``function``, all of which is ours, timed."""
@@ -88,7 +98,10 @@ class Meter:
         try:
             return function(*args, **kwargs)
         finally:
-            self.add(clock() - since - (since - begun) + beside, weight)
+            try:
+                self.add(clock() - since - (since - begun) + beside, weight)
+            except Exception as error:  # what has begun is to be ended, timed or not
+                fail_open(_SEAM, error)
 
     @contextmanager
     def block(self) -> Iterator[None]:
@@ -156,9 +169,12 @@ class _Timed:
 
     def over(self) -> None:
         """The wrapper has returned or raised."""
-        self.pause()
-        if self._thread == threading.get_ident():
-            self._meter.add(self._spent, self._weight)
+        try:
+            self.pause()
+            if self._thread == threading.get_ident():
+                self._meter.add(self._spent, self._weight)
+        except Exception as error:  # the host's call is over: it would see this
+            fail_open(_SEAM, error)
 
 
 class _TimedCall(_Timed, Call):

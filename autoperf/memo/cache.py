@@ -82,7 +82,7 @@ class Cache(Generic[V]):
         self._wall_ns = wall_ns
         self._entries: OrderedDict[Hashable, _Entry[V]] = OrderedDict()
         self._flights: dict[Hashable, _Flight] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._hits = self._misses = self._loads = 0
         self._evictions = self._invalidations = self._expirations = self._reexecutions = 0
         self._seconds_loading = self._seconds_saved = 0.0
@@ -145,11 +145,11 @@ class Cache(Generic[V]):
             if entry is None:
                 return None
             if self._clock() - entry.loaded_at >= self.ttl:
-                del self._entries[key]
+                self._entries.pop(key, None)
                 self._expirations += 1
                 return None
             if not entry.settled or entry.stamp != current:
-                del self._entries[key]
+                self._entries.pop(key, None)
                 self._invalidations += 1
                 return None
             self._entries.move_to_end(key)
@@ -198,7 +198,7 @@ class Cache(Generic[V]):
 
     def forked(self) -> None:
         """In a child made by fork: forget locks and loads of threads that do not exist there."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._flights = {}
 
     def peek(self, key: Hashable) -> V | None:
@@ -240,9 +240,9 @@ class Cache(Generic[V]):
         """Drop entries older than the time to live; how many there were. For idle moments."""
         with self._lock:
             limit = self._clock() - self.ttl
-            old = [key for key, entry in self._entries.items() if entry.loaded_at <= limit]
+            old = [key for key, entry in self._entries.copy().items() if entry.loaded_at <= limit]
             for key in old:
-                del self._entries[key]
+                self._entries.pop(key, None)
             self._expirations += len(old)
             return len(old)
 

@@ -48,7 +48,7 @@ class Executions:
 
     def __init__(self) -> None:
         self._by_name: dict[str, Execution] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def of(self, name: Any) -> Execution:
         """The statistics of ``name``, which is cut at 100 characters."""
@@ -67,7 +67,7 @@ class Executions:
 
     def forked(self) -> None:
         """Replace every lock; see `Probe.forked`."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         for execution in self._by_name.values():
             execution.forked()
 

@@ -50,11 +50,11 @@ class Memo(Generic[V]):
         self._entries: OrderedDict[Hashable, _Entry[V]] = OrderedDict()
         self._most = entries
         self._twice = twice
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def forked(self) -> None:
         """In a child made by fork: the lock may be held by a thread that does not exist there."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def clear(self) -> int:
         """Drop every result; how many there were."""

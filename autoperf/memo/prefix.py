@@ -32,7 +32,7 @@ class GrowingTexts:
     def __init__(self, clock: Callable[[], float] = time.monotonic, *, key_size: int = 64) -> None:
         self._clock = clock
         self._key_size = key_size
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._entries: dict[str, list[Entry]] = {}
         self._expired = clock()
         self.resumed = 0
@@ -87,7 +87,7 @@ class GrowingTexts:
 
     def forked(self) -> None:
         """In a child made by fork: the lock may be held by a thread that does not exist there."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def as_row(self) -> dict[str, int]:
         """Plain numbers for ``status``: texts gone on from, and texts read from their start by the host."""

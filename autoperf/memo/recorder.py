@@ -210,11 +210,11 @@ class Templates:
     def __init__(self) -> None:
         self._templates: OrderedDict[Hashable, Template] = OrderedDict()
         self._size = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def forked(self) -> None:
         """In a child made by fork: the lock may be held by a thread that does not exist there."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def find(self, name: Hashable, values: Hashable | None) -> tuple[Read | None, bool]:
         """The read of a template with these values and True; else the latest one with any, and False."""

@@ -20,7 +20,7 @@ class Series:
 
     def __init__(self, kept: int = _KEPT) -> None:
         self._latest: deque[float] = deque(maxlen=kept)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.count = 0
         self.total = 0.0
         self.maximum = 0.0
@@ -36,7 +36,7 @@ class Series:
 
     def forked(self) -> None:
         """In a child made by fork: the lock may be held by a thread that does not exist there."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def as_row(self) -> dict[str, Any]:
         """Count and p50, p95, max, total in milliseconds, as ``status`` shows them."""

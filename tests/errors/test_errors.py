@@ -171,6 +171,7 @@ _OF_ALL = {
         "idle work",
         "import hooks",
         "optimizer",
+        "own cost",
         "patches",
         "patching",
         "recommendations",

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from autoperf.errors import emptyfences
+from autoperf.errors import emptyfences, failures
 from autoperf.errors import meters as module
 from autoperf.errors.around import SKIP, Around
 from autoperf.errors.fence import MISS, Shortcut, method
@@ -266,3 +266,38 @@ def test_our_threads_are_told_by_their_own_clocks() -> None:
     assert first > 0
     assert twice() > first, "a thread that is made again goes on counting"
     meters.restart()
+
+
+@pytest.mark.usefixtures("fail_open")
+@pytest.mark.parametrize("part", ["add", "_draw"])
+@pytest.mark.parametrize("kind", ["light", "full", "async"])
+def test_a_meter_that_fails_costs_neither_the_call_nor_its_end(
+    monkeypatch: pytest.MonkeyPatch, part: str, kind: str
+) -> None:
+    ended: list[BaseException | None] = []
+
+    class Begun:
+        def end(self, error: BaseException | None) -> None:
+            ended.append(error)
+
+    async def host() -> str:
+        return "done"
+
+    def plain() -> str:
+        return "done"
+
+    async def passing(call: Any) -> Any:
+        return await call()
+
+    def fails(*_: Any) -> None:
+        raise ValueError("ours")
+
+    wrapper = {"light": Around(lambda: Begun()), "full": lambda call: call(), "async": passing}[kind]
+    function = replacement(host if kind == "async" else plain, lambda *_: wrapper, Switch(), "a seam")
+    meters.of("a seam").restart()
+    monkeypatch.setattr(Meter, part, fails)
+    result = function()
+    assert (asyncio.run(result) if kind == "async" else result) == "done"
+    if part == "add":
+        assert ended == ([None] if kind == "light" else [])
+    assert failures.as_rows()

@@ -119,8 +119,10 @@ def instances(probe: Probe) -> Callable[[Call, Switch], Around]:
         def begins(extension: Any, /, *_args: Any, **_kwargs: Any) -> None:
             stream = streaming()()
             call = None if stream is None else stream.current
-            if call is None or not call.begins(type(extension)):
-                point = current()()
+            held = current()
+            # Another call may go on beside it, or within: of a task that an extension has left behind.
+            if call is None or call.outer is not held or not call.begins(type(extension)):
+                point = held()
                 if point is not None:
                     point.begins(type(extension))
 

@@ -28,7 +28,7 @@ class FrequentCall:
 
     __slots__ = (
         "__weakref__", "_attributes", "_begun", "_classes", "_execution", "_label", "_looks_up", "_name",
-        "_over", "_probe", "_reads", "_started", "_stream", "_token", "_unsure",
+        "_over", "_probe", "_reads", "_started", "_stream", "_token", "_unsure", "outer",
     )  # fmt: skip
 
     def __init__(
@@ -51,6 +51,7 @@ class FrequentCall:
         stream = None if unsure or not self._classes else probe.stream.get()
         self._stream: Stream | None = None
         self._token: Token[Any] | None = None
+        self.outer = probe.point.reference()  # what was said to go on where this began
         if stream is not None and stream.current is None:
             self._stream = stream
             stream.current = self

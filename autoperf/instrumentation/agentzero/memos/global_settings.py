@@ -154,7 +154,7 @@ class _Host:
         self._complete: bool | None = None
         self._environment = Environment(_single_keys)
         self._getenv = os.getenv
-        self._accounts: tuple[type | None, Any] = (None, None)
+        self._accounts: tuple[Any, bool] = (None, False)
 
     def key(self) -> Key | None:
         """What the settings are made from now; None where only the host can tell."""
@@ -226,13 +226,16 @@ class _Host:
         classes = of(_AFTER_KEY, None)
         if not classes:
             return None if classes is None else set()
-        known, ids = self._accounts
-        if classes[0] is not known:
-            own: Any = vars(classes[0])
-            fits = "__init__" not in own and digest(own.get("execute")) in self._known_accounts
-            ids = own["execute"].__globals__["oauth_provider_ids"] if fits else None
-            self._accounts = classes[0], ids
-        return None if ids is None or len(classes) > 1 else ids()
+        own: Any = vars(classes[0])
+        execute = own.get("execute")
+        known, fits = self._accounts
+        if execute is not known:  # also where somebody has put another into the same class
+            fits = digest(execute) in self._known_accounts
+            self._accounts = execute, fits
+        if not fits or "__init__" in own or len(classes) > 1:
+            return None
+        found: set[str] = execute.__globals__["oauth_provider_ids"]()
+        return found
 
 
 def _single_keys(environment: Mapping[Any, Any]) -> bool:

@@ -80,7 +80,7 @@ class PathAnswers:
         self._asking = _Asking()
         self._watch = FolderWatch(probe.inotify)
         self._answers: OrderedDict[Any, _Answer] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._memo = probe.memo("paths")
         self._functions: list[tuple[dict[str, Any], str, Any]] | None = None
         self._module: dict[str, Any] = {}
@@ -242,7 +242,7 @@ class PathAnswers:
             return count
 
     def _forked(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._answers.clear()
         self._watch.forked()
 

@@ -31,7 +31,9 @@ class Caller:
 
 
 class Current(Protocol):
-    """The call of an extension point that goes on for a chunk."""
+    """The call of an extension point that goes on for a chunk; ``outer`` is the variable's where it began."""
+
+    outer: Any
 
     def begins(self, extension: type) -> bool:
         """An extension has been made; whether it is one of this call."""

@@ -196,3 +196,35 @@ def test_two_streams_at_once_are_told_apart(probe):
     assert ran.count("First") == 6
     assert set(first._extensions) == {(CHUNK, "First")}
     assert set(second._extensions) == {(CHUNK, "First"), (CHUNK, "Second")}
+
+
+def test_a_task_that_an_extension_left_behind_takes_nothing_of_the_chunks(probe, begins):
+    """It is inside a frequent point of its own while the stream goes on, in a copy of the context."""
+    stream = Stream()
+    probe.stream.set(stream)
+    of_points = Points(probe)
+
+    async def left_behind(begun: asyncio.Event, goes_on: asyncio.Event) -> Any:
+        call = of_points.begin(CHUNK, [Log])
+        begins(Log())
+        begun.set()
+        await goes_on.wait()
+        call.end(None)
+        return call
+
+    async def both() -> tuple[Any, list[int]]:
+        begun, goes_on = asyncio.Event(), asyncio.Event()
+        task = asyncio.ensure_future(left_behind(begun, goes_on))
+        await begun.wait()
+        counts = []
+        for _ in range(3):
+            call = of_points.begin(CHUNK, [Log])
+            begins(Log())
+            call.end(None)
+            counts.append(len(call._begun))
+        goes_on.set()
+        return await task, counts
+
+    theirs, counts = asyncio.run(both())
+    assert counts == [1, 1, 1]
+    assert len(theirs._begun) == 1

@@ -321,6 +321,21 @@ def test_a_function_of_the_hosts_that_is_replaced(host: Host, monkeypatch: pytes
     assert host.makes()
 
 
+def test_the_extension_of_accounts_is_known_by_what_it_does_now(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.classes[KEY_END] = [host.others.DummyKey]
+    host.warm()
+    with monkeypatch.context() as moment:
+        moment.setattr(host.others.DummyKey, "execute", host.others.OtherExtension.execute)
+        assert [host.makes() for _ in range(3)] == [True] * 3
+    assert not host.makes()
+    host.others.asked.clear()
+    monkeypatch.setattr(host.others, "oauth_provider_ids", lambda: {"codex", "openai"})
+    host.makes()
+    assert "openai" in host.others.asked, "the helper that is there now says whose keys depend on an account"
+
+
 def test_what_changes_meanwhile_is_not_kept(host: Host) -> None:
     host.warm()
     del os.environ["A0_PERSISTENT_RUNTIME_ID"]  # the host makes one on its way
